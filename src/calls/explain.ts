@@ -1,15 +1,23 @@
+import { list, number, object, optional, type Shape, text } from '#base/shape';
 import type { ProcessStart, ProcessStats } from '#git/command/process/start-process';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
 import { EXPLAIN, EXPLANATION } from '#rpc/common/header-names';
 import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
 
 /** One git command of a call. A command that has not ended has no times and no exit code. */
-export interface ExplainedCommand {
+interface ExplainedCommand {
   readonly args: readonly string[];
   wall_ms?: number;
   cpu_ms?: number;
   exit_code?: number;
 }
+
+const explainedCommand: Shape<ExplainedCommand> = object({
+  args: list(text),
+  wall_ms: optional(number),
+  cpu_ms: optional(number),
+  exit_code: optional(number),
+});
 
 /** Number of listed commands; further ones are only counted. */
 const MAX_COMMANDS = 50;
@@ -28,6 +36,13 @@ export interface CallExplanation {
   readonly omitted_commands: number;
   readonly [field: string]: unknown;
 }
+
+/** The fields of log lines are any values. */
+export const callExplanation: Shape<CallExplanation> = object({
+  time_ms: number,
+  commands: list(explainedCommand),
+  omitted_commands: number,
+});
 
 const commandsOf = new WeakMap<ServerCall, Explanation>();
 

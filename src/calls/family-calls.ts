@@ -1,15 +1,20 @@
+import { maybe, nothing, number, text } from '#base/shape';
 import type { Family } from '#workers/family';
 import type { FamilyWorker } from '#workers/family-server';
 import type { Link } from '#workers/link';
-import { askInTime } from '#workers/monitoring';
-import type { ServerHistory } from './history/call-history.ts';
+import { inTime } from '#workers/monitoring';
+import { answer, asked, protocol, type Remote, remote } from '#workers/protocol';
+import { type ServerHistory, serverHistory } from './history/call-history.ts';
 import { mergeHistory } from './history/merge-history.ts';
 import { mergeStatus } from './top/merge-status.ts';
-import type { ServerStatus } from './top/status.ts';
+import { type ServerStatus, statusOfServer } from './top/status.ts';
 
-const STATUS = 'calls: status';
-const HISTORY = 'calls: history';
-const CANCEL = 'calls: cancel';
+/** Questions of operators to one process of a server. */
+const CALLS = protocol('calls', {
+  status: asked(nothing, statusOfServer),
+  history: asked(nothing, maybe(serverHistory)),
+  cancel: asked(text, number),
+});
 
 /** The calls of a server, for its operators. */
 export interface ServerCalls {
@@ -23,82 +28,75 @@ export interface ServerCalls {
 /** Returns the calls of all processes of a server; those of a worker also answer its supervisor. */
 export function familyCalls(own: ServerCalls, family: Family | undefined): ServerCalls {
   if (family === undefined) return own;
-  if (family.role === 'supervisor') return new AllCalls(own, family.workers);
+  if (family.role === 'supervisor') return allCalls(own, family.workers);
   answerCalls(family.link, own);
   return own;
 }
 
-/** Answers another process about the calls of this one. @see CallsOfProcess */
+/** Answers another process about the calls of this one. @see callsOfProcess */
 export function answerCalls(link: Link, own: ServerCalls): void {
-  link.onAsked(STATUS, async () => ({ value: await own.status() }));
-  link.onAsked(HISTORY, async () => ({ value: await own.history() }));
-  link.onAsked(CANCEL, async (id) => ({ value: await own.cancel(String(id)) }));
+  answer(link, CALLS, {
+    status: () => own.status(),
+    history: () => own.history(),
+    cancel: (correlationId) => own.cancel(correlationId),
+  });
 }
 
-/** The calls of another process that {@link answerCalls}, as far as it responds in time. */
-export class CallsOfProcess {
-  readonly #link: () => Link | undefined;
+/** The calls of another process; `undefined` if it does not respond in time. */
+type CallsOfProcess = {
+  readonly [K in keyof ServerCalls]: (
+    ...args: Parameters<ServerCalls[K]>
+  ) => Promise<Awaited<ReturnType<ServerCalls[K]>> | undefined>;
+};
 
-  /** @param link is called for each question: a process that is started again has another one. */
-  constructor(link: () => Link | undefined) {
-    this.#link = link;
-  }
-
-  async status(): Promise<ServerStatus | undefined> {
-    return await this.#ask<ServerStatus>(STATUS);
-  }
-
-  async history(): Promise<ServerHistory | undefined> {
-    return await this.#ask<ServerHistory>(HISTORY);
-  }
-
-  /** Ends its running calls with a correlation id. @returns their number. */
-  async cancel(correlationId: string): Promise<number> {
-    return (await this.#ask<number>(CANCEL, correlationId)) ?? 0;
-  }
-
-  /** The types of answers are those of {@link answerCalls}. */
-  async #ask<T>(topic: string, value?: unknown): Promise<T | undefined> {
-    const link = this.#link();
-    return link && ((await askInTime(link, topic, value)) as T | undefined);
-  }
+/**
+ * Returns the calls of a process that {@link answerCalls}.
+ *
+ * @param link is called for each question: a process that is started again has another one.
+ */
+export function callsOfProcess(link: () => Link | undefined): CallsOfProcess {
+  const ask = async <T>(
+    question: (calls: Remote<typeof CALLS>, options: { readonly signal: AbortSignal }) => Promise<T>,
+  ): Promise<T | undefined> => {
+    const open = link();
+    return open && (await inTime((options) => question(remote(open, CALLS), options)));
+  };
+  return {
+    status: () => ask((calls, options) => calls.status(undefined, options)),
+    history: () => ask((calls, options) => calls.history(undefined, options)),
+    cancel: (correlationId) => ask((calls, options) => calls.cancel(correlationId, options)),
+  };
 }
 
-/** The calls of a supervisor and of those workers that respond in time. */
-class AllCalls implements ServerCalls {
-  readonly #own: ServerCalls;
-  readonly #workers: () => readonly FamilyWorker[];
-
-  constructor(own: ServerCalls, workers: () => readonly FamilyWorker[]) {
-    this.#own = own;
-    this.#workers = workers;
-  }
-
-  async status(): Promise<ServerStatus> {
-    const [own, others] = await Promise.all([this.#own.status(), this.#ask<ServerStatus>(STATUS)]);
-    return mergeStatus(own, others);
-  }
-
-  async history(): Promise<ServerHistory | undefined> {
-    const [own, others] = await Promise.all([this.#own.history(), this.#ask<ServerHistory>(HISTORY)]);
-    return own && mergeHistory(own, [...others.values()]);
-  }
-
-  async cancel(correlationId: string): Promise<number> {
-    const [own, others] = await Promise.all([
-      this.#own.cancel(correlationId),
-      this.#ask<number>(CANCEL, correlationId),
-    ]);
-    return [...others.values()].reduce((sum, count) => sum + count, own);
-  }
-
-  /** Returns the answers by the numbers of the workers. Their types are those of {@link familyCalls}. */
-  async #ask<T>(topic: string, value?: unknown): Promise<ReadonlyMap<number, T>> {
+/** Returns the calls of a supervisor and of those workers that respond in time. */
+function allCalls(own: ServerCalls, workers: () => readonly FamilyWorker[]): ServerCalls {
+  /** Returns the answers by the numbers of the workers. */
+  const ask = async <T>(
+    question: (calls: CallsOfProcess) => Promise<T | undefined>,
+  ): Promise<ReadonlyMap<number, T>> => {
     const answers = await Promise.all(
-      this.#workers().map(
-        async ({ link, number }) => [number, (await askInTime(link, topic, value)) as T | undefined] as const,
-      ),
+      workers().map(async ({ link, number: worker }): Promise<[number, T][]> => {
+        const answered = await question(callsOfProcess(() => link));
+        return answered === undefined ? [] : [[worker, answered]];
+      }),
     );
-    return new Map(answers.flatMap(([number, answer]) => (answer === undefined ? [] : [[number, answer]])));
-  }
+    return new Map(answers.flat());
+  };
+  return {
+    async status() {
+      const [first, others] = await Promise.all([own.status(), ask((calls) => calls.status())]);
+      return mergeStatus(first, others);
+    },
+    async history() {
+      const [first, others] = await Promise.all([own.history(), ask((calls) => calls.history())]);
+      return first && mergeHistory(first, [...others.values()]);
+    },
+    async cancel(correlationId) {
+      const [first, others] = await Promise.all([
+        own.cancel(correlationId),
+        ask((calls) => calls.cancel(correlationId)),
+      ]);
+      return [...others.values()].reduce((sum, count) => sum + count, first);
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import type { ApiEndpoint } from '#domain/gitlab-api/http-internal-api';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
@@ -14,7 +15,6 @@ import { counter, histogram } from '#platform/metrics/metric';
 import { MetricsRegistry, type Observers } from '#platform/metrics/metrics-registry';
 import { objectStoreMetrics } from '#platform/metrics/object-store-metrics';
 import { packMetrics } from '#platform/metrics/pack-metrics';
-import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';

@@ -1,21 +1,23 @@
+import { number, object, oneOf, optional, type Shaped, text } from '#base/shape';
 import { fitsPattern, MAX_PATTERN_CHARACTERS } from '#tokens/pattern';
 
 /** A change of a repository or one of its references. */
-export interface RepositoryEvent {
-  readonly sequence: number;
-  readonly kind: 'reference' | 'created' | 'removed' | 'renamed' | 'resync' | 'compacted';
+export const repositoryEvent = object({
+  sequence: number,
+  kind: oneOf('reference', 'created', 'removed', 'renamed', 'resync', 'compacted'),
   /** Empty if the event is about all repositories of the storage. */
-  readonly relativePath: string;
+  relativePath: text,
   /** Milliseconds since 1970. */
-  readonly timeMs: number;
+  timeMs: number,
   /** Full name, one character per byte. */
-  readonly reference?: string;
+  reference: optional(text),
   /** Object id or `ref: <name>`; absent if the reference did not exist. */
-  readonly oldValue?: string;
+  oldValue: optional(text),
   /** Absent for a deletion. */
-  readonly newValue?: string;
-  readonly previousPath?: string;
-}
+  newValue: optional(text),
+  previousPath: optional(text),
+});
+export type RepositoryEvent = Shaped<typeof repositoryEvent>;
 
 /** An event before it gets its number. */
 export type NewEvent = Omit<RepositoryEvent, 'sequence' | 'timeMs'>;

@@ -1,5 +1,6 @@
 import { invariant } from '#base/invariant';
-import { RESYNC_ALL, type RepositoryEvent } from './event.ts';
+import { list, maybe, number, object, type Shaped, text } from '#base/shape';
+import { RESYNC_ALL, type RepositoryEvent, repositoryEvent } from './event.ts';
 import { eventsOfFile } from './event-files.ts';
 import { compactedMarker } from './event-source.ts';
 
@@ -9,19 +10,21 @@ export const OUT_OF_ORDER = 'events of a journal are out of order';
 type Batches = AsyncGenerator<readonly RepositoryEvent[], void, undefined>;
 
 /** Location of the events after a sequence: in memory, or in files that any process can read. */
-export interface JournalPart {
+export const journalPart = object({
   /** Last sequence of the journal at that time. */
-  readonly end: number;
-  readonly events: readonly RepositoryEvent[];
-  readonly files: readonly { readonly path: string; readonly bytes: number }[];
-}
+  end: number,
+  events: list(repositoryEvent),
+  files: list(object({ path: text, bytes: number })),
+});
+export type JournalPart = Shaped<typeof journalPart>;
 
 /** Location of the events that replace those up to a sequence. */
-export interface CompactedFile {
-  readonly last: number;
+export const compactedFile = object({
+  last: number,
   /** `undefined` if they are unknown. */
-  readonly path: string | undefined;
-}
+  path: maybe(text),
+});
+export type CompactedFile = Shaped<typeof compactedFile>;
 
 /** Yields the events of a part in batches. @throws {TooOldError} if a file was removed meanwhile. */
 export async function* eventsOfPart({ end, events, files }: JournalPart, after: number): Batches {

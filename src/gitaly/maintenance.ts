@@ -5,7 +5,7 @@ import { fieldsOf, observeHousekeeping } from '#calls/logs/housekeeping-observer
 import type { ServerMetrics } from '#calls/metrics';
 import type { RunningCalls } from '#calls/running-calls';
 import { Housekeeping } from '#domain/housekeeping/housekeeping';
-import { MaintenanceRuns } from '#domain/housekeeping/maintenance-runs';
+import { MaintenanceRuns, type RecordedRuns } from '#domain/housekeeping/maintenance-runs';
 import type { HousekeepingObserver } from '#domain/housekeeping/observer';
 import { BackgroundMaintenance } from '#domain/housekeeping/schedule/background-maintenance';
 import { startDailyMaintenance } from '#domain/housekeeping/schedule/daily-maintenance';
@@ -16,7 +16,7 @@ import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-mai
 import type { Storages } from '#storage/storages';
 import type { Family } from '#workers/family';
 import type { Link } from '#workers/link';
-import { answerForMaintenance, RemoteMaintenanceRuns } from './family/remote-maintenance-runs.ts';
+import { answerForMaintenance, remoteMaintenanceRuns } from './family/remote-maintenance-runs.ts';
 import {
   answerForLoad,
   answerForScheduler,
@@ -77,7 +77,7 @@ function workerMaintenance(
   link: Link,
   observer: HousekeepingObserver,
 ): ServerMaintenance {
-  const runs = new RemoteMaintenanceRuns(link);
+  const runs = remoteMaintenanceRuns(link);
   answerForLoad(link, calls);
   return {
     housekeeping: new Housekeeping(runs, observer),
@@ -88,7 +88,7 @@ function workerMaintenance(
   };
 }
 
-function isRunningIn(runs: MaintenanceRuns, storages: Storages): MaintenanceScheduler['isRunning'] {
+function isRunningIn(runs: RecordedRuns, storages: Storages): MaintenanceScheduler['isRunning'] {
   return (target) => {
     try {
       return runs.isRunning(storages.locate(target));

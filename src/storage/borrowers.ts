@@ -13,25 +13,31 @@ export interface Borrower {
   readonly directories: readonly string[];
 }
 
+/** The repositories of a server that borrow objects, as any of its processes knows them. */
+export interface KnownBorrowers {
+  /** Records a repository that is new at its path, or has been linked to another one. */
+  note(location: RepositoryLocation): Promise<void>;
+  /** Returns all repositories that borrow now. */
+  find(storages: readonly Storage[], signal: AbortSignal): Promise<readonly Borrower[]>;
+}
+
 /**
  * The repositories of a server that borrow objects. The first search walks all storages. From then
  * on, repositories are added that begin to borrow, or are moved. One that no longer borrows is
  * dropped when its alternates are read. The list is only in memory, so neither a crash nor another
  * server that used the storages before can make it wrong.
  */
-export class Borrowers {
+export class Borrowers implements KnownBorrowers {
   readonly #known = new Map<string, RepositoryLocation>();
   /** Nothing is recorded before the first search. New borrowers are recorded during it. */
   #state: 'unknown' | 'searching' | 'complete' = 'unknown';
 
-  /** Records a repository that is new at its path, or has been linked to another one. */
   async note({ storage, relativePath, path }: RepositoryLocation): Promise<void> {
     if (this.#state === 'unknown') return; // the first search will find it
     if ((await directoriesOf(path)).length === 0) return;
     this.#known.set(path, { storage, relativePath, path });
   }
 
-  /** Returns all repositories that borrow now. */
   async find(storages: readonly Storage[], signal: AbortSignal): Promise<Borrower[]> {
     if (this.#state !== 'complete') await this.#walk(storages, signal);
     const found: Borrower[] = [];

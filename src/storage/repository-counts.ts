@@ -19,6 +19,11 @@ export interface RepositoryCount {
   readonly count: number;
 }
 
+/** Numbers of repositories, as any process of a server sees them. */
+export type KnownCounts = Pick<RepositoryCounts, 'add' | 'clear' | 'count'> & {
+  entries(): Iterable<RepositoryCount>;
+};
+
 /**
  * Numbers of repositories by storage and kind: counted once, then kept up to date. What is created
  * or removed while {@link count} walks over its directory may count twice or not at all.

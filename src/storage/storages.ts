@@ -5,13 +5,13 @@ import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
 import type { Git } from '#git/command/git';
 import type { RepositoryCaches } from '#git/repository-caches';
-import { Borrowers } from './borrowers.ts';
+import { Borrowers, type KnownBorrowers } from './borrowers.ts';
 import { checkGitDirectory } from './git-directory.ts';
 import type { LifecycleChange, LifecycleRecorder } from './lifecycle/lifecycle-recorder.ts';
 import { namedObjectDirectory, objectDirectories } from './object-directories.ts';
 import { joinInside } from './relative-path.ts';
 import { Repository } from './repository.ts';
-import { RepositoryCounts } from './repository-counts.ts';
+import { type KnownCounts, RepositoryCounts } from './repository-counts.ts';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
 import { requireTarget } from './require-target.ts';
 import { type RepositoryChange, SeenRepositories } from './seen-repositories.ts';
@@ -31,8 +31,8 @@ export interface StoragesOptions {
   /** Returns an object that identifies the running call; for {@link Storages.changeSince}. */
   readonly mover?: () => object | undefined;
   /** Replaced in a process that does not count repositories itself. */
-  readonly repositoryCounts?: RepositoryCounts | undefined;
-  readonly borrowers?: Borrowers | undefined;
+  readonly repositoryCounts?: KnownCounts;
+  readonly borrowers?: KnownBorrowers;
 }
 
 export interface OpenOptions {
@@ -57,8 +57,8 @@ export class Storages {
   readonly directorySums = new DirectoryMemory<DirectorySum>();
   /** Loose objects by directory, for all repositories. */
   readonly looseObjectShards = new DirectoryMemory<LooseObjectShard>();
-  readonly repositoryCounts: RepositoryCounts;
-  readonly borrowers: Borrowers;
+  readonly repositoryCounts: KnownCounts;
+  readonly borrowers: KnownBorrowers;
   readonly presence: StoragePresence;
   /** Set once, before repositories change; `undefined` if their changes are not needed. */
   lifecycleRecorder: LifecycleRecorder | undefined;

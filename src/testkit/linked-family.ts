@@ -54,14 +54,14 @@ export class LinkedFamily {
     const upper: Link = new Link((message) => {
       void deliver(lower, message, blocked);
       return true;
-    });
+    }, number);
     const lower: Link = new Link((message) => {
       void deliver(upper, message, undefined);
       return true;
     });
     const worker: FamilyWorker = { number, link: upper };
     this.#workers.push(worker);
-    this.supervisor.desk.serve(number, upper);
+    this.supervisor.desk.serve(upper);
     return {
       role: 'worker',
       share: this.supervisor.share,

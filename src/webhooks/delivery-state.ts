@@ -1,14 +1,17 @@
 import { JsonFields } from '#base/json-fields';
+import { object, type Shaped, text } from '#base/shape';
 
 /** An event that was given up. */
-export interface DeadLetter {
-  readonly id: string;
-  readonly repository: string;
+export const deadLetter = object({
+  id: text,
+  repository: text,
   /** Why the last attempt failed. */
-  readonly reason: string;
+  reason: text,
   /** ISO 8601, UTC. */
-  readonly time: string;
-}
+  time: text,
+});
+
+export type DeadLetter = Shaped<typeof deadLetter>;
 
 /** The numbers of a webhook in a storage since the start. */
 export interface DeliveryCounts {

@@ -1,18 +1,21 @@
-import type { DeadLetter } from './delivery-state.ts';
+import { list, number, object, type Shaped, text } from '#base/shape';
+import { deadLetter } from './delivery-state.ts';
 
 /** The work of a webhook for a storage since the start. */
-export interface WebhookStatus {
-  readonly name: string;
-  readonly storage: string;
+export const statusOfWebhook = object({
+  name: text,
+  storage: text,
   /** Host of the receiver. The rest of the address may be a secret. */
-  readonly host: string;
-  readonly delivered: number;
-  readonly failed_attempts: number;
+  host: text,
+  delivered: number,
+  failed_attempts: number,
   /** Events that are not delivered yet; later ones are in the journal. */
-  readonly waiting: number;
+  waiting: number,
   /** Events behind the last one that was looked at. */
-  readonly behind: number;
-  readonly last_problem: string;
+  behind: number,
+  last_problem: text,
   /** Events that were given up, the newest last. */
-  readonly dead_letters: readonly DeadLetter[];
-}
+  dead_letters: list(deadLetter),
+});
+
+export type WebhookStatus = Shaped<typeof statusOfWebhook>;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { Link } from './link.ts';
-import type { Load, Movable, Transport } from './worker-process.ts';
+import type { Load, Movable, Transport } from './worker-protocol.ts';
 
 /** The part of a server that its other processes use. */
 export interface FamilyServer {

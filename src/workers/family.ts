@@ -3,7 +3,8 @@ import type { Desk } from './desk.ts';
 import type { FamilyServer, FamilyWorker } from './family-server.ts';
 import type { Link } from './link.ts';
 import type { WorkersMonitoring } from './monitoring.ts';
-import type { Follow, Transport } from './worker-process.ts';
+import type { Follow } from './worker-process.ts';
+import type { Transport } from './worker-protocol.ts';
 
 /** The processes of one server, from the view of one of them. */
 export type Family = Supervising | Working;

@@ -38,7 +38,7 @@ test('a question with an old number is refused with INTERNAL, and later ones are
 
 test('messages about a question that nobody has asked are reported, and change nothing', async () => {
   using peer = observed();
-  const asked = peer.link.ask('other');
+  const asked = peer.link.ask('other', undefined);
   const odd: LinkMessage[] = [
     { kind: 'answer', id: 2, value: undefined, isHeld: true },
     { kind: 'end', id: 1 },
@@ -55,6 +55,25 @@ test('messages about a question that nobody has asked are reported, and change n
   );
 });
 
+test('messages of an unknown form are reported, and change nothing', async () => {
+  using peer = observed();
+  const asked = peer.link.ask('other', undefined);
+  const forms: unknown[] = [
+    ...[undefined, null, 'end', [], {}, { kind: 'other', id: 1 }, { kind: 'end' }, { kind: 'end', id: '1' }],
+    { kind: 'answer', id: 1, value: 'no' },
+    { kind: 'failure', id: 1, error: { message: 'no', code: 'NONE' } },
+  ];
+
+  for (const message of forms) peer.link.receive(message, undefined);
+  peer.link.receive({ kind: 'answer', id: 1, value: 'here', isHeld: false }, undefined);
+
+  assert.equal((await asked).value, 'here');
+  assert.deepEqual(
+    peer.broken,
+    forms.map(() => 'process-message: a message of another process has an unknown form'),
+  );
+});
+
 test('questions, answers, withdrawals and ends between two processes break nothing', async () => {
   using peer = observed();
   const family = new LinkedFamily();
@@ -62,12 +81,12 @@ test('questions, answers, withdrawals and ends between two processes break nothi
   const worker = family.start();
 
   const leaving = new AbortController();
-  const held = await worker.link.ask('turn');
+  const held = await worker.link.ask('turn', undefined);
   const left = worker.link.ask('turn', undefined, { signal: leaving.signal });
   leaving.abort();
   await assert.rejects(left);
   held.release();
-  await worker.link.ask('turn');
+  await worker.link.ask('turn', undefined);
   worker.end();
 
   assert.deepEqual(peer.broken, []);

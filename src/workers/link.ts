@@ -1,60 +1,86 @@
 import type { Socket } from 'node:net';
 import { holds, InvariantError } from '#base/invariant';
-import { type FromWire, fromWire, toWire } from './wire-error.ts';
+import { anything, flag, number, object, type Shaped, tagged, text } from '#base/shape';
+import { fromWire, toWire, wireError } from './wire-error.ts';
+
+const id = { id: number };
+const isLinkMessage = tagged({
+  tell: object({ topic: text, value: anything }),
+  ask: object({ ...id, topic: text, value: anything }),
+  /** To the process that answers: the other one no longer waits, or has finished with the answer. */
+  end: object(id),
+  /** To the process that asks, before the answer. */
+  note: object({ ...id, value: anything }),
+  answer: object({ ...id, value: anything, isHeld: flag }),
+  failure: object({ ...id, error: wireError }),
+  /** To the process that answered, about an answer that is held. */
+  remark: object({ ...id, value: anything }),
+  /** To the process that holds an answer: it should end soon. */
+  recall: object(id),
+});
+
+/** Messages between a supervisor and a worker. They are copied by V8's serializer. */
+export type LinkMessage = Shaped<typeof isLinkMessage>;
 
 /** Sends a message to the other process; `false` when the channel is closed. */
 export type Send = (message: LinkMessage, socket?: Socket, onSent?: (error: Error | null) => void) => boolean;
 
-/** Messages between a supervisor and a worker. They are copied by V8's serializer. */
-export type LinkMessage =
-  | { readonly kind: 'tell'; readonly topic: string; readonly value: unknown }
-  | { readonly kind: 'ask'; readonly id: number; readonly topic: string; readonly value: unknown }
-  /** To the process that answers: the other one no longer waits, or has finished with the answer. */
-  | { readonly kind: 'end'; readonly id: number }
-  /** To the process that asks, before the answer. */
-  | { readonly kind: 'note'; readonly id: number; readonly value: unknown }
-  | { readonly kind: 'answer'; readonly id: number; readonly value: unknown; readonly isHeld: boolean }
-  | { readonly kind: 'failure'; readonly id: number; readonly error: FromWire }
-  /** To the process that answered, about an answer that is held. */
-  | { readonly kind: 'remark'; readonly id: number; readonly value: unknown }
-  /** To the process that holds an answer: it should end soon. */
-  | { readonly kind: 'recall'; readonly id: number };
+/** The sender of a message: the number of its worker, or 0, and the connection that comes with it. */
+export interface Teller {
+  readonly worker: number;
+  readonly socket: Socket | undefined;
+}
+
+/** A connection that goes with a message, and what is called when it was sent. */
+export interface TellOptions {
+  readonly socket?: Socket;
+  readonly onSent?: (error: Error | null) => void;
+}
 
 /** The means of a handler while it answers. */
-export interface Asked {
+export interface Asked<Note = unknown> {
   /** Aborts when the other process no longer waits, or has ended. */
   readonly signal: AbortSignal;
   /** Sends something to the other process before the answer. */
-  note(value: unknown): void;
+  note(value: Note): void;
   /** Asks the other process to give the answer back. */
   recall(): void;
 }
 
 /** An answer. With `release` it is held until the other process gives it back, or ends. */
-export interface Answer {
-  readonly value?: unknown;
+export interface Answer<Value = unknown, Remark = unknown> {
+  readonly value: Value;
   release?(): void;
   /** Receives what the holder tells about it. */
-  onRemark?(value: unknown): void;
+  onRemark?(value: Remark): void;
 }
 
 /** An answer of the other process. */
-export interface Held {
-  readonly value: unknown;
+export interface Held<Value = unknown, Remark = unknown> {
+  readonly value: Value;
   /** Aborts when the other process wants it back. */
   readonly recalled: AbortSignal;
   /** Tells the other process something about it. */
-  remark(value: unknown): void;
+  remark(value: Remark): void;
   /** Gives it back; only the first call counts. */
   release(): void;
 }
 
-export interface AskOptions {
+export interface AskOptions<Note = unknown> {
   readonly signal?: AbortSignal | undefined;
-  readonly onNote?: (value: unknown) => void;
+  readonly onNote?: ((value: Note) => void) | undefined;
 }
 
 type Handler = (value: unknown, asked: Asked) => Promise<Answer> | Answer;
+type Receiver = (value: unknown, from: Teller) => void;
+
+/** Where topics are answered: one channel, or those to all workers. */
+export interface Answering {
+  /** Registers what answers a topic. */
+  onAsked(topic: string, handle: Handler): void;
+  /** Registers the receiver of a topic that needs no answer. */
+  onTold(topic: string, receive: Receiver): void;
+}
 
 interface Asking {
   readonly resolve: (held: Held) => void;
@@ -62,7 +88,7 @@ interface Asking {
   readonly onNote: AskOptions['onNote'];
 }
 
-interface Answering {
+interface Answered {
   readonly ending: AbortController;
   answer: Answer | undefined;
 }
@@ -78,20 +104,23 @@ export class LinkClosedError extends Error {
  * keeps an account of until it is given back. When a process ends, everything that it held is given
  * back.
  */
-export class Link {
+export class Link implements Answering {
   readonly #send: Send;
-  readonly #tellers = new Map<string, (value: unknown, socket: Socket | undefined) => void>();
+  /** Number of the worker at the other end; 0 for other processes. */
+  readonly #other: number;
+  readonly #receivers = new Map<string, Receiver>();
   readonly #handlers = new Map<string, Handler>();
   readonly #asking = new Map<number, Asking>();
   readonly #held = new Map<number, AbortController>();
-  readonly #answering = new Map<number, Answering>();
+  readonly #answering = new Map<number, Answered>();
   #lastId = 0;
   /** Of the questions of the other process. */
   #lastAsked = 0;
   #isClosed = false;
 
-  constructor(send: Send) {
+  constructor(send: Send, other = 0) {
     this.#send = send;
+    this.#other = other;
   }
 
   get isClosed(): boolean {
@@ -103,18 +132,16 @@ export class Link {
     return this.#answering.size;
   }
 
-  /** Registers the receiver of a topic that needs no answer. */
-  onTold(topic: string, receive: (value: unknown, socket: Socket | undefined) => void): void {
-    this.#tellers.set(topic, receive);
+  onTold(topic: string, receive: Receiver): void {
+    this.#receivers.set(topic, receive);
   }
 
-  /** Registers what answers a topic. */
   onAsked(topic: string, handle: Handler): void {
     this.#handlers.set(topic, handle);
   }
 
   /** Tells the other process something, with a connection that it takes over. */
-  tell(topic: string, value?: unknown, socket?: Socket, onSent?: (error: Error | null) => void): void {
+  tell(topic: string, value: unknown, { onSent, socket }: TellOptions = {}): void {
     if (this.#isClosed) onSent?.(new LinkClosedError('the other process has ended'));
     else this.#send({ kind: 'tell', topic, value }, socket, onSent);
   }
@@ -124,7 +151,7 @@ export class Link {
    *
    * @throws {LinkClosedError} when it ends; the signal's reason; the error of its handler.
    */
-  async ask(topic: string, value?: unknown, { signal, onNote }: AskOptions = {}): Promise<Held> {
+  async ask(topic: string, value: unknown, { signal, onNote }: AskOptions = {}): Promise<Held> {
     signal?.throwIfAborted();
     if (this.#isClosed) throw new LinkClosedError('the other process has ended');
     const id = ++this.#lastId;
@@ -146,11 +173,15 @@ export class Link {
   }
 
   /** Handles a message of the other process. */
-  receive(message: LinkMessage, socket: Socket | undefined): void {
+  receive(message: unknown, socket: Socket | undefined): void {
+    if (!isLinkMessage(message)) {
+      holds(false, 'process-message', 'a message of another process has an unknown form');
+      return;
+    }
     if (!this.#isExpected(message)) return;
     switch (message.kind) {
       case 'tell':
-        this.#tellers.get(message.topic)?.(message.value, socket);
+        this.#receivers.get(message.topic)?.(message.value, { worker: this.#other, socket });
         return;
       case 'ask':
         void this.#answer(message);
@@ -159,7 +190,7 @@ export class Link {
         this.#end(message.id);
         return;
       case 'note':
-        this.#asking.get(message.id)?.onNote?.(message.value);
+        this.#noted(message);
         return;
       case 'answer':
         this.#answered(message);
@@ -218,6 +249,16 @@ export class Link {
     return asking;
   }
 
+  /** A note that is refused ends the question. */
+  #noted({ id, value }: Extract<LinkMessage, { kind: 'note' }>): void {
+    try {
+      this.#asking.get(id)?.onNote?.(value);
+    } catch (error) {
+      this.#take(id)?.reject(error);
+      this.#sendNow({ kind: 'end', id });
+    }
+  }
+
   #answered({ id, isHeld, value }: Extract<LinkMessage, { kind: 'answer' }>): void {
     const asking = this.#take(id);
     if (asking === undefined) return; // given up; the other side has been notified
@@ -236,7 +277,7 @@ export class Link {
   }
 
   async #answer({ id, topic, value }: Extract<LinkMessage, { kind: 'ask' }>): Promise<void> {
-    const answering: Answering = { ending: new AbortController(), answer: undefined };
+    const answering: Answered = { ending: new AbortController(), answer: undefined };
     this.#answering.set(id, answering);
     const { signal } = answering.ending;
     try {

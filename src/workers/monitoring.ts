@@ -1,14 +1,18 @@
 import { lazyModule } from '#base/lazy-module';
+import { bytes, nothing, number, object, oneOf } from '#base/shape';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import { type OtherProcesses, type ProcessReport, ReportedMetrics } from '#platform/metrics/process-group';
+import {
+  type OtherProcesses,
+  type ProcessReport,
+  processReport,
+  ReportedMetrics,
+} from '#platform/metrics/process-group';
 import type { ProcessMetrics } from '#platform/metrics/process-metrics';
 import type { ProfileKind } from '#platform/profiling/take-profile';
 import type { Desk } from './desk.ts';
 import type { FamilyWorker } from './family-server.ts';
 import type { Link } from './link.ts';
-
-const METRICS = 'metrics';
-const PROFILE = 'profile';
+import { answer, asked, protocol, remote, told } from './protocol.ts';
 
 /** Time that a worker has for its metrics; of one that is busy, the last known ones count. */
 const REPORT_LIMIT_MS = 1000;
@@ -17,10 +21,14 @@ const REPORT_EVERY_MS = 5000;
 /** Processor time since the last report that is worth another one. */
 const REPORT_AFTER_US = 100_000;
 
-interface WantedProfile {
-  readonly kind: ProfileKind;
-  readonly seconds: number;
-}
+/** Questions of a supervisor about the process of a worker. */
+const PROCESS = protocol('process', {
+  report: asked(nothing, processReport),
+  profile: asked(object({ kind: oneOf('profile', 'heap'), seconds: number }), bytes),
+});
+
+/** Reports that a worker sends by itself. */
+const REPORTS = protocol('reports', { metrics: told(processReport) });
 
 const loadProcessMetrics = lazyModule(() => import('#platform/metrics/process-metrics'));
 const loadProfiler = lazyModule(() => import('#platform/profiling/take-profile'));
@@ -32,12 +40,14 @@ export function reportToSupervisor(link: Link, registry: MetricsRegistry): void 
     metrics ??= loadProcessMetrics().then((module) => new module.ProcessMetrics());
     return { registry: registry.snapshot(), process: await (await metrics).snapshot() };
   };
-  link.onAsked(METRICS, async () => ({ value: await report() }));
-  link.onAsked(PROFILE, async (value, { signal }) => {
-    const { kind, seconds } = value as WantedProfile; // from `profile` below
-    const { takeProfile } = await loadProfiler();
-    return { value: await takeProfile(kind, seconds, signal) };
+  answer(link, PROCESS, {
+    report,
+    profile: async ({ kind, seconds }, { signal }) => {
+      const { takeProfile } = await loadProfiler();
+      return await takeProfile(kind, seconds, signal);
+    },
   });
+  const { metrics: sendMetrics } = remote(link, REPORTS);
   let used = process.cpuUsage();
   let isSending = false;
   setInterval(() => {
@@ -46,16 +56,16 @@ export function reportToSupervisor(link: Link, registry: MetricsRegistry): void 
     if (user + system < REPORT_AFTER_US) return;
     used = process.cpuUsage();
     isSending = true;
-    const last = { registry: registry.snapshot(), process: [] } satisfies ProcessReport;
-    link.tell(METRICS, last, undefined, () => {
+    const onSent = (): void => {
       isSending = false;
-    });
+    };
+    sendMetrics({ registry: registry.snapshot(), process: [] }, { onSent });
   }, REPORT_EVERY_MS).unref();
 }
 
 /** Reports the last metrics of a worker that ends. */
 export function reportLastMetrics(link: Link, registry: MetricsRegistry): void {
-  link.tell(METRICS, { registry: registry.snapshot(), process: [] } satisfies ProcessReport);
+  remote(link, REPORTS).metrics({ registry: registry.snapshot(), process: [] });
 }
 
 /** The metrics and profiles of workers, as their supervisor shows them. */
@@ -65,8 +75,7 @@ export class WorkersMonitoring implements OtherProcesses {
 
   constructor(desk: Desk, workers: () => readonly FamilyWorker[]) {
     this.#workers = workers;
-    // The types of values are those of the functions above.
-    desk.onTold(METRICS, (value, worker) => this.#reported.note(worker, value as ProcessReport));
+    answer(desk, REPORTS, { metrics: (report, { worker }) => this.#reported.note(worker, report) });
   }
 
   /** Notes that a worker has ended. */
@@ -77,8 +86,8 @@ export class WorkersMonitoring implements OtherProcesses {
   async reports(): ReturnType<OtherProcesses['reports']> {
     await Promise.all(
       this.#workers().map(async ({ link, number }) => {
-        const report = await askInTime(link, METRICS);
-        if (report !== undefined) this.#reported.note(number, report as ProcessReport);
+        const report = await inTime((options) => remote(link, PROCESS).report(undefined, options));
+        if (report !== undefined) this.#reported.note(number, report);
       }),
     );
     return { running: this.#reported.running, ended: this.#reported.ended };
@@ -96,15 +105,16 @@ export class WorkersMonitoring implements OtherProcesses {
   ): Promise<Uint8Array | undefined> {
     const link = this.#workers().find(({ number }) => number === worker)?.link;
     if (link === undefined) return undefined;
-    const { value } = await link.ask(PROFILE, { kind, seconds } satisfies WantedProfile, { signal });
-    return value as Uint8Array;
+    return await remote(link, PROCESS).profile({ kind, seconds }, { signal });
   }
 }
 
 /** Asks a worker; `undefined` if it does not respond in time. */
-export async function askInTime(link: Link, topic: string, value?: unknown): Promise<unknown> {
+export async function inTime<T>(
+  ask: (options: { readonly signal: AbortSignal }) => Promise<T>,
+): Promise<T | undefined> {
   try {
-    return (await link.ask(topic, value, { signal: AbortSignal.timeout(REPORT_LIMIT_MS) })).value;
+    return await ask({ signal: AbortSignal.timeout(REPORT_LIMIT_MS) });
   } catch {
     return undefined; // it is busy, or has ended
   }

@@ -24,8 +24,7 @@ export function operatorLink(): Link | undefined {
     if (!process.connected) return false;
     return process.send?.(message, () => {}) ?? false; // a failure means that the other one has ended
   });
-  // The type of what arrives: only the program that has started this one writes there.
-  process.on('message', (message) => link.receive(message as LinkMessage, undefined));
+  process.on('message', (message) => link.receive(message, undefined));
   process.once('disconnect', () => link.close());
   process.channel?.unref();
   return link;
@@ -34,8 +33,7 @@ export function operatorLink(): Link | undefined {
 /** Returns the channel to a server that was started with {@link OPERATED_VARIABLE}. */
 export function linkTo(child: Child): Link {
   const link = new Link((message) => child.connected && child.send(message, () => {})); // as above
-  // The type of what arrives: only our own server writes there.
-  child.on('message', (message) => link.receive(message as LinkMessage, undefined));
+  child.on('message', (message) => link.receive(message, undefined));
   child.once('disconnect', () => link.close());
   child.once('exit', () => link.close());
   return link;

@@ -9,10 +9,10 @@ import type { FamilyServer } from './family-server.ts';
 import type { Link } from './link.ts';
 import { reportLastMetrics, reportToSupervisor } from './monitoring.ts';
 import { unpack } from './pack-values.ts';
+import { answer } from './protocol.ts';
 import { workerSettings } from './settings.ts';
-import { PROCESSES } from './worker-command.ts';
 import { runWorkerLife, type WorkerServer } from './worker-life.ts';
-import type { Transport } from './worker-process.ts';
+import { FAMILY_SIZE, type Transport } from './worker-protocol.ts';
 
 const IS_BUILT = import.meta.filename.endsWith('.js');
 /** Exit code for wrong usage. */
@@ -103,9 +103,10 @@ function familyOf(
 ): { readonly family: Working; readonly part: Promise<FamilyServer> } {
   const { promise: part, resolve: onStarted } = Promise.withResolvers<FamilyServer>();
   let processes = 2; // until the supervisor has sent the number
-  link.onTold(PROCESSES, (value) => {
-    processes = Number(value);
-  });
+  const size = (value: number): void => {
+    processes = value;
+  };
+  answer(link, FAMILY_SIZE, { size });
   const none = async (): Promise<void> => {};
   const family: Working = {
     role: 'worker',

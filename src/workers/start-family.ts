@@ -4,10 +4,12 @@ import { type WorkerMetrics, workerMetrics } from '#platform/metrics/worker-metr
 import { Desk } from './desk.ts';
 import type { Supervising } from './family.ts';
 import { WorkersMonitoring } from './monitoring.ts';
+import { remote } from './protocol.ts';
 import { maxProcesses, workerSettings } from './settings.ts';
 import { Supervisor } from './supervisor.ts';
-import { PROCESSES, WORKER_COMMAND } from './worker-command.ts';
+import { WORKER_COMMAND } from './worker-command.ts';
 import type { WorkerCommand } from './worker-process.ts';
+import { FAMILY_SIZE } from './worker-protocol.ts';
 
 /** Program of workers. */
 export type WorkerProgram = Pick<WorkerCommand, 'file' | 'options'>;
@@ -50,9 +52,9 @@ export function startFamily({ log, program, processes, ...options }: StartFamily
       supervisor.start({
         directory,
         observer: withCount(workerMetrics(registry), supervisor),
-        serve: (worker, link) => {
+        serve: (link) => {
           log.hasWorkers = true;
-          desk.serve(worker, link);
+          desk.serve(link);
         },
         connections: () => front.load.connections,
         moveConnection: (which) => front.moveConnection(which),
@@ -105,7 +107,7 @@ function withCount(metrics: WorkerMetrics, supervisor: Supervisor): WorkerMetric
     ...metrics,
     running: (processes) => {
       metrics.running(processes);
-      for (const { link } of supervisor.workers) link.tell(PROCESSES, processes);
+      for (const { link } of supervisor.workers) remote(link, FAMILY_SIZE).size(processes);
     },
   };
 }

@@ -6,18 +6,11 @@ import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import type { Link } from './link.ts';
+import { answer } from './protocol.ts';
 import { IDLE_SHARE, REST_SHARE, type WorkerSettings } from './settings.ts';
 import { Stretch } from './stretch.ts';
-import {
-  type Follow,
-  type Load,
-  type Movable,
-  type Readiness,
-  scoreOf,
-  type Transport,
-  type WorkerCommand,
-  WorkerProcess,
-} from './worker-process.ts';
+import { type Follow, scoreOf, type WorkerCommand, WorkerProcess } from './worker-process.ts';
+import { type Movable, type Readiness, TO_SUPERVISOR, type Transport } from './worker-protocol.ts';
 
 /** Number of missing reports after which a worker gets no connections: its load is not known. */
 const SILENT_TICKS = 3;
@@ -50,7 +43,7 @@ export interface OwnServer {
   /** Directory that workers remove when this process has been killed. */
   readonly directory: string | undefined;
   /** Answers what workers ask for; called for each new worker. */
-  serve(worker: number, link: Link): void;
+  serve(link: Link): void;
   /** Number of open connections. */
   connections(): number;
   /** Ends a connection so that its client opens another one. @see GrpcServer.moveConnection */
@@ -228,8 +221,8 @@ export class Supervisor implements AsyncDisposable {
     if (this.#own?.moveConnection(which) === true) this.#own.observer.moved();
   }
 
-  #moveOf({ link }: WorkerProcess, which: Movable = 'of several'): void {
-    link.tell('move', which);
+  #moveOf({ tell }: WorkerProcess, which: Movable = 'of several'): void {
+    tell.move(which);
   }
 
   /** Ends one worker of those with nothing to do, the one with the highest number. */
@@ -246,7 +239,7 @@ export class Supervisor implements AsyncDisposable {
   async #drainWorker(worker: WorkerProcess, reason: 'idle' | 'stopped'): Promise<void> {
     if (worker.state !== 'draining') {
       if (worker.state === 'starting') worker.kill();
-      else worker.link.tell('drain');
+      else worker.tell.drain();
       worker.state = 'draining';
       this.#options.logger.info(
         { worker: worker.number, worker_pid: worker.pid, reason },
@@ -279,17 +272,19 @@ export class Supervisor implements AsyncDisposable {
 
   #follow(worker: WorkerProcess): void {
     const { greeting, logger } = this.#options;
-    const { link, number } = worker;
-    // The types of what workers report: they run the same code.
-    link.onTold('ready', (value) => this.#ready(worker, value as Readiness));
-    link.onTold('load', (value) => worker.report(value as Load));
-    link.onTold('moved', () => this.#own?.observer.moved());
-    link.onTold('leaving', () => {
-      worker.state = 'draining';
+    const { link, number, tell } = worker;
+    answer(link, TO_SUPERVISOR, {
+      ready: (readiness) => this.#ready(worker, readiness),
+      load: (load) => worker.report(load),
+      moved: () => this.#own?.observer.moved(),
+      leaving: () => {
+        worker.state = 'draining';
+      },
+      ended: () => {},
     });
-    this.#own?.serve(number, link);
-    if (this.#own?.directory !== undefined) link.tell('directory', this.#own.directory);
-    link.tell('start', greeting(number));
+    this.#own?.serve(link);
+    if (this.#own?.directory !== undefined) tell.directory(this.#own.directory);
+    tell.start(greeting(number));
     void worker.exited
       .then((how) => this.#ended(worker, how))
       .catch((error: unknown) => {

@@ -1,14 +1,17 @@
-import { GitalyError, messageOf } from '#base/gitaly-error';
-import { type LimitReason, LimitRefusal } from '#base/limits/keyed-limit';
+import { GitalyError, messageOf, STATUS_CODES } from '#base/gitaly-error';
+import { LIMIT_REASONS, LimitRefusal } from '#base/limits/keyed-limit';
+import { object, oneOf, optional, type Shaped, text } from '#base/shape';
 
 /** An error in a message between processes. */
-export interface FromWire {
-  readonly message: string;
+export const wireError = object({
+  message: text,
   /** gRPC status of a {@link GitalyError}. */
-  readonly code?: GitalyError['code'] | undefined;
+  code: optional(oneOf(...STATUS_CODES)),
   /** Reason of a {@link LimitRefusal}. */
-  readonly reason?: LimitReason | undefined;
-}
+  reason: optional(oneOf(...LIMIT_REASONS)),
+});
+
+type FromWire = Shaped<typeof wireError>;
 
 export function toWire(error: unknown): FromWire {
   return {

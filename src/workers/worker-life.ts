@@ -1,9 +1,18 @@
 import { rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Link, LinkClosedError, type LinkMessage } from './link.ts';
-import type { Given, Load, Movable, Readiness, Received, Transport } from './worker-process.ts';
+import { answer, type Remote, remote } from './protocol.ts';
+import {
+  CONNECTIONS,
+  type Load,
+  type Movable,
+  type Readiness,
+  TO_SUPERVISOR,
+  TO_WORKER,
+  type Transport,
+} from './worker-protocol.ts';
 
 /** The server of a worker process. */
 export interface WorkerServer {
@@ -56,15 +65,14 @@ export async function runWorkerLife(options: WorkerLifeOptions): Promise<number>
     return true;
   });
   const life = new Life(link, options);
-  // The type of what arrives: only our own supervisor writes there.
   process.on('message', (message, socket) =>
-    link.receive(message as LinkMessage, socket as Socket | undefined),
+    link.receive(message, socket instanceof Socket ? socket : undefined),
   );
   const onDisconnect = (): void => void life.orphaned();
   process.on('disconnect', onDisconnect);
   const code = await life.ended;
   life.beforeEnd();
-  await new Promise<void>((resolve) => link.tell('ended', undefined, undefined, () => resolve()));
+  await new Promise<void>((resolve) => life.tell.ended(undefined, { onSent: () => resolve() }));
   process.off('disconnect', onDisconnect); // the supervisor has not ended
   process.disconnect?.();
   return code;
@@ -76,6 +84,7 @@ function sendUp(message: LinkMessage, onSent: (error: Error | null) => void): vo
 
 class Life {
   readonly ended: Promise<number>;
+  readonly tell: Remote<typeof TO_SUPERVISOR>;
   readonly #link: Link;
   readonly #options: WorkerLifeOptions;
   readonly #end: (code: number) => void;
@@ -89,34 +98,35 @@ class Life {
 
   constructor(link: Link, options: WorkerLifeOptions) {
     this.#link = link;
+    this.tell = remote(link, TO_SUPERVISOR);
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<number>();
     [this.ended, this.#end] = [promise, resolve];
-    // The types of what arrives: only our own supervisor writes there.
-    link.onTold('directory', (path) => {
-      this.#supervisorDirectory = path as string;
+    const { closed, received } = remote(link, CONNECTIONS);
+    answer(link, TO_WORKER, {
+      directory: (path) => {
+        this.#supervisorDirectory = path;
+      },
+      start: (greeting) => void this.#start(greeting),
+      connection: ({ id, isFollowed, transport }, { socket }) => {
+        const isTaken = socket !== undefined && !this.#isEnding;
+        // Before anything is read: from here on, nobody else can serve the connection.
+        received({ id, isTaken });
+        if (!isTaken) {
+          socket?.destroy(); // it stays open in the supervisor
+          return;
+        }
+        if (isFollowed) socket.once('close', () => closed(id));
+        this.#receive(socket, transport);
+      },
+      move: (which) => {
+        if (this.#server?.moveConnection(which) === true) this.tell.moved();
+      },
+      drain: () => void this.#finish(0, undefined),
+      stop: () => void this.#abort(0),
     });
-    link.onTold('start', (greeting) => void this.#start(greeting));
-    link.onTold('connection', (value, socket) => {
-      const { id, isFollowed, transport } = value as Given; // only our own supervisor sends it
-      const isTaken = socket !== undefined && !this.#isEnding;
-      // Before anything is read: from here on, nobody else can serve the connection.
-      link.tell('received', { id, isTaken } satisfies Received);
-      if (!isTaken) {
-        socket?.destroy(); // it stays open in the supervisor
-        return;
-      }
-      if (isFollowed) socket.once('close', () => link.tell('closed', id));
-      this.#receive(socket, transport);
-    });
-    link.onTold('move', (which) => {
-      // Only our own supervisor tells it.
-      if (this.#server?.moveConnection(which as Movable) === true) link.tell('moved');
-    });
-    link.onTold('drain', () => void this.#finish(0, undefined));
-    link.onTold('stop', () => void this.#abort(0));
     options.failed.addEventListener('abort', () => {
-      link.tell('leaving');
+      this.tell.leaving();
       void this.#finish(1, options.failedGraceMs);
     });
   }
@@ -149,7 +159,7 @@ class Life {
       this.#end(1);
       return;
     }
-    this.#link.tell('ready', this.#server.readiness);
+    this.tell.ready(this.#server.readiness);
     this.#reportLoad(this.#server);
     for (const { socket, transport } of this.#waiting.splice(0)) this.#server.receive(socket, transport);
   }
@@ -168,9 +178,10 @@ class Life {
       const { utilization: share } = performance.eventLoopUtilization(now, used);
       used = now;
       isSending = true;
-      this.#link.tell('load', { share, ...server.load } satisfies Load, undefined, () => {
+      const onSent = (): void => {
         isSending = false;
-      });
+      };
+      this.tell.load({ share, ...server.load }, { onSent });
     }, this.#options.tickMs).unref();
   }
 

@@ -1,8 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Link, type LinkMessage } from './link.ts';
+import { Link, type Send } from './link.ts';
+import { answer, type Remote, remote } from './protocol.ts';
 import { Stretch } from './stretch.ts';
+import { CONNECTIONS, type Load, type Readiness, TO_WORKER, type Transport } from './worker-protocol.ts';
 
 /** How to start a worker. */
 export interface WorkerCommand {
@@ -10,42 +12,6 @@ export interface WorkerCommand {
   /** Options of Node. */
   readonly options: readonly string[];
   readonly args: readonly string[];
-}
-
-/** Load of a process, which a worker reports at each tick. */
-export interface Load {
-  /** Share of the time in which the event loop was busy, 0 to 1. */
-  readonly share: number;
-  /** Calls that run. */
-  readonly calls: number;
-  readonly connections: number;
-}
-
-/** The report of a worker when it accepts connections. */
-export interface Readiness {
-  readonly version: string;
-  /** Directory that is removed after its end. */
-  readonly directory: string | undefined;
-}
-
-/** Connections that may be ended: one of several with calls, or any with calls. */
-export type Movable = 'of several' | 'any';
-
-/** Where a connection was accepted: a listener for gRPC, or a gateway. */
-export type Transport = 'unix' | 'tcp' | 'tls' | 'http' | 'ssh';
-
-/** A connection that comes with the message. */
-export interface Given {
-  readonly id: number;
-  readonly transport: Transport;
-  /** The worker tells when it is closed. */
-  readonly isFollowed: boolean;
-}
-
-/** Confirms a connection, or leaves it to the supervisor. */
-export interface Received {
-  readonly id: number;
-  readonly isTaken: boolean;
 }
 
 /** The end of a connection that was given to a worker. */
@@ -81,6 +47,7 @@ export class WorkerProcess {
   /** 1 to 255; a number is used again after the end of its worker. */
   readonly number: number;
   readonly link: Link;
+  readonly tell: Remote<typeof TO_WORKER>;
   readonly startedAtMs = performance.now();
   readonly exited: Promise<string>;
   /** Loads that make it a busy worker, one with nothing to do. */
@@ -107,17 +74,17 @@ export class WorkerProcess {
       execArgv: [...options],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    this.link = new Link((message, socket, onSent) => this.#send(message, socket, onSent));
-    // The type of what arrives: only our own worker writes there.
-    this.#child.on('message', (message) => this.link.receive(message as LinkMessage, undefined));
-    // The type of the value: only our own worker tells it.
-    this.link.onTold('received', (value) => this.#received(value as Received));
-    // The same for this one.
-    this.link.onTold('closed', (id) => this.#closed(id as number));
+    this.link = new Link((message, socket, onSent) => this.#send(message, socket, onSent), number);
+    this.tell = remote(this.link, TO_WORKER);
+    this.#child.on('message', (message) => this.link.receive(message, undefined));
+    answer(this.link, CONNECTIONS, {
+      received: ({ id, isTaken }) => this.#received(id, isTaken),
+      closed: (id) => this.#closed(id),
+    });
     this.exited = this.#exit();
     void this.exited.then(() => {
       this.link.close();
-      for (const id of [...this.#onTheWay.keys()]) this.#received({ id, isTaken: false });
+      for (const id of [...this.#onTheWay.keys()]) this.#received(id, false);
       for (const id of [...this.#followed.keys()]) this.#closed(id);
     });
   }
@@ -149,9 +116,10 @@ export class WorkerProcess {
     const id = ++this.#lastConnection;
     this.#onTheWay.set(id, { socket, takeBack, ...(onClosed && { onClosed }) });
     const isFollowed = onClosed !== undefined;
-    this.link.tell('connection', { id, transport, isFollowed } satisfies Given, socket, (error) => {
-      if (error !== null) this.#received({ id, isTaken: false });
-    });
+    const onSent = (error: Error | null): void => {
+      if (error !== null) this.#received(id, false);
+    };
+    this.tell.connection({ id, transport, isFollowed }, { socket, onSent });
   }
 
   kill(): void {
@@ -160,7 +128,7 @@ export class WorkerProcess {
 
   /** Ends the process now, with its calls. */
   async stop(): Promise<void> {
-    this.link.tell('stop');
+    this.tell.stop();
     const limit = new AbortController();
     await Promise.race([this.exited, delay(STOP_MS, undefined, { signal: limit.signal })]);
     limit.abort();
@@ -168,7 +136,7 @@ export class WorkerProcess {
     await this.exited;
   }
 
-  #received({ id, isTaken }: Received): void {
+  #received(id: number, isTaken: boolean): void {
     const given = this.#onTheWay.get(id);
     if (given === undefined) return;
     this.#onTheWay.delete(id);
@@ -198,7 +166,7 @@ export class WorkerProcess {
     return how;
   }
 
-  #send(message: LinkMessage, socket?: Socket, onSent?: (error: Error | null) => void): boolean {
+  #send(...[message, socket, onSent]: Parameters<Send>): boolean {
     if (!this.#child.connected) {
       onSent?.(new Error('the worker has ended'));
       return false;

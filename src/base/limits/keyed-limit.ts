@@ -1,5 +1,7 @@
 /** Why a caller did not get its turn; label `reason` of Gitaly's metric. */
-export type LimitReason = 'max_size' | 'max_time' | 'other';
+export const LIMIT_REASONS = ['max_size', 'max_time', 'other'] as const;
+
+export type LimitReason = (typeof LIMIT_REASONS)[number];
 
 /** A caller was refused, or left while it waited. */
 export class LimitRefusal extends Error {

@@ -1,49 +1,56 @@
 import { codeOf } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
+import { list, number, object, type Shaped, text } from '#base/shape';
 import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
 import { callTarget } from '../call-target.ts';
-import { beginExplanation, type CallExplanation } from '../explain.ts';
+import { beginExplanation, callExplanation } from '../explain.ts';
 import { clientOf, isEndless, userOf } from '../running-calls.ts';
 import { Latencies } from './latencies.ts';
 
 /** The calls of an interval, and the state of the process at its end. */
-export interface HistorySample {
+const historySample = object({
   /** End of the interval: ISO 8601, UTC. */
-  readonly time: string;
-  readonly calls_per_second: number;
-  readonly errors_per_second: number;
+  time: text,
+  calls_per_second: number,
+  errors_per_second: number,
   /** Durations of half of the calls, and of 99 %, are not longer. */
-  readonly p50_ms: number;
-  readonly p99_ms: number;
-  readonly memory_bytes: number;
+  p50_ms: number,
+  p99_ms: number,
+  memory_bytes: number,
   /** Used by this process, without git. */
-  readonly cpu_cores: number;
-}
+  cpu_cores: number,
+});
+
+export type HistorySample = Shaped<typeof historySample>;
 
 /** A call that took long. */
-export interface SlowCall {
+const slowCall = object({
   /** ISO 8601, UTC. */
-  readonly time: string;
-  readonly method: string;
-  readonly duration_ms: number;
-  readonly status: string;
-  readonly repository: string;
-  readonly user: string;
-  readonly client: string;
-  readonly correlation_id: string;
-  readonly explanation: CallExplanation;
-}
+  time: text,
+  method: text,
+  duration_ms: number,
+  status: text,
+  repository: text,
+  user: text,
+  client: text,
+  correlation_id: text,
+  explanation: callExplanation,
+});
+
+export type SlowCall = Shaped<typeof slowCall>;
 
 /** The last hour of a server. */
-export interface ServerHistory {
-  readonly interval_seconds: number;
+export const serverHistory = object({
+  interval_seconds: number,
   /** The oldest first, at most an hour. */
-  readonly samples: readonly HistorySample[];
+  samples: list(historySample),
   /** Calls that take at least this long are slow. */
-  readonly slow_ms: number;
+  slow_ms: number,
   /** The latest first. */
-  readonly slow_calls: readonly SlowCall[];
-}
+  slow_calls: list(slowCall),
+});
+
+export type ServerHistory = Shaped<typeof serverHistory>;
 
 export interface CallHistoryOptions {
   /** Default 10 s. */

@@ -1,96 +1,107 @@
-import type { ShownMetric } from '#platform/metrics/metric';
-import type { BlockStatus } from '#rpc/server/blocked-calls';
-import type { WebhookStatus } from '#webhooks/webhook-status';
+import { list, number, object, optional, record, type Shaped, text } from '#base/shape';
+import { shownMetric } from '#platform/metrics/metric';
+import { blockStatus } from '#rpc/server/blocked-calls';
+import { statusOfWebhook } from '#webhooks/webhook-status';
 
 /** A git process, or another program that the server runs. */
-export interface ProcessStatus {
-  readonly pid: number;
-  readonly command: string;
-  readonly age_ms: number;
+const processStatus = object({
+  pid: number,
+  command: text,
+  age_ms: number,
   /** Missing if it has just ended, and on systems without `/proc`. */
-  readonly cpu_ms?: number;
+  cpu_ms: optional(number),
   /** Git directory; empty if it has none. */
-  readonly directory: string;
-}
+  directory: text,
+});
+
+export type ProcessStatus = Shaped<typeof processStatus>;
 
 /** A call that runs, or waits for a limit. Texts are empty if they are not known. */
-export interface CallStatus {
+const callStatus = object({
   /** `/gitaly.CommitService/FindCommit` */
-  readonly method: string;
-  readonly age_ms: number;
+  method: text,
+  age_ms: number,
   /** Key of the configuration, such as `concurrency[0]`, while the call waits for that limit. */
-  readonly waits_for?: string;
-  readonly storage: string;
-  readonly repository: string;
-  readonly project: string;
-  readonly user: string;
-  readonly client: string;
-  readonly remote: string;
-  readonly correlation_id: string;
-  readonly request_messages: number;
-  readonly response_messages: number;
-  readonly processes: readonly ProcessStatus[];
+  waits_for: optional(text),
+  storage: text,
+  repository: text,
+  project: text,
+  user: text,
+  client: text,
+  remote: text,
+  correlation_id: text,
+  request_messages: number,
+  response_messages: number,
+  processes: list(processStatus),
   /** Storages to which Praefect passed the call on. */
-  readonly nodes?: readonly string[];
+  nodes: optional(list(text)),
   /** Process that serves it, if the server may have several. */
-  readonly worker?: number;
-}
+  worker: optional(number),
+});
+
+export type CallStatus = Shaped<typeof callStatus>;
 
 /** A process of a server that may have several. */
-export interface WorkerStatus {
+const workerStatus = object({
   /** 0 for the one that accepts connections. */
-  readonly worker: number;
-  readonly pid: number;
-  readonly uptime_seconds: number;
-  readonly cpu_seconds: number;
-  readonly memory_bytes: number;
-  readonly call_count: number;
-}
+  worker: number,
+  pid: number,
+  uptime_seconds: number,
+  cpu_seconds: number,
+  memory_bytes: number,
+  call_count: number,
+});
+
+export type WorkerStatus = Shaped<typeof workerStatus>;
 
 /** A limit in use: that of an RPC for a repository, or of packs. */
-export interface QueueStatus {
+const queueStatus = object({
   /** Key of the configuration. */
-  readonly limit: string;
+  limit: text,
   /** `packs` for a limit of packs. */
-  readonly method: string;
+  method: text,
   /** Empty for a limit of packs. */
-  readonly repository: string;
+  repository: text,
   /** Client address, of a limit of packs for one client. */
-  readonly caller: string;
-  readonly running: number;
-  readonly waiting: number;
+  caller: text,
+  running: number,
+  waiting: number,
   /** Calls that may run at once; missing for packs. */
-  readonly max?: number;
-}
+  max: optional(number),
+});
+
+export type QueueStatus = Shaped<typeof queueStatus>;
 
 /** Calls, queues, processes and caches of a server now: the JSON of `/debug/top`. */
-export interface ServerStatus {
+export const statusOfServer = object({
   /** RFC 3339. */
-  readonly time: string;
-  readonly version: string;
+  time: text,
+  version: text,
   /** Empty for Praefect, which runs no git. */
-  readonly git_version: string;
-  readonly pid: number;
-  readonly uptime_seconds: number;
-  readonly cpu_seconds: number;
-  readonly memory_bytes: number;
+  git_version: text,
+  pid: number,
+  uptime_seconds: number,
+  cpu_seconds: number,
+  memory_bytes: number,
   /** Number of calls; `calls` lists the oldest of them. */
-  readonly call_count: number;
-  readonly calls: readonly CallStatus[];
+  call_count: number,
+  calls: list(callStatus),
   /** Limits with waiting calls are first. */
-  readonly queues: readonly QueueStatus[];
+  queues: list(queueStatus),
   /** Calls that run git processes, and those that wait for them to end. */
-  readonly git: { readonly running_calls: number; readonly waiting_calls: number };
+  git: object({ running_calls: number, waiting_calls: number }),
   /** Processes without a running call: shared ones, and those of background jobs. */
-  readonly processes: readonly ProcessStatus[];
+  processes: list(processStatus),
   /** The last times in which the event loop was blocked for more than a second, the latest first. */
-  readonly blocked: readonly BlockStatus[];
+  blocked: list(blockStatus),
   /** Counters and gauges of the caches, by their names in `/metrics`. */
-  readonly caches: Readonly<Record<string, number>>;
+  caches: record(number),
   /** Metrics that are declared to be shown, by their titles. */
-  readonly counters: readonly ShownMetric[];
+  counters: list(shownMetric),
   /** Present if there are webhooks. */
-  readonly webhooks?: readonly WebhookStatus[];
+  webhooks: optional(list(statusOfWebhook)),
   /** The processes that serve calls, if there may be several. */
-  readonly workers?: readonly WorkerStatus[];
-}
+  workers: optional(list(workerStatus)),
+});
+
+export type ServerStatus = Shaped<typeof statusOfServer>;

@@ -5,7 +5,7 @@ import { beginChangeInTurn } from '#storage/locks/write-exclusion';
 import type { Repository } from '#storage/repository';
 import { cleanWorktrees } from '../worktrees/clean-worktrees.ts';
 import { planAsNeeded } from './decisions/plan-maintenance.ts';
-import type { MaintenanceRun, MaintenanceRuns } from './maintenance-runs.ts';
+import type { MaintenanceRun, RecordedRuns } from './maintenance-runs.ts';
 import { type HousekeepingObserver, NO_OBSERVER } from './observer.ts';
 import { isEmptyPlan, type MaintenancePlan } from './plan.ts';
 import { measureRepository, type RepositoryState } from './repository-state.ts';
@@ -24,10 +24,10 @@ export interface OptimizeOptions {
 
 /** Maintenance of the repositories of one server. */
 export class Housekeeping {
-  readonly runs: MaintenanceRuns;
+  readonly runs: RecordedRuns;
   readonly #observer: HousekeepingObserver;
 
-  constructor(runs: MaintenanceRuns, observer: HousekeepingObserver = NO_OBSERVER) {
+  constructor(runs: RecordedRuns, observer: HousekeepingObserver = NO_OBSERVER) {
     this.runs = runs;
     this.#observer = observer;
   }

@@ -13,6 +13,9 @@ export interface MaintenanceRun extends Disposable {
   readonly signal: AbortSignal;
 }
 
+/** The runs of a server, in any of its processes. */
+export type RecordedRuns = Pick<MaintenanceRuns, 'isRunning' | 'takeOver' | 'tryStart'>;
+
 interface Entry {
   readonly abort: AbortController;
   readonly ended: Promise<void>;
@@ -20,8 +23,7 @@ interface Entry {
 
 /**
  * The maintenance that runs in the repositories of one server: one at a time in each. Everything
- * that moves or drops objects is such a run. A process that does not keep account of the runs
- * overrides all of it.
+ * that moves or drops objects is such a run.
  */
 export class MaintenanceRuns {
   readonly #running = new Map<string, Entry>();

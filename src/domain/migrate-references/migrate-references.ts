@@ -5,13 +5,13 @@ import { endMigration } from '#storage/lifecycle/reference-files';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import { excludeChanges } from '#storage/locks/write-exclusion';
 import type { Repository } from '#storage/repository';
-import type { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
+import type { RecordedRuns } from '../housekeeping/maintenance-runs.ts';
 import { voteHash } from '../transactions/voter.ts';
 import { draftReferences } from './draft-references.ts';
 import { switchReferences } from './switch-references.ts';
 
 export interface MigrateOptions {
-  readonly maintenance: MaintenanceRuns;
+  readonly maintenance: RecordedRuns;
   readonly vote: Vote | undefined;
   readonly signal: AbortSignal;
 }

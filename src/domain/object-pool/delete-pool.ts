@@ -5,14 +5,14 @@ import { type RemoveRepositoryOptions, removeRepository } from '#storage/lifecyc
 import { replaceLocked } from '#storage/locks/locked-file';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
-import type { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
+import type { RecordedRuns } from '../housekeeping/maintenance-runs.ts';
 import { adoptObjects } from './adopt-objects.ts';
 import { backUpAlternates } from './retire-alternates.ts';
 
 const FILE_MODE = 0o644;
 
 export interface DeletePoolOptions extends RemoveRepositoryOptions {
-  readonly maintenance: MaintenanceRuns;
+  readonly maintenance: RecordedRuns;
   readonly signal: AbortSignal;
 }
 

@@ -4,14 +4,14 @@ import { withAlternates } from '#git/repository-files/alternates-file';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
-import type { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
+import type { RecordedRuns } from '../housekeeping/maintenance-runs.ts';
 import { voteHash } from '../transactions/voter.ts';
 import { adoptObjects } from './adopt-objects.ts';
 import { requireOwnObjects } from './connectivity.ts';
 import { backUpAlternates } from './retire-alternates.ts';
 
 export interface DisconnectOptions {
-  readonly maintenance: MaintenanceRuns;
+  readonly maintenance: RecordedRuns;
   readonly vote?: Vote | undefined;
   readonly signal: AbortSignal;
 }

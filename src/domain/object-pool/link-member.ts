@@ -6,7 +6,7 @@ import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
 import { normalizePath } from '#base/normalize-path';
 import { readAlternates } from '#storage/alternates';
-import type { Borrowers } from '#storage/borrowers';
+import type { KnownBorrowers } from '#storage/borrowers';
 import type { Vote } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
 import { LockTakenError } from '#storage/locks/repository-lock';
@@ -19,7 +19,7 @@ const PACK_BITMAP = /^pack-.*\.bitmap$/;
 
 export interface LinkMemberOptions {
   /** Those of the server, to which the member is added. */
-  readonly borrowers: Borrowers;
+  readonly borrowers: KnownBorrowers;
   readonly vote?: Vote | undefined;
 }
 

@@ -1,5 +1,5 @@
 import type { Vote } from '#storage/lifecycle/voter';
-import type { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
+import type { RecordedRuns } from '../housekeeping/maintenance-runs.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 
 export interface ReplicateOptions {
@@ -11,7 +11,7 @@ export interface ReplicateOptions {
   readonly withDetachedHead: boolean;
   /** Also makes the target a member of the same object pool as the source, or of none. */
   readonly withPool: boolean;
-  readonly maintenance: MaintenanceRuns;
+  readonly maintenance: RecordedRuns;
   /** Called when something that is not a repository was moved away from the target's path. */
   readonly onMovedAway: (path: string) => void;
   /** Called with the stale locks of the target that were removed. */

@@ -1,59 +1,55 @@
-import type { RepositoryEvent } from '#events/event';
-import type { CompactedFile, JournalPart } from '#events/journal-part';
-import type { RecordingOptions } from '#git/refs/update/ref-change-recorder';
-import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
+import {
+  either,
+  flag,
+  list,
+  maybe,
+  nothing,
+  number,
+  object,
+  oneOf,
+  optional,
+  type Shaped,
+  text,
+} from '#base/shape';
+import { compactedFile, journalPart } from '#events/journal-part';
+import { asked, held, protocol, told } from '#workers/protocol';
 
-/** Topics of the change feed. The supervisor has it, because its events have one order. */
-export const FEED = {
-  /** Asked with {@link BegunChange}; the answer is held, its value the number of the change. */
-  begin: 'feed: references change',
-  /** Asked with {@link BegunLifecycle}; likewise. */
-  beginLifecycle: 'feed: repository changes',
-  /** Asked with {@link EndedChange}; answered when the events are in the journal. */
-  end: 'feed: change ended',
-  /** Asked with the name of a storage, answered with {@link JournalState}; also told after news. */
-  state: 'feed: state',
-  /** Asked with {@link WantedEvents}, answered with a {@link JournalPart} or {@link TooOld}. */
-  locate: 'feed: locate events',
-  /** Asked with the name of a storage, answered with a {@link CompactedFile}. */
-  locateCompacted: 'feed: locate compacted events',
-} as const;
+const place = { storageName: text, relativePath: text };
+const begunChange = object({
+  ...place,
+  names: maybe(list(text)),
+  options: object({ isLocked: optional(flag) }),
+});
+const begunLifecycle = object({
+  ...place,
+  kind: oneOf('created', 'removed', 'renamed'),
+  previousPath: optional(text),
+});
+const journalState = object({ storageName: text, id: text, last: number, oldest: number });
+const tooOld = object({ tooOld: text });
 
-interface Place {
-  readonly storageName: string;
-  readonly relativePath: string;
-}
+export type BegunChange = Shaped<typeof begunChange>;
+export type BegunLifecycle = Shaped<typeof begunLifecycle>;
+export type JournalState = Shaped<typeof journalState>;
 
-export interface BegunChange extends Place {
-  readonly names: readonly string[] | undefined;
-  readonly options: RecordingOptions;
-}
+/** The change feed. The supervisor has it, because its events have one order. */
+export const FEED = protocol('feed', {
+  /** References are about to change. The answer is held; its value is the number of the change. */
+  begin: held(begunChange, number),
+  /** A repository is about to change; likewise. */
+  beginLifecycle: held(begunLifecycle, number),
+  /**
+   * The change has ended; answered when the events are in the journal. `hasFailed`: the repository
+   * was not created, removed or moved.
+   */
+  end: asked(object({ id: number, hasFailed: flag }), nothing),
+  /** The state of a storage's journal. */
+  state: asked(text, journalState),
+  /** Where the events after a sequence are. */
+  locate: asked(object({ storageName: text, after: number }), either(journalPart, tooOld)),
+  /** Where the compacted events of a storage are. */
+  locateCompacted: asked(text, compactedFile),
+});
 
-export interface BegunLifecycle extends Place, Pick<LifecycleChange, 'kind' | 'previousPath'> {}
-
-export interface EndedChange {
-  readonly id: number;
-  /** The repository was not created, removed or moved. */
-  readonly hasFailed: boolean;
-}
-
-export interface JournalState {
-  readonly storageName: string;
-  readonly id: string;
-  readonly last: number;
-  readonly oldest: number;
-}
-
-export interface WantedEvents {
-  readonly storageName: string;
-  readonly after: number;
-}
-
-/** Result of a request for events that are no longer stored. */
-export interface TooOld {
-  readonly tooOld: string;
-}
-
-export type LocatedEvents = JournalPart | TooOld;
-export type LocatedCompacted = CompactedFile;
-export type Events = readonly RepositoryEvent[];
+/** News of the journals, for workers. */
+export const FEED_NEWS = protocol('feed news', { state: told(journalState) });

@@ -1,92 +1,57 @@
-import { type Borrower, Borrowers } from '#storage/borrowers';
-import { RepositoryCounts } from '#storage/repository-counts';
-import type { RepositoryLocation, Storage } from '#storage/repository-target';
-import type { Storages } from '#storage/storages';
+import { list, nothing, object, oneOf, text } from '#base/shape';
+import type { RepositoryLocation } from '#storage/repository-target';
+import type { Storages, StoragesOptions } from '#storage/storages';
 import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';
+import { answer, asked, protocol, remote, told } from '#workers/protocol';
 
-const COUNTED = 'repositories: counted';
-const CLEARED = 'repositories: cleared';
-const NOTE_BORROWER = 'borrowers: note';
-const FIND_BORROWERS = 'borrowers: find';
+const storage = object({ name: text, path: text });
+const location = object({ storage, relativePath: text, path: text });
 
-/** A change of the number of repositories. */
-interface Counted {
-  readonly location: RepositoryLocation;
-  readonly change: 1 | -1;
-}
+/** Facts about all repositories, which the supervisor records. */
+const ACCOUNTS = protocol('repositories', {
+  count: told(object({ location, change: oneOf(1, -1) })),
+  clear: told(storage),
+  /**
+   * A pool is deleted only after all borrowers have its objects, whichever process has linked them:
+   * the answer comes when the supervisor has noted one.
+   */
+  noteBorrower: asked(location, nothing),
+  findBorrowers: asked(nothing, list(object({ location, directories: list(text) }))),
+});
 
-/** Forwards changes to the supervisor, which adds them up. */
-class RemoteRepositoryCounts extends RepositoryCounts {
-  readonly #link: Link;
-
-  constructor(link: Link) {
-    super();
-    this.#link = link;
-  }
-
-  override add(location: RepositoryLocation, change: 1 | -1): void {
-    this.#link.tell(COUNTED, { location: plain(location), change } satisfies Counted);
-  }
-
-  override clear(storage: Storage): void {
-    this.#link.tell(CLEARED, plainStorage(storage));
-  }
-}
-
-/**
- * The borrowers that the supervisor knows: a pool is deleted only after all of them have its
- * objects, whichever process has linked them.
- */
-class RemoteBorrowers extends Borrowers {
-  readonly #link: Link;
-
-  constructor(link: Link) {
-    super();
-    this.#link = link;
-  }
-
-  /** Resolves when the supervisor has noted it. */
-  override async note(location: RepositoryLocation): Promise<void> {
-    await this.#link.ask(NOTE_BORROWER, plain(location));
-  }
-
-  override async find(_storages: readonly Storage[], signal: AbortSignal): Promise<Borrower[]> {
-    const { value } = await this.#link.ask(FIND_BORROWERS, undefined, { signal });
-    return value as Borrower[]; // from `answerForAccounts`
-  }
+/** Returns the accounts of repositories for a worker. */
+export function remoteAccounts(link: Link): Pick<StoragesOptions, 'borrowers' | 'repositoryCounts'> {
+  const { clear, count, findBorrowers, noteBorrower } = remote(link, ACCOUNTS);
+  return {
+    repositoryCounts: {
+      add: (repository, change) => count({ location: plain(repository), change }),
+      clear: ({ name, path }) => clear({ name, path }),
+      count: async () => {},
+      entries: () => [],
+    },
+    borrowers: {
+      note: (repository) => noteBorrower(plain(repository)),
+      find: (_storages, signal) => findBorrowers(undefined, { signal }),
+    },
+  };
 }
 
 /** Returns only the place: an open repository has functions, which no message can carry. */
-function plain({ storage, relativePath, path }: RepositoryLocation): RepositoryLocation {
-  return { storage: plainStorage(storage), relativePath, path };
+function plain({
+  storage: { name, path: directory },
+  relativePath,
+  path,
+}: RepositoryLocation): RepositoryLocation {
+  return { storage: { name, path: directory }, relativePath, path };
 }
 
-function plainStorage({ name, path }: Storage): Storage {
-  return { name, path };
-}
-
-/** Returns the accounts of repositories for a worker. */
-export function remoteAccounts(link: Link): {
-  readonly repositoryCounts: RepositoryCounts;
-  readonly borrowers: Borrowers;
-} {
-  return { repositoryCounts: new RemoteRepositoryCounts(link), borrowers: new RemoteBorrowers(link) };
-}
-
-/** Keeps the accounts of repositories for workers. The types of values are those of the functions above. */
-export function answerForAccounts(desk: Desk, storages: Storages): void {
-  const { borrowers, repositoryCounts } = storages;
-  desk.onTold(COUNTED, (value) => {
-    const { location, change } = value as Counted;
-    repositoryCounts.add(location, change);
+/** Keeps the accounts of repositories for workers. */
+export function answerForAccounts(desk: Desk, { all, borrowers, repositoryCounts }: Storages): void {
+  answer(desk, ACCOUNTS, {
+    count: ({ location: repository, change }) => repositoryCounts.add(repository, change),
+    clear: (cleared) => repositoryCounts.clear(cleared),
+    noteBorrower: (repository) => borrowers.note(repository),
+    findBorrowers: (_value, { signal }) => borrowers.find(all, signal),
   });
-  desk.onTold(CLEARED, (value) => repositoryCounts.clear(value as Storage));
-  desk.onAsked(NOTE_BORROWER, async (value) => {
-    await borrowers.note(value as RepositoryLocation);
-    return {};
-  });
-  desk.onAsked(FIND_BORROWERS, async (_value, { signal }) => ({
-    value: await borrowers.find(storages.all, signal),
-  }));
 }

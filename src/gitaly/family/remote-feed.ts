@@ -1,4 +1,5 @@
 import { type ChangeFeed, recordedPlace } from '#events/change-feed';
+import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import type { CompactedPart, EventSource, EventSources } from '#events/event-source';
 import { eventsOfCompacted, eventsOfPart } from '#events/journal-part';
@@ -11,17 +12,8 @@ import type {
 import type { LifecycleChange, LifecycleRecorder } from '#storage/lifecycle/lifecycle-recorder';
 import type { Storages } from '#storage/storages';
 import type { Held, Link } from '#workers/link';
-import {
-  type BegunChange,
-  type BegunLifecycle,
-  type EndedChange,
-  type Events,
-  FEED,
-  type JournalState,
-  type LocatedCompacted,
-  type LocatedEvents,
-  type WantedEvents,
-} from './feed-messages.ts';
+import { answer, type Remote, remote } from '#workers/protocol';
+import { FEED, FEED_NEWS, type JournalState } from './feed-messages.ts';
 
 export interface RemoteFeedOptions {
   readonly storages: Pick<Storages, 'all' | 'storage'>;
@@ -38,17 +30,17 @@ export type ServedFeed = EventSources & Pick<ChangeFeed, 'endWatching'>;
  * read here, from the files of the journal.
  */
 export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedFeed {
-  readonly #link: Link;
+  readonly #feed: Remote<typeof FEED>;
   readonly #options: RemoteFeedOptions;
   readonly #ending = new AbortController();
   readonly #journals = new Map<string, RemoteJournal>();
 
   constructor(link: Link, options: RemoteFeedOptions) {
-    this.#link = link;
+    this.#feed = remote(link, FEED);
     this.#options = options;
-    for (const { name } of options.storages.all) this.#journals.set(name, new RemoteJournal(link, name));
-    // The types of the values: `shareFeed` sends them.
-    link.onTold(FEED.state, (value) => this.#note(value as JournalState));
+    for (const { name } of options.storages.all)
+      this.#journals.set(name, new RemoteJournal(this.#feed, name));
+    answer(link, FEED_NEWS, { state: (state) => this.#note(state) });
   }
 
   get ending(): AbortSignal {
@@ -63,7 +55,7 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
     const { name } = this.#options.storages.storage(storageName);
     const journal = this.#journals.get(name);
     if (journal === undefined) throw new Error(`the storage ${name} has no journal`);
-    this.#note((await this.#link.ask(FEED.state, name)).value as JournalState); // as above
+    this.#note(await this.#feed.state(name));
     return journal;
   }
 
@@ -74,7 +66,7 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
   ): Promise<RefChangeRecording | undefined> {
     const place = names?.length === 0 ? undefined : recordedPlace(this.#options.storages, repository);
     if (place === undefined) return undefined;
-    const begun = await this.#begin(FEED.begin, { ...place, names, options } satisfies BegunChange);
+    const begun = await this.#begun(this.#feed.begin({ ...place, names, options }));
     // The supervisor reads the references itself.
     return begun && { succeeded: () => {}, [Symbol.asyncDispose]: () => this.#end(begun, false) };
   }
@@ -84,12 +76,9 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
     make: () => Promise<void>,
   ): Promise<void> {
     const { relativePath, storage } = location;
-    const begun = await this.#begin(FEED.beginLifecycle, {
-      kind,
-      storageName: storage.name,
-      relativePath,
-      ...(previousPath !== undefined && { previousPath }),
-    } satisfies BegunLifecycle);
+    const place = { storageName: storage.name, relativePath };
+    const previous = previousPath === undefined ? {} : { previousPath };
+    const begun = await this.#begun(this.#feed.beginLifecycle({ kind, ...place, ...previous }));
     let hasFailed = true;
     try {
       await make();
@@ -100,18 +89,18 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
   }
 
   /** Notifies of a change that is about to be made. It is made also if that fails. */
-  async #begin(topic: string, change: BegunChange | BegunLifecycle): Promise<Held | undefined> {
+  async #begun(change: Promise<Held<number>>): Promise<Held<number> | undefined> {
     try {
-      return await this.#link.ask(topic, change);
+      return await change;
     } catch (error) {
       this.#options.onProblem(error);
       return undefined;
     }
   }
 
-  async #end({ release, value }: Held, hasFailed: boolean): Promise<void> {
+  async #end({ release, value: id }: Held<number>, hasFailed: boolean): Promise<void> {
     try {
-      await this.#link.ask(FEED.end, { id: Number(value), hasFailed } satisfies EndedChange);
+      await this.#feed.end({ id, hasFailed });
     } catch (error) {
       this.#options.onProblem(error);
     } finally {
@@ -126,13 +115,13 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
 
 /** The journal of one storage, which the supervisor writes. */
 class RemoteJournal implements EventSource {
-  readonly #link: Link;
+  readonly #feed: Remote<typeof FEED>;
   readonly #storageName: string;
   #state: Omit<JournalState, 'storageName'> = { id: '', last: 0, oldest: 0 };
   #news = Promise.withResolvers<void>();
 
-  constructor(link: Link, storageName: string) {
-    this.#link = link;
+  constructor(feed: Remote<typeof FEED>, storageName: string) {
+    this.#feed = feed;
     this.#storageName = storageName;
   }
 
@@ -160,9 +149,8 @@ class RemoteJournal implements EventSource {
     this.#news = Promise.withResolvers();
   }
 
-  async *read(after: number): AsyncGenerator<Events, void, undefined> {
-    const wanted: WantedEvents = { storageName: this.#storageName, after };
-    const located = (await this.#link.ask(FEED.locate, wanted)).value as LocatedEvents; // of `shareFeed`
+  async *read(after: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
+    const located = await this.#feed.locate({ storageName: this.#storageName, after });
     if ('tooOld' in located) throw new TooOldError(located.tooOld);
     yield* eventsOfPart(located, after);
   }
@@ -175,9 +163,8 @@ class RemoteJournal implements EventSource {
     return { last, batches: this.#compacted(last) };
   }
 
-  async *#compacted(last: number): AsyncGenerator<Events, void, undefined> {
-    const { value } = await this.#link.ask(FEED.locateCompacted, this.#storageName);
-    const part = value as LocatedCompacted; // from `shareFeed`
+  async *#compacted(last: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
+    const part = await this.#feed.locateCompacted(this.#storageName);
     if (part.last !== last) throw new TooOldError(`events up to ${part.last} were compacted`);
     yield* eventsOfCompacted(part);
   }

@@ -1,7 +1,8 @@
 import { abortedWait, type CallersLimit, type Turn } from '#base/limits/keyed-limit';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { Link } from '#workers/link';
-import type { GrantedTurn } from './limit-answers.ts';
+import { named, type Remote, remote } from '#workers/protocol';
+import { LIMIT } from './share-limits.ts';
 
 interface Callers {
   readonly holders: number;
@@ -15,13 +16,11 @@ const MAX_KNOWN = 1000;
 /** A limit that the supervisor applies to all processes. Each turn is one request to it. */
 export class RemoteLimit implements CallersLimit {
   readonly maxConcurrency: number;
-  readonly #link: Link;
-  readonly #topic: string;
+  readonly #turn: Remote<typeof LIMIT>['turn'];
   readonly #known = new BoundedMap<string, Callers>({ maxEntries: MAX_KNOWN });
 
   constructor(link: Link, name: string, maxConcurrency: number) {
-    this.#link = link;
-    this.#topic = `limit ${name}`;
+    this.#turn = remote(link, named(LIMIT, name)).turn;
     this.maxConcurrency = maxConcurrency;
   }
 
@@ -41,9 +40,8 @@ export class RemoteLimit implements CallersLimit {
 
   async acquire(key: string, signal: AbortSignal, onWait?: () => void): Promise<Turn> {
     try {
-      const options = { signal, ...(onWait && { onNote: onWait }) };
-      const { release, value } = await this.#link.ask(this.#topic, key, options);
-      const { holders, waitedMs, waiting } = value as GrantedTurn; // from `answerForLimit`
+      const { release, value } = await this.#turn(key, { signal, onNote: onWait });
+      const { holders, waitedMs, waiting } = value;
       this.#known.set(key, { holders, waiting });
       return { waitedMs, release };
     } catch (error) {

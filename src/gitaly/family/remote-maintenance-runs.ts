@@ -1,37 +1,35 @@
-import { type Located, type MaintenanceRun, MaintenanceRuns } from '#domain/housekeeping/maintenance-runs';
+import { flag, text } from '#base/shape';
+import type { MaintenanceRun, MaintenanceRuns, RecordedRuns } from '#domain/housekeeping/maintenance-runs';
 import { abortError } from '#git/command/process/exit-error';
 import type { Desk } from '#workers/desk';
 import type { Held, Link } from '#workers/link';
+import { answer, asked, held, protocol, remote } from '#workers/protocol';
 
-const TRY_START = 'maintenance: try to start';
-const TAKE_OVER = 'maintenance: take over';
-const IS_RUNNING = 'maintenance: is running';
+/** The maintenance of all processes, which the supervisor records. Repositories are named by their paths. */
+const MAINTENANCE = protocol('maintenance', {
+  /** The answer is held if it is true: the run may begin. */
+  tryStart: held(text, flag),
+  takeOver: held(text, flag),
+  isRunning: asked(text, flag),
+});
 
-/** The maintenance of all processes, which the supervisor records. */
-export class RemoteMaintenanceRuns extends MaintenanceRuns {
-  readonly #link: Link;
-
-  constructor(link: Link) {
-    super();
-    this.#link = link;
-  }
-
-  override async tryStart({ path }: Located, signal?: AbortSignal): Promise<MaintenanceRun | undefined> {
-    const held = await this.#link.ask(TRY_START, path, { signal });
-    return held.value === true ? runOf(held) : undefined;
-  }
-
-  override async takeOver({ path }: Located, signal: AbortSignal): Promise<MaintenanceRun> {
-    try {
-      return runOf(await this.#link.ask(TAKE_OVER, path, { signal }));
-    } catch (error) {
-      throw signal.aborted ? abortError(signal) : error;
-    }
-  }
-
-  override async isRunning({ path }: Located): Promise<boolean> {
-    return (await this.#link.ask(IS_RUNNING, path)).value === true;
-  }
+/** Returns the runs for a worker. */
+export function remoteMaintenanceRuns(link: Link): RecordedRuns {
+  const { isRunning, takeOver, tryStart } = remote(link, MAINTENANCE);
+  return {
+    async tryStart({ path }, signal) {
+      const started = await tryStart(path, { signal });
+      return started.value ? runOf(started) : undefined;
+    },
+    async takeOver({ path }, signal) {
+      try {
+        return runOf(await takeOver(path, { signal }));
+      } catch (error) {
+        throw signal.aborted ? abortError(signal) : error;
+      }
+    },
+    isRunning: ({ path }) => isRunning(path),
+  };
 }
 
 function runOf({ recalled, release }: Held): MaintenanceRun {
@@ -40,16 +38,14 @@ function runOf({ recalled, release }: Held): MaintenanceRun {
 
 /** Lets workers run maintenance, which `runs` records. */
 export function answerForMaintenance(desk: Desk, runs: MaintenanceRuns): void {
-  const answer = (run: MaintenanceRun | undefined, recall: () => void) => {
+  const answered = (run: MaintenanceRun | undefined, recall: () => void) => {
     if (run === undefined) return { value: false };
     run.signal.addEventListener('abort', recall, { once: true });
     return { value: true, release: () => run[Symbol.dispose]() };
   };
-  desk.onAsked(TRY_START, async (value, { recall, signal }) =>
-    answer(await runs.tryStart({ path: String(value) }, signal), recall),
-  );
-  desk.onAsked(TAKE_OVER, async (value, { recall, signal }) =>
-    answer(await runs.takeOver({ path: String(value) }, signal), recall),
-  );
-  desk.onAsked(IS_RUNNING, async (value) => ({ value: await runs.isRunning({ path: String(value) }) }));
+  answer(desk, MAINTENANCE, {
+    tryStart: async (path, { recall, signal }) => answered(await runs.tryStart({ path }, signal), recall),
+    takeOver: async (path, { recall, signal }) => answered(await runs.takeOver({ path }, signal), recall),
+    isRunning: (path) => runs.isRunning({ path }),
+  });
 }

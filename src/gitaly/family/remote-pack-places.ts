@@ -5,11 +5,13 @@ import {
   type PackPlaces,
 } from '#domain/pack-objects/total-limit';
 import type { Held, Link } from '#workers/link';
+import { named, type Remote, remote } from '#workers/protocol';
+import { PACKS } from './share-limits.ts';
 
 /** A pack of this process that has a place. */
 interface Placed {
   readonly place: PackPlace;
-  readonly held: Held;
+  readonly held: Held<void, boolean>;
   isHeldUp: boolean;
 }
 
@@ -18,15 +20,13 @@ interface Placed {
  * git waits for the reader of a pack, because it may give the places of such packs to others.
  */
 export class RemotePackPlaces implements PackPlaces {
-  readonly #link: Link;
-  readonly #topic: string;
+  readonly #place: Remote<typeof PACKS>['place'];
   readonly #placed = new Set<Placed>();
   #look: NodeJS.Timeout | undefined;
   #waiting = 0;
 
   constructor(link: Link, name: string) {
-    this.#link = link;
-    this.#topic = `packs ${name}`;
+    this.#place = remote(link, named(PACKS, name)).place;
   }
 
   get inUse(): number {
@@ -46,7 +46,7 @@ export class RemotePackPlaces implements PackPlaces {
       onWait?.();
     };
     try {
-      const held = await this.#link.ask(this.#topic, repository, { signal, onNote });
+      const held = await this.#place(repository, { signal, onNote });
       return this.#begin({ place, held, isHeldUp: false });
     } finally {
       if (isWaiting) this.#waiting--;

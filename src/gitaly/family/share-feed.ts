@@ -7,16 +7,13 @@ import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
 import type { RepositoryLocation } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import type { Supervising } from '#workers/family';
-import type { Answer } from '#workers/link';
+import { answer, remote } from '#workers/protocol';
 import {
   type BegunChange,
   type BegunLifecycle,
-  type EndedChange,
   FEED,
+  FEED_NEWS,
   type JournalState,
-  type LocatedCompacted,
-  type LocatedEvents,
-  type WantedEvents,
 } from './feed-messages.ts';
 
 /** A change that a worker makes. */
@@ -27,7 +24,7 @@ interface Change {
   abandon(): void;
 }
 
-/** Records the changes that workers make, and lets them read the feed. The types are those of `RemoteFeed`. */
+/** Records the changes that workers make, and lets them read the feed. */
 export function shareFeed(
   { desk, serving }: Pick<Supervising, 'desk' | 'serving'>,
   feed: ChangeFeed,
@@ -40,21 +37,32 @@ export function shareFeed(
     changes.delete(id);
     return change;
   };
-  const hold = (change: Change): Answer => {
+  const hold = (change: Change) => {
     const id = ++lastId;
     changes.set(id, change);
     return { value: id, release: () => take(id)?.abandon() };
   };
-  desk.onAsked(FEED.begin, async (value) => hold(await beginChange(feed, storages, value as BegunChange)));
-  desk.onAsked(FEED.beginLifecycle, async (value) =>
-    hold(await beginLifecycle(feed, storages, value as BegunLifecycle)),
-  );
-  desk.onAsked(FEED.end, async (value) => {
-    const { hasFailed, id } = value as EndedChange;
-    await take(id)?.end(hasFailed);
-    return {};
+  const stateOf = (storageName: string): JournalState => {
+    const { id, last, oldest } = feed.journal(storageName);
+    return { storageName, id, last, oldest };
+  };
+  answer(desk, FEED, {
+    begin: async (change) => hold(await beginChange(feed, storages, change)),
+    beginLifecycle: async (change) => hold(await beginLifecycle(feed, storages, change)),
+    end: ({ hasFailed, id }) => take(id)?.end(hasFailed),
+    state: stateOf,
+    locate: ({ after, storageName }) => locate(feed.journal(storageName), after),
+    locateCompacted: (name) => feed.journal(name).locateCompacted(),
   });
-  shareJournals({ desk, serving }, feed);
+  const follow = async (storageName: string): Promise<void> => {
+    const journal = feed.journal(storageName);
+    for (let { news } = journal; !feed.ending.aborted; ) {
+      await abortable(news, feed.ending).catch(() => {}); // the loop ends
+      ({ news } = journal);
+      for (const { link } of serving()) remote(link, FEED_NEWS).state(stateOf(storageName));
+    }
+  };
+  for (const { storage } of feed.journals()) void follow(storage);
 }
 
 async function beginChange(
@@ -110,30 +118,9 @@ function locationOf(
   return { storage, relativePath, path: posix.join(storage.path, relativePath) };
 }
 
-function shareJournals({ desk, serving }: Pick<Supervising, 'desk' | 'serving'>, feed: ChangeFeed): void {
-  const stateOf = (storageName: string): JournalState => {
-    const { id, last, oldest } = feed.journal(storageName);
-    return { storageName, id, last, oldest };
-  };
-  desk.onAsked(FEED.state, (name) => ({ value: stateOf(String(name)) }));
-  desk.onAsked(FEED.locate, (value) => ({ value: locate(feed, value as WantedEvents) }));
-  desk.onAsked(FEED.locateCompacted, (name) => ({
-    value: feed.journal(String(name)).locateCompacted() satisfies LocatedCompacted,
-  }));
-  const follow = async (storageName: string): Promise<void> => {
-    const journal = feed.journal(storageName);
-    for (let { news } = journal; !feed.ending.aborted; ) {
-      await abortable(news, feed.ending).catch(() => {}); // the loop ends
-      ({ news } = journal);
-      for (const { link } of serving()) link.tell(FEED.state, stateOf(storageName));
-    }
-  };
-  for (const { storage } of feed.journals()) void follow(storage);
-}
-
-function locate(feed: ChangeFeed, { after, storageName }: WantedEvents): LocatedEvents {
+function locate(journal: ReturnType<ChangeFeed['journal']>, after: number) {
   try {
-    return feed.journal(storageName).locate(after);
+    return journal.locate(after);
   } catch (error) {
     if (error instanceof TooOldError) return { tooOld: error.message };
     throw error;

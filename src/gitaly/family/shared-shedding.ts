@@ -1,15 +1,18 @@
+import { flag, list, nothing, number } from '#base/shape';
 import type { SheddableCall, SheddingSharing } from '#calls/load-shedder';
 import type { Family } from '#workers/family';
 import type { FamilyWorker } from '#workers/family-server';
 import type { Link } from '#workers/link';
-import { askInTime } from '#workers/monitoring';
+import { inTime } from '#workers/monitoring';
+import { answer, asked, protocol, remote } from '#workers/protocol';
 
-/** Asked of a worker; answered with the processor time of its most expensive calls, in milliseconds. */
-const COSTS = 'load shedder: costs';
-/**
- * Sent to a worker with an index of the last list; the response says whether the call was running.
- */
-const END = 'load shedder: end';
+/** Questions of the load shedder to a worker. */
+const SHEDDER = protocol('load shedder', {
+  /** Returns the processor time of its most expensive calls, in milliseconds. */
+  costs: asked(nothing, list(number)),
+  /** Ends a call by its index in the last list. Returns whether it was running. */
+  end: asked(number, flag),
+});
 
 /** Lets the load shedder, which runs in the first process, end calls of all processes. */
 export function sheddingSharing(family: Family | undefined): SheddingSharing | undefined {
@@ -22,10 +25,11 @@ export function sheddingSharing(family: Family | undefined): SheddingSharing | u
 /** Returns the calls of the workers that respond in time. */
 async function callsOf(workers: readonly FamilyWorker[]): Promise<readonly SheddableCall[]> {
   const all = workers.map(async ({ link }) => {
-    const costs = ((await askInTime(link, COSTS)) ?? []) as readonly number[]; // of `answerForCalls`
-    return costs.map((cpuMs, index) => ({
+    const { costs, end } = remote(link, SHEDDER);
+    const known = (await inTime((options) => costs(undefined, options))) ?? [];
+    return known.map((cpuMs, index) => ({
       cpuMs,
-      end: async () => (await askInTime(link, END, index)) === true,
+      end: async () => (await inTime((options) => end(index, options))) === true,
     }));
   });
   return (await Promise.all(all)).flat();
@@ -33,9 +37,11 @@ async function callsOf(workers: readonly FamilyWorker[]): Promise<readonly Shedd
 
 function answerForCalls(link: Link, mostExpensive: () => Promise<readonly SheddableCall[]>): void {
   let last: readonly SheddableCall[] = [];
-  link.onAsked(COSTS, async () => {
-    last = await mostExpensive();
-    return { value: last.map(({ cpuMs }) => cpuMs) };
+  answer(link, SHEDDER, {
+    costs: async () => {
+      last = await mostExpensive();
+      return last.map(({ cpuMs }) => cpuMs);
+    },
+    end: async (index) => (await last[index]?.end()) ?? false,
   });
-  link.onAsked(END, async (index) => ({ value: (await last[Number(index)]?.end()) ?? false }));
 }

@@ -4,9 +4,10 @@ import { TokenBuckets, type TokenBucketsOptions } from '#base/limits/token-bucke
 import { type PackPlaces, TotalLimit } from '#domain/pack-objects/total-limit';
 import type { RateLimit } from '#rpc/server/interceptors/limit-concurrency';
 import type { Family } from '#workers/family';
-import { answerForBuckets, answerForLimit, answerForPacks } from '../family/limit-answers.ts';
+import { named, remote } from '#workers/protocol';
 import { RemoteLimit } from '../family/remote-limit.ts';
 import { RemotePackPlaces } from '../family/remote-pack-places.ts';
+import { RATE, shareBuckets, shareLimit, sharePlaces } from '../family/share-limits.ts';
 
 /** Makes the limits of a server. `name` is the key of the configuration. */
 export interface LimitFactory {
@@ -24,7 +25,7 @@ export function limitFactory(family: Family | undefined): LimitFactory {
     const { link } = family;
     return {
       keyed: (name, { maxConcurrency }) => new RemoteLimit(link, name, maxConcurrency),
-      buckets: (name) => ({ take: async (key) => (await link.ask(`rate ${name}`, key)).value === true }),
+      buckets: (name) => remote(link, named(RATE, name)),
       packs: (name) => new RemotePackPlaces(link, name),
     };
   }
@@ -32,17 +33,17 @@ export function limitFactory(family: Family | undefined): LimitFactory {
   return {
     keyed: (name, options) => {
       const limit = new KeyedLimit(options);
-      desk?.onAsked(`limit ${name}`, answerForLimit(limit));
+      if (desk !== undefined) shareLimit(desk, name, limit);
       return limit;
     },
     buckets: (name, options) => {
       const buckets = new TokenBuckets(options);
-      desk?.onAsked(`rate ${name}`, answerForBuckets(buckets));
+      if (desk !== undefined) shareBuckets(desk, name, buckets);
       return buckets;
     },
     packs: (name, options) => {
       const places = new TotalLimit(options);
-      desk?.onAsked(`packs ${name}`, answerForPacks(places));
+      if (desk !== undefined) sharePlaces(desk, name, places);
       return places;
     },
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STATUS_CODES } from '#rpc/common/status-code';
+import { STATUS_CODES } from '#base/gitaly-error';
 import { accessLogFilter, accessLogLevel, localTimestamps, roundedMs } from './access-log.ts';
 
 test('the level of an access line depends on the status', () => {

@@ -1,3 +1,4 @@
+import { number, object, oneOf, record, type Shaped, text } from '#base/shape';
 import type { MetricType } from './text-format.ts';
 
 interface Optional {
@@ -7,17 +8,21 @@ interface Optional {
   readonly shown?: ShownAs;
 }
 
-interface ShownAs {
-  readonly title: string;
+const shownAs = {
+  title: text,
   /** `cache`: a label has the values `hit` and `miss`, for a hit rate. */
-  readonly kind: 'cache' | 'counter';
-}
+  kind: oneOf('cache', 'counter'),
+};
+const isShownAs = object(shownAs);
+type ShownAs = Shaped<typeof isShownAs>;
 
 /** A metric that people are shown, at one moment. */
-export interface ShownMetric extends ShownAs {
+export const shownMetric = object({
+  ...shownAs,
   /** By the labels as in `/metrics`: `type="hit"`. */
-  readonly values: Readonly<Record<string, number>>;
-}
+  values: record(number),
+});
+export type ShownMetric = Shaped<typeof shownMetric>;
 
 /**
  * A metric: all that is known before it counts. It stands in a group of metrics; all groups are on

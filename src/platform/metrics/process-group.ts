@@ -1,14 +1,23 @@
+import { object, type Shaped } from '#base/shape';
 import type { ProfileKind } from '../profiling/take-profile.ts';
-import { mergeSnapshots, type RegistrySnapshot, totalsOf, withLabel } from './registry-snapshot.ts';
+import {
+  mergeSnapshots,
+  type RegistrySnapshot,
+  registrySnapshot,
+  totalsOf,
+  withLabel,
+} from './registry-snapshot.ts';
 import { labelText } from './text-format.ts';
 
 /** Metrics of one process of a server at one moment. */
-export interface ProcessReport {
+export const processReport = object({
   /** Metrics of the server. */
-  readonly registry: RegistrySnapshot;
+  registry: registrySnapshot,
   /** Metrics of the process itself. */
-  readonly process: RegistrySnapshot;
-}
+  process: registrySnapshot,
+});
+
+export type ProcessReport = Shaped<typeof processReport>;
 
 /** The further processes of a server, for its monitoring. */
 export interface OtherProcesses {

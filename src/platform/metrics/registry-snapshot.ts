@@ -1,25 +1,26 @@
-import { familyHead, histogramLines, type MetricType, sampleLine, type TextFormat } from './text-format.ts';
+import { either, flag, list, number, object, oneOf, pair, type Shaped, text } from '#base/shape';
+import { familyHead, histogramLines, METRIC_TYPES, sampleLine, type TextFormat } from './text-format.ts';
 
 /** Value of a histogram's series. Counts are not cumulative. */
-export interface HistogramValue {
-  readonly counts: readonly number[];
-  readonly sum: number;
-}
+const histogramValue = object({ counts: list(number), sum: number });
+export type HistogramValue = Shaped<typeof histogramValue>;
 
 /** A family at one moment, as plain values: another process may render it. */
-export interface FamilySnapshot {
-  readonly name: string;
-  readonly help: string;
-  readonly type: MetricType;
+const familySnapshot = object({
+  name: text,
+  help: text,
+  type: oneOf(...METRIC_TYPES),
   /** True if every process of a server has the same value. */
-  readonly isOfServer: boolean;
+  isOfServer: flag,
   /** Upper bounds of a histogram. */
-  readonly bounds: readonly number[];
+  bounds: list(number),
   /** Each series with the part between the braces of its line. */
-  readonly series: readonly (readonly [text: string, value: number | HistogramValue])[];
-}
+  series: list(pair(text, either(number, histogramValue))),
+});
+export type FamilySnapshot = Shaped<typeof familySnapshot>;
 
-export type RegistrySnapshot = readonly FamilySnapshot[];
+export const registrySnapshot = list(familySnapshot);
+export type RegistrySnapshot = Shaped<typeof registrySnapshot>;
 
 /** Renders the families that have a series, in the order of their names. */
 export function renderSnapshot(snapshot: RegistrySnapshot, format: TextFormat): string {

@@ -1,6 +1,7 @@
 import { formatFloat } from '#base/go/format-float';
 
-export type MetricType = 'counter' | 'gauge' | 'histogram';
+export const METRIC_TYPES = ['counter', 'gauge', 'histogram'] as const;
+export type MetricType = (typeof METRIC_TYPES)[number];
 
 /**
  * The plain text format, or OpenMetrics, in which a counter's name is written without its suffix.

@@ -1,38 +1,34 @@
-import { codeOf, GitalyError, type StatusCode } from '#base/gitaly-error';
+import { codeOf, GitalyError, STATUS_CODES } from '#base/gitaly-error';
+import { list, nothing, object, oneOf, type Shaped, text } from '#base/shape';
 import type { MethodInfo } from '#wire/method-info';
 import type { Supervising } from '#workers/family';
 import type { Link } from '#workers/link';
+import { answer, asked, protocol, type Remote, remote, told } from '#workers/protocol';
 import { type NodeHealth, RecentLosses } from '../elections/node-health.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
-/**
- * Topic of the health of nodes: a new worker asks for it, and all get it after each round of
- * checks.
- */
-const HEALTH = 'praefect: health';
-const LOST = 'praefect: node lost';
-const FAILED = 'praefect: node failed a call';
+const nodeName = { virtualStorage: text, storage: text };
+const isNodeName = object(nodeName);
+type NodeName = Shaped<typeof isNodeName>;
+const healthyNodes = object({ virtualStorage: text, storages: list(text) });
+type HealthyNodes = Shaped<typeof healthyNodes>;
+
+const operation = oneOf('accessor', 'mutator', 'maintenance', 'unknown');
+
+/** The nodes, which the supervisor checks, and reports about them. */
+const NODES = protocol('nodes', {
+  health: asked(nothing, list(healthyNodes)),
+  lost: told(isNodeName),
+  failed: told(object({ ...nodeName, operation, code: oneOf(...STATUS_CODES) })),
+});
+/** The result of a round of checks, for workers. */
+const CHECKS = protocol('checks', { checked: told(healthyNodes) });
 
 /** Nodes by virtual storage. */
 export type NodesByStorage = ReadonlyMap<string, readonly GitalyNode[]>;
 
 /** Notified of calls that a node ended with an error. */
 export type OnNodeError = (node: GitalyNode, operation: MethodInfo['operation'], error: unknown) => void;
-
-interface HealthyNodes {
-  readonly virtualStorage: string;
-  readonly storages: readonly string[];
-}
-
-interface NodeName {
-  readonly virtualStorage: string;
-  readonly storage: string;
-}
-
-interface FailedCall extends NodeName {
-  readonly operation: MethodInfo['operation'];
-  readonly code: StatusCode;
-}
 
 export interface RemoteHealthOptions {
   readonly nodes: NodesByStorage;
@@ -45,7 +41,7 @@ export interface RemoteHealthOptions {
  * nodes that accept no calls.
  */
 export class RemoteHealth implements NodeHealth, Disposable {
-  readonly #link: Link;
+  readonly #nodes: Remote<typeof NODES>;
   readonly #options: RemoteHealthOptions;
   readonly #losses = new RecentLosses();
   readonly #rounds = new Map<string, PromiseWithResolvers<void>>();
@@ -54,17 +50,15 @@ export class RemoteHealth implements NodeHealth, Disposable {
   readonly #lost = new Set<GitalyNode>();
 
   private constructor(link: Link, options: RemoteHealthOptions) {
-    this.#link = link;
+    this.#nodes = remote(link, NODES);
     this.#options = options;
-    // The type of the value: our own supervisor sends it.
-    link.onTold(HEALTH, (value) => this.#checked(value as HealthyNodes));
+    answer(link, CHECKS, { checked: (healthy) => this.#checked(healthy) });
     for (const node of this.#all) node.onDisconnect = () => this.#suspect(node);
   }
 
   static async open(link: Link, options: RemoteHealthOptions): Promise<RemoteHealth> {
     const health = new RemoteHealth(link, options);
-    const { value } = await link.ask(HEALTH);
-    for (const each of value as readonly HealthyNodes[]) health.#checked(each); // as above
+    for (const each of await health.#nodes.health()) health.#checked(each);
     return health;
   }
 
@@ -79,7 +73,7 @@ export class RemoteHealth implements NodeHealth, Disposable {
   lost(node: GitalyNode): void {
     this.#lost.add(node);
     this.#losses.note(node);
-    this.#link.tell(LOST, nameOf(node));
+    this.#nodes.lost(nameOf(node));
   }
 
   hasLost(virtualStorage: string, withinMs: number): boolean {
@@ -95,7 +89,7 @@ export class RemoteHealth implements NodeHealth, Disposable {
   readonly onNodeError: OnNodeError = (node, operation, error) => {
     const code = codeOf(error) ?? 'UNKNOWN';
     if (code !== 'UNAVAILABLE' && !this.#options.countsErrors) return;
-    this.#link.tell(FAILED, { ...nameOf(node), operation, code } satisfies FailedCall);
+    this.#nodes.failed({ ...nameOf(node), operation, code });
   };
 
   [Symbol.dispose](): void {
@@ -144,22 +138,22 @@ export function shareHealth(
   });
   const find = ({ storage, virtualStorage }: NodeName): GitalyNode | undefined =>
     nodes.get(virtualStorage)?.find((node) => node.storage === storage);
-  desk.onAsked(HEALTH, () => ({ value: [...nodes.keys()].map(healthyOf) }));
-  // The types of the values: `RemoteHealth` sends them.
-  desk.onTold(LOST, (value) => {
-    const node = find(value as NodeName);
-    if (node !== undefined) health.lost(node);
-  });
-  desk.onTold(FAILED, (value) => {
-    const { code, operation, ...name } = value as FailedCall;
-    const node = find(name);
-    if (node !== undefined) onNodeError(node, operation, new GitalyError(code, 'a call failed'));
+  answer(desk, NODES, {
+    health: () => [...nodes.keys()].map(healthyOf),
+    lost: (name) => {
+      const node = find(name);
+      if (node !== undefined) health.lost(node);
+    },
+    failed: ({ code, operation, ...name }) => {
+      const node = find(name);
+      if (node !== undefined) onNodeError(node, operation, new GitalyError(code, 'a call failed'));
+    },
   });
   // Ends with the checks; the last round of them never ends.
   const follow = async (virtualStorage: string): Promise<never> => {
     for (;;) {
       await health.nextRound(virtualStorage);
-      for (const { link } of serving()) link.tell(HEALTH, healthyOf(virtualStorage));
+      for (const { link } of serving()) remote(link, CHECKS).checked(healthyOf(virtualStorage));
     }
   };
   for (const virtualStorage of nodes.keys()) void follow(virtualStorage);

@@ -1,10 +1,12 @@
+import { nothing } from '#base/shape';
 import type { Family } from '#workers/family';
-import type { RepositoryKey } from '../model/repository-key.ts';
+import { answer, asked, protocol, remote } from '#workers/protocol';
+import { type RepositoryKey, repositoryKey } from '../model/repository-key.ts';
 
-/** Message to the supervisor: the replicas of a repository have changed. */
-const CHANGED = 'praefect: replicas changed';
-/** Message to workers: forget what you have read about a repository. */
-const FORGET = 'praefect: forget replicas';
+/** Answered by the supervisor: the replicas of a repository have changed. */
+const CHANGES = protocol('replicas', { changed: asked(repositoryKey, nothing) });
+/** Answered by workers: forget what you have read about a repository. */
+const MEMORY = protocol('memory', { forget: asked(repositoryKey, nothing) });
 
 /** Time that a process has to forget. One that is blocked for longer may send reads to old replicas. */
 const FORGET_LIMIT_MS = 5000;
@@ -29,21 +31,15 @@ export function forgetReplicas(
       forget(repository);
       const signal = AbortSignal.timeout(FORGET_LIMIT_MS);
       // A process that has ended, or responds late, does not delay the others.
-      await Promise.allSettled(family.serving().map(({ link }) => link.ask(FORGET, repository, { signal })));
+      const asking = family.serving().map(({ link }) => remote(link, MEMORY).forget(repository, { signal }));
+      await Promise.allSettled(asking);
     };
-    family.desk.onAsked(CHANGED, async (value) => {
-      await everywhere(value as RepositoryKey); // from a worker, below
-      return {};
-    });
+    answer(family.desk, CHANGES, { changed: everywhere });
     return everywhere;
   }
   const { link } = family;
-  link.onAsked(FORGET, (value) => {
-    forget(value as RepositoryKey); // from the supervisor, above
-    return {};
-  });
-  return async (repository) => {
-    // Without a supervisor, this process stops as well.
-    await link.ask(CHANGED, repository).catch(() => forget(repository));
-  };
+  answer(link, MEMORY, { forget });
+  const { changed } = remote(link, CHANGES);
+  // Without a supervisor, this process stops as well.
+  return (repository) => changed(repository).catch(() => forget(repository));
 }

@@ -1,25 +1,21 @@
+import { object, text } from '#base/shape';
 import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';
+import { answer, protocol, remote, told } from '#workers/protocol';
 
-const WAKE = 'praefect: job queued';
+/** Workers report the storages that got replication jobs. */
+const QUEUED = protocol('replication', { queued: told(object({ virtualStorage: text, target: text })) });
 
 /** Called with each storage that got a replication job. */
 export type WakeReplicator = (virtualStorage: string, target: string) => void;
 
-interface QueuedFor {
-  readonly virtualStorage: string;
-  readonly target: string;
-}
-
 /** Returns the function that notifies the replicator, which runs in the supervisor. */
 export function remoteWake(link: Link): WakeReplicator {
-  return (virtualStorage, target) => link.tell(WAKE, { virtualStorage, target } satisfies QueuedFor);
+  const { queued } = remote(link, QUEUED);
+  return (virtualStorage, target) => queued({ virtualStorage, target });
 }
 
 /** Passes the notifications of workers on. */
 export function receiveWakes(desk: Desk, wake: WakeReplicator): void {
-  desk.onTold(WAKE, (value) => {
-    const { target, virtualStorage } = value as QueuedFor; // from `remoteWake`
-    wake(virtualStorage, target);
-  });
+  answer(desk, QUEUED, { queued: ({ target, virtualStorage }) => wake(virtualStorage, target) });
 }

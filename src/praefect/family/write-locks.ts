@@ -1,29 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import { abortedWait } from '#base/limits/keyed-limit';
+import { list, maybe, nothing, object, text } from '#base/shape';
 import type { Desk } from '#workers/desk';
-import type { Held, Link } from '#workers/link';
-import type { RepositoryKey } from '../model/repository-key.ts';
+import type { Link } from '#workers/link';
+import { answer, asked, held, protocol, type Remote, remote } from '#workers/protocol';
+import { type RepositoryKey, repositoryKey } from '../model/repository-key.ts';
 import type { LockedReferences } from '../transactions/conflict-queue.ts';
 import type { WriteLock, WriteLocks } from '../transactions/write-locks.ts';
 
-const LOCK = 'praefect: lock of writes';
-const WIDEN = 'praefect: widened lock of writes';
-
-interface LockRequest {
-  readonly repository: RepositoryKey;
-  readonly references: LockedReferences;
-  /** Name of the lock; each process uses different names. */
-  readonly name: string;
-}
+/** The locks of all processes, which the supervisor manages. */
+const LOCKS = protocol('locks', {
+  /** A lock by its name, which is held; each process uses different names. */
+  lock: held(object({ repository: repositoryKey, references: maybe(list(text)), name: text }), nothing),
+  /** Locks all references, under the same name. */
+  widen: asked(text, nothing),
+});
 
 /** Locks for the writes of all processes of this Praefect. The supervisor manages them. */
 export class RemoteWriteLocks implements WriteLocks {
-  readonly #link: Link;
+  readonly #locks: Remote<typeof LOCKS>;
   readonly #process = randomUUID();
   #count = 0;
 
   constructor(link: Link) {
-    this.#link = link;
+    this.#locks = remote(link, LOCKS);
   }
 
   /** @throws {LimitRefusal} as `MemoryWriteLocks`. */
@@ -34,14 +34,14 @@ export class RemoteWriteLocks implements WriteLocks {
     references?: LockedReferences,
   ): Promise<WriteLock> {
     const name = `${this.#process} ${++this.#count}`;
-    const request: LockRequest = { repository, references, name };
-    const { release } = await this.#ask(LOCK, request, signal);
+    const request = { repository, references, name };
+    const { release } = await orAborted(this.#locks.lock(request, { signal }), signal);
     return {
       renew: async () => {},
       release: async () => release(),
       widen: async (aborting) => {
         try {
-          (await this.#ask(WIDEN, name, aborting)).release();
+          await orAborted(this.#locks.widen(name, { signal: aborting }), aborting);
         } catch (error) {
           release();
           throw error;
@@ -49,32 +49,30 @@ export class RemoteWriteLocks implements WriteLocks {
       },
     };
   }
+}
 
-  async #ask(topic: string, value: unknown, signal: AbortSignal): Promise<Held> {
-    try {
-      return await this.#link.ask(topic, value, { signal });
-    } catch (error) {
-      throw signal.aborted ? abortedWait(signal) : error;
-    }
+/** @throws {LimitRefusal} if the wait was aborted. */
+async function orAborted<T>(wait: Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return await wait;
+  } catch (error) {
+    throw signal.aborted ? abortedWait(signal) : error;
   }
 }
 
 /** Gives locks to workers. A lock is returned at the latest when its process ends. */
 export function answerForWriteLocks(desk: Desk, locks: WriteLocks): void {
-  const held = new Map<string, WriteLock>();
-  desk.onAsked(LOCK, async (value, { signal }) => {
-    const { name, references, repository } = value as LockRequest; // from `RemoteWriteLocks`
-    const lock = await locks.lock(repository, 0n, signal, references);
-    held.set(name, lock);
-    return {
-      release: () => {
-        held.delete(name);
+  const locked = new Map<string, WriteLock>();
+  answer(desk, LOCKS, {
+    async lock({ name, references, repository }, { signal }) {
+      const lock = await locks.lock(repository, 0n, signal, references);
+      locked.set(name, lock);
+      const release = (): void => {
+        locked.delete(name);
         lock.release().catch(() => {}); // those in memory never fail
-      },
-    };
-  });
-  desk.onAsked(WIDEN, async (value, { signal }) => {
-    await held.get(value as string)?.widen?.(signal); // from `RemoteWriteLocks`
-    return {};
+      };
+      return { value: undefined, release };
+    },
+    widen: (name, { signal }) => locked.get(name)?.widen?.(signal),
   });
 }

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import { TRANSFERS } from '#platform/metrics/cache-metrics';
 import { buildInfo, gitalyMetrics, PRAEFECT_CONNECTIONS } from '#platform/metrics/gitaly-metrics';
@@ -5,7 +6,6 @@ import { grpcClientMetrics, grpcServerMetrics } from '#platform/metrics/grpc-met
 import { counter } from '#platform/metrics/metric';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
-import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
 import { gitalyServices } from '#wire/methods';

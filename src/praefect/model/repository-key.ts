@@ -1,10 +1,9 @@
 import { GitalyError } from '#base/gitaly-error';
+import { object, type Shaped, text } from '#base/shape';
 
 /** A repository as clients name it. */
-export interface RepositoryKey {
-  readonly virtualStorage: string;
-  readonly relativePath: string;
-}
+export const repositoryKey = object({ virtualStorage: text, relativePath: text });
+export type RepositoryKey = Shaped<typeof repositoryKey>;
 
 /** Returns the error of a repository that is not in the database. */
 export function repositoryNotFound({ relativePath, virtualStorage }: RepositoryKey): GitalyError {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STATUS_CODES, statusCode, statusNumber } from './status-code.ts';
+import { STATUS_CODES } from '#base/gitaly-error';
+import { statusCode, statusNumber } from './status-code.ts';
 
 test('every status converts to its number and back', () => {
   for (const code of STATUS_CODES) assert.equal(statusCode(statusNumber(code)), code);

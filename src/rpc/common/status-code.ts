@@ -1,25 +1,4 @@
-import type { StatusCode } from '#base/gitaly-error';
-
-/** Status names in the order of their numbers (`grpc-status` 0 to 16). */
-export const STATUS_CODES: readonly StatusCode[] = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];
+import { STATUS_CODES, type StatusCode } from '#base/gitaly-error';
 
 const NUMBERS = new Map(STATUS_CODES.map((code, number) => [code, number]));
 

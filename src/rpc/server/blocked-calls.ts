@@ -1,4 +1,5 @@
 import { TokenBuckets } from '#base/limits/token-buckets';
+import { list, number, object, optional, type Shaped, text } from '#base/shape';
 import type { Logger } from '#platform/log/logger';
 import type { LoopMetrics } from '#platform/metrics/loop-metrics';
 import { type LoopBlock, watchLoop } from '#platform/process/loop-watch/loop-watch';
@@ -12,26 +13,30 @@ const MAX_CANDIDATES = 5;
 const LINES = { burst: 10, intervalMs: 6000 };
 
 /** Names of a call; they are empty if they are not known. */
-export interface CallNames {
+const callNames = object({
   /** `/gitaly.CommitService/FindCommit` */
-  readonly method: string;
-  readonly storage: string;
-  readonly repository: string;
-  readonly correlation_id: string;
-}
+  method: text,
+  storage: text,
+  repository: text,
+  correlation_id: text,
+});
+
+export type CallNames = Shaped<typeof callNames>;
 
 /** A time in which the event loop was blocked. */
-export interface BlockStatus {
+export const blockStatus = object({
   /** RFC 3339; the begin. */
-  readonly time: string;
-  readonly blocked_ms: number;
+  time: text,
+  blocked_ms: number,
   /** The call whose code blocked the loop; missing if it is unknown. */
-  readonly call?: CallNames;
+  call: optional(callNames),
   /** Instead of `call`: some of the calls that were running. One of them may be the cause. */
-  readonly candidates?: readonly CallNames[];
+  candidates: optional(list(callNames)),
   /** JavaScript functions, innermost first; empty if the stack is not known. */
-  readonly stack: readonly string[];
-}
+  stack: list(text),
+});
+
+export type BlockStatus = Shaped<typeof blockStatus>;
 
 export interface BlockedCallsOptions {
   readonly logger: Logger;

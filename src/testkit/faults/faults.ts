@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkNames, didYouMean } from '#base/check-names';
-import { GitalyError, type StatusCode } from '#base/gitaly-error';
-import { STATUS_CODES } from '#rpc/common/status-code';
+import { GitalyError, STATUS_CODES, type StatusCode } from '#base/gitaly-error';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import type { Peer } from '#rpc/server/handler';
 import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';

@@ -5,10 +5,11 @@ import { PraefectServer } from '#praefect/praefect-server';
 import { moduleOptions } from '#testkit/program-command';
 import { until } from '#testkit/until';
 import { pack } from '#workers/pack-values';
+import { answer } from '#workers/protocol';
 import { startFamily } from '#workers/start-family';
 import { aroundCalls, type BeginCall } from './around-calls.ts';
 import type { ReplicationWatch } from './replication-watch.ts';
-import { BEGIN, END, LOG } from './worker-messages.ts';
+import { CONTRACT } from './worker-messages.ts';
 
 /** Besides this process. */
 const WORKERS = 2;
@@ -49,18 +50,19 @@ export async function startWithWorkers(
   });
   const ends = new Map<number, () => Promise<void>>();
   let calls = 0;
-  family.desk.onAsked(BEGIN, async () => {
-    const id = ++calls;
-    ends.set(id, await begin());
-    return { value: id };
+  answer(family.desk, CONTRACT, {
+    async begin() {
+      const id = ++calls;
+      ends.set(id, await begin());
+      return id;
+    },
+    async end(id) {
+      await ends.get(id)?.();
+      ends.delete(id);
+    },
+    // As above.
+    log: (line) => watch.line(JSON.parse(line) as Record<string, unknown>),
   });
-  family.desk.onAsked(END, async (id) => {
-    await ends.get(Number(id))?.();
-    ends.delete(Number(id));
-    return {};
-  });
-  // As above.
-  family.desk.onTold(LOG, (line) => watch.line(JSON.parse(String(line)) as Record<string, unknown>));
   const server = await PraefectServer.start({ config, logger, faults: aroundCalls(begin) }, family);
   await until(() => ready === WORKERS, 'the workers are ready', START_LIMIT_MS);
   return server;

@@ -1,4 +1,4 @@
-import { CallsOfProcess } from '#calls/family-calls';
+import { callsOfProcess } from '#calls/family-calls';
 import type { ConsoleOptions } from '#console/index';
 import type { Link } from '#workers/link';
 
@@ -17,7 +17,7 @@ export function clusterCalls(
   praefect: Operated,
   nodes: ReadonlyMap<string, Operated>,
 ): Required<Pick<ConsoleOptions, 'cancel' | 'history' | 'nodes' | 'status'>> {
-  const callsOf = (one: Operated) => new CallsOfProcess(() => one.link);
+  const callsOf = (one: Operated) => callsOfProcess(() => one.link);
   const ofPraefect = callsOf(praefect);
   const ofNodes = [...nodes].map(([storage, node]) => ({ storage, calls: callsOf(node) }));
   return {
@@ -28,7 +28,7 @@ export function clusterCalls(
       const counts = await Promise.all(
         [ofPraefect, ...ofNodes.map(({ calls }) => calls)].map((calls) => calls.cancel(correlationId)),
       );
-      return counts.reduce((sum, count) => sum + count, 0);
+      return counts.reduce<number>((sum, count = 0) => sum + count, 0);
     },
     nodes: {
       status: () =>

@@ -1,19 +1,46 @@
 import { GitalyError } from '#base/gitaly-error';
+import {
+  bytes,
+  either,
+  maybe,
+  number,
+  object,
+  oneOf,
+  optional,
+  record,
+  type Shape,
+  type Shaped,
+  text,
+} from '#base/shape';
+import { MessageQueue } from '#base/streams/message-queue';
 import { pageAccess } from '#gateway/http/pages/serve-page';
 import type { Authenticator, PageAnswer, PageRequest, PageSource } from '#gateway/index';
 import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';
+import { answer, asked, protocol, type Remote, remote } from '#workers/protocol';
 
-const PAGE = 'page';
 /** Pieces of a live page that wait for a slow client; beyond it the page ends, and is opened again. */
 const MAX_WAITING = 64;
 
-/** The part of a request that a message can carry. */
-type PlainRequest = Omit<PageRequest, 'access' | 'signal'>;
-/** The part of an answer that a message can carry. */
-type PlainAnswer = Omit<PageAnswer, 'stream'>;
-/** Sent before and during the stream of an answer. */
-type Note = { readonly head: PlainAnswer } | { readonly piece: string };
+/** Those that decide on rights and answers; further ones are as the client sent them. */
+const headers: Shape<PageRequest['headers']> = object({
+  accept: optional(text),
+  authorization: optional(text),
+  host: optional(text),
+  origin: optional(text),
+  'sec-fetch-site': optional(text),
+});
+const request = object({
+  method: text,
+  target: text,
+  headers,
+  scheme: oneOf('http', 'https'),
+  remoteAddress: maybe(text),
+});
+const head = object({ status: number, headers: record(text), body: either(text, bytes) });
+/** Sent before and during the stream of an answer; an answer without a stream has no note. */
+const note = either(object({ head }), object({ piece: text }));
+const PAGES = protocol('pages', { answer: asked(request, maybe(head), note) });
 
 export interface SharePagesOptions {
   readonly pages: PageSource;
@@ -27,57 +54,48 @@ export interface SharePagesOptions {
  * @param options returns what is open now.
  */
 export function sharePages(desk: Desk, options: () => SharePagesOptions | undefined): void {
-  desk.onAsked(PAGE, async (value, { note, signal }) => {
-    const opened = options();
-    if (opened === undefined) throw new GitalyError('UNAVAILABLE', 'the pages are not open');
-    const { authenticator, pages } = opened;
-    const request = value as PlainRequest; // from `RemotePages`
-    const access = pageAccess(authenticator, request);
-    const { stream, ...head } = await pages.answer({ ...request, signal, access });
-    if (stream === undefined) return { value: head };
-    note({ head } satisfies Note);
-    for await (const piece of stream) {
-      if (signal.aborted) break;
-      note({ piece } satisfies Note);
-    }
-    return {};
+  answer(desk, PAGES, {
+    answer: async (asking, { note: send, signal }) => {
+      const opened = options();
+      if (opened === undefined) throw new GitalyError('UNAVAILABLE', 'the pages are not open');
+      const access = pageAccess(opened.authenticator, asking);
+      const { stream, ...answered } = await opened.pages.answer({ ...asking, signal, access });
+      if (stream === undefined) return answered;
+      send({ head: answered });
+      for await (const piece of stream) {
+        if (signal.aborted) break;
+        send({ piece });
+      }
+      return undefined;
+    },
   });
 }
 
 /** The pages of the supervisor. */
 export class RemotePages implements PageSource {
-  readonly #link: Link;
+  readonly #pages: Remote<typeof PAGES>;
   readonly #ending = new AbortController();
 
   constructor(link: Link) {
-    this.#link = link;
+    this.#pages = remote(link, PAGES);
   }
 
-  async answer({ access: _, signal, ...request }: PageRequest): Promise<PageAnswer> {
-    const head = Promise.withResolvers<PageAnswer>();
+  async answer({ access: _, signal, ...asking }: PageRequest): Promise<PageAnswer> {
+    const begun = Promise.withResolvers<PageAnswer>();
     const own = new AbortController();
-    const pieces = new Pieces(() => own.abort());
-    const either = AbortSignal.any([signal, own.signal, this.#ending.signal]);
-    const asked = this.#link.ask(PAGE, request satisfies PlainRequest, {
-      signal: either,
-      onNote: (value) => {
-        const note = value as Note; // from `sharePages`
-        if ('piece' in note) pieces.add(note.piece);
-        else head.resolve({ ...note.head, stream: pieces.read() });
-      },
-    });
+    const pieces = new MessageQueue<string>();
+    const onNote = (noted: Shaped<typeof note>): void => {
+      if ('head' in noted) begun.resolve({ ...noted.head, stream: readPieces(pieces, own) });
+      else if (pieces.size < MAX_WAITING) pieces.push(noted.piece);
+      else own.abort();
+    };
+    const ending = AbortSignal.any([signal, own.signal, this.#ending.signal]);
     // The end of a stream, for whatever reason; a page without one is the answer.
-    asked.then(
-      ({ value }) => {
-        pieces.end();
-        head.resolve(value as PlainAnswer);
-      },
-      (error: unknown) => {
-        pieces.end();
-        head.reject(error);
-      },
-    );
-    return await head.promise;
+    this.#pages
+      .answer(asking, { signal: ending, onNote })
+      .then((whole) => whole && begun.resolve(whole), begun.reject)
+      .finally(() => pieces.end());
+    return await begun.promise;
   }
 
   endStreams(): void {
@@ -85,43 +103,11 @@ export class RemotePages implements PageSource {
   }
 }
 
-/** Pieces of a live page on their way to its client. */
-class Pieces {
-  readonly #onStopped: () => void;
-  readonly #waiting: string[] = [];
-  #change = Promise.withResolvers<void>();
-  #isEnded = false;
-
-  /** @param onStopped called when there are no readers any more. */
-  constructor(onStopped: () => void) {
-    this.#onStopped = onStopped;
-  }
-
-  add(piece: string): void {
-    if (this.#waiting.length >= MAX_WAITING) this.#onStopped();
-    else this.#waiting.push(piece);
-    this.#changed();
-  }
-
-  end(): void {
-    this.#isEnded = true;
-    this.#changed();
-  }
-
-  async *read(): AsyncGenerator<string> {
-    try {
-      while (this.#waiting.length > 0 || !this.#isEnded) {
-        const { promise } = this.#change;
-        yield* this.#waiting.splice(0);
-        if (!this.#isEnded) await promise;
-      }
-    } finally {
-      this.#onStopped();
-    }
-  }
-
-  #changed(): void {
-    this.#change.resolve();
-    this.#change = Promise.withResolvers();
+/** Yields the pieces of a live page. When the reader stops, the supervisor does, too. */
+async function* readPieces(pieces: MessageQueue<string>, stopping: AbortController): AsyncGenerator<string> {
+  try {
+    yield* pieces;
+  } finally {
+    stopping.abort();
   }
 }

@@ -1,30 +1,38 @@
+import { flag, text } from '#base/shape';
 import type { NewRepositories } from '#gateway/new-repositories';
 import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';
+import { answer, asked, held, protocol, remote, told } from '#workers/protocol';
 
-const ADDED = 'new repository';
-const TAKE = 'take a new repository';
-const CREATE = 'create a repository';
+/** New repositories, of which the supervisor has the list. */
+const NEW_REPOSITORIES = protocol('new repositories', {
+  add: told(text),
+  take: asked(text, flag),
+  /** The turn is held. The answer is whether it was waited for. */
+  turn: held(text, flag),
+});
 
 /** Lets workers use the list of this process. */
 export function shareRepositories(desk: Desk, repositories: NewRepositories): void {
-  // The types of values are those of the function below.
-  desk.onTold(ADDED, (key) => repositories.add(key as string));
-  desk.onAsked(TAKE, async (key) => ({ value: await repositories.take(key as string) }));
-  desk.onAsked(CREATE, async (key) => {
-    const turn = await repositories.turn(key as string);
-    return { value: turn.hasWaited, release: () => turn[Symbol.dispose]() };
+  answer(desk, NEW_REPOSITORIES, {
+    add: (key) => repositories.add(key),
+    take: (key) => repositories.take(key),
+    async turn(key) {
+      const turn = await repositories.turn(key);
+      return { value: turn.hasWaited, release: () => turn[Symbol.dispose]() };
+    },
   });
 }
 
 /** Returns the list of the supervisor. */
 export function repositoriesOf(link: Link): NewRepositories {
+  const { add, take, turn } = remote(link, NEW_REPOSITORIES);
   return {
-    add: (key) => link.tell(ADDED, key),
-    take: async (key) => (await link.ask(TAKE, key)).value === true,
-    turn: async (key) => {
-      const held = await link.ask(CREATE, key);
-      return { hasWaited: held.value === true, [Symbol.dispose]: () => held.release() };
+    add,
+    take,
+    async turn(key) {
+      const { release, value: hasWaited } = await turn(key);
+      return { hasWaited, [Symbol.dispose]: release };
     },
   };
 }

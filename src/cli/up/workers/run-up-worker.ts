@@ -2,6 +2,7 @@ import type { GatewayFamily, SharedGateway } from '#gateway/family';
 import type { HttpGateway, SshGateway } from '#gateway/index';
 import { GitalyServer, type Logger } from '#gitaly/index';
 import type { Working } from '#workers/family';
+import { answer } from '#workers/protocol';
 import { type GatewayInWorker, runWorker, type ServerInWorker } from '#workers/run-worker';
 import { openUpHttp, parseUpHttp } from '../up-http.ts';
 import { targetOf } from '../up-server.ts';
@@ -10,7 +11,7 @@ import { upTokens } from '../up-tokens.ts';
 import type { UpGreeting } from './greeting.ts';
 import { RemotePages } from './pages-by-link.ts';
 import { repositoriesOf } from './repositories-by-link.ts';
-import { RENEW_TLS } from './share-gateways.ts';
+import { GATEWAYS } from './share-gateways.ts';
 import { slotsOf } from './slots-by-link.ts';
 
 /** The supervisor limits the time. This is setTimeout's maximum. */
@@ -77,7 +78,7 @@ async function openGateways(
   const http = parsed && (await openUpHttp(parsed, target, { bundles, pages, hasEvents, family }));
   if (http !== undefined) {
     resources.use(http);
-    link.onTold(RENEW_TLS, () => void http.renewTls());
+    answer(link, GATEWAYS, { renewTls: () => void http.renewTls() });
   }
   const parsedSsh = parseUpSsh(options, verifier);
   const ssh = parsedSsh && (await openUpSsh(parsedSsh, { ...target, directory, family }));

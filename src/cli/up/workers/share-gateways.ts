@@ -1,3 +1,4 @@
+import { nothing } from '#base/shape';
 import type { GatewayFamily, GatewayState } from '#gateway/family';
 import { PENDING_CHECKS } from '#gateway/http/auth/secret-checker';
 import { ClientSlots } from '#gateway/http/limits/client-slots';
@@ -5,12 +6,16 @@ import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits/http-limits';
 import { gatewayState } from '#gateway/http/limits/http-state';
 import type { Slots } from '#gateway/slots';
 import type { Supervising } from '#workers/family';
+import { protocol, remote, told } from '#workers/protocol';
 import { type SharePagesOptions, sharePages } from './pages-by-link.ts';
 import { shareRepositories } from './repositories-by-link.ts';
 import { shareSlots } from './slots-by-link.ts';
 
-/** Message to workers: load a changed certificate. */
-export const RENEW_TLS = 'renew tls';
+/** Messages to the gateways of workers. */
+export const GATEWAYS = protocol('gateways', {
+  /** Load a changed certificate. */
+  renewTls: told(nothing),
+});
 
 /** State that is one for the gateways of all processes. */
 export interface SharedByGateways extends GatewayState {
@@ -53,6 +58,6 @@ export class GatewaySupervisor {
   }
 
   renewTls(): void {
-    for (const { link } of this.#family.workers()) link.tell(RENEW_TLS);
+    for (const { link } of this.#family.workers()) remote(link, GATEWAYS).renewTls();
   }
 }

@@ -1,29 +1,34 @@
-import type { Slot, Slots } from '#gateway/slots';
+import { maybe, oneOf, text } from '#base/shape';
+import type { Slots } from '#gateway/slots';
 import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';
+import { answer, held, named, protocol, remote } from '#workers/protocol';
 
 /** Kinds of work that all processes together bound. */
 export type SlotKind = 'requests' | 'events' | 'logins';
 
+/** Slots of the supervisor, for a client's address. A slot is held; instead there may be a refusal. */
+const SLOTS = protocol('gateway', { take: held(maybe(text), maybe(oneOf('client', 'total'))) });
+
 /** Lets workers take slots of this process. Those of a worker that ends are given back. */
 export function shareSlots(desk: Desk, kind: SlotKind, slots: Slots): void {
-  desk.onAsked(topicOf(kind), async (address) => {
-    const slot = await slots.take(address as string | undefined); // from `slotsOf`
-    return typeof slot === 'string' ? { value: slot } : { release: () => slot[Symbol.dispose]() };
+  answer(desk, named(SLOTS, kind), {
+    async take(address) {
+      const slot = await slots.take(address);
+      return typeof slot === 'string'
+        ? { value: slot }
+        : { value: undefined, release: () => slot[Symbol.dispose]() };
+    },
   });
 }
 
 /** Returns slots that the supervisor counts. */
 export function slotsOf(link: Link, kind: SlotKind): Slots {
+  const { take } = remote(link, named(SLOTS, kind));
   return {
     take: async (address) => {
-      const held = await link.ask(topicOf(kind), address);
-      const refusal = held.value as Exclude<Slot, Disposable> | undefined; // from `shareSlots`
-      return refusal ?? { [Symbol.dispose]: () => held.release() };
+      const { release, value: refusal } = await take(address);
+      return refusal ?? { [Symbol.dispose]: release };
     },
   };
-}
-
-function topicOf(kind: SlotKind): string {
-  return `gateway ${kind}`;
 }

@@ -59,7 +59,7 @@ export interface PageAccess {
 export interface PageAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer | string;
+  readonly body: Uint8Array | string;
   /** Text that follows until the client disconnects; such a response has no length. */
   readonly stream?: AsyncIterable<string>;
 }
