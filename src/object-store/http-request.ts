@@ -1,5 +1,6 @@
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request } from '#base/node-http';
+import { piecesOf } from '#base/streams/byte-stream';
 
 /** Time without any byte on a connection. */
 const IDLE_TIMEOUT_MS = 60_000;
@@ -73,8 +74,7 @@ function timeoutError(): Error {
 export async function readText({ body }: HttpResponse): Promise<string> {
   const pieces: Buffer[] = [];
   let bytes = 0;
-  for await (const piece of body as AsyncIterable<Buffer>) {
-    // a response is a stream of buffers
+  for await (const piece of piecesOf(body)) {
     bytes += piece.length;
     if (bytes > MAX_TEXT_BYTES) throw new Error(`the response has more than ${MAX_TEXT_BYTES} bytes`);
     pieces.push(piece);

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
+import type { ByteStream } from '#base/streams/byte-stream';
 import type { GetOptions } from './object-store.ts';
 import { type NoteRetry, waitBeforeRetry } from './retry.ts';
 
@@ -57,14 +58,13 @@ export function rangeHeader({ position, end }: ReadState): string | undefined {
 }
 
 /** Yields the pieces of a response, and counts them. */
-async function* counted(body: Readable, state: ReadState): AsyncGenerator<Buffer, void, undefined> {
+async function* counted(body: ByteStream, state: ReadState): AsyncGenerator<Buffer, void, undefined> {
   let isWaiting = true; // for the service, not for the reader
   const timer = setTimeout(() => {
     if (isWaiting) body.destroy(Object.assign(new Error('the service sent nothing'), { code: 'ETIMEDOUT' }));
   }, IDLE_TIMEOUT_MS);
   try {
-    for await (const piece of body) {
-      const bytes = piece as Buffer; // a response of Node is a stream of buffers
+    for await (const bytes of body) {
       state.position += bytes.length;
       noteBulkBytes(bytes.length);
       isWaiting = false;

@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
 import { Agent as HttpAgent, request as requestHttp } from '#base/node-http';
+import { piecesOf } from '#base/streams/byte-stream';
 import type { EventPayload } from '#events/event-payload';
 import { lookupPublic, requirePublic } from './public-address.ts';
 import { signatureHeaders } from './signature.ts';
@@ -92,8 +93,8 @@ async function responseTo(request: ClientRequest, body: string): Promise<Incomin
 /** Reads a response to its end, so that the connection can be used again. */
 async function discard(response: IncomingMessage): Promise<void> {
   let bytes = 0;
-  for await (const chunk of response) {
-    bytes += (chunk as Buffer).length; // no encoding is set
+  for await (const chunk of piecesOf(response)) {
+    bytes += chunk.length;
     if (bytes > MAX_RESPONSE_BYTES) break; // destroys the connection
   }
 }

@@ -22,7 +22,7 @@ export function sideBandWriter(target: Writable, band: number): Writable {
       writePackets(
         target,
         // decodeStrings is on, so strings are decoded before.
-        items.map((item) => item.chunk as Buffer),
+        items.map((item): Buffer => item.chunk),
         framing,
         done,
       ),

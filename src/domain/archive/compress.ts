@@ -48,8 +48,7 @@ export async function* compress(
   feeding.catch(() => {});
   try {
     try {
-      // A stream without an encoding yields Buffers.
-      for await (const chunk of running.stdout) yield chunk as Buffer;
+      yield* running.stdout;
     } catch (error) {
       if (!running.isEnding) throw error;
     }

@@ -42,8 +42,7 @@ async function revParse(
   await using run = repository.spawn(gitCommand('rev-parse', { revisions: [revision] }), { signal });
   const chunks: Buffer[] = [];
   try {
-    // A stream without an encoding yields Buffers.
-    for await (const chunk of run.stdout) chunks.push(chunk as Buffer);
+    for await (const chunk of run.stdout) chunks.push(chunk);
     await run.succeeded();
   } catch (error) {
     if (signal.aborted || !(error instanceof GitExitError)) throw error;

@@ -136,7 +136,7 @@ function intoStream(writer: PackTurn['writer']): Writable {
     // Copies, because git's buffers are used again.
     write: (chunk: Buffer, _encoding, done) => put(Buffer.from(chunk), done),
     // decodeStrings is on, so strings are decoded before.
-    writev: (items, done) => put(Buffer.concat(items.map((item) => item.chunk as Buffer)), done),
+    writev: (items, done) => put(Buffer.concat(items.map((item): Buffer => item.chunk)), done),
   }).on('error', () => {});
 }
 

@@ -16,10 +16,8 @@ export async function streamOutput(
 ): Promise<void> {
   if (output === undefined) {
     for await (const chunk of process.stdout) {
-      // A stream without an encoding yields Buffers.
-      const bytes = chunk as Buffer;
-      noteBulkBytes(bytes.length);
-      await writer.write(bytes);
+      noteBulkBytes(chunk.length);
+      await writer.write(chunk);
     }
     return;
   }

@@ -94,8 +94,7 @@ async function headOf(git: GitProcess): Promise<string> {
   let bytes = 0;
   try {
     for await (const chunk of git.stdout) {
-      // A stream without an encoding yields Buffers.
-      const piece = (chunk as Buffer).subarray(0, MAX_STDOUT_BYTES - bytes);
+      const piece = chunk.subarray(0, MAX_STDOUT_BYTES - bytes);
       bytes += piece.length;
       chunks.push(piece);
     }

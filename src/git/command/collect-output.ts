@@ -18,9 +18,7 @@ export async function collectOutput(
   const chunks: Buffer[] = [];
   let length = 0;
   try {
-    for await (const chunk of process.stdout) {
-      // A socket without an encoding yields Buffers.
-      const bytes = chunk as Buffer;
+    for await (const bytes of process.stdout) {
       length += bytes.length;
       if (length > options.maxBytes)
         throw new GitalyError(

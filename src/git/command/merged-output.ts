@@ -35,7 +35,7 @@ export async function mergedOutput(
   pipe?.closeWriteEnd();
   try {
     if (pipe !== undefined) await pipe.copyTo(head.stream);
-    else for await (const chunk of run.stdout) head.add(chunk as Buffer); // no encoding: Buffers
+    else for await (const chunk of run.stdout) head.add(chunk);
   } catch (error) {
     if (!run.isEnding) throw error;
   }

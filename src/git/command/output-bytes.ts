@@ -1,5 +1,5 @@
-import type { Readable } from 'node:stream';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
+import type { ByteStream } from '#base/streams/byte-stream';
 import { type CommandInput, writeInput } from './command-input.ts';
 import type { CommandRepository } from './command-repository.ts';
 import type { ConfigPair } from './config.ts';
@@ -47,12 +47,10 @@ export async function* outputBytes(
   await run.succeeded();
 }
 
-async function* chunksOf(stream: Readable): AsyncGenerator<Buffer, void, undefined> {
+async function* chunksOf(stream: ByteStream): AsyncGenerator<Buffer, void, undefined> {
   for await (const chunk of stream) {
-    // A stream without an encoding yields Buffers.
-    const bytes = chunk as Buffer;
-    noteBulkBytes(bytes.length);
-    yield bytes;
+    noteBulkBytes(chunk.length);
+    yield chunk;
   }
 }
 

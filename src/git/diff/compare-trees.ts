@@ -1,5 +1,5 @@
-import type { Readable } from 'node:stream';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
+import type { ByteStream } from '#base/streams/byte-stream';
 import { MAX_DIFF_CPU_SECONDS } from '../command/allowed.ts';
 import { abortError } from '../command/process/exit-error.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
@@ -88,10 +88,9 @@ async function* answer(process: GitProcess, question: string): AsyncGenerator<Bu
 }
 
 /** Returns the next chunk; `undefined` at the end of the stream. */
-async function nextChunk(stream: Readable): Promise<Buffer | undefined> {
+async function nextChunk(stream: ByteStream): Promise<Buffer | undefined> {
   for (;;) {
-    // A stream without an encoding reads Buffers.
-    const chunk = stream.read() as Buffer | null;
+    const chunk = stream.read();
     if (chunk !== null) return chunk;
     if (stream.readableEnded || stream.destroyed) return undefined;
     await new Promise<void>((resolve) => {

@@ -58,8 +58,7 @@ export class TreeMerges implements AsyncDisposable {
     this.#repository = repository;
     this.#process = process;
     this.#signal = signal;
-    // A stream without an encoding yields Buffers.
-    this.#output = process.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    this.#output = process.stdout[Symbol.asyncIterator]();
     this.#standIns = standIns;
   }
 

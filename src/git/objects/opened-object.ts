@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import type { ByteStream } from '#base/streams/byte-stream';
 import { abortError } from '../command/process/exit-error.ts';
 import type { Oid } from '../names/object-id.ts';
 import type { ObjectInfo } from '../names/object-info.ts';
@@ -12,7 +13,7 @@ export interface OpenObject extends ObjectInfo {
    * The contents. Slow reading slows git down; it must be read to its end or destroyed. The
    * property always returns the same stream.
    */
-  readonly stream: Readable;
+  readonly stream: ByteStream;
 }
 
 /** An object whose stream is created on demand. */
@@ -21,7 +22,7 @@ export class OpenedObject implements OpenObject {
   readonly type: ObjectInfo['type'];
   readonly size: number;
   readonly data: Buffer | undefined;
-  #stream: Readable | undefined;
+  #stream: ByteStream | undefined;
 
   /** @param signal Destroys the stream when it is aborted. */
   constructor({ oid, type, size, data, stream }: Found, signal?: AbortSignal) {

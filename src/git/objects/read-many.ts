@@ -217,8 +217,7 @@ async function* match<T>(
 
 async function* outputOf(run: GitProcess, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
   try {
-    // A socket without an encoding yields Buffers.
-    for await (const chunk of run.stdout) yield chunk as Buffer;
+    yield* run.stdout;
   } catch (error) {
     // An abort closes the stream under the reader.
     throw signal?.aborted === true ? abortError(signal) : error;

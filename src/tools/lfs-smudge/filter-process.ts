@@ -3,6 +3,7 @@ import { finished } from 'node:stream/promises';
 import { FLUSH_PACKET, type Packet, textPacket } from '#base/pkt-line/packet';
 import { PacketParser } from '#base/pkt-line/packet-parser';
 import { PLAIN_FRAMING, writePackets } from '#base/pkt-line/write-packets';
+import { piecesOf } from '#base/streams/byte-stream';
 import { MAX_POINTER_BYTES } from './smudge-pointer.ts';
 
 /** Opens the content that replaces a file; `undefined` leaves the file as it is. */
@@ -45,8 +46,7 @@ async function answer(output: Writable, content: Readable | undefined): Promise<
   await write(output, [SUCCESS, FLUSH_PACKET]);
   let isComplete = true;
   try {
-    // A stream without an encoding yields Buffers.
-    for await (const chunk of content) await writeContent(output, chunk as Buffer);
+    for await (const chunk of piecesOf(content)) await writeContent(output, chunk);
   } catch {
     if (output.destroyed) await finished(output);
     isComplete = false;

@@ -7,6 +7,7 @@ import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { request as httpRequest, STATUS_CODES } from '#base/node-http';
+import { piecesOf } from '#base/streams/byte-stream';
 import { withoutUserInfo } from './remote-url.ts';
 import { OUTGOING_LIMITS } from './run-outgoing.ts';
 
@@ -54,8 +55,7 @@ export async function* download(download: Download): AsyncGenerator<Buffer> {
         `HTTP server: ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`.trim(),
       );
     response.socket.setTimeout(idleMs, () => response.destroy(new Error('the server sends nothing')));
-    // A response without an encoding yields Buffers.
-    for await (const chunk of response) yield chunk as Buffer;
+    yield* piecesOf(response);
   } finally {
     response.destroy();
   }

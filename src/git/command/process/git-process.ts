@@ -2,6 +2,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError } from '#base/gitaly-error';
+import type { ByteStream } from '#base/streams/byte-stream';
 import type { Arg, SpawnedChild } from '../spawner/spawner.ts';
 import { limitCpu } from './cpu-limit.ts';
 import { abortText, type GitExit, GitExitError } from './exit-error.ts';
@@ -93,7 +94,7 @@ export class GitProcess implements AsyncDisposable {
   /**
    * Standard output. @throws when the process was started with another standard output than `pipe`.
    */
-  get stdout(): Readable {
+  get stdout(): ByteStream {
     return present(this.#child.stdout, 'stdout');
   }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
+import type { ByteStream } from '#base/streams/byte-stream';
 
 /** Gitaly's limit; enough for every message of git, small enough for thousands of processes. */
 const HEAD_BYTES = 10_000;
@@ -9,11 +9,11 @@ const HEAD_BYTES = 10_000;
  * rest, so that the process never blocks on it.
  */
 export class StderrHead {
-  readonly #stream: Readable;
+  readonly #stream: ByteStream;
   #chunks: Buffer[] = [];
   #length = 0;
 
-  constructor(stream: Readable) {
+  constructor(stream: ByteStream) {
     this.#stream = stream;
     stream.on('error', () => {});
     stream.on('readable', () => this.#read());
@@ -36,8 +36,7 @@ export class StderrHead {
 
   #read(): void {
     for (;;) {
-      // A pipe without an encoding reads Buffers.
-      const chunk = this.#stream.read() as Buffer | null;
+      const chunk = this.#stream.read();
       if (chunk === null) return;
       this.#keep(chunk);
     }

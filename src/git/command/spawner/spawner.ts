@@ -1,4 +1,5 @@
-import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
+import type { ByteStream } from '#base/streams/byte-stream';
 
 /** One word of a command line or one value of an environment. Bytes are passed on unchanged. */
 export type Arg = string | Uint8Array;
@@ -70,8 +71,8 @@ export interface ChildExit {
 export interface SpawnedChild {
   readonly pid: number;
   readonly stdin: Writable | undefined;
-  readonly stdout: Readable | undefined;
-  readonly stderr: Readable | undefined;
+  readonly stdout: ByteStream | undefined;
+  readonly stderr: ByteStream | undefined;
   readonly extra: readonly Duplex[];
   /** Resolves once the child has been reaped. Never rejects. */
   readonly exited: Promise<ChildExit>;

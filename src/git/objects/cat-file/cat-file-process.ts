@@ -117,8 +117,7 @@ export class CatFileProcess {
       return;
     }
     while (this.#stream === undefined && !this.#killed) {
-      // A socket without an encoding reads Buffers.
-      const chunk = this.#run.stdout.read() as Buffer | null;
+      const chunk = this.#run.stdout.read();
       if (chunk === null) return;
       try {
         this.#feed(chunk);
@@ -226,7 +225,7 @@ export class CatFileProcess {
     this.#spoilt = behind.length > 0;
     this.#stream = new ObjectStream(
       {
-        read: () => this.#run.stdout.read() as Buffer | null,
+        read: () => this.#run.stdout.read(),
         unread: (bytes) => this.#run.stdout.unshift(bytes),
         finished: () => this.#finishStream(),
         abandoned: () => void this.kill(),

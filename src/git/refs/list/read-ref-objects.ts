@@ -114,10 +114,9 @@ async function readObject(
   const object = await objects.openObject(ref.oid, { signal });
   let data = object?.data ?? NO_DATA;
   if (object !== undefined && object.data === undefined) {
-    // A stream of bytes yields Buffers.
     if (hasText(object.type)) {
       const body = new BodyCollector(object.size);
-      for await (const piece of object.stream) body.add(piece as Buffer);
+      for await (const piece of object.stream) body.add(piece);
       data = body.data;
     } else object.stream.destroy();
   }

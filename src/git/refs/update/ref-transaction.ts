@@ -299,8 +299,7 @@ export class RefTransaction implements AsyncDisposable {
         this.#answers = this.#answers.slice(end + 1);
         return line;
       }
-      // A pipe without an encoding yields Buffers.
-      const chunk = stdout.read() as Buffer | null;
+      const chunk = stdout.read();
       if (chunk !== null) this.#answers += chunk.toString('latin1');
       else if (stdout.readableEnded || stdout.destroyed) return undefined;
       else await firstOf(stdout, ['readable', 'end', 'close']);

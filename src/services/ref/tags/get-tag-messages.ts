@@ -35,8 +35,7 @@ async function readMessage(objects: ObjectReader, revision: string, signal: Abor
       if (object.data === undefined) object.stream.destroy();
       throw new GitalyError('UNKNOWN', `expected tag, got ${object.type}`);
     }
-    // A stream of bytes yields Buffers.
-    const data = object.data ?? Buffer.concat((await Array.fromAsync(object.stream)) as Buffer[]);
+    const data = object.data ?? Buffer.concat(await Array.fromAsync(object.stream));
     return (await parseTagInTurns(object.oid, data)).message;
   } catch (error) {
     throw wrap(error, 'getting tag');
