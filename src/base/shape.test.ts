@@ -13,6 +13,8 @@ const CASES: readonly (readonly [
 ])[] = [
   ['a text', text, ['', 'a'], [undefined, null, 1, ['a'], new String('a')]],
   ['a number', number, [0, -1.5], [1n, '1', undefined]],
+  ['a safe integer', shapes.integer, [0, -1], [0.5, 2 ** 53, Number.NaN, '1']],
+  ['a value with a condition', shapes.where(text, (value) => value !== ''), ['a'], ['', 1]],
   ['a flag', flag, [true, false], [0, 'true', undefined]],
   ['bytes', bytes, [Buffer.from('a'), new Uint8Array()], ['a', [1], new ArrayBuffer(1)]],
   ['nothing', nothing, [undefined], [null, false, '']],
@@ -54,4 +56,11 @@ for (const [name, shape, good, bad] of CASES)
 
 test('the fields of an object that are inherited are not fields of its shape', () => {
   assert.equal(object({ constructor: optional(text) })({}), true);
+});
+
+test('a JSON text is parsed as a shape, or not at all', () => {
+  const shape = list(number);
+
+  assert.deepEqual(shapes.parseAs(shape, '[1, 2]'), [1, 2]);
+  for (const json of ['["1"]', '[1', '']) assert.equal(shapes.parseAs(shape, json), undefined);
 });

@@ -23,11 +23,28 @@ type Plain<T> = { [K in keyof T]: T[K] };
 type Tagged<S> = { [K in keyof S]: Plain<{ readonly kind: K } & Shaped<S[K]>> }[keyof S];
 
 export const text: Shape<string> = (value) => typeof value === 'string';
+export const integer: Shape<number> = (value): value is number => Number.isSafeInteger(value);
 export const number: Shape<number> = (value) => typeof value === 'number';
 export const flag: Shape<boolean> = (value) => typeof value === 'boolean';
 export const bytes: Shape<Uint8Array> = (value) => value instanceof Uint8Array;
 export const anything: Shape<unknown> = (_value): _value is unknown => true;
 export const nothing: Shape<void> = (value) => value === undefined;
+
+/** Returns the value of a JSON text; `undefined` if it is not JSON, or of another shape. */
+export function parseAs<T>(shape: Shape<T>, json: string): T | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return shape(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** A value of a shape that also satisfies a condition. */
+export function where<T>(shape: Shape<T>, condition: (value: T) => boolean): Shape<T> {
+  return (value): value is T => shape(value) && condition(value);
+}
 
 /** One of some values. */
 export function oneOf<const T extends string | number>(...values: readonly T[]): Shape<T> {

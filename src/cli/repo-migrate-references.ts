@@ -64,7 +64,7 @@ class MigrationReport implements MigrationListener, Disposable {
   readonly #stderr: TerminalOutput;
   readonly #line: ProgressLine;
   readonly #startedMs = performance.now();
-  readonly #names = { migrated: [], needed: [], unchanged: [], failed: [] } as Record<Outcome, string[]>;
+  readonly #names: Record<Outcome, string[]> = { migrated: [], needed: [], unchanged: [], failed: [] };
 
   constructor(total: number, { json = false }: RepoOptions, { stdout, stderr }: RepoConsole) {
     this.#total = total;

@@ -17,20 +17,16 @@ export function parseEventLine(line: Buffer): RepositoryEvent | undefined {
   const [sequence, timeMs] = [fields?.number('sequence'), fields?.number('timeMs')];
   if (fields === undefined || kind === undefined || sequence === undefined || timeMs === undefined)
     return undefined;
+  const [reference, oldValue] = [fields.text('reference'), fields.text('oldValue')];
+  const [newValue, previousPath] = [fields.text('newValue'), fields.text('previousPath')];
   return {
     sequence,
     kind,
     timeMs,
     relativePath: fields.text('relativePath') ?? '',
-    ...optional(fields, 'reference'),
-    ...optional(fields, 'oldValue'),
-    ...optional(fields, 'newValue'),
-    ...optional(fields, 'previousPath'),
+    ...(reference !== undefined && { reference }),
+    ...(oldValue !== undefined && { oldValue }),
+    ...(newValue !== undefined && { newValue }),
+    ...(previousPath !== undefined && { previousPath }),
   };
-}
-
-function optional<N extends string>(fields: JsonFields, name: N): { [K in N]?: string } {
-  const text = fields.text(name);
-  // An object with one known field has this type.
-  return (text === undefined ? {} : { [name]: text }) as { [K in N]?: string };
 }

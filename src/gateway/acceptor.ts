@@ -90,7 +90,7 @@ export class Acceptor {
     }
     const takeBack = (): void => {
       // Resets what `pauseOnConnect` sets, as if the socket had not been paused.
-      (socket as { readableFlowing: boolean | null }).readableFlowing = null;
+      Reflect.set(socket, 'readableFlowing', null);
       this.#serve(socket, onClosed);
       socket.read(0);
     };

@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { descriptorOf } from '#base/streams/stream-handle';
 import { dial } from '#client/index';
-import { descriptorOf } from '#platform/process/handover/listening-socket';
 import { programCommand } from '#testkit/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { fieldsOf } from '#base/fields-of';
 import { GatewayArgumentError } from './gateway-options.ts';
 
 /** Command line options of the change feed. */
@@ -35,7 +36,7 @@ const NEEDS_WEBHOOK = {
  */
 export function parseUpEvents(options: UpEventsOptions): UpEvents | undefined {
   const { events, webhook, webhookPrivate = false, webhookSecretFile } = options;
-  for (const [key, option] of Object.entries(NEEDS_WEBHOOK) as [keyof typeof NEEDS_WEBHOOK, string][])
+  for (const [key, option] of fieldsOf(NEEDS_WEBHOOK))
     if (options[key] !== undefined && webhook === undefined)
       throw new GatewayArgumentError(`${option} has no effect without --webhook URL`);
   if (events !== true && webhook === undefined) return undefined;

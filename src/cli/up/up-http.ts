@@ -1,3 +1,4 @@
+import { fieldsOf } from '#base/fields-of';
 import { messageOf } from '#base/gitaly-error';
 import { isLoopback } from '#base/go/net/host-port';
 import { systemErrorCode } from '#base/go/system-error';
@@ -75,7 +76,7 @@ export async function parseUpHttp(
 ): Promise<UpHttp | undefined> {
   const { http } = options;
   if (http === OFF) {
-    for (const [key, option] of Object.entries(NEEDS_HTTP) as [keyof typeof NEEDS_HTTP, string][]) {
+    for (const [key, option] of fieldsOf(NEEDS_HTTP)) {
       if (options[key] !== undefined)
         throw new GatewayArgumentError(`${option} requires the HTTP gateway: leave out --http off`);
     }

@@ -1,3 +1,4 @@
+import { mapFields } from '#base/fields-of';
 import type { Patch, PatchProgress } from '#git/diff/parse/patch-reader';
 
 /** Limits of a diff. There are no defaults: 0 means 0. */
@@ -80,11 +81,8 @@ export class DiffLimiter {
   #isOver = false;
 
   constructor(limits: DiffLimits) {
-    const capped = Object.entries(UPPER_BOUNDS).map(([name, bound]) => [
-      name,
-      Math.min(limits[name as keyof typeof UPPER_BOUNDS], bound),
-    ]); // its own keys
-    this.#limits = { ...limits, ...Object.fromEntries(capped) };
+    const capped = mapFields(UPPER_BOUNDS, (bound, name) => Math.min(limits[name], bound));
+    this.#limits = { ...limits, ...capped };
   }
 
   /**

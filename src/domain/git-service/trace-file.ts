@@ -1,6 +1,7 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
+import { anything, parseAs, record, type Shaped } from '#base/shape';
 
 /** The trace of a large pack takes some kilobytes; what is beyond this is not read. */
 const MAX_TRACE_BYTES = 1 << 20;
@@ -9,7 +10,8 @@ const MAX_TRACE_BYTES = 1 << 20;
 let count = 0;
 
 /** An event of git's trace2, as git writes it. */
-export type TraceEvent = Readonly<Record<string, unknown>>;
+const traceEvent = record(anything);
+export type TraceEvent = Shaped<typeof traceEvent>;
 
 /** A trace2 file of one git process and its children. Disposing removes the file. */
 export class TraceFile implements AsyncDisposable {
@@ -63,11 +65,7 @@ export function* traceEvents(text: string, words: readonly string[]): Generator<
   for (const line of text.split('\n')) if (words.some((word) => line.includes(word))) yield parseEvent(line);
 }
 
+/** git writes one object a line; the last one may be cut off at the limit, or by the end of git. */
 function parseEvent(line: string): TraceEvent {
-  try {
-    // git writes one object a line.
-    return JSON.parse(line) as TraceEvent;
-  } catch {
-    return {}; // cut off at the limit, or by the end of git
-  }
+  return parseAs(traceEvent, line) ?? {};
 }

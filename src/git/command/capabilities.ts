@@ -1,3 +1,5 @@
+import { mapFields } from '#base/fields-of';
+
 /**
  * A git version. The text after the third number (`.windows.1`, `-rc1`, `.gl1`) does not affect
  * features.
@@ -84,10 +86,5 @@ export function versionWith(capability: GitCapability): string {
 
 /** Returns the features of a version. */
 export function capabilitiesOf(version: GitVersion): GitCapabilities {
-  const entries = Object.entries(SINCE).map(([name, [major, minor]]) => [
-    name,
-    isAtLeast(version, { major, minor }),
-  ]);
-  // The entries have exactly the keys of SINCE, which fromEntries cannot express.
-  return Object.fromEntries(entries) as Record<GitCapability, boolean>;
+  return mapFields(SINCE, ([major, minor]) => isAtLeast(version, { major, minor }));
 }

@@ -103,6 +103,11 @@ interface TouchingChanges {
   readonly to: number;
 }
 
+function sideFrom(changes: readonly LineChange[], next: number) {
+  const touching: LineChange[] = [];
+  return { changes, next, touching };
+}
+
 /** Returns a change of each side, which touch each other, with all later ones that touch these. */
 function touchingFrom(
   ours: readonly LineChange[],
@@ -111,8 +116,8 @@ function touchingFrom(
   yours: number,
 ): TouchingChanges {
   const from = Math.min(ours[mine]?.at ?? 0, theirs[yours]?.at ?? 0);
-  const left = { changes: ours, next: mine, touching: [] as LineChange[] }; // empty
-  const right = { changes: theirs, next: yours, touching: [] as LineChange[] }; // empty
+  const left = sideFrom(ours, mine);
+  const right = sideFrom(theirs, yours);
   let to = from;
   for (let hasGrown = true; hasGrown; ) {
     hasGrown = false;

@@ -1,4 +1,5 @@
 import { isError } from '#base/is-error';
+import { JsonFields } from '#base/json-fields';
 import { StoreError } from '../store-error.ts';
 
 const WRONG_KEY =
@@ -48,7 +49,8 @@ export interface AzureProblem {
 export function azureProblemOf(error: unknown): AzureProblem {
   if (!isError(error)) return { code: 'Unknown', status: undefined, message: String(error) };
   // The SDK adds both fields to errors of the service, Node `code` to those of the system.
-  const { statusCode: status, code } = error as { statusCode?: number; code?: unknown };
+  const fields = JsonFields.of(error);
+  const [status, code] = [fields?.number('statusCode'), fields?.text('code')];
   // The SDK reports a broken connection, and one that took too long, as aborted.
   if (error.name === 'AbortError')
     return { code: 'ECONNRESET', status: undefined, message: 'the connection broke' };
@@ -57,7 +59,7 @@ export function azureProblemOf(error: unknown): AzureProblem {
   // Later lines have the number of the request and the time.
   const [message = ''] = error.message.split('\n', 1);
   return {
-    code: typeof code === 'string' ? code : (byStatus ?? name),
+    code: code ?? byStatus ?? name,
     status,
     message: message.replace(/\bsig=[^&\s]+/g, 'sig=[secret]'),
   };

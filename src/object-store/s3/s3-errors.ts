@@ -1,4 +1,5 @@
 import { isError } from '#base/is-error';
+import { JsonFields } from '#base/json-fields';
 import { StoreError } from '../store-error.ts';
 
 const WRONG_REGION = 'the bucket is in another region: set ?region=';
@@ -57,11 +58,11 @@ export interface S3Problem {
 export function s3ProblemOf(error: unknown): S3Problem {
   if (!isError(error)) return { code: 'Unknown', status: undefined, message: String(error) };
   // The SDK adds `$metadata` to errors of the service, Node `code` to those of the system.
-  const { $metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown };
-  const status = $metadata?.httpStatusCode;
+  const fields = JsonFields.of(error);
+  const [status, code] = [fields?.object('$metadata')?.number('httpStatusCode'), fields?.text('code')];
   const isUnnamed = /^(?:Error|Unknown|UnknownError|\d+)$/.test(error.name);
   const byStatus = status === undefined ? undefined : CODE_BY_STATUS[status];
-  const name = typeof code === 'string' ? code : isUnnamed ? (byStatus ?? error.name) : error.name;
+  const name = code ?? (isUnnamed ? (byStatus ?? error.name) : error.name);
   // The SDK adds a second line for its own developers.
   const [message = ''] = error.message.split('\n', 1);
   return { code: name, status, message: /^Unknown(Error)?$/.test(message) ? '' : message };

@@ -1,5 +1,6 @@
 import { addAbortSignal, Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
+import { JsonFields } from '#base/json-fields';
 import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
@@ -175,8 +176,7 @@ export class S3Store implements ObjectStore {
 
   /** Reports the attempts of the SDK, which are in its results and its errors. */
   #noteAttempts(operation: StoreOperation, result: unknown): void {
-    if (typeof result !== 'object' || result === null || !('$metadata' in result)) return;
-    const { attempts = 1 } = result.$metadata as { attempts?: number }; // the SDK's type
+    const attempts = JsonFields.of(result)?.object('$metadata')?.number('attempts') ?? 1;
     if (attempts > 1) this.#options.onRetry(operation, attempts - 1);
   }
 

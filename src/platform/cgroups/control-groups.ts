@@ -3,6 +3,7 @@ import { join, posix } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorText } from '#base/go/system-error';
+import { JsonFields } from '#base/json-fields';
 import { findHierarchy, type GroupLimits, type Hierarchy } from './hierarchy.ts';
 import { pruneGroups, removeGroup } from './remove-groups.ts';
 
@@ -139,7 +140,8 @@ export class ControlGroups implements Disposable {
     try {
       action();
     } catch (error) {
-      const { syscall, path } = error as { syscall?: string; path?: string }; // of a system error
+      const fields = JsonFields.of(error);
+      const [syscall, path] = [fields?.text('syscall'), fields?.text('path')]; // of a system error
       const why =
         syscall === undefined ? messageOf(error) : `${syscall} ${path ?? ''}: ${systemErrorText(error)}`;
       throw new Error(`failed setting up cgroups: ${doing}: ${why}`, { cause: error });

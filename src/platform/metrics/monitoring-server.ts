@@ -6,8 +6,8 @@ import { framingProblem, refuseFraming } from '#base/http-framing';
 import { isError } from '#base/is-error';
 import { lazyModule } from '#base/lazy-module';
 import { createServer } from '#base/node-http';
+import { descriptorOf } from '#base/streams/stream-handle';
 import {
-  descriptorOf,
   type ListeningSocket,
   listenOn,
   type TakeSocket,

@@ -16,9 +16,9 @@ const ZEROS = /^0*$/;
  */
 export function lockedReferences(request: Message): LockedReferences {
   if (!isMessage(request, WriteRefRequestSchema)) return undefined;
-  const [ref, revision, oldRevision] = [request.ref, request.revision, request.oldRevision].map((bytes) =>
-    Buffer.from(bytes).toString('latin1'),
-  ) as [string, string, string]; // one for each
+  const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+  const ref = textOf(request.ref);
+  const [revision, oldRevision] = [textOf(request.revision), textOf(request.oldRevision)];
   const isObject = OBJECT_ID.test(revision) && !ZEROS.test(revision);
   const isChecked = oldRevision === '' || OBJECT_ID.test(oldRevision);
   return ref.startsWith('refs/') && isObject && isChecked ? [ref] : undefined;

@@ -3,6 +3,8 @@ import { chmod, cp, readdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
+import { JsonFields } from '#base/json-fields';
+import { list, object, parseAs, text } from '#base/shape';
 
 /** Directory in the package, of `bin`, `lib` and `share`. */
 const NATIVE = 'native';
@@ -29,16 +31,17 @@ export function findPackagedPostgres(from = import.meta.url): string | undefined
   return join(directory, NATIVE, 'bin');
 }
 
+const symlinks = list(object({ source: text, target: text }));
+
 /**
  * Adds the symbolic links between libraries that npm packages cannot contain. The package's own
  * install script does the same, but `npm ci --ignore-scripts` does not run it.
  */
 function addLinks(directory: string): void {
-  const list = join(directory, NATIVE, 'pg-symlinks.json');
-  if (!existsSync(list)) return;
+  const file = join(directory, NATIVE, 'pg-symlinks.json');
+  if (!existsSync(file)) return;
   // A file of the package, which its install script reads.
-  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
-  for (const { source, target } of links) {
+  for (const { source, target } of parseAs(symlinks, readFileSync(file, 'utf8')) ?? []) {
     const path = join(directory, target);
     if (existsSync(path)) continue;
     try {
@@ -64,7 +67,8 @@ export async function copyPackagedPostgres(programs: string, directory: string):
   const manifest = join(dirname(native), 'package.json');
   if (basename(native) !== NATIVE || !existsSync(manifest)) return undefined;
   // A file that npm has written.
-  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+  const fields = JsonFields.parse(readFileSync(manifest, 'utf8')) ?? JsonFields.NONE;
+  const version = fields.required('version', 'text');
   const copy = join(directory, `programs-${version}`);
   if (!existsSync(copy)) {
     const draft = `${copy}.draft`;

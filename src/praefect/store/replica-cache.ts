@@ -1,5 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { BoundedMap } from '#base/memory/bounded-map';
+import { list, object, parseAs, text } from '#base/shape';
 import type { Logger } from '#platform/log/logger';
 import type { ListenerHandler } from '../database/listener.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
@@ -24,6 +25,8 @@ export interface ReplicaCacheOptions {
   readonly logger: Logger;
   readonly count: (virtualStorage: string, access: CacheAccess, number?: number) => void;
 }
+
+const CHANGES = list(object({ virtual_storage: text, relative_paths: list(text) }));
 
 /**
  * Caches which replicas are up to date, for reads. The database notifies of changes. While it
@@ -113,8 +116,8 @@ export class ReplicaCache implements ListenerHandler {
   notified(channel: string, payload: string): void {
     const { logger } = this.#options;
     try {
-      // Anything else throws below.
-      const changes = JSON.parse(payload) as { virtual_storage: string; relative_paths: string[] }[];
+      const changes = parseAs(CHANGES, payload);
+      if (changes === undefined) throw new Error('it is no list of changes');
       for (const { virtual_storage: virtualStorage, relative_paths: paths } of changes) {
         if (!this.#entries.has(virtualStorage)) {
           const fields = { error: 'virtual storage does not exist', virtual_storage: virtualStorage };

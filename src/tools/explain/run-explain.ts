@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { messageWithHint, type StatusCode } from '#base/gitaly-error';
+import { messageWithHint } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import { isError } from '#base/is-error';
 import { JsonFields } from '#base/json-fields';
@@ -62,7 +62,8 @@ async function call(options: ExplainOptions): Promise<Explained> {
   });
   const startedAt = performance.now();
   const metadata = { ...options.metadata, [EXPLAIN]: 'true' };
-  let [responses, code, message] = [0, 'OK' as StatusCode, ''];
+  let responses = 0;
+  let failure: CallError | undefined;
   let trailers: Metadata | undefined;
   const onTrailers = (given: Metadata): void => {
     trailers = given;
@@ -72,13 +73,13 @@ async function call(options: ExplainOptions): Promise<Explained> {
     for await (const _ of connection.invoke({ method, requests, options: callOptions })) responses++;
   } catch (error) {
     if (!(error instanceof CallError)) throw isError(error) ? error : new Error(String(error));
-    ({ code, message } = error);
+    failure = error;
     trailers ??= error.trailers;
   }
   return {
     method: method.path,
-    code: statusName(code),
-    message,
+    code: statusName(failure?.code ?? 'OK'),
+    message: failure?.message ?? '',
     responses,
     client_ms: Math.round((performance.now() - startedAt) * 10) / 10,
     explanation: explanationOf(trailers?.getBytes(EXPLANATION)),

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { messageOf } from '#base/gitaly-error';
+import { JsonFields } from '#base/json-fields';
 
 /** A build of a server: a folder with the program `gitaly` and its helpers. */
 export interface ServerBuild {
@@ -125,7 +126,7 @@ async function run(program: string, args: readonly string[], cwd: string): Promi
   try {
     await execute(program, args, { cwd, timeout: BUILD_LIMIT_MS, maxBuffer: 1 << 30 });
   } catch (error) {
-    const output = (error as { stderr?: string }).stderr?.trim().slice(-2000); // execFile adds it
+    const output = JsonFields.of(error)?.text('stderr')?.trim().slice(-2000); // execFile adds it
     throw new Error(`${program} ${args.join(' ')}: ${output || messageOf(error)}`, { cause: error });
   }
 }

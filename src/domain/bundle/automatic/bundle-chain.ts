@@ -1,24 +1,29 @@
+import { integer, list, object, oneOf, parseAs, type Shaped, text, where } from '#base/shape';
+
 /** A bundle of a chain, as the chain's file in the bucket describes it. */
-export interface ChainedBundle {
+const chainedBundle = object({
   /** Rises with every bundle; git downloads those that it does not have. */
-  readonly token: number;
-  readonly key: string;
+  token: integer,
+  key: text,
   /** Commit of the branch in the bundle. */
-  readonly oid: string;
-  readonly bytes: number;
+  oid: where(text, (oid) => /^[0-9a-f]{40,64}$/.test(oid)),
+  bytes: integer,
   /** Milliseconds since 1970. */
-  readonly madeMs: number;
-}
+  madeMs: integer,
+});
+export type ChainedBundle = Shaped<typeof chainedBundle>;
 
 /** The bundles of a branch that are offered together: a full one, and increments on top of it. */
-export interface BundleChain {
+const chainFile = object({
+  version: oneOf(1),
   /** Full name of the branch. */
-  readonly branch: string;
+  branch: text,
   /** Bundles in the order of their tokens; at least one. */
-  readonly bundles: readonly ChainedBundle[];
+  bundles: where(list(chainedBundle), ({ length }) => length > 0),
   /** Bundles that are not offered any more. A client with their address may still read them. */
-  readonly retired: readonly { readonly key: string; readonly retiredMs: number }[];
-}
+  retired: list(object({ key: text, retiredMs: integer })),
+});
+export type BundleChain = Omit<Shaped<typeof chainFile>, 'version'>;
 
 /** Contents of the next bundle: everything, or the changes; `none` if no bundle is due. */
 export type NextBundle = 'full' | 'increment' | 'none';
@@ -85,42 +90,11 @@ export function withBundle(
 }
 
 /** Parses a chain's file. @returns `undefined` for one that this version does not understand. */
-export function parseChain(text: string): BundleChain | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined; // not ours
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  // Every field is checked below.
-  const { version, branch, bundles, retired } = value as Record<string, unknown>;
-  const isChain =
-    version === 1 &&
-    typeof branch === 'string' &&
-    Array.isArray(bundles) &&
-    bundles.length > 0 &&
-    bundles.every(isBundle) &&
-    Array.isArray(retired) &&
-    retired.every(isRetired);
-  return isChain ? { branch, bundles, retired } : undefined;
+export function parseChain(json: string): BundleChain | undefined {
+  const chain = parseAs(chainFile, json);
+  return chain && { branch: chain.branch, bundles: chain.bundles, retired: chain.retired };
 }
 
 export function formatChain({ branch, bundles, retired }: BundleChain): string {
   return `${JSON.stringify({ version: 1, branch, bundles, retired }, undefined, 1)}\n`;
-}
-
-function isBundle(value: unknown): value is ChainedBundle {
-  const { token, key, oid, bytes, madeMs } = fieldsOf(value);
-  const areNumbers = [token, bytes, madeMs].every((each) => Number.isSafeInteger(each));
-  return areNumbers && typeof key === 'string' && typeof oid === 'string' && /^[0-9a-f]{40,64}$/.test(oid);
-}
-
-function isRetired(value: unknown): value is BundleChain['retired'][number] {
-  const { key, retiredMs } = fieldsOf(value);
-  return typeof key === 'string' && Number.isSafeInteger(retiredMs);
-}
-
-function fieldsOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
 }

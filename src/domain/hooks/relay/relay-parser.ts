@@ -114,7 +114,9 @@ export class RelayParser {
 }
 
 function toCall(fields: readonly { letter: string; text: Buffer }[], stdin: Buffer): RelayCall {
-  const call = { hook: '', args: [] as Buffer[], pushOptions: [] as string[], stdin };
+  const args: Buffer[] = [];
+  const pushOptions: string[] = [];
+  const call = { hook: '', args, pushOptions, stdin };
   const environment: Record<string, string> = Object.create(null);
   for (const { letter, text } of fields) {
     if (letter === 'H') call.hook = text.toString();

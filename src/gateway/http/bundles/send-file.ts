@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { type CLibrary, loadCLibrary } from '#base/c-library';
 import { KeyedLimit } from '#base/limits/keyed-limit';
+import { descriptorOf } from '#base/streams/stream-handle';
 import type { ByteRange } from './byte-range.ts';
 import { UntilClosed } from './until-closed.ts';
 
@@ -46,7 +46,8 @@ export async function sendFile(
 ): Promise<ByteRange> {
   const library = range.length < MIN_BYTES ? undefined : linuxFunctions();
   const { socket } = response;
-  const fd = library && socket ? descriptorOf(socket) : undefined;
+  // Bytes cannot be written to an encrypted connection as they are.
+  const fd = library && socket && !('encrypted' in socket) ? descriptorOf(socket) : undefined;
   if (library === undefined || fd === undefined || socket === null) return range;
   // Ours stays open during a call in another thread, when Node's may be closed and used again.
   const duplicate = library.duplicate(fd, F_DUPFD_CLOEXEC, 0);
@@ -93,14 +94,6 @@ async function send(
     failures = sent === 0 ? failures + 1 : 0;
   }
   return { start: position(), length: left };
-}
-
-/** Returns the descriptor of a connection; `undefined` if bytes cannot be written to it as they are. */
-function descriptorOf(socket: Socket): number | undefined {
-  if ('encrypted' in socket) return undefined;
-  // The handle is not documented; without it, bytes are copied.
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: unknown } | null };
-  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined;
 }
 
 function linuxFunctions(): Functions | undefined {

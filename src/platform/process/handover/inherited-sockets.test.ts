@@ -3,9 +3,9 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { descriptorOf } from '#base/streams/stream-handle';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { INHERITED_VARIABLE, InheritedSockets, parseReady } from './inherited-sockets.ts';
-import { descriptorOf } from './listening-socket.ts';
 import { boundNames } from './socket-names.ts';
 
 const directory = makeScratchDirectory('sockets');

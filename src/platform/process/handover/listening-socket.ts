@@ -40,16 +40,6 @@ export function tcpSocketName({ host, port }: { host: string; port: number }): S
   return `tcp:${host}:${port}`;
 }
 
-/**
- * Returns the descriptor that a server listens on; `undefined` when it does not listen. Node does
- * not document the handle, but every release has it: its own `child_process` and `cluster` pass
- * servers to children by it.
- */
-export function descriptorOf(server: Server): number | undefined {
-  const { _handle: handle } = server as unknown as { readonly _handle?: { readonly fd?: number } | null };
-  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
-}
-
 /** Makes a server listen on a descriptor, which it owns from then on. */
 export async function listenOn(server: Server, fd: number, backlog: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();

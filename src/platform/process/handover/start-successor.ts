@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import { abortable } from '#base/async/abortable';
 import { INHERITED_VARIABLE, type InheritedVariable, parseReady } from './inherited-sockets.ts';
 import type { ListeningSocket } from './listening-socket.ts';
@@ -70,9 +70,8 @@ export async function startSuccessor(options: SuccessorOptions): Promise<Success
   const limit = AbortSignal.any([signal, AbortSignal.timeout(options.readyTimeoutMs ?? READY_TIMEOUT_MS)]);
   const { pid } = child;
   try {
-    // Node's type for stdio ends after five entries; a 'pipe' entry is a duplex stream.
-    const stream = (child.stdio as unknown as (Duplex | null | undefined)[])[control];
-    if (pid === undefined || stream === null || stream === undefined) return await ended;
+    const stream = child.stdio.at(control);
+    if (pid === undefined || !(stream instanceof Duplex)) return await ended;
     const ready = abortable(firstLine(stream), limit, () =>
       signal.aborted ? new Error('terminating') : new Error(`new ${title} timed out`),
     );

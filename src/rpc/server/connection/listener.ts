@@ -12,8 +12,8 @@ import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError } from '#base/gitaly-error';
 import { joinHostPort } from '#base/go/net/host-port';
 import { systemErrorText } from '#base/go/system-error';
+import { descriptorOf } from '#base/streams/stream-handle';
 import {
-  descriptorOf,
   type InheritedSocket,
   type ListeningSocket,
   listenOn,
@@ -212,7 +212,7 @@ export class Listener {
     const { transport } = this;
     const serve = (): void => {
       // Restores what `pauseOnConnect` has set, as if the socket had not been paused.
-      (socket as { readableFlowing: boolean | null }).readableFlowing = null;
+      Reflect.set(socket, 'readableFlowing', null);
       this.#accept(socket);
       socket.read(0);
     };

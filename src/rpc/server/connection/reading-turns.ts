@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { NextTurn } from '#base/async/loop-turns';
+import { object, type Shape, type Shaped } from '#base/shape';
+import { handleOf } from '#base/streams/stream-handle';
 import { STREAMS_PER_TURN } from './connection-limits.ts';
 
 /** A connection whose bytes are read in turns while it opens many streams. */
@@ -22,7 +24,7 @@ export class TurnReader {
 
   pause(): void {
     this.#isPaused = true;
-    const handle = handleOf(this.#duplex);
+    const handle = readingHandleOf(this.#duplex);
     if (handle === undefined) this.#duplex.pause();
     else handle.readStop();
   }
@@ -30,28 +32,24 @@ export class TurnReader {
   resume(): void {
     this.#isPaused = false;
     if (this.#duplex.destroyed) return;
-    const handle = handleOf(this.#duplex);
+    const handle = readingHandleOf(this.#duplex);
     if (handle === undefined) this.#duplex.resume();
     else handle.readStart();
   }
 }
 
+const action: Shape<() => void> = (value): value is () => void => typeof value === 'function';
 /** The part of a socket's handle that stops reading. */
-interface Handle {
-  readStop(): void;
-  readStart(): void;
-}
+const isHandle = object({ readStop: action, readStart: action });
+type Handle = Shaped<typeof isHandle>;
 
 /**
  * Returns the handle of a socket, which `node:http2` reads by itself: `pause()` of the socket has
  * no effect then. Other streams have none, and are read as any other consumer reads them.
  */
-function handleOf(duplex: Duplex): Handle | undefined {
-  // Not documented; all releases of Node have it, and the shape is checked.
-  const { _handle: handle } = duplex as unknown as { readonly _handle?: Partial<Handle> | null };
-  return typeof handle?.readStop === 'function' && typeof handle.readStart === 'function'
-    ? (handle as Handle)
-    : undefined;
+function readingHandleOf(duplex: Duplex): Handle | undefined {
+  const handle = handleOf(duplex);
+  return isHandle(handle) ? handle : undefined;
 }
 
 /**
