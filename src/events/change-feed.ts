@@ -31,7 +31,7 @@ export interface ChangeFeedOptions {
 export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRecorder, AsyncDisposable {
   readonly #storages: Storages;
   readonly #feeds = new Map<string, StorageFeed>();
-  readonly #ending = new AbortController();
+  readonly ending = new AbortController();
   readonly #watching = new Set<Promise<void>>();
 
   private constructor(storages: Storages) {
@@ -53,19 +53,11 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
       feed.#feeds.set(storage.name, storageFeed);
       for (const intent of left) {
         const repository = open(intent.relativePath);
-        if (repository !== undefined) feed.#watch(storageFeed.watchOrphans(repository, intent, feed.ending));
+        if (repository !== undefined)
+          feed.#watch(storageFeed.watchOrphans(repository, intent, feed.ending.signal));
       }
     }
     return feed;
-  }
-
-  get ending(): AbortSignal {
-    return this.#ending.signal;
-  }
-
-  /** Ends what watches. */
-  endWatching(): void {
-    this.#ending.abort();
   }
 
   journal(storageName: string): Journal {
@@ -114,7 +106,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     const values = names && Object.fromEntries(names.map((name) => [name, null]));
     const orphaned = { relativePath: place.relativePath, ...(values && { values }) };
     // Starts before the end of the change, so that the values it has found are kept.
-    this.#watch(feed.watchOrphans(repository, orphaned, this.ending));
+    this.#watch(feed.watchOrphans(repository, orphaned, this.ending.signal));
     this.#watch(endOf(change));
   }
 
@@ -125,7 +117,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.endWatching();
+    this.ending.abort();
     await Promise.all([...this.#watching]);
     for (const feed of this.#feeds.values()) await feed[Symbol.asyncDispose]();
   }

@@ -38,7 +38,7 @@ export interface CompactedPart {
 /** The events of a server or a cluster. */
 export interface EventSources {
   /** Aborted when watchers must stop because the server stops. */
-  readonly ending: AbortSignal;
+  readonly ending: AbortController;
   /** Returns the events of a storage. @throws {GitalyError} INVALID_ARGUMENT for an unknown name. */
   journal(storageName: string): EventSource | Promise<EventSource>;
 }

@@ -175,7 +175,7 @@ export class GitalyServer implements AsyncDisposable {
       family.onStarted({ front, directory: runtime.path, onOtherEnded: repositories.cleanAfter, registry });
       building.defer(() => family.endOthers());
     }
-    const onDrain = (): void => repositories.feed?.endWatching();
+    const onDrain = (): void => repositories.feed?.ending.abort();
     const { storages } = repositories;
     return new GitalyServer(foundation, { front, calls: serverCalls, storages, onDrain }, building.move());
   }

@@ -3,6 +3,7 @@ import { logBackgroundJobs } from '#calls/logs/background-jobs-log';
 import { logExpiry } from '#calls/logs/expiry-log';
 import { startExpiry } from '#domain/lifetimes/start-expiry';
 import { ChangeFeed } from '#events/change-feed';
+import type { EventSources } from '#events/event-source';
 import type { Git } from '#git/command/git';
 import type { Logger } from '#platform/log/logger';
 import { type BackgroundJobs, startBackgroundJobs } from '#storage/background-jobs';
@@ -10,7 +11,7 @@ import { endSurvivors } from '#storage/leftovers/end-survivors';
 import { markKilled } from '#storage/leftovers/mark-killed';
 import type { Storages } from '#storage/storages';
 import type { Webhooks } from '#webhooks/webhooks';
-import { RemoteFeed, type ServedFeed } from './family/remote-feed.ts';
+import { RemoteFeed } from './family/remote-feed.ts';
 import { shareFeed } from './family/share-feed.ts';
 import type { Foundation } from './foundation.ts';
 import { type ServerMaintenance, startMaintenance } from './maintenance.ts';
@@ -26,7 +27,7 @@ const NOT_MARKED = 'a git was killed, and the locks that it may have left could 
 export interface Repositories {
   readonly storages: Storages;
   /** The change feed; `undefined` if it is off. */
-  readonly feed: ServedFeed | undefined;
+  readonly feed: EventSources | undefined;
   /** `undefined` without any. */
   readonly webhooks: Webhooks | undefined;
   readonly maintenance: ServerMaintenance;

@@ -1,4 +1,4 @@
-import { type ChangeFeed, recordedPlace } from '#events/change-feed';
+import { recordedPlace } from '#events/change-feed';
 import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import type { CompactedPart, EventSource, EventSources } from '#events/event-source';
@@ -21,18 +21,15 @@ export interface RemoteFeedOptions {
   readonly onProblem: (error: unknown) => void;
 }
 
-/** The part of the change feed that a server needs in any of its processes. */
-export type ServedFeed = EventSources & Pick<ChangeFeed, 'endWatching'>;
-
 /**
  * The change feed in a worker. The supervisor is notified before and after each change, reads the
  * references and records what has become of them, also if this process dies in between. Events are
  * read here, from the files of the journal.
  */
-export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedFeed {
+export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, EventSources {
   readonly #feed: Remote<typeof FEED>;
   readonly #options: RemoteFeedOptions;
-  readonly #ending = new AbortController();
+  readonly ending = new AbortController();
   readonly #journals = new Map<string, RemoteJournal>();
 
   constructor(link: Link, options: RemoteFeedOptions) {
@@ -41,14 +38,6 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
     for (const { name } of options.storages.all)
       this.#journals.set(name, new RemoteJournal(this.#feed, name));
     answer(link, FEED_NEWS, { state: (state) => this.#note(state) });
-  }
-
-  get ending(): AbortSignal {
-    return this.#ending.signal;
-  }
-
-  endWatching(): void {
-    this.#ending.abort();
   }
 
   async journal(storageName: string): Promise<EventSource> {
@@ -108,8 +97,8 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
     }
   }
 
-  #note({ storageName, ...state }: JournalState): void {
-    this.#journals.get(storageName)?.note(state);
+  #note(state: JournalState): void {
+    this.#journals.get(state.storageName)?.note(state);
   }
 }
 
@@ -117,7 +106,9 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
 class RemoteJournal implements EventSource {
   readonly #feed: Remote<typeof FEED>;
   readonly #storageName: string;
-  #state: Omit<JournalState, 'storageName'> = { id: '', last: 0, oldest: 0 };
+  id = '';
+  last = 0;
+  oldest = 0;
   #news = Promise.withResolvers<void>();
 
   constructor(feed: Remote<typeof FEED>, storageName: string) {
@@ -125,25 +116,13 @@ class RemoteJournal implements EventSource {
     this.#storageName = storageName;
   }
 
-  get id(): string {
-    return this.#state.id;
-  }
-
-  get last(): number {
-    return this.#state.last;
-  }
-
-  get oldest(): number {
-    return this.#state.oldest;
-  }
-
   get news(): Promise<void> {
     return this.#news.promise;
   }
 
-  note(state: Omit<JournalState, 'storageName'>): void {
-    const isNews = state.last > this.#state.last;
-    this.#state = state;
+  note({ id, last, oldest }: JournalState): void {
+    const isNews = last > this.last;
+    [this.id, this.last, this.oldest] = [id, last, oldest];
     if (!isNews) return;
     this.#news.resolve();
     this.#news = Promise.withResolvers();

@@ -56,8 +56,8 @@ export function shareFeed(
   });
   const follow = async (storageName: string): Promise<void> => {
     const journal = feed.journal(storageName);
-    for (let { news } = journal; !feed.ending.aborted; ) {
-      await abortable(news, feed.ending).catch(() => {}); // the loop ends
+    for (let { news } = journal; !feed.ending.signal.aborted; ) {
+      await abortable(news, feed.ending.signal).catch(() => {}); // the loop ends
       ({ news } = journal);
       for (const { link } of serving()) remote(link, FEED_NEWS).state(stateOf(storageName));
     }

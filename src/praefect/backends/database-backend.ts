@@ -202,7 +202,7 @@ async function openFeed(
   return {
     ...served,
     ofBackend: {
-      endWatching: () => served.feed.endWatching(),
+      endWatching: () => served.feed.ending.abort(),
       ...(webhooks !== undefined && { webhooks: () => webhooks.status() }),
     },
   };

@@ -199,10 +199,10 @@ test('the end of a feed ends those who watch, and its looks', { skip }, async ()
   const looks = countingLooks(database);
   const { feed, problems } = await openFeed(looks.counted);
   await until(() => looks.looks > 0);
-  assert.equal(feed.ending.aborted, false);
+  assert.equal(feed.ending.signal.aborted, false);
 
-  feed.endWatching();
-  assert.equal(feed.ending.aborted, true);
+  feed.ending.abort();
+  assert.equal(feed.ending.signal.aborted, true);
   await feed[Symbol.asyncDispose]();
 
   const ended = looks.looks;

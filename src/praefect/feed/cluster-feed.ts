@@ -34,7 +34,7 @@ const COMPACT_PART = 8;
  */
 export class ClusterFeed implements EventSources, AsyncDisposable {
   readonly #options: ClusterFeedOptions;
-  readonly #ending = new AbortController();
+  readonly ending = new AbortController();
   readonly #nodeEvents: NodeEvents;
   readonly #journals: ReadonlyMap<string, ClusterJournal>;
   readonly #running: Promise<void>;
@@ -57,15 +57,6 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     return new ClusterFeed(options);
   }
 
-  get ending(): AbortSignal {
-    return this.#ending.signal;
-  }
-
-  /** Ends the calls that watch. */
-  endWatching(): void {
-    this.#ending.abort();
-  }
-
   /** Looks for changes at once. */
   wake(): void {
     this.#woken.resolve();
@@ -85,7 +76,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.endWatching();
+    this.ending.abort();
     this.wake();
     await this.#running;
     await this.#nodeEvents[Symbol.asyncDispose]();
@@ -93,7 +84,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
 
   async #run(): Promise<void> {
     const { maxEvents, onProblem } = this.#options;
-    const { signal } = this.#ending;
+    const { signal } = this.ending;
     let compacted: { readonly timeMs: number; readonly last: number } | undefined;
     while (!signal.aborted) {
       try {
@@ -119,7 +110,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     // A query is cheaper than the transaction, which seldom finds a change.
     if (await this.#look()) {
       const blocked: number[] = [];
-      while (!this.#ending.signal.aborted) {
+      while (!this.ending.signal.aborted) {
         const done = await recordChanges({ ...this.#options, nodeEvents: this.#nodeEvents }, blocked);
         if (done === undefined || done.isEnd) break;
         blocked.push(...done.blocked);

@@ -27,7 +27,8 @@ const PAGE = 1000;
 export class ClusterJournal implements EventSource {
   readonly #database: Database;
   readonly #storage: string;
-  #position: FeedPosition = { last: 0, oldest: 0 };
+  last = 0;
+  oldest = 0;
   #news = Promise.withResolvers<void>();
 
   constructor(database: Database, virtualStorage: string) {
@@ -35,22 +36,14 @@ export class ClusterJournal implements EventSource {
     this.#storage = virtualStorage;
   }
 
-  get last(): number {
-    return this.#position.last;
-  }
-
-  get oldest(): number {
-    return this.#position.oldest;
-  }
-
   get news(): Promise<void> {
     return this.#news.promise;
   }
 
   /** Records the position of the feed. */
-  moveTo(position: FeedPosition): void {
-    const isNew = position.last > this.#position.last;
-    this.#position = position;
+  moveTo({ last, oldest }: FeedPosition): void {
+    const isNew = last > this.last;
+    [this.last, this.oldest] = [last, oldest];
     if (!isNew) return;
     this.#news.resolve();
     this.#news = Promise.withResolvers();

@@ -43,9 +43,9 @@ export async function* watch(
       if (found.length > 0) yield encodeEvents(storageName, found, cursor);
     }
     if (journal.last > cursor) continue;
-    const isNews = await newsWithin(news, seconds, [signal, feed.ending]);
+    const isNews = await newsWithin(news, seconds, [signal, feed.ending.signal]);
     signal.throwIfAborted();
-    if (feed.ending.aborted) throw new GitalyError('UNAVAILABLE', 'the server is stopping');
+    if (feed.ending.signal.aborted) throw new GitalyError('UNAVAILABLE', 'the server is stopping');
     if (!isNews) yield { cursor: BigInt(cursor) };
   }
 }
