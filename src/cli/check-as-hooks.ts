@@ -1,4 +1,5 @@
-import { ConfigError, loadConfig } from '#platform/config/load-config';
+import { ConfigError } from '#platform/config/config-error';
+import { loadConfig } from '#platform/config/load-config';
 
 const NO_PATH = 'no configuration file path provided invoke with: gitaly-hooks check <config_path>';
 

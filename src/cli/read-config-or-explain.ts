@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
+import { ConfigError } from '#platform/config/config-error';
+import { type GitalyConfig, loadConfig } from '#platform/config/load-config';
 
 /**
  * Reads a configuration. Prints its errors on standard error and returns `undefined` if it is

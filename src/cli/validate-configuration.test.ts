@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { ConfigError, loadConfig } from '#platform/config/load-config';
+import { ConfigError } from '#platform/config/config-error';
+import { loadConfig } from '#platform/config/load-config';
 import { validateConfiguration } from './validate-configuration.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { toJson } from '#base/go/encoding/json';
 import type { UnknownMethod } from '#gitaly/limits/unknown-methods';
 import type { Problem } from '#platform/config/checks';
-import { uselessKeys } from '#platform/config/load-config';
+import { keyWarnings } from '#platform/config/load-config';
 import { type ReadConfig, ReadConfigError, readConfig } from '#platform/config/read-config';
 import { validateConfig } from '#platform/config/validate-config';
 
@@ -39,12 +39,12 @@ export async function validateConfiguration(document: string): Promise<CommandRe
   const other = limits.filter(({ isFatal }) => !isFatal).map(({ message }) => message);
   return {
     ...report([...validateConfig(config), ...problems]),
-    warnings: [...keyWarnings(config), ...other],
+    warnings: [...warningsOf(config), ...other],
   };
 }
 
-function keyWarnings(config: ReadConfig): string[] {
-  return [...uselessKeys(config, '')].map(({ message, fields: { line } }) =>
+function warningsOf(config: ReadConfig): string[] {
+  return [...keyWarnings(config, '')].map(({ message, fields: { line } }) =>
     line === undefined ? message : `${message} (line ${line})`,
   );
 }

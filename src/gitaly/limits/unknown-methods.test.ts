@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { ConfigError, configFrom } from '#platform/config/load-config';
+import { ConfigError } from '#platform/config/config-error';
+import { configFrom } from '#platform/config/load-config';
 import { startGitaly } from '#testkit/start-gitaly';
 import { checkLimitedMethods, unknownMethods } from './unknown-methods.ts';
 

@@ -1,6 +1,7 @@
 import { quote } from '#base/go/quote';
 import { nearestName } from '#base/nearest-name';
-import { ConfigError, type GitalyConfig } from '#platform/config/load-config';
+import { ConfigError } from '#platform/config/config-error';
+import type { GitalyConfig } from '#platform/config/load-config';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { gitalyServices } from '#wire/methods';
 

@@ -14,8 +14,9 @@ import {
 } from '#testkit/config-values';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+import { ConfigError } from './config-error.ts';
 import { decode } from './decode.ts';
-import { ConfigError, loadConfig } from './load-config.ts';
+import { loadConfig } from './load-config.ts';
 import { ReadConfigError, readConfig } from './read-config.ts';
 import { schema } from './schema/schema.ts';
 

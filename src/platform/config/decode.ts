@@ -4,7 +4,7 @@ import { quote } from '#base/go/quote';
 import { nearestName } from '#base/nearest-name';
 import { Secret } from '#base/secret';
 import { goType, structField } from './go-names.ts';
-import { configName, type Fields, type Key, type Node } from './keys.ts';
+import { type ConfigOf, configName, type Fields, type Key, type Node } from './keys.ts';
 import { type KeyPath, showPath } from './toml-position.ts';
 
 /**
@@ -49,9 +49,9 @@ export function showUnknownKey({ known, nearest, path }: UnknownKey): string {
   return quote(showPath(path)) + hint;
 }
 
-export interface Decoded {
-  /** Values by the names of the typed configuration, with defaults: a `ConfigOf` of the fields. */
-  readonly values: RawTable;
+export interface Decoded<F extends Fields> {
+  /** Values by the names of the typed configuration, with defaults. */
+  readonly values: ConfigOf<F>;
   readonly unknown: UnknownKey[];
 }
 
@@ -61,9 +61,10 @@ export interface Decoded {
  *
  * @throws {DecodeError} at the first value, in document order, that has the wrong type or format.
  */
-export function decode(fields: Fields, raw: RawTable): Decoded {
+export function decode<F extends Fields>(fields: F, raw: RawTable): Decoded<F> {
   const unknown: UnknownKey[] = [];
-  return { values: decodeTable(fields, raw, [], unknown), unknown };
+  const values: object = decodeTable(fields, raw, [], unknown);
+  return { values: values as ConfigOf<F>, unknown }; // one value of the described type for each field
 }
 
 function decodeTable(fields: Fields, raw: RawTable, path: KeyPath, unknown: UnknownKey[]): RawTable {

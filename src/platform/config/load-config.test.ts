@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { TEST_CERTIFICATE } from '#testkit/test-certificate';
-import { ConfigError, configFrom, type GitalyConfig, loadConfig } from './load-config.ts';
+import { ConfigError } from './config-error.ts';
+import { configFrom, type GitalyConfig, loadConfig } from './load-config.ts';
 
 /**
  * Returns a directory with a storage, and a function that loads a configuration with the required

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
+import { ConfigError, type ConfigWarning } from './config-error.ts';
 import { type RawTable, showUnknownKey } from './decode.ts';
 import { type ConfigSource, explainKey, explainSyntax, rawValue } from './explain-key.ts';
 import { fatalProblem } from './fatal-problems.ts';
@@ -12,9 +13,9 @@ import {
   readConfigObject,
 } from './read-config.ts';
 import { type ConfigValues, schema } from './schema/schema.ts';
-import { type KeyPath, positionOf, showPath } from './toml-position.ts';
+import { positionOf, showPath } from './toml-position.ts';
 import { validateConfig } from './validate-config.ts';
-import { keysWithoutEffect } from './without-effect.ts';
+import { uselessKeys } from './without-effect.ts';
 
 /**
  * A checked configuration: names in camel case, durations in milliseconds (`…Ms`), absolute storage
@@ -23,26 +24,6 @@ import { keysWithoutEffect } from './without-effect.ts';
 export interface GitalyConfig extends ConfigValues {
   /** Problems that do not prevent the start. Log each once, at level warn. */
   readonly warnings: readonly ConfigWarning[];
-}
-
-export interface ConfigWarning {
-  readonly message: string;
-  readonly fields: Readonly<Record<string, string>>;
-}
-
-/** A configuration that cannot be used. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  /**
-   * File, key, value and accepted values, one block of lines per key; empty if no key is the cause.
-   */
-  readonly explanation: string;
-
-  /** @param message text that Gitaly prints after `failed to configure Gitaly: `. */
-  constructor(message: string, explanation: string) {
-    super(message);
-    this.explanation = explanation;
-  }
 }
 
 /**
@@ -124,23 +105,20 @@ function positive(value: number, otherwise: number): number {
 }
 
 /** Yields a warning for each key that does not exist, and for each that has no effect. */
-export function* uselessKeys(read: ReadConfig, file: string): Generator<ConfigWarning> {
-  for (const key of read.unknown) {
-    yield {
-      message: `unknown configuration key ${showUnknownKey(key)}`,
-      fields: { config_path: file, key: showPath(key.path), ...lineOf(read, key.path) },
+export function* keyWarnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
+  for (const { message, path } of uselessKeys(schema, read.raw, read.unknown)) {
+    const line = positionOf(read.document, path)?.line;
+    const fields = {
+      config_path: file,
+      key: showPath(path),
+      ...(line !== undefined && { line: String(line) }),
     };
-  }
-  for (const { path, reason } of keysWithoutEffect(schema, read.raw)) {
-    yield {
-      message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`,
-      fields: { config_path: file, key: showPath(path), ...lineOf(read, path) },
-    };
+    yield { message, fields };
   }
 }
 
 function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
-  yield* uselessKeys(read, file);
+  yield* keyWarnings(read, file);
   for (const [index, storage] of read.values.storage.entries()) {
     if (storage.path !== '.') continue;
     yield {
@@ -163,11 +141,6 @@ function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
       fields: { config_path: file, key: key.join('.').replaceAll('.[', '['), error: message },
     };
   }
-}
-
-function lineOf(read: ReadConfig, path: KeyPath): { line?: string } {
-  const position = positionOf(read.document, path);
-  return position === undefined ? {} : { line: String(position.line) };
 }
 
 function explainUnread(source: ConfigSource, { decoder, problem }: ReadConfigError): string {

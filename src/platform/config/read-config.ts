@@ -59,7 +59,7 @@ export class ReadConfigError extends Error {
 export async function readConfig(document: string): Promise<ReadConfig> {
   const fromFile = parseToml(document);
   const first = decodeToml(document, fromFile);
-  const command = typeof first.values.configCommand === 'string' ? first.values.configCommand : undefined;
+  const command = first.values.configCommand;
   if (command === undefined) return complete(document, fromFile, first.unknown);
   return complete(document, overlay(schema, fromFile, await runConfigCommand(command)), first.unknown);
 }
@@ -74,8 +74,7 @@ export function readConfigObject(given: RawTable): ReadConfig {
 }
 
 function complete(document: string, raw: RawTable, unknown: readonly UnknownKey[]): ReadConfig {
-  // The schema determines the result of decode: one value of the described type for each field.
-  const values = decodeToml(document, raw).values as unknown as ConfigValues;
+  const { values } = decodeToml(document, raw);
   const tokenFromFile = values.auth.tokenFile === undefined ? undefined : tokenFrom(values.auth.tokenFile);
   return { document, raw, values: sanitize(values), unknown, tokenFromFile };
 }

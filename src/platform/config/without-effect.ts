@@ -1,11 +1,30 @@
-import { isTable, type RawTable } from './decode.ts';
+import { quote } from '#base/go/quote';
+import { isTable, type RawTable, showUnknownKey, type UnknownKey } from './decode.ts';
 import type { Fields, Node } from './keys.ts';
-import type { KeyPath } from './toml-position.ts';
+import { type KeyPath, showPath } from './toml-position.ts';
 
 /** A key that is set, and the reason why this server ignores it. */
 export interface KeyWithoutEffect {
   readonly path: KeyPath;
   readonly reason: string;
+}
+
+/** A key that is set in vain, and a message about it. */
+export interface UselessKey {
+  readonly path: KeyPath;
+  readonly message: string;
+}
+
+/** Yields each key that does not exist, and each that has no effect. */
+export function* uselessKeys(
+  fields: Fields,
+  raw: RawTable,
+  unknown: readonly UnknownKey[],
+): Generator<UselessKey> {
+  for (const key of unknown)
+    yield { message: `unknown configuration key ${showUnknownKey(key)}`, path: key.path };
+  for (const { path, reason } of keysWithoutEffect(fields, raw))
+    yield { message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`, path };
 }
 
 /** Yields keys of a document that have no effect, at any depth, in the order of the schema. */

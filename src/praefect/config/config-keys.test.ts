@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import type { ConfigWarning } from '#platform/config/config-error';
 import { DecodeError, decode } from '#platform/config/decode';
 import { configName } from '#platform/config/keys';
 import {
@@ -16,7 +17,7 @@ import {
 } from '#testkit/config-values';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
-import { loadPraefectConfig, type PraefectConfigWarning } from './load-praefect-config.ts';
+import { loadPraefectConfig } from './load-praefect-config.ts';
 import { praefectSchema } from './schema.ts';
 import { validatePraefectConfig } from './validate-praefect-config.ts';
 
@@ -44,7 +45,7 @@ function documentOf(name: string, value: string): string {
   return fill(listener + nodes + headersOf(praefectSchema, path.slice(0, -1)) + setting);
 }
 
-async function load(document: string): Promise<readonly PraefectConfigWarning[] | Error> {
+async function load(document: string): Promise<readonly ConfigWarning[] | Error> {
   const path = join(directory, 'config.toml');
   writeFileSync(path, document);
   return await loadPraefectConfig(path).then(

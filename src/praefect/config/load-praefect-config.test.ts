@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { ConfigError } from '#platform/config/config-error';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { loadPraefectConfig, PraefectConfigError, praefectConfigFrom } from './load-praefect-config.ts';
+import { loadPraefectConfig, praefectConfigFrom } from './load-praefect-config.ts';
 import { problemOfStrategy, strategyOf } from './strategy.ts';
 
 const directory = makeScratchDirectory('praefect-config');
@@ -129,7 +130,7 @@ test('a wrong configuration is explained: file, key, value, and what is accepted
     const path = join(directory, 'wrong.toml');
     writeFileSync(path, document);
     const error = await loadPraefectConfig(path).catch((reason: unknown) => reason);
-    assert.ok(error instanceof PraefectConfigError);
+    assert.ok(error instanceof ConfigError);
     return `${error.message}\n${error.explanation}`.replaceAll(directory, '');
   };
 

@@ -5,45 +5,29 @@ import { systemErrorText } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
 import { keyPathOf } from '#platform/config/checks';
 import { generatedConfig } from '#platform/config/config-command';
+import { ConfigError, type ConfigWarning } from '#platform/config/config-error';
 import { DecodeError, decode, type RawTable, showUnknownKey } from '#platform/config/decode';
 import { type ConfigSource, explainKey, rawValue } from '#platform/config/explain-key';
 import { overlay } from '#platform/config/overlay';
 import { readToken } from '#platform/config/token-file';
 import { showPath } from '#platform/config/toml-position';
+import { uselessKeys } from '#platform/config/without-effect';
 import { startProblem } from './check-praefect-config.ts';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
-import { configProblems, uselessKeys } from './validate-praefect-config.ts';
+import { configProblems } from './validate-praefect-config.ts';
 
 export interface LoadedPraefectConfig {
   readonly config: PraefectConfig;
   /** Problems that do not prevent the start. Log each once, at level warn. */
-  readonly warnings: readonly PraefectConfigWarning[];
-}
-
-export interface PraefectConfigWarning {
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
+  readonly warnings: readonly ConfigWarning[];
 }
 
 type Source = Omit<ConfigSource, 'fields'>;
 
-/** A configuration that cannot be used. */
-export class PraefectConfigError extends Error {
-  override readonly name = 'PraefectConfigError';
-  /** File, key, value and accepted values, one block of lines per key; empty if no key is the cause. */
-  readonly explanation: string;
-
-  /** @param message of Gitaly's Praefect: `error reading config file: …`, `validating config: …`. */
-  constructor(message: string, explanation: string, options?: ErrorOptions) {
-    super(message, options);
-    this.explanation = explanation;
-  }
-}
-
 /**
  * Reads and checks a `config.praefect.toml`.
  *
- * @throws {PraefectConfigError}
+ * @throws {ConfigError}
  */
 export async function loadPraefectConfig(path: string): Promise<LoadedPraefectConfig> {
   let document = '';
@@ -53,14 +37,13 @@ export async function loadPraefectConfig(path: string): Promise<LoadedPraefectCo
     });
     let raw: RawTable = parse(document, { integersAsBigInt: true });
     const { configCommand } = decode(praefectSchema, raw).values;
-    if (typeof configCommand === 'string')
-      raw = overlay(praefectSchema, raw, await generatedConfig(configCommand));
+    if (configCommand !== undefined) raw = overlay(praefectSchema, raw, await generatedConfig(configCommand));
     return checkRead(raw, { path, document });
   } catch (error) {
-    if (error instanceof PraefectConfigError) throw error;
+    if (error instanceof ConfigError) throw error;
     const explanation =
       error instanceof DecodeError ? explainKey({ path, document, fields: praefectSchema }, error) : '';
-    throw new PraefectConfigError(`error reading config file: ${messageOf(error)}`, explanation, {
+    throw new ConfigError(`error reading config file: ${messageOf(error)}`, explanation, {
       cause: error,
     });
   }
@@ -79,16 +62,15 @@ export function praefectConfigFrom(raw: RawTable): LoadedPraefectConfig {
 }
 
 function checkRead(raw: RawTable, source: Source): LoadedPraefectConfig {
-  // The schema determines the result of decode.
-  const given = decode(praefectSchema, raw).values as unknown as PraefectConfig;
+  const { unknown, values: given } = decode(praefectSchema, raw);
   const { tokenFile } = given.auth;
   const token = tokenFile === undefined ? given.auth.token : tokenFrom(tokenFile, source);
   const problem = startProblem(given);
   if (problem !== undefined) {
     const explanation = explainProblems(given, raw, source);
-    throw new PraefectConfigError(`validating config: ${problem}`, explanation);
+    throw new ConfigError(`validating config: ${problem}`, explanation);
   }
-  const useless = [...uselessKeys(raw)].map(({ message, path }) => ({
+  const useless = [...uselessKeys(praefectSchema, raw, unknown)].map(({ message, path }) => ({
     message,
     fields: { key: showPath(path) },
   }));
@@ -102,7 +84,7 @@ function tokenFrom(path: string, source: Source): Secret {
   } catch (error) {
     const problem = { path: ['auth', 'token_file'], read: path };
     const explanation = explainKey({ ...source, fields: praefectSchema }, problem);
-    throw new PraefectConfigError(`error reading config file: ${messageOf(error)}`, explanation, {
+    throw new ConfigError(`error reading config file: ${messageOf(error)}`, explanation, {
       cause: error,
     });
   }
@@ -132,7 +114,7 @@ function sanitize(config: PraefectConfig): PraefectConfig {
 }
 
 /** Yields a warning for each node at the address of another one of its virtual storage. */
-function* sharedAddresses({ virtualStorage }: PraefectConfig): Generator<PraefectConfigWarning> {
+function* sharedAddresses({ virtualStorage }: PraefectConfig): Generator<ConfigWarning> {
   let isShared = false;
   for (const { node: nodes } of virtualStorage) {
     const addresses = nodes.map(({ address }) => address);

@@ -4,12 +4,12 @@ import { formatDuration } from '#base/go/duration';
 import { quote } from '#base/go/quote';
 import { ascending, atLeast, notBlank, type Problem, Problems } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
-import { DecodeError, decode, type RawTable, showUnknownKey } from '#platform/config/decode';
+import { DecodeError, decode, type RawTable } from '#platform/config/decode';
 import { workersProblem } from '#platform/config/schema/workers';
 import { authProblems, prometheusProblems, tlsProblems } from '#platform/config/server-checks';
-import { type KeyPath, positionOf, showPath } from '#platform/config/toml-position';
+import { positionOf } from '#platform/config/toml-position';
 import { webhookProblems } from '#platform/config/webhook-problems';
-import { keysWithoutEffect } from '#platform/config/without-effect';
+import { uselessKeys } from '#platform/config/without-effect';
 import { eventsProblem } from './check-praefect-config.ts';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
 
@@ -30,27 +30,18 @@ export function validatePraefectConfig(document: string): PraefectValidation {
   });
   try {
     const raw: RawTable = parse(document, { integersAsBigInt: true });
-    const warnings = [...uselessKeys(raw)].map(({ message, path }) => {
+    const { unknown, values } = decode(praefectSchema, raw);
+    const warnings = [...uselessKeys(praefectSchema, raw, unknown)].map(({ message, path }) => {
       const line = positionOf(document, path)?.line;
       return line === undefined ? message : `${message} (line ${line})`;
     });
-    // The schema determines the result of decode.
-    const config = decode(praefectSchema, raw).values as unknown as PraefectConfig;
-    return { problems: configProblems(config), warnings };
+    return { problems: configProblems(values), warnings };
   } catch (error) {
     const position = error instanceof DecodeError ? positionOf(document, error.path) : undefined;
     const { line, column } = error instanceof TomlError ? error : (position ?? {});
     const place = line === undefined ? '' : `line ${line} column ${column}: `;
     return failed(`${place}${messageOf(error).split('\n')[0]}`);
   }
-}
-
-/** Yields each key that does not exist, and each that has no effect. */
-export function* uselessKeys(raw: RawTable): Generator<{ message: string; path: KeyPath }> {
-  for (const key of decode(praefectSchema, raw).unknown)
-    yield { message: `unknown configuration key ${showUnknownKey(key)}`, path: key.path };
-  for (const { path, reason } of keysWithoutEffect(praefectSchema, raw))
-    yield { message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`, path };
 }
 
 /** Returns all problems of a configuration that has been read. */

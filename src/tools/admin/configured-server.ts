@@ -1,6 +1,7 @@
 import type { Connection } from '#client/connection';
 import { dial } from '#client/dial';
-import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
+import { ConfigError } from '#platform/config/config-error';
+import { type GitalyConfig, loadConfig } from '#platform/config/load-config';
 import { withHeading } from './run-command.ts';
 
 const CONNECT_LIMIT_MS = 10_000;
