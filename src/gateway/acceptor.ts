@@ -1,7 +1,13 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
+import { ClientSlots } from './client-slots.ts';
 import type { GatewaySharing } from './family.ts';
 import { type ListenAddress, listen } from './listen.ts';
+
+export interface ConnectionLimits {
+  readonly maxConnections: number;
+  /** By default there is no separate limit. */
+  readonly maxConnectionsPerAddress?: number;
+}
 
 export interface AcceptorOptions {
   readonly limits: ConnectionLimits;
@@ -21,7 +27,7 @@ export interface AcceptorOptions {
  */
 export class Acceptor {
   readonly #options: AcceptorOptions;
-  readonly #limit: ConnectionLimit;
+  readonly #slots: ClientSlots;
   readonly #server: Server;
   readonly #served = new Set<Socket>();
   readonly #end = Promise.withResolvers<void>();
@@ -29,7 +35,8 @@ export class Acceptor {
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
-    this.#limit = new ConnectionLimit(options.limits);
+    const { maxConnections: total, maxConnectionsPerAddress: perClient = total } = options.limits;
+    this.#slots = new ClientSlots({ total, perClient }, (address) => address);
     const { allowHalfOpen, sharing } = options;
     const pauseOnConnect = sharing?.role === 'supervisor';
     this.#server = createServer({ allowHalfOpen, noDelay: true, pauseOnConnect }, (socket) =>
@@ -77,12 +84,12 @@ export class Acceptor {
   }
 
   #accept(socket: Socket): void {
-    const address = socket.remoteAddress ?? '';
-    if (!this.#limit.enter(address)) {
+    const slot = this.#slots.take(socket.remoteAddress);
+    if (typeof slot === 'string') {
       this.#options.refuse(socket);
       return;
     }
-    const onClosed = (): void => this.#limit.leave(address);
+    const onClosed = (): void => slot[Symbol.dispose]();
     const { sharing } = this.#options;
     if (sharing?.role !== 'supervisor') {
       this.#serve(socket, onClosed);

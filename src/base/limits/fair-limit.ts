@@ -36,7 +36,7 @@ interface Owner {
  * Limits what is in use at once, and shares it fairly: owners take turns, however many requests
  * each of them has waiting; requests of one owner are served in their order.
  */
-export class FairLimit<K extends object> {
+export class FairLimit<K> {
   readonly #options: FairLimitOptions;
   readonly #owners = new Map<K, Owner>();
   /** Owners with waiting requests, the next one first. */
@@ -143,7 +143,7 @@ export class FairLimit<K extends object> {
     let passed = 0;
     while (this.#turns.length > passed) {
       const key = this.#turns[passed];
-      const owner = key && this.#owners.get(key);
+      const owner = key === undefined ? undefined : this.#owners.get(key);
       const [next] = owner?.waiting ?? [];
       if (key === undefined || owner === undefined || next === undefined) {
         this.#turns.splice(passed, 1);

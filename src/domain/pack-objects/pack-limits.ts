@@ -66,7 +66,6 @@ export class PackLimits {
   readonly #options: PackLimitsOptions;
   /** Called when a fetch has to wait for the limit of all packs. */
   onContention: (() => void) | undefined;
-  readonly #owners = new Map<string, { packs: number }>();
 
   constructor(options: PackLimitsOptions) {
     this.#options = options;
@@ -165,12 +164,6 @@ export class PackLimits {
     const { total, observers } = this.#options;
     if (total === undefined) return () => {};
     const observer = observers.total;
-    const owner = this.#owners.get(repository) ?? { packs: 0 };
-    this.#owners.set(repository, owner);
-    owner.packs++;
-    const leave = (): void => {
-      if (--owner.packs === 0) this.#owners.delete(repository);
-    };
     const startedAt = performance.now();
     let isQueued = false;
     const onWait = (): void => {
@@ -179,7 +172,7 @@ export class PackLimits {
       this.onContention?.();
     };
     try {
-      const release = await total.acquire({ owner, isHeldUp }, { repository, signal, onWait }).finally(() => {
+      const release = await total.acquire({ repository, isHeldUp }, { signal, onWait }).finally(() => {
         if (isQueued) observer.queued(-1);
       });
       if (isQueued)
@@ -187,13 +180,8 @@ export class PackLimits {
           'limit.pack_objects_total_queue_ms': Math.floor(performance.now() - startedAt),
         });
       observer.acquired((performance.now() - startedAt) / 1000);
-      const counted = releasing(release, observer);
-      return () => {
-        counted();
-        leave();
-      };
+      return releasing(release, observer);
     } catch (error) {
-      leave();
       if (signal.aborted || codeOf(error) !== 'RESOURCE_EXHAUSTED') throw error;
       observer.dropped('max_size');
       requester.log.add({ 'limit.concurrency_dropped': 'max_size', 'limit.config_key': TOTAL_KEY });

@@ -21,11 +21,11 @@ function clock(context: TestContext): (byMs: number) => void {
 
 test('packs whose readers hold git up give their places away, the oldest first', async (context) => {
   const advance = clock(context);
-  const owner = {};
+  const repository = '/a.git';
   const limit = new TotalLimit({ name: 'packs', capacity: 3 });
-  const releases = [computing, heldUp, heldUp].map((isHeldUp) => limit.tryAcquire({ owner, isHeldUp }));
-  assert.equal(limit.tryAcquire({ owner, isHeldUp: computing }), undefined);
-  const waiting = limit.acquire({ owner, isHeldUp: computing }, { signal: never });
+  const releases = [computing, heldUp, heldUp].map((isHeldUp) => limit.tryAcquire({ repository, isHeldUp }));
+  assert.equal(limit.tryAcquire({ repository, isHeldUp: computing }), undefined);
+  const waiting = limit.acquire({ repository, isHeldUp: computing }, { signal: never });
   advance(MAX_HELD_UP_MS);
 
   const release = await waiting;
@@ -41,10 +41,10 @@ test('packs whose readers hold git up give their places away, the oldest first',
 
 test('a pack that git computes keeps its place for as long as only its repository waits', async (context) => {
   const advance = clock(context);
-  const owner = {};
+  const repository = '/a.git';
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  const first = limit.tryAcquire({ owner, isHeldUp: computing });
-  const waiting = limit.acquire({ owner, isHeldUp: computing }, { signal: never });
+  const first = limit.tryAcquire({ repository, isHeldUp: computing });
+  const waiting = limit.acquire({ repository, isHeldUp: computing }, { signal: never });
 
   advance(20 * MAX_TURN_MS);
 
@@ -56,12 +56,12 @@ test('a pack that git computes keeps its place for as long as only its repositor
 
 test('a pack whose reader sometimes holds git up keeps its place', async (context) => {
   const advance = clock(context);
-  const owner = {};
+  const repository = '/a.git';
   let looks = 0;
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  limit.tryAcquire({ owner, isHeldUp: () => ++looks % 2 === 0 });
+  limit.tryAcquire({ repository, isHeldUp: () => ++looks % 2 === 0 });
   const abort = new AbortController();
-  const waiting = limit.acquire({ owner, isHeldUp: computing }, abort);
+  const waiting = limit.acquire({ repository, isHeldUp: computing }, abort);
 
   advance(20 * MAX_HELD_UP_MS);
 
@@ -72,10 +72,10 @@ test('a pack whose reader sometimes holds git up keeps its place', async (contex
 
 test('a pack that takes long gives its place to another repository', async (context) => {
   const advance = clock(context);
-  const owner = {};
+  const repository = '/a.git';
   const limit = new TotalLimit({ name: 'packs', capacity: 2 });
-  for (let taken = 0; taken < 2; taken++) limit.tryAcquire({ owner, isHeldUp: computing });
-  const waiting = limit.acquire({ owner: {}, isHeldUp: computing }, { signal: never });
+  for (let taken = 0; taken < 2; taken++) limit.tryAcquire({ repository, isHeldUp: computing });
+  const waiting = limit.acquire({ repository: '/b1.git', isHeldUp: computing }, { signal: never });
   advance(MAX_TURN_MS - 500);
   assert.equal(limit.waiting, 1);
 
@@ -87,25 +87,28 @@ test('a pack that takes long gives its place to another repository', async (cont
 
 test('a turn lasts as long as nobody waits', async (context) => {
   const advance = clock(context);
-  const owner = {};
+  const repository = '/a.git';
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  const first = limit.tryAcquire({ owner, isHeldUp: heldUp });
-  const second = limit.acquire({ owner, isHeldUp: heldUp }, { signal: never });
+  const first = limit.tryAcquire({ repository, isHeldUp: heldUp });
+  const second = limit.acquire({ repository, isHeldUp: heldUp }, { signal: never });
   first?.();
   const release = await second;
 
   advance(10 * MAX_TURN_MS);
 
-  assert.equal(limit.tryAcquire({ owner, isHeldUp: heldUp }), undefined);
+  assert.equal(limit.tryAcquire({ repository, isHeldUp: heldUp }), undefined);
   assert.equal(limit.inUse, 1);
   release();
 });
 
 test('one that waits may leave', async () => {
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  limit.tryAcquire({ owner: {}, isHeldUp: computing });
+  limit.tryAcquire({ repository: '/b2.git', isHeldUp: computing });
 
-  const leaving = limit.acquire({ owner: {}, isHeldUp: computing }, { signal: AbortSignal.timeout(100) });
+  const leaving = limit.acquire(
+    { repository: '/b3.git', isHeldUp: computing },
+    { signal: AbortSignal.timeout(100) },
+  );
 
   await assert.rejects(leaving, { name: 'TimeoutError' });
   assert.deepEqual([limit.inUse, limit.waiting], [1, 0]);

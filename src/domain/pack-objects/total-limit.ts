@@ -12,8 +12,8 @@ export const LOOK_MS = 250;
 
 /** A request for a place. */
 export interface PackPlace {
-  /** The repository. */
-  readonly owner: object;
+  /** Path of the repository. */
+  readonly repository: string;
   /** Reports whether git waits for the reader of its pack. */
   readonly isHeldUp: () => boolean;
 }
@@ -25,8 +25,6 @@ interface Turn extends PackPlace {
 }
 
 export interface PackPlaceOptions {
-  /** Path of the repository. */
-  readonly repository: string;
   readonly signal: AbortSignal;
   /** Called if there is none at once. */
   readonly onWait?: () => void;
@@ -49,7 +47,7 @@ export interface PackPlaces {
  * further packs of its repository wait.
  */
 export class TotalLimit implements PackPlaces {
-  readonly #limit: FairLimit<object>;
+  readonly #limit: FairLimit<string>;
   /** Turns in the order of their beginning. */
   readonly #turns = new Set<Turn>();
   readonly #waiting = new Set<PackPlace>();
@@ -69,20 +67,17 @@ export class TotalLimit implements PackPlaces {
 
   /** Takes a place at once; `undefined` if there is none. */
   tryAcquire(place: PackPlace): (() => void) | undefined {
-    const release = this.#limit.tryAcquire(place.owner);
+    const release = this.#limit.tryAcquire(place.repository);
     return release && this.#begin(place, release);
   }
 
-  async acquire(
-    place: PackPlace,
-    { onWait, signal }: Pick<PackPlaceOptions, 'onWait' | 'signal'>,
-  ): Promise<() => void> {
+  async acquire(place: PackPlace, { onWait, signal }: PackPlaceOptions): Promise<() => void> {
     const taken = this.tryAcquire(place);
     if (taken !== undefined) return taken;
     this.#waiting.add(place);
     this.#look ??= setInterval(() => this.#endTurns(), LOOK_MS).unref();
     try {
-      const acquired = this.#limit.acquire(place.owner, { signal });
+      const acquired = this.#limit.acquire(place.repository, { signal });
       onWait?.();
       return this.#begin(place, await acquired);
     } finally {
@@ -104,7 +99,7 @@ export class TotalLimit implements PackPlaces {
   #endTurns(): void {
     const oldest = performance.now() - MAX_TURN_MS;
     let wanted = this.#limit.waiting;
-    let newcomers = this.#ownersWithoutPlace();
+    let newcomers = this.#repositoriesWithoutPlace();
     for (const turn of this.#turns) {
       turn.heldUpMs = Math.max(0, turn.heldUpMs + (turn.isHeldUp() ? LOOK_MS : -LOOK_MS));
       const isHeldUp = turn.heldUpMs >= MAX_HELD_UP_MS;
@@ -119,9 +114,9 @@ export class TotalLimit implements PackPlaces {
   }
 
   /** Returns how many repositories wait for their first place. */
-  #ownersWithoutPlace(): number {
-    const owners = new Set(Array.from(this.#waiting, ({ owner }) => owner));
-    for (const { owner } of this.#turns) owners.delete(owner);
-    return owners.size;
+  #repositoriesWithoutPlace(): number {
+    const waiting = new Set(Array.from(this.#waiting, ({ repository }) => repository));
+    for (const { repository } of this.#turns) waiting.delete(repository);
+    return waiting.size;
   }
 }

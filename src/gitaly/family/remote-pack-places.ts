@@ -38,7 +38,7 @@ export class RemotePackPlaces implements PackPlaces {
     return this.#waiting;
   }
 
-  async acquire(place: PackPlace, { onWait, repository, signal }: PackPlaceOptions): Promise<() => void> {
+  async acquire(place: PackPlace, { onWait, signal }: PackPlaceOptions): Promise<() => void> {
     let isWaiting = false;
     const onNote = (): void => {
       isWaiting = true;
@@ -46,7 +46,7 @@ export class RemotePackPlaces implements PackPlaces {
       onWait?.();
     };
     try {
-      const held = await this.#place(repository, { signal, onNote });
+      const held = await this.#place(place.repository, { signal, onNote });
       return this.#begin({ place, held, isHeldUp: false });
     } finally {
       if (isWaiting) this.#waiting--;

@@ -33,36 +33,15 @@ export function shareBuckets(desk: Desk, name: string, buckets: TokenBuckets): v
 
 /** Gives workers places of the limit for all packs. */
 export function sharePlaces(desk: Desk, name: string, places: TotalLimit): void {
-  const owners = new Map<string, { packs: number }>();
-  const enter = (repository: string) => {
-    const owner = owners.get(repository) ?? { packs: 0 };
-    owners.set(repository, owner);
-    owner.packs++;
-    const leave = (): void => {
-      if (--owner.packs === 0) owners.delete(repository);
-    };
-    return { owner, leave };
-  };
   answer(desk, named(PACKS, name), {
     async place(repository, { note, signal }) {
-      const { leave, owner } = enter(repository);
       let isHeldUp = false;
-      try {
-        const release = await places.acquire({ owner, isHeldUp: () => isHeldUp }, { signal, onWait: note });
-        return {
-          value: undefined,
-          onRemark: (remarked) => {
-            isHeldUp = remarked;
-          },
-          release: () => {
-            release();
-            leave();
-          },
-        };
-      } catch (error) {
-        leave();
-        throw error;
-      }
+      const place = { repository, isHeldUp: () => isHeldUp };
+      const release = await places.acquire(place, { signal, onWait: note });
+      const onRemark = (remarked: boolean): void => {
+        isHeldUp = remarked;
+      };
+      return { value: undefined, release, onRemark };
     },
   });
 }

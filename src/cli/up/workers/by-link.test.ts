@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { ClientSlots } from '#gateway/http/limits/client-slots';
+import { ClientSlots } from '#gateway/client-slots';
 import type { PageRequest, PageSource } from '#gateway/index';
 import { noAuthentication } from '#gateway/index';
 import { RememberedRepositories } from '#gateway/new-repositories';

@@ -1,7 +1,7 @@
 import { nothing } from '#base/shape';
+import { ClientSlots } from '#gateway/client-slots';
 import type { GatewayFamily, GatewayState } from '#gateway/family';
 import { PENDING_CHECKS } from '#gateway/http/auth/secret-checker';
-import { ClientSlots } from '#gateway/http/limits/client-slots';
 import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits/http-limits';
 import { gatewayState } from '#gateway/http/limits/http-state';
 import type { Slots } from '#gateway/slots';

@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { BoundedMap } from '#base/memory/bounded-map';
+import { ClientSlots } from '#gateway/client-slots';
 import type { Slots } from '#gateway/slots';
 import { BUSY_ANSWER } from '../failure.ts';
-import { ClientSlots } from '../limits/client-slots.ts';
 import { Refusal, TOO_MANY } from '../refusal.ts';
 import { isSecretOf, type SecretHash } from './password-hash.ts';
 

@@ -1,7 +1,7 @@
+import { ClientSlots } from '#gateway/client-slots';
 import type { GatewayState } from '#gateway/family';
 import { RememberedRepositories } from '#gateway/new-repositories';
 import { MAX_STREAMS } from '../events/event-streams.ts';
-import { ClientSlots } from './client-slots.ts';
 import type { HttpLimits } from './http-limits.ts';
 
 /**

@@ -49,3 +49,11 @@ test('a client that releases one of several slots still holds the others', () =>
   assert.equal(typeof slots.take('192.0.2.1'), 'object');
   assert.equal(slots.take('192.0.2.1'), 'client');
 });
+
+test('each address of a network is a client of its own where the key is the address', () => {
+  const slots = new ClientSlots({ total: 3, perClient: 1 }, (address) => address);
+
+  const taken = ['2001:db8::1', '2001:db8::2', '2001:db8::1'].map((address) => typeof slots.take(address));
+
+  assert.deepEqual(taken, ['object', 'object', 'string']);
+});

@@ -1,4 +1,4 @@
-import type { Slot, Slots } from '#gateway/slots';
+import type { Slot, Slots } from './slots.ts';
 
 /** Maximum numbers of concurrent users of a slot. */
 export interface SlotLimits {
@@ -9,15 +9,18 @@ export interface SlotLimits {
 /** Counts concurrent work, in total and per client. It stores only clients that hold a slot. */
 export class ClientSlots implements Slots {
   readonly #limits: SlotLimits;
+  readonly #clientOf: (address: string) => string;
   readonly #held = new Map<string, number>();
   #total = 0;
 
-  constructor(limits: SlotLimits) {
+  /** @param clientOf returns the key of the client at an address. */
+  constructor(limits: SlotLimits, clientOf: (address: string) => string = networkOf) {
     this.#limits = limits;
+    this.#clientOf = clientOf;
   }
 
-  take(address: string | undefined): Slot {
-    const client = clientOf(address);
+  take(address = ''): Slot {
+    const client = this.#clientOf(address);
     const held = this.#held.get(client) ?? 0;
     if (held >= this.#limits.perClient) return 'client';
     if (this.#total >= this.#limits.total) return 'total';
@@ -47,7 +50,7 @@ const IPV6_NETWORK_GROUPS = 4;
  * Returns the key of a client: one IPv4 address, or one IPv6 /64, the size that is assigned to a
  * single customer.
  */
-function clientOf(address = ''): string {
+function networkOf(address: string): string {
   if (!address.includes(':')) return address;
   const [head = '', tail] = address.split('::');
   const before = head === '' ? [] : head.split(':');
