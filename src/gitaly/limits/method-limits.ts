@@ -1,13 +1,14 @@
-import { KeyedLimit } from '#base/limits/keyed-limit';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
-import type { ConcurrencyLimit, MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
+import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
+import { configuredLimit } from './configured-limit.ts';
 import type { LimitFactory } from './limit-factory.ts';
-
-type ConfiguredLimit = GitalyConfig['concurrency'][number]['unauthenticated'];
 
 /** Two concurrent ones would only slow each other down. */
 const REPLICATE = '/gitaly.RepositoryService/ReplicateRepository';
+
+/** As for tables without `unauthenticated`; all queues have a limit. */
+const DEFAULT_QUEUE_SIZE = 500;
 
 /** Name of a limit that is not in the configuration. */
 const BUILT_IN = '(built in)';
@@ -31,18 +32,16 @@ export function methodLimits(
     [REPLICATE, { authenticated: { limit: oneAtATime, configKey: BUILT_IN }, unauthenticated: undefined }],
   ]);
   const adaptive = new Map<string, AdaptiveLimit>();
-  const add = (name: string, limit: ConfiguredLimit, configKey: string): ConcurrencyLimit | undefined => {
-    const built = limitOf(limit, configKey, make);
-    adaptive.delete(name);
-    if (limit.adaptive && built?.limit instanceof KeyedLimit)
-      adaptive.set(name, { name, limit: built.limit, min: Math.max(1, limit.minLimit), max: limit.maxLimit });
-    return built;
-  };
+  const shared = { make, adaptive, defaultQueueSize: DEFAULT_QUEUE_SIZE };
   for (const [index, { rpc, unauthenticated, ...limit }] of concurrency.entries()) {
     const key = `concurrency[${index}]`;
     byMethod.set(rpc, {
-      authenticated: add(`perRPC${rpc}`, limit, key),
-      unauthenticated: add(`perRPC${rpc}-unauthenticated`, unauthenticated, `${key}.unauthenticated`),
+      authenticated: configuredLimit(limit, { ...shared, name: `perRPC${rpc}`, configKey: key }),
+      unauthenticated: configuredLimit(unauthenticated, {
+        ...shared,
+        name: `perRPC${rpc}-unauthenticated`,
+        configKey: `${key}.unauthenticated`,
+      }),
     });
   }
   for (const [index, { rpc, burst, intervalMs }] of rateLimiting.entries()) {
@@ -53,21 +52,4 @@ export function methodLimits(
     byMethod.set(rpc, { rate, authenticated, unauthenticated });
   }
   return { byMethod, adaptive: [...adaptive.values()] };
-}
-
-/** As for tables without `unauthenticated`; all queues have a limit. */
-const DEFAULT_QUEUE_SIZE = 500;
-
-function limitOf(
-  limit: ConfiguredLimit,
-  configKey: string,
-  make: LimitFactory,
-): ConcurrencyLimit | undefined {
-  const maxConcurrency = limit.adaptive ? limit.initialLimit : limit.maxConcurrency || limit.maxPerRepo;
-  if (maxConcurrency <= 0) return undefined;
-  const maxQueueSize = limit.maxQueueSize || limit.maxQueueLength || DEFAULT_QUEUE_SIZE;
-  return {
-    limit: make.keyed(configKey, { maxConcurrency, maxQueueSize, maxWaitMs: limit.maxQueueWaitMs }),
-    configKey,
-  };
 }

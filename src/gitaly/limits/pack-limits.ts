@@ -1,16 +1,11 @@
-import { KeyedLimit } from '#base/limits/keyed-limit';
 import { runningCall } from '#calls/running-call';
 import { maxTotal } from '#domain/pack-objects/max-total';
-import {
-  type CallerLimit,
-  type PackLimitObserver,
-  PackLimits,
-  TOTAL_KEY,
-} from '#domain/pack-objects/pack-limits';
+import { type PackLimitObserver, PackLimits, TOTAL_KEY } from '#domain/pack-objects/pack-limits';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
 import type { PackMetrics } from '#platform/metrics/pack-metrics';
 import type { ServerCall } from '#rpc/server/server-call';
+import { configuredLimit } from './configured-limit.ts';
 import type { LimitFactory } from './limit-factory.ts';
 
 type Limiting = GitalyConfig['packObjectsLimiting'];
@@ -22,6 +17,7 @@ export interface ConfiguredPackLimits {
 
 /** Further ones would wait for minutes. */
 const WAITING_PER_PACK = 250;
+const KEY = 'pack_objects_limiting';
 const DEFAULTS = { max: 200, queue: 200 };
 
 /**
@@ -35,35 +31,32 @@ export function packLimits(
   make: LimitFactory,
 ): ConfiguredPackLimits {
   const limiting = config.packObjectsLimiting;
-  const adaptive: AdaptiveLimit[] = [];
-  const add = (name: string, values: Limiting['unauthenticated'], configKey: string) => {
-    const limit = callerLimit(values, configKey, make);
-    if (values.adaptive && limit?.limit instanceof KeyedLimit)
-      adaptive.push({ name, limit: limit.limit, min: Math.max(1, values.minLimit), max: values.maxLimit });
-    return limit;
-  };
+  const adaptive = new Map<string, AdaptiveLimit>();
+  const shared = { make, adaptive, defaultQueueSize: DEFAULTS.queue };
   const isOn = config.packObjectsCache.enabled || !isDefault(limiting);
   const capacity = maxTotal(limiting.maxTotal);
   const limits = new PackLimits({
-    authenticated: isOn ? add('packObjects', limiting, 'pack_objects_limiting') : undefined,
+    authenticated: isOn
+      ? configuredLimit(limiting, { ...shared, name: 'packObjects', configKey: KEY })
+      : undefined,
     unauthenticated: isOn
-      ? add('packObjects-unauthenticated', limiting.unauthenticated, 'pack_objects_limiting.unauthenticated')
+      ? configuredLimit(limiting.unauthenticated, {
+          ...shared,
+          name: 'packObjects-unauthenticated',
+          configKey: `${KEY}.unauthenticated`,
+        })
       : undefined,
     total:
       capacity === undefined
         ? undefined
         : make.packs(TOTAL_KEY, { name: 'packs', capacity, maxWaiting: capacity * WAITING_PER_PACK }),
     observers: {
-      authenticated: withWaits(metrics.limits.authenticated, 'pack_objects_limiting', onWait),
-      unauthenticated: withWaits(
-        metrics.limits.unauthenticated,
-        'pack_objects_limiting.unauthenticated',
-        onWait,
-      ),
+      authenticated: withWaits(metrics.limits.authenticated, KEY, onWait),
+      unauthenticated: withWaits(metrics.limits.unauthenticated, `${KEY}.unauthenticated`, onWait),
       total: withWaits(metrics.limits.total, TOTAL_KEY, onWait),
     },
   });
-  return { limits, adaptive };
+  return { limits, adaptive: [...adaptive.values()] };
 }
 
 /** Returns an observer that also reports which call waits. */
@@ -98,18 +91,4 @@ function isDefault({ unauthenticated, ...limit }: Limiting): boolean {
     unauthenticated.maxConcurrency === 0 &&
     unauthenticated.maxPerRepo === 0
   );
-}
-
-function callerLimit(
-  limit: Limiting['unauthenticated'],
-  configKey: string,
-  make: LimitFactory,
-): CallerLimit | undefined {
-  const maxConcurrency = limit.adaptive ? limit.initialLimit : limit.maxConcurrency || limit.maxPerRepo;
-  if (maxConcurrency <= 0) return undefined;
-  const maxQueueSize = limit.maxQueueSize || limit.maxQueueLength || DEFAULTS.queue;
-  return {
-    limit: make.keyed(configKey, { maxConcurrency, maxQueueSize, maxWaitMs: limit.maxQueueWaitMs }),
-    configKey,
-  };
 }
