@@ -47,7 +47,7 @@ export function where<T>(shape: Shape<T>, condition: (value: T) => boolean): Sha
 }
 
 /** One of some values. */
-export function oneOf<const T extends string | number>(...values: readonly T[]): Shape<T> {
+export function oneOf<const T extends string | number | null>(...values: readonly T[]): Shape<T> {
   const all = new Set<unknown>(values);
   return (value): value is T => all.has(value);
 }

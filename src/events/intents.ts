@@ -3,21 +3,21 @@ import { type FileHandle, open, readdir, readFile, rm, unlink } from 'node:fs/pr
 import { join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { messageOf } from '#base/gitaly-error';
-import { JsonFields } from '#base/json-fields';
+import { either, number, object, oneOf, optional, parseAs, record, type Shaped, text } from '#base/shape';
 import { formatCheckedLine, parseCheckedLine } from './checked-line.ts';
 
 /** A change that may have been made when the server died. */
-export interface Intent {
-  readonly kind: 'references' | 'created' | 'removed' | 'renamed';
-  readonly relativePath: string;
-  readonly previousPath?: string;
+const intent = object({
+  kind: oneOf('references', 'created', 'removed', 'renamed'),
+  relativePath: text,
+  previousPath: optional(text),
   /** Last sequence of the journal before the change. */
-  readonly after: number;
-  /** Values before the change, by full name; `undefined` if any reference may have changed. */
-  readonly values?: Readonly<Record<string, string | null>>;
-}
+  after: number,
+  /** Values before the change, by full name; absent if any reference may have changed. */
+  values: optional(record(either(text, oneOf(null)))),
+});
+export type Intent = Shaped<typeof intent>;
 
-const KINDS = ['references', 'created', 'removed', 'renamed'] as const;
 const FILE_MODE = 0o600;
 const NAME_DIGITS = 12;
 const END = '\n';
@@ -152,22 +152,5 @@ function parseIntent(content: Buffer): Intent | undefined {
   const end = content.indexOf(END);
   const json = end === -1 ? undefined : parseCheckedLine(content.subarray(0, end));
   // Earlier versions wrote JSON only, in a new file.
-  const fields = JsonFields.parse(json ?? content.toString());
-  const kind = KINDS.find((known) => known === fields?.text('kind'));
-  const after = fields?.number('after');
-  const relativePath = fields?.text('relativePath');
-  if (kind === undefined || after === undefined || relativePath === undefined) return undefined;
-  const previousPath = fields?.text('previousPath');
-  const values = fields?.object('values')?.entries();
-  return {
-    kind,
-    after,
-    relativePath,
-    ...(previousPath !== undefined && { previousPath }),
-    ...(values !== undefined && {
-      values: Object.fromEntries(
-        values.map(([name, value]) => [name, typeof value === 'string' ? value : null]),
-      ),
-    }),
-  };
+  return parseAs(intent, json ?? content.toString());
 }

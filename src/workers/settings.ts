@@ -1,35 +1,36 @@
 import { availableParallelism } from 'node:os';
-import { JsonFields } from '#base/json-fields';
+import { anything, number, object, oneOf, parseAs, record, type Shaped } from '#base/shape';
 
 /** When workers start, end and get connections. Times are milliseconds. */
-export interface WorkerSettings {
+const allSettings = object({
   /** Workers that are started at once. For tests. */
-  readonly start: number;
+  start: number,
   /** How a process is chosen for a connection. The others are for tests: any one, or any worker. */
-  readonly choice: 'least' | 'random' | 'worker';
+  choice: oneOf('least', 'random', 'worker'),
   /**
    * Which connections are ended so that they come to another process: those of a busy process while
    * another rests, or, for tests, at each tick that of any process, even if it has only one.
    */
-  readonly moves: 'busy' | 'random';
+  moves: oneOf('busy', 'random'),
   /** Interval of the reports of workers, and of decisions. */
-  readonly tickMs: number;
+  tickMs: number,
   /** Utilisation of an event loop from which on a process counts as busy. */
-  readonly busyShare: number;
+  busyShare: number,
   /** Time for which every process must be busy before another one starts. */
-  readonly busyMs: number;
+  busyMs: number,
   /** Time for which a worker must have had nothing to do before it ends. */
-  readonly idleMs: number;
+  idleMs: number,
   /** Shortest time between two connections that a busy process gives up. */
-  readonly moveMs: number;
+  moveMs: number,
   /** Time without a report after which a worker counts as hung, and is replaced. */
-  readonly hungMs: number;
+  hungMs: number,
   /** Time without a report after which a worker that starts counts as hung. */
-  readonly startMs: number;
+  startMs: number,
   /** Delay before the next start after a worker that failed; doubles up to `maxBackOffMs`. */
-  readonly backOffMs: number;
-  readonly maxBackOffMs: number;
-}
+  backOffMs: number,
+  maxBackOffMs: number,
+});
+export type WorkerSettings = Shaped<typeof allSettings>;
 
 /** Utilisation of an event loop up to which a process is idle enough for connections of busy ones. */
 export const REST_SHARE = 0.35;
@@ -51,31 +52,14 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   maxBackOffMs: 60_000,
 };
 
-const CHOICES = ['least', 'random', 'worker'] as const satisfies WorkerSettings['choice'][];
-
 /** Variable with settings as JSON, for tests. */
 const VARIABLE = 'GITALY_TESTING_WORKERS';
 
 /** Returns the settings, with those of the environment. */
 export function workerSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettings {
-  const given = JsonFields.parse(env[VARIABLE] ?? '');
-  if (given === undefined) return DEFAULT_SETTINGS;
-  const number = (name: Exclude<keyof WorkerSettings, 'choice' | 'moves'>): number =>
-    given.number(name) ?? DEFAULT_SETTINGS[name];
-  return {
-    start: number('start'),
-    choice: CHOICES.find((choice) => choice === given.text('choice')) ?? DEFAULT_SETTINGS.choice,
-    moves: given.text('moves') === 'random' ? 'random' : DEFAULT_SETTINGS.moves,
-    tickMs: number('tickMs'),
-    busyShare: number('busyShare'),
-    busyMs: number('busyMs'),
-    idleMs: number('idleMs'),
-    moveMs: number('moveMs'),
-    hungMs: number('hungMs'),
-    startMs: number('startMs'),
-    backOffMs: number('backOffMs'),
-    maxBackOffMs: number('maxBackOffMs'),
-  };
+  const given = parseAs(record(anything), env[VARIABLE] ?? '{}');
+  const merged = { ...DEFAULT_SETTINGS, ...given };
+  return allSettings(merged) ? merged : DEFAULT_SETTINGS;
 }
 
 /**

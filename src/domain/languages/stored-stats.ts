@@ -1,11 +1,14 @@
 import { LoopSlice } from '#base/async/loop-turns';
-import { JsonFields } from '#base/json-fields';
+import { number, object, oneOf, parseAs, record, type Shaped, text } from '#base/shape';
 
 /** Version of Gitaly's format. */
 const VERSION = 'v3:gitaly';
 
 /** Bytes by language. */
-export type Bytes = Readonly<Record<string, number>>;
+const bytes = record(number);
+export type Bytes = Shaped<typeof bytes>;
+const storedFiles = record(bytes);
+const storedHead = object({ version: oneOf(VERSION), commit_id: text, totals: bytes });
 
 /** Counts as they are stored. */
 export interface StoredStats {
@@ -34,10 +37,10 @@ export function parseStored(json: Buffer): StoredStats | undefined {
   const key = json.indexOf(FILES_KEY);
   const end = json.length - END.length - (json.at(-1) === LINE_FEED ? 1 : 0);
   if (key === -1 || json.toString('latin1', end, end + END.length) !== END) return undefined;
-  const fields = JsonFields.parse(`${json.toString('utf8', 0, key)}}`);
-  const [commitId, totals] = [fields?.text('commit_id'), bytesOf(fields?.object('totals'))];
-  if (fields?.text('version') !== VERSION || commitId === undefined || totals === undefined) return undefined;
-  return { commitId, totals: Object.entries(totals), files: json.subarray(key + FILES_KEY.length, end) };
+  const head = parseAs(storedHead, `${json.toString('utf8', 0, key)}}`);
+  if (head === undefined) return undefined;
+  const files = json.subarray(key + FILES_KEY.length, end);
+  return { commitId: head.commit_id, totals: Object.entries(head.totals), files };
 }
 
 /**
@@ -73,14 +76,8 @@ function endOfFile(files: Buffer, start: number): number {
 }
 
 function parseFiles(files: Buffer, start: number, end: number): [path: string, Bytes][] | undefined {
-  const fields = JsonFields.parse(`{${files.toString('utf8', start, end)}}`);
-  const parsed: [string, Bytes][] = [];
-  for (const [path, value] of fields?.entries() ?? []) {
-    const bytes = bytesOf(JsonFields.of(value));
-    if (bytes === undefined) return undefined;
-    parsed.push([path, bytes]);
-  }
-  return fields && parsed;
+  const parsed = parseAs(storedFiles, `{${files.toString('utf8', start, end)}}`);
+  return parsed && Object.entries(parsed);
 }
 
 /** Formats counts as {@link parseStored} reads them, in slices of the event loop. */
@@ -104,13 +101,4 @@ export async function formatStored(
   }
   pieces.push(Buffer.from(`${piece.join('')}${END}\n`));
   return Buffer.concat(pieces);
-}
-
-function bytesOf(fields: JsonFields | undefined): Bytes | undefined {
-  const entries = fields?.entries() ?? [];
-  return fields !== undefined && entries.every(isCount) ? Object.fromEntries(entries) : undefined;
-}
-
-function isCount(entry: [string, unknown]): entry is [string, number] {
-  return typeof entry[1] === 'number';
 }

@@ -3,14 +3,12 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
 import { isLeftDraft, replaceFile } from '#base/files/replace-file';
-import { JsonFields } from '#base/json-fields';
+import { object, parseAs, type Shaped, text } from '#base/shape';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
 
 /** A repository that is gone from a path; its storage is the one in the bucket. */
-export interface RemovedRepository {
-  readonly storageName: string;
-  readonly relativePath: string;
-}
+const removedRepository = object({ storageName: text, relativePath: text });
+export type RemovedRepository = Shaped<typeof removedRepository>;
 
 /** Files in the directory. A bucket that never works must not fill the disk. */
 const MAX_PENDING = 10_000;
@@ -59,11 +57,10 @@ export class PendingRemovals {
     }
     for (const name of names.slice(0, MAX_LISTED)) {
       const path = `${this.#directory}/${name}`;
-      const text = await readFile(path, 'utf8').catch(() => undefined); // gone, or tried at the next sweep
-      if (text === undefined) continue;
-      const fields = JsonFields.parse(text);
-      const [storageName, relativePath] = [fields?.text('storageName'), fields?.text('relativePath')];
-      if (storageName !== undefined && relativePath !== undefined) found.push({ storageName, relativePath });
+      const json = await readFile(path, 'utf8').catch(() => undefined); // gone, or tried at the next sweep
+      if (json === undefined) continue;
+      const removed = parseAs(removedRepository, json);
+      if (removed !== undefined) found.push(removed);
       else await rm(path, { force: true }); // of another program
     }
     return found;
