@@ -51,9 +51,8 @@ export function validateConfig(config: ReadConfig): Problem[] {
   if (values.runtimeDir !== undefined) problems.add(directoryExists(values.runtimeDir), 'runtime_dir');
   problems.add(refFormat(values.git.defaultRefFormat), 'git', 'default_ref_format');
   for (const setting of values.git.config) problems.add(gitConfigKey(setting.key), 'git', 'config', 'key');
-  for (const problem of storageProblems(values.storage))
-    problems.add(problem.message, 'storage', ...problem.key);
   problems
+    .addAll(storageProblems(values.storage), 'storage')
     .addAll(prometheusProblems(values.prometheus), 'prometheus')
     .addAll(authProblems(values.auth), 'auth')
     .addAll(tlsProblems(values.tls), 'tls');
@@ -62,11 +61,10 @@ export function validateConfig(config: ReadConfig): Problem[] {
     problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
   problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
   problems.add(workersProblem(values.workers), 'workers', 'max');
-  for (const { key, message } of eventsProblems(values)) problems.add(message, 'events', ...key);
-  for (const { key, message } of webhookProblems(values.webhook, { ...values, storages: values.storage }))
-    problems.add(message, 'webhook', ...key);
-  for (const { key, message } of consoleProblems(values.console, values.storage))
-    problems.add(message, 'console', ...key);
+  problems
+    .addAll(eventsProblems(values), 'events')
+    .addAll(webhookProblems(values.webhook, { ...values, storages: values.storage }), 'webhook')
+    .addAll(consoleProblems(values.console, values.storage), 'console');
   dailyMaintenance(values, problems);
   cgroups(values.cgroups, problems);
   for (const [index, limit] of values.concurrency.entries()) {

@@ -8,9 +8,9 @@ import { workersProblem } from '#platform/config/schema/workers';
 import { authProblems } from '#platform/config/server-checks';
 import { webhookProblems } from '#platform/config/webhook-problems';
 import type { PraefectConfig } from './schema.ts';
+import { STRATEGIES } from './strategy.ts';
 
 const MINUTE_MS = 60_000;
-const STRATEGIES = ['per_repository', 'sql', 'local'];
 const MIN_EVENTS = 1000;
 const MIN_WINDOW_BYTES = 262_144;
 
@@ -19,23 +19,24 @@ const MIN_WINDOW_BYTES = 262_144;
  */
 export function startProblem(config: PraefectConfig): string | undefined {
   const { electionStrategy } = config.failover;
-  if (!STRATEGIES.includes(electionStrategy)) return `invalid election strategy: ${quote(electionStrategy)}`;
-  const { listenAddr, socketPath, tlsListenAddr } = config;
+  if (!STRATEGIES.some((name) => name === electionStrategy))
+    return `invalid election strategy: ${quote(electionStrategy)}`;
+  const { events, listenAddr, socketPath, tlsListenAddr, virtualStorage, webhook } = config;
   if (!listenAddr && !socketPath && !tlsListenAddr) return 'no listen address or socket path configured';
-  if (config.virtualStorage.length === 0) return 'no virtual storages configured';
+  if (virtualStorage.length === 0) return 'no virtual storages configured';
   if (config.replication.batchSize < 1)
     return `replication batch size was ${config.replication.batchSize} but must be >=1`;
   return (
     virtualStorageProblem(config) ??
     cleanupProblem(config) ??
     yamuxProblem(config) ??
-    tokenProblem(config) ??
+    problemText('', authProblems(config.auth)[0]) ??
     listenProblem(config) ??
-    consoleProblem(config) ??
+    problemText('console.', consoleProblems(config.console, virtualStorage)[0]) ??
     thresholdProblem(config) ??
     processesProblem(config) ??
     problemText('events.', eventsProblem(config)) ??
-    problemText('webhook', webhookProblem(config))
+    problemText('webhook', webhookProblems(webhook, { events, storages: virtualStorage })[0])
   );
 }
 
@@ -98,17 +99,8 @@ function yamuxProblem({ yamux }: PraefectConfig): string | undefined {
   return undefined;
 }
 
-function tokenProblem({ auth }: PraefectConfig): string | undefined {
-  return problemText('', authProblems(auth)[0]);
-}
-
 function problemText(table: string, problem: Problem | undefined): string | undefined {
   return problem && `${table}${problem.key.join('.')}: ${problem.message}`;
-}
-
-function consoleProblem(config: PraefectConfig): string | undefined {
-  const [problem] = consoleProblems(config.console, config.virtualStorage);
-  return problem && `console.${problem.key.join('.')}: ${problem.message}`;
 }
 
 function listenProblem({ listenAddr, tls, tlsListenAddr }: PraefectConfig): string | undefined {
@@ -141,11 +133,6 @@ export function eventsProblem({ events, failover }: PraefectConfig): Problem | u
     return { key: ['max_events'], message: `must be at least ${MIN_EVENTS}: ${maxEvents}` };
   if (maxAgeMs <= 0) return { key: ['max_age'], message: 'must be longer than 0s' };
   return undefined;
-}
-
-/** Returns the first problem of `[[webhook]]`, with keys of the list. */
-export function webhookProblem({ events, virtualStorage, webhook }: PraefectConfig): Problem | undefined {
-  return webhookProblems(webhook, { events, storages: virtualStorage })[0];
 }
 
 /** Returns the problem of thresholds of which only some are set. */

@@ -1,6 +1,7 @@
 import type { PraefectConfig } from './schema.ts';
 
-export type ElectionStrategy = 'per_repository' | 'sql' | 'local';
+export const STRATEGIES = ['per_repository', 'sql', 'local'] as const;
+export type ElectionStrategy = (typeof STRATEGIES)[number];
 
 /** How primaries are chosen, and where the state of the cluster is. */
 export interface Strategy {
@@ -17,8 +18,8 @@ export interface Strategy {
 export function strategyOf(config: PraefectConfig): Strategy {
   const { enabled, electionStrategy } = config.failover;
   const isUnderstood = config.iUnderstandMyElectionStrategyIsUnsupportedAndWillBeRemovedWithoutWarning;
-  // Validated before.
-  const chosen = isUnderstood ? (electionStrategy as ElectionStrategy) : 'per_repository';
+  const given = isUnderstood ? STRATEGIES.find((name) => name === electionStrategy) : undefined;
+  const chosen = given ?? 'per_repository'; // the name was validated before
   // A primary that never changes needs no elections, and a memory backend cannot elect by
   // repository.
   const isFixed = !enabled && (chosen !== 'per_repository' || config.memoryQueueEnabled);

@@ -12,9 +12,9 @@ import { webhookProblems } from '#platform/config/webhook-problems';
 import { uselessKeys } from '#platform/config/without-effect';
 import { eventsProblem } from './check-praefect-config.ts';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
+import { STRATEGIES } from './strategy.ts';
 
 const MINUTE_MS = 60_000;
-const STRATEGIES = ['local', 'sql', 'per_repository'];
 
 export interface PraefectValidation {
   readonly problems: readonly Problem[];
@@ -107,7 +107,7 @@ export function configProblems(config: PraefectConfig): readonly Problem[] {
 function failover(failover: PraefectConfig['failover'], problems: Problems): void {
   if (!failover.enabled) return;
   const { electionStrategy } = failover;
-  if (!STRATEGIES.includes(electionStrategy))
+  if (!STRATEGIES.some((name) => name === electionStrategy))
     problems.add(`not supported: ${quote(electionStrategy)}`, 'failover', 'election_strategy');
   problems
     .add(atLeast(failover.bootstrapIntervalMs, 0, formatDuration), 'failover', 'bootstrap_interval')
