@@ -118,14 +118,15 @@ export function remote<Senders extends object>(
 
 /** Reports a message of another shape. */
 function isShaped<T>(shape: Shape<T>, value: unknown, topic: string): value is T {
-  return holds(shape(value), 'process-message', `a message of "${topic}" has another shape`);
+  return shape(value) || holds(false, 'process-message', wrongShape(topic));
 }
 
 /** @throws {InvariantError} for a message of another shape, which ends the question. */
 function shaped<T>(shape: Shape<T>, value: unknown, topic: string): T {
   if (isShaped(shape, value, topic)) return value;
-  throw new InvariantError({
-    invariant: 'process-message',
-    what: `a message of "${topic}" has another shape`,
-  });
+  throw new InvariantError({ invariant: 'process-message', what: wrongShape(topic) });
+}
+
+function wrongShape(topic: string): string {
+  return `a message of "${topic}" has another shape`;
 }
