@@ -19,8 +19,12 @@ export const MINIMUM_GIT = { major: 2, minor: 39, patch: 0 } as const satisfies 
  * same without them.
  */
 const SINCE = {
+  /** Headers of hunks in Java show records and sealed classes. */
+  javaRecords: [2, 40],
   /** `cat-file -Z`: NUL-terminated requests and answers. */
   catFileNul: [2, 42],
+  /** Headers of hunks in C# show generic types. */
+  csharpNames: [2, 45],
   /** `merge-tree --merge-base` with trees instead of commits, also as a line of `--stdin`. */
   mergeTreeOfTrees: [2, 45],
   /** `for-each-ref --exclude`. */
@@ -49,9 +53,15 @@ const SINCE = {
    * A push changes references in two transactions: one for deletions, one for the other changes.
    */
   batchedPushes: [2, 51],
+  /** Headers of hunks in shell scripts show the whole line. */
+  bashNames: [2, 50],
+  /** The driver `ini` for headers of hunks. */
+  iniNames: [2, 50],
   /** `cat-file --batch-all-objects --filter`. */
   catFileFilter: [2, 50],
   diffPairs: [2, 50],
+  /** The driver `r` for headers of hunks. */
+  rNames: [2, 51],
   lastModified: [2, 52],
   /** `diff --raw` omits files that differ only in what an option such as `-w` ignores. */
   rawHidesIgnored: [2, 52],
@@ -59,6 +69,10 @@ const SINCE = {
   namesHookPhase: [2, 54],
   /** A push reports why it skips one of several changes. */
   explainsRejections: [2, 54],
+  /** The driver `scheme` knows other dialects of Lisp. */
+  lispNames: [2, 55],
+  /** There may be drivers that the in-process diff does not know. */
+  laterDrivers: [2, 56],
 } as const satisfies Readonly<Record<string, readonly [number, number]>>;
 
 export type GitCapability = keyof typeof SINCE;

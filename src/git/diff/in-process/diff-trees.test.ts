@@ -2,18 +2,23 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { FallBackToGit } from '#git/command/in-process';
-import { EMPTY_TREE, OID_DIGITS, type OidDigits } from '#git/names/object-id';
-import type { GitRepository } from '#git/repository';
+import { OID_DIGITS } from '#git/names/object-id';
+import {
+  assertSameDiffs,
+  importTrees,
+  type TreePair,
+  writeVersions,
+} from '#testkit/repositories/compared-diffs';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { initRepository } from '#testkit/repositories/init-repository';
-import { type Random, seededRandom } from '#testkit/repositories/random-history';
+import { RandomFiles } from '#testkit/repositories/random-files';
+import { seededRandom } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
-import { diffOfTrees, rawOfTrees } from './diff-trees.ts';
+import { diffOfTrees } from './diff-trees.ts';
 
 const root = makeScratchDirectory('diff-trees');
 const git = await GitFixture.start();
@@ -24,158 +29,10 @@ after(async () => {
 
 const SEED = testSeed();
 const PAIRS = repetitions('DIFF_PAIRS', { short: 500, long: 10_000 });
-/** Git directory of a real repository, whose commits are compared as well. */
-const { DIFF_REPOSITORY: REAL = '' } = process.env;
 const { signal } = new AbortController();
 
-type Pair = readonly [string, string];
-
-const FORMATS = {
-  'raw and patch': ['--raw', '--patch', '--full-index'],
-  numstat: ['--numstat', '-z'],
-  raw: ['--raw', '-z'],
-  'raw without renames': ['--raw', '-z', '--no-renames'],
-} as const;
-type Format = keyof typeof FORMATS;
-
-/** Compares pairs of trees with one `git diff-tree`. */
-function diffsOfGit(path: string, pairs: readonly Pair[], format: Format, config: string[] = []): Buffer[] {
-  const options = ['-r', '--stdin', '--no-abbrev', '--find-renames=30%', ...FORMATS[format]];
-  const input = pairs.map(([before, after], index) => `${before} ${after}\n=end ${index}\n`).join('');
-  const args = [...config, 'diff-tree', ...options];
-  const output = outputSync('git', args, { cwd: path, env: GIT_ENVIRONMENT, input });
-  let at = 0;
-  return pairs.map(([before, after], index) => {
-    const head = `${before} ${after}\n`;
-    if (output.toString('latin1', at, at + head.length) === head) at += head.length;
-    const end = output.indexOf(`=end ${index}\n`, at);
-    const diff = output.subarray(at, end);
-    at = end + `=end ${index}\n`.length;
-    return diff;
-  });
-}
-
-/** Compares two trees in process; the reason if that is left to git. */
-async function diffHere(
-  repository: GitRepository,
-  [before, after]: Pair,
-  format: Format,
-): Promise<Buffer | string> {
-  const trees = { before, after, attributes: EMPTY_TREE[repository.objectFormat] };
-  try {
-    if (format === 'raw' || format === 'raw without renames')
-      return await rawOfTrees(repository, trees, { findRenames: format === 'raw', signal });
-    return await diffOfTrees(repository, trees, { format, signal });
-  } catch (error) {
-    if (!(error instanceof FallBackToGit)) throw error;
-    return error.message;
-  }
-}
-
-/** Compares the output for pairs with git's. Returns how many were left to git, by reason. */
-async function assertSame(path: string, pairs: readonly Pair[]): Promise<Map<string, number>> {
-  const repository = git.open(path);
-  const reasons = new Map<string, number>();
-  for (const format of Object.keys(FORMATS) as Format[]) {
-    // its own keys
-    const expected = diffsOfGit(path, pairs, format);
-    for (const [index, pair] of pairs.entries()) {
-      const found = await diffHere(repository, pair, format);
-      if (typeof found === 'string') reasons.set(found, (reasons.get(found) ?? 0) + 1);
-      else if (expected[index]?.equals(found) !== true)
-        assert.equal(found.toString('latin1'), expected[index]?.toString('latin1'), `${format} of ${pair}`);
-    }
-  }
-  return reasons;
-}
-
-/** Generates versions of a directory. Few different lines make many ways to align files. */
-class RandomFiles {
-  readonly #random: Random;
-  readonly #files = new Map<string, { mode: string; lines: string[]; isComplete: boolean }>();
-  readonly #digits: OidDigits;
-  readonly #words: number;
-
-  constructor(random: Random, digits: OidDigits) {
-    this.#random = random;
-    this.#digits = digits;
-    this.#words = [2, 3, 5, 10, 40, 400][this.#below(6)] ?? 2;
-  }
-
-  /** Changes some files and returns the commands of `git fast-import` that write all of them. */
-  next(): Buffer {
-    for (let changes = this.#below(5); changes >= 0; changes--) this.#change();
-    const parts = [...this.#files].map(([name, { mode, lines, isComplete }]) => {
-      if (mode === '160000') {
-        const oid = String(1 + (lines.length % 9)).repeat(this.#digits);
-        return Buffer.from(`M ${mode} ${oid} ${name}\n`);
-      }
-      const data = Buffer.from(lines.join('\n') + (isComplete ? '\n' : ''), 'latin1');
-      const head = `M ${mode} inline ${name}\ndata ${data.length}\n`;
-      return Buffer.concat([Buffer.from(head), data, Buffer.from('\n')]);
-    });
-    return Buffer.concat([Buffer.from('deleteall\n'), ...parts]);
-  }
-
-  #change(): void {
-    const names = ['a', 'b c', 'd/e.c', 'd/f/g', 'd-h', '"q\\303\\244\\"t"', 'z/y'];
-    const name = names[this.#below(names.length)] ?? 'a';
-    const file = this.#files.get(name);
-    const kind = this.#below(20);
-    if (file === undefined || kind === 0) {
-      const mode = ['100644', '100644', '100644', '100755', '120000', '160000'][this.#below(6)] ?? '';
-      const count = [0, 1, 3, 8, 20, 60, 200, 900][this.#below(8)] ?? 0;
-      this.#files.set(name, { mode, lines: this.#lines(count), isComplete: this.#below(4) > 0 });
-    } else if (kind === 1) this.#files.delete(name);
-    else if (kind === 2) file.mode = file.mode === '100644' ? '100755' : '100644';
-    else if (kind === 3) {
-      this.#files.delete(name);
-      this.#files.set(names[this.#below(names.length)] ?? 'a', file);
-    } else {
-      file.lines = this.#edited(file.lines);
-      file.isComplete = this.#below(10) > 0;
-    }
-  }
-
-  #edited(before: readonly string[]): string[] {
-    const after = [...before];
-    for (let edits = [1, 1, 2, 5, 40][this.#below(5)] ?? 1; edits > 0; edits--) {
-      const at = this.#below(after.length + 1);
-      const kind = this.#below(6);
-      if (kind === 0) after.splice(at, 1 + this.#below(3));
-      else if (kind === 1) after.splice(at, 0, ...this.#lines(1 + this.#below(4)));
-      else if (kind === 2) after.splice(at, 1 + this.#below(2), ...this.#lines(1));
-      else if (kind === 3)
-        after.splice(this.#below(after.length + 1), 0, ...after.slice(at, at + 1 + this.#below(9)));
-      else if (kind === 4) after.splice(at, 0, ...after.slice(at, at + 1 + this.#below(9)));
-      else {
-        const moved = after.splice(at, 1 + this.#below(30));
-        after.splice(this.#below(after.length + 1), 0, ...moved);
-      }
-    }
-    return after;
-  }
-
-  #lines(count: number): string[] {
-    return Array.from({ length: count }, () => {
-      const word = this.#below(this.#words);
-      const indent = ['', '', '  ', '\t', '    ', ' \t'][(word * 7) % 6] ?? '';
-      if (word % 5 === 0) return word % 2 === 0 ? '' : indent;
-      if (this.#below(300) === 0) return '\0';
-      // git measures indents up to 200.
-      if (this.#below(20) === 0) return ' '.repeat(198 + this.#below(4)) + (word % 2 === 0 ? '' : 'x');
-      const tail = ['', '\r', ' {', ` caf\u00e9 `, ' \u00c3\u00a9', ` ${'long '.repeat(20)}`][word % 6] ?? '';
-      return `${indent}${word % 3 === 0 ? '$' : ''}f${word}${tail}`;
-    });
-  }
-
-  #below(limit: number): number {
-    return Math.floor(this.#random() * limit);
-  }
-}
-
 /** Writes versions of directories into a new repository, and returns pairs of their trees. */
-function generatedPairs(path: string, objectFormat: keyof typeof OID_DIGITS, count: number): Pair[] {
+function generatedPairs(path: string, objectFormat: keyof typeof OID_DIGITS, count: number): TreePair[] {
   initRepository(path, { objectFormat });
   const random = seededRandom(SEED);
   const stream: Buffer[] = [];
@@ -189,27 +46,43 @@ function generatedPairs(path: string, objectFormat: keyof typeof OID_DIGITS, cou
         Buffer.from('\n'),
       );
   }
-  const run = (args: readonly string[], input: Buffer): Buffer =>
-    outputSync('git', args, { cwd: path, env: GIT_ENVIRONMENT, input });
-  run(['fast-import', '--quiet', '--force'], Buffer.concat(stream));
-  const trees = run(['log', '--reverse', '--format=%T', 'x'], Buffer.alloc(0)).toString().trim().split('\n');
-  return trees.flatMap((tree, index): Pair[] => {
+  const trees = importTrees(path, Buffer.concat(stream), 'x');
+  return trees.flatMap((tree, index): TreePair[] => {
     const next = trees[index + 1];
     if (next === undefined || index % (perSeries + 1) === perSeries) return [];
     return [index % 3 === 0 ? [next, tree] : [tree, next]];
   });
 }
 
+/** Attributes of the files of `RandomFiles`. */
+const ATTRIBUTES = [
+  '* text whitespace=trail,space conflict-marker-size=32 merge=union linguist-generated',
+  '[attr]plain -text !diff',
+  'a text eol=lf diff=cpp',
+  'b* -diff',
+  '*.c diff=python encoding=latin1',
+  'g diff',
+  'd-h diff=unknown export-ignore',
+  '*q* binary plain',
+  'y binary',
+].join('\n');
+
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`generated files are compared as git compares them, ${objectFormat} (SEED=${SEED})`, async () => {
     const path = join(root, `${objectFormat}.git`);
     const pairs = generatedPairs(path, objectFormat, objectFormat === 'sha1' ? PAIRS : PAIRS / 10);
+    const [attributes = ''] = writeVersions(path, [{ '.gitattributes': ATTRIBUTES }]);
 
-    const reasons = await assertSame(path, pairs);
+    for (const options of [
+      { git, path },
+      { git, path, attributes },
+    ]) {
+      const reasons = await assertSameDiffs(options, pairs);
 
-    const left = [...reasons.values()].reduce((sum, count) => sum + count, 0);
-    const text = JSON.stringify(Object.fromEntries(reasons));
-    assert.ok(left < pairs.length, `${left} of ${4 * pairs.length}: ${text}`);
+      const left = [...reasons.values()].reduce((sum, count) => sum + count, 0);
+      const text = JSON.stringify(Object.fromEntries(reasons));
+      assert.ok(left < pairs.length, `${left} of ${4 * pairs.length}: ${text}`);
+    }
   });
 }
 
@@ -242,9 +115,9 @@ test(`files with hundreds of changes are compared as git compares them (SEED=${S
     run(['cat-file', '--batch-check=%(objectname)'], each).trim().split('\n'),
   );
 
-  const reasons = await assertSame(
-    path,
-    before.map((tree, index): Pair => [tree, later[index] ?? '']),
+  const reasons = await assertSameDiffs(
+    { git, path },
+    before.map((tree, index): TreePair => [tree, later[index] ?? '']),
   );
 
   assert.deepEqual(
@@ -255,30 +128,14 @@ test(`files with hundreds of changes are compared as git compares them (SEED=${S
   assert.ok(left < before.length, `${left} of ${4 * before.length}`);
 });
 
-/** Creates two versions of a directory, and returns their trees; the second is HEAD's. */
+/** Writes two versions of a directory into a new repository, and returns their trees. */
 function twoVersions(
   name: string,
-  versions: readonly Readonly<Record<string, string>>[],
-  encoding: 'utf8' | 'latin1' = 'utf8',
-): [string, Pair] {
+  versions: readonly Readonly<Record<string, string | Buffer>>[],
+): [string, TreePair] {
   const path = join(root, name);
   initRepository(path);
-  const stream = versions.map((files) => {
-    const changes = Object.entries(files).map(
-      ([file, text]) => `M 100644 inline ${file}\ndata ${Buffer.byteLength(text, encoding)}\n${text}\n`,
-    );
-    return `commit refs/heads/main\ncommitter a <a@x> 1 +0000\ndata 0\ndeleteall\n${changes.join('')}`;
-  });
-  outputSync('git', ['fast-import', '--quiet'], {
-    cwd: path,
-    env: GIT_ENVIRONMENT,
-    input: Buffer.from(stream.join('\n'), encoding),
-  });
-  const listed = outputSync('git', ['log', '--reverse', '--format=%T', 'main'], {
-    cwd: path,
-    env: GIT_ENVIRONMENT,
-  });
-  const [before = '', later = ''] = listed.toString().split('\n');
+  const [before = '', later = ''] = writeVersions(path, versions);
   return [path, [before, later]];
 }
 
@@ -307,9 +164,10 @@ test(`names of functions are cut where git cuts them (SEED=${SEED})`, async () =
         ` ${index} ${version}\n`,
       ])
       .join('');
-  const [path, pair] = twoVersions('names', [{ f: fileOf('old') }, { f: fileOf('new') }], 'latin1');
+  const versions = ['old', 'new'].map((version) => ({ f: Buffer.from(fileOf(version), 'latin1') }));
+  const [path, pair] = twoVersions('names', versions);
 
-  const reasons = await assertSame(path, [pair]);
+  const reasons = await assertSameDiffs({ git, path }, [pair]);
 
   assert.deepEqual([...reasons], []);
 });
@@ -335,16 +193,6 @@ for (const [name, versions, reason] of [
     [{ [`${'d/'.repeat(251)}a`]: '1' }, { [`${'d/'.repeat(251)}a`]: '2' }],
     'very many trees have to be read',
   ],
-  [
-    'an attribute',
-    [{ 'd/a': '1\n' }, { 'd/a': '2\n', 'd/.gitattributes': 'a diff=c\n' }],
-    'an attribute changes how a file is compared',
-  ],
-  [
-    'a macro',
-    [{ a: '1\n' }, { a: '2\n', '.gitattributes': '[attr]mine -diff\na mine\n' }],
-    'an attribute changes how a file is compared',
-  ],
 ] as const) {
   test(`${name}: left to git`, async () => {
     const [path, [before, later]] = twoVersions(name.replaceAll(' ', '-'), versions);
@@ -353,9 +201,7 @@ for (const [name, versions, reason] of [
 
     const compared = diffOfTrees(repository, trees, { format: 'patch', signal });
 
-    const isBelow = name === 'an attribute' && !repository.git.capabilities.attrTree;
-    if (isBelow) await compared;
-    else await assert.rejects(compared, { name: 'FallBackToGit', message: reason });
+    await assert.rejects(compared, { name: 'FallBackToGit', message: reason });
   });
 }
 
@@ -398,33 +244,4 @@ test('files that take long to compare are left to git within milliseconds', asyn
   await assert.rejects(compared, { message: 'a file takes too long to compare' });
   const { user } = process.cpuUsage(startedAt);
   assert.ok(user < 100_000, `${user} µs`);
-});
-
-test('commits of a real repository are compared as git compares them', {
-  skip: !REAL && 'DIFF_REPOSITORY is not set',
-}, async (t) => {
-  const limit = ['-n', String(PAIRS), '--format=%T %P', '--no-commit-header'];
-  const listed = outputSync('git', ['rev-list', ...limit, process.env.DIFF_FROM ?? 'HEAD'], {
-    cwd: REAL,
-    env: GIT_ENVIRONMENT,
-  });
-  const rows = listed
-    .toString()
-    .trim()
-    .split('\n')
-    .map((line) => line.split(' '));
-  const names = rows.flatMap(([, parent]) => (parent === undefined ? [] : [`${parent}^{tree}\n`]));
-  const parents = outputSync('git', ['cat-file', '--batch-check=%(objectname)'], {
-    cwd: REAL,
-    env: GIT_ENVIRONMENT,
-    input: names.join(''),
-  });
-  const trees = parents.toString().split('\n');
-  const pairs = rows
-    .filter(([, parent]) => parent !== undefined)
-    .map(([tree = ''], index): Pair => [trees[index] ?? '', tree]);
-
-  const reasons = await assertSame(REAL, pairs);
-
-  t.diagnostic(`${pairs.length} pairs, left to git: ${JSON.stringify(Object.fromEntries(reasons))}`);
 });

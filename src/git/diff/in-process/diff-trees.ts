@@ -3,10 +3,11 @@ import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
 import type { TreePair } from '../diff-outputs.ts';
 import { changedFiles, type Trees } from './changed-files.ts';
+import { FileDrivers } from './drivers/file-drivers.ts';
 import { withExactRenames } from './exact-renames.ts';
 import { ContentsReader } from './file-contents.ts';
 import { writePatch, writeRaw, writeStat } from './formats.ts';
-import { requirePlainFiles, requirePlainQuotes } from './plain-files.ts';
+import { requirePlainQuotes } from './plain-quotes.ts';
 import { TextWriter } from './text-writer.ts';
 
 /** Kind of text about the changed files. */
@@ -52,13 +53,13 @@ export async function diffOfTrees(
   const changes = withExactRenames(await changedFiles(repository, trees, options));
   const writer = new TextWriter();
   if (changes.length === 0) return writer.bytes;
-  await requirePlainFiles(repository, changes, trees.attributes, options);
+  const drivers = await FileDrivers.read(repository, changes, trees.attributes, options);
   if (format !== 'numstat') requirePlainQuotes(repository, changes);
   if (format === 'raw and patch') {
     for (const change of changes) writeRaw(writer, change, 'lines');
     writer.text('\n');
   }
-  const contents = new ContentsReader(repository, options);
+  const contents = new ContentsReader(repository, drivers, options);
   const slice = new LoopSlice();
   for (const change of changes) {
     // A file with another type is shown as removed and added, even with the same contents.

@@ -7,6 +7,7 @@ import { isZeroOid } from '#git/names/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
 import type { FileChange } from '../parse/raw-line.ts';
+import { DEFAULT_DRIVER, type FileDriver, type FileDrivers } from './drivers/file-drivers.ts';
 import type { ComparedLines } from './hunks.ts';
 
 /** Size of text files that are compared: larger ones take milliseconds. */
@@ -16,28 +17,43 @@ const MAX_ALL_BYTES = 1024 * 1024;
 /** Bytes in which git searches for a NUL, which makes a file a binary one. */
 const BINARY_HEAD_BYTES = 8000;
 
-/** The contents of both sides of a change. */
-export interface FileContents {
-  readonly before: Buffer;
-  readonly after: Buffer;
+/** One side of a change. */
+export interface FileSide {
+  readonly bytes: Buffer;
+  readonly driver: FileDriver;
 }
+
+/** Both sides of a change. */
+export interface FileContents {
+  readonly before: FileSide;
+  readonly after: FileSide;
+}
+
+/** A file that does not exist. */
+export const NO_FILE: FileSide = { bytes: Buffer.alloc(0), driver: DEFAULT_DRIVER };
 
 /** Reads the contents of changed files of one diff. */
 export class ContentsReader {
   readonly #repository: GitRepository;
+  readonly #drivers: FileDrivers;
   readonly #options: ReadOptions;
   #bytes = 0;
 
-  constructor(repository: GitRepository, options: ReadOptions) {
+  constructor(repository: GitRepository, drivers: FileDrivers, options: ReadOptions) {
     this.#repository = repository;
+    this.#drivers = drivers;
     this.#options = options;
   }
 
   /** @throws {FallBackToGit} for files that are large, or cannot be read. */
-  async read({ oldMode, newMode, fromOid, toOid }: FileChange): Promise<FileContents> {
+  async read(change: FileChange): Promise<FileContents> {
+    const { oldMode, newMode, fromOid, toOid } = change;
     const before = await this.#contents(oldMode, fromOid);
     const after = fromOid === toOid ? before : await this.#contents(newMode, toOid);
-    return { before, after };
+    return {
+      before: { bytes: before, driver: this.#drivers.of(oldMode, change.fromPath) },
+      after: { bytes: after, driver: this.#drivers.of(newMode, change.toPath) },
+    };
   }
 
   async #contents(mode: number, oid: string): Promise<Buffer> {
@@ -57,15 +73,17 @@ export class ContentsReader {
  * @throws {FallBackToGit} for files that are large, or take long to compare.
  */
 export function compareLines({ before, after }: FileContents): ComparedLines {
-  if (before.length > MAX_TEXT_BYTES || after.length > MAX_TEXT_BYTES)
+  if (before.bytes.length > MAX_TEXT_BYTES || after.bytes.length > MAX_TEXT_BYTES)
     throw new FallBackToGit('a changed file is large');
   const splitter = new LineSplitter();
-  const lines = { before: splitter.split(before), after: splitter.split(after) };
+  const lines = { before: splitter.split(before.bytes), after: splitter.split(after.bytes) };
   const changes = lineChangesOfDiff({ ...lines, idCount: splitter.count }, new CompareWork());
   return { ...lines, changes };
 }
 
-/** Reports whether git compares files as binary ones, without attributes. */
+/** Reports whether git compares files as binary ones. */
 export function isBinary({ before, after }: FileContents): boolean {
-  return [before, after].some((contents) => contents.subarray(0, BINARY_HEAD_BYTES).includes(0));
+  return [before, after].some(
+    ({ bytes, driver }) => driver.isBinary ?? bytes.subarray(0, BINARY_HEAD_BYTES).includes(0),
+  );
 }

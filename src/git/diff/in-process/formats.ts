@@ -1,6 +1,6 @@
 import { quotePath } from '#git/names/quote-path';
 import { type FileChange, splitTypeChange } from '../parse/raw-line.ts';
-import { compareLines, type FileContents, isBinary } from './file-contents.ts';
+import { compareLines, type FileContents, isBinary, NO_FILE } from './file-contents.ts';
 import { writeHunks } from './hunks.ts';
 import type { TextWriter } from './text-writer.ts';
 
@@ -47,9 +47,8 @@ export function writePatch(writer: TextWriter, change: FileChange, files: FileCo
     writeOnePatch(writer, change, files);
     return;
   }
-  const nothing = Buffer.alloc(0);
-  writeOnePatch(writer, first, { ...files, after: nothing });
-  writeOnePatch(writer, second, { ...files, before: nothing });
+  writeOnePatch(writer, first, { ...files, after: NO_FILE });
+  writeOnePatch(writer, second, { ...files, before: NO_FILE });
 }
 
 function writeOnePatch(writer: TextWriter, change: FileChange, files: FileContents | undefined): void {
@@ -71,8 +70,9 @@ function writeOnePatch(writer: TextWriter, change: FileChange, files: FileConten
   writer.text(`index ${fromOid}..${toOid}${oldMode === newMode ? ` ${octal(newMode)}` : ''}\n`);
   if (files === undefined) return;
   const sides = [oldMode === 0 ? NOTHING : from, newMode === 0 ? NOTHING : to] as const;
-  if (isBinary(files)) writeBinary(writer, sides);
-  else writeText(writer, sides, files);
+  if (!isBinary(files)) writeText(writer, sides, files);
+  // An empty file that an attribute makes a binary one is not shown.
+  else if (!files.before.bytes.equals(files.after.bytes)) writeBinary(writer, sides);
 }
 
 const NOTHING = Buffer.from('/dev/null');
@@ -96,7 +96,7 @@ function writeText(writer: TextWriter, [from, to]: readonly [Buffer, Buffer], fi
     writer.add(path);
     writer.text(path.includes(SPACE) ? '\t\n' : '\n');
   }
-  writeHunks(writer, lines);
+  writeHunks(writer, lines, files.before.driver.rules ?? files.after.driver.rules);
 }
 
 /** Returns the numbers of added and removed lines; `-` for binary files. */

@@ -1,5 +1,6 @@
 import type { LineChange } from '#git/lines/line-changes';
 import { bytesOfLines, type Lines } from '#git/lines/split-lines';
+import { type LineRule, nameInLine } from './drivers/line-rule.ts';
 import type { TextWriter } from './text-writer.ts';
 import { validUtf8Bytes } from './valid-utf8.ts';
 
@@ -24,8 +25,17 @@ export interface ComparedLines {
   readonly changes: readonly LineChange[];
 }
 
-/** Writes the hunks of a file as `git diff` does, with the names of functions by its default rule. */
-export function writeHunks(writer: TextWriter, { before, after, changes }: ComparedLines): void {
+/**
+ * Writes the hunks of a file as `git diff` does.
+ *
+ * @param rules Rules for names of functions; `undefined` for git's default rule.
+ * @throws {FallBackToGit} as {@link nameInLine}.
+ */
+export function writeHunks(
+  writer: TextWriter,
+  { before, after, changes }: ComparedLines,
+  rules: readonly LineRule[] | undefined,
+): void {
   let name: Buffer = Buffer.alloc(0);
   let searched = 0;
   for (let first = 0; first < changes.length; ) {
@@ -37,7 +47,7 @@ export function writeHunks(writer: TextWriter, { before, after, changes }: Compa
     const newStart = Math.max(begin.newAt - CONTEXT, 0);
     const [end, newEnd] = [finish.at + finish.removed, finish.newAt + finish.added];
     const below = Math.min(CONTEXT, before.ids.length - end, after.ids.length - newEnd);
-    name = functionAbove(before, start, searched) ?? name;
+    name = functionAbove(before, { start, searched }, rules) ?? name;
     searched = start;
     const old = rangeOf(start, end + below);
     const now = rangeOf(newStart, newEnd + below);
@@ -81,21 +91,36 @@ function writeHeader(writer: TextWriter, numbers: string, name: Buffer): void {
 }
 
 /**
- * Returns the last line before one that looks like a function name; `undefined` if there is none
- * back to a line that was searched before.
+ * Returns the name of the last function above the line `start`; `undefined` if there is none back
+ * to a line that was searched before.
  */
-function functionAbove(lines: Lines, before: number, searched: number): Buffer | undefined {
-  for (let line = before - 1; line >= searched; line--) {
-    if (!isStartOfName(lines.bytes[lines.starts[line] ?? 0])) continue;
-    const text = bytesOfLines(lines, line, line + 1).subarray(0, MAX_FUNCTION_BYTES);
-    let end = text.length;
+function functionAbove(
+  lines: Lines,
+  { start, searched }: { readonly start: number; readonly searched: number },
+  rules: readonly LineRule[] | undefined,
+): Buffer | undefined {
+  for (let line = start - 1; line >= searched; line--) {
+    const text = rules === undefined ? defaultName(lines, line) : nameByRules(lines, line, rules);
+    if (text === undefined) continue;
+    let end = Math.min(text.length, MAX_FUNCTION_BYTES);
     while (WHITE_SPACE.has(text[end - 1])) end--;
     return text.subarray(0, end);
   }
   return undefined;
 }
 
-function isStartOfName(byte = 0): boolean {
-  const letter = byte | 0x20;
-  return (letter >= 0x61 && letter <= 0x7a) || byte === UNDERSCORE || byte === DOLLAR;
+/** Returns a line that looks like a function name. */
+function defaultName(lines: Lines, line: number): Buffer | undefined {
+  const first = lines.bytes[lines.starts[line] ?? 0] ?? 0;
+  const letter = first | 0x20;
+  if (!((letter >= 0x61 && letter <= 0x7a) || first === UNDERSCORE || first === DOLLAR)) return undefined;
+  return bytesOfLines(lines, line, line + 1);
+}
+
+function nameByRules(lines: Lines, line: number, rules: readonly LineRule[]): Buffer | undefined {
+  const text = bytesOfLines(lines, line, line + 1).toString('latin1');
+  // Unlike the end of a line, a carriage return alone belongs to it.
+  const end = text.endsWith('\r\n') ? -2 : text.endsWith('\n') ? -1 : text.length;
+  const name = nameInLine(rules, text.slice(0, end));
+  return name === undefined ? undefined : Buffer.from(name, 'latin1');
 }
