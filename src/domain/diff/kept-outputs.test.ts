@@ -36,6 +36,11 @@ const COMMITS: readonly Readonly<Record<string, string>>[] = [
   { 'moved.txt': text(2), 'd/b.txt': text(), '.gitattributes': 'a.txt binary\n' },
   { 'a.txt': text().replaceAll('line', 'line '), 'd/.gitattributes': '*.txt diff=other\n', 'd/b.txt': '' },
 ];
+/** Further trees: git compares so many files, and their commits are c4 and c5. */
+const MANY: typeof COMMITS = [
+  { 'a.txt': '' },
+  Object.fromEntries(Array.from({ length: 201 }, (_, file) => [`${file}.txt`, `${file}\n`])),
+];
 const SETTINGS = [
   'diff.algorithm=patience',
   'diff.context=0',
@@ -67,7 +72,7 @@ function makeRepository(name: string, objectFormat: keyof typeof OID_DIGITS): st
   const path = join(root, name);
   initRepository(path, { objectFormat });
   let stream = '';
-  for (const [number, files] of COMMITS.entries()) {
+  for (const [number, files] of [...COMMITS, ...MANY].entries()) {
     stream += `commit refs/heads/c${number}\ncommitter C <c@x> 1600000000 +0000\ndata 0\n\ndeleteall\n`;
     for (const [file, content] of Object.entries(files))
       stream += `M 100644 inline ${file}\ndata ${content.length}\n${content}\n`;
@@ -165,7 +170,7 @@ async function open(name: string, options: Parameters<typeof GitFixture.start>[0
   const observer = ({ subcommand }: { subcommand: string }) => void started.push(subcommand);
   const git = await GitFixture.start({ observer, ...options });
   const repository = git.open(makeRepository(name, 'sha1'));
-  const query: PatchQuery = { sides: { left: 'c1', right: 'c2' }, hexLength: 40 };
+  const query: PatchQuery = { sides: { left: 'c4', right: 'c5' }, hexLength: 40 };
   const ask = async (): Promise<string[]> => {
     const before = started.length;
     await whole(patchOutput(repository, query, { signal, config }));
@@ -194,7 +199,7 @@ test('changed paths that are listed again start no git, until the repository is 
   const started: string[] = [];
   await using git = await GitFixture.start({ observer: ({ subcommand }) => void started.push(subcommand) });
   const repository = git.open(makeRepository('paths.git', 'sha1'));
-  const [left = '', right = ''] = gitOutput(repository.path, ['rev-parse', 'c1', 'c2']).split('\n');
+  const [left = '', right = ''] = gitOutput(repository.path, ['rev-parse', 'c4', 'c5']).split('\n');
   const list = async (merges: 'each' | 'none'): Promise<string[]> => {
     const before = started.length;
     const comparisons = [{ commit: right, parents: [left] }];

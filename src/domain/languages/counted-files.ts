@@ -107,7 +107,6 @@ async function* changesOf(
     'changed_files',
     async () =>
       await rawOfTrees(repository, await treesOf(repository, [from, to], signal), {
-        findRenames: false,
         signal,
       }),
     () => undefined,

@@ -35,6 +35,8 @@ const SINCE = {
   revListStdinPseudo: [2, 42],
   /** The setting `attr.tree`. */
   attrTree: [2, 43],
+  /** Estimates of similarity count the bytes after the last line feed. */
+  similarityOfRest: [2, 44],
   /** `pack.allowPackReuse=multi`. */
   packReuseMulti: [2, 44],
   /** Merges write `AUTO_MERGE` as a reference, so hooks see it. */

@@ -54,7 +54,7 @@ export async function* changedPaths(
   yield* parseRawRecords(
     repository.diffOutputs.read(repository, kind, {
       question: 'changed_files',
-      compare: () => outputInProcess(repository, query),
+      compare: () => outputInProcess(repository, query, kind.trees.attributes),
       askGit: async function* (until) {
         yield* outputOfGit(repository, lines, { ...query, signal: until });
         return true;
@@ -65,8 +65,13 @@ export async function* changedPaths(
 }
 
 /** @throws {FallBackToGit} as {@link rawOfTrees}; for merges, and commits without a named parent. */
-async function outputInProcess(repository: GitRepository, query: ChangedPathsQuery): Promise<Buffer> {
+async function outputInProcess(
+  repository: GitRepository,
+  query: ChangedPathsQuery,
+  attributes: string,
+): Promise<Buffer> {
   const { comparisons, filter, findRenames, signal } = query;
+  const renames = findRenames ? { minimum: 30, attributes } : undefined;
   const pieces: Buffer[] = [];
   for (const comparison of comparisons) {
     const [before, after] = 'trees' in comparison ? comparison.trees : sidesOf(comparison);
@@ -75,7 +80,7 @@ async function outputInProcess(repository: GitRepository, query: ChangedPathsQue
     );
     if (old === undefined || now === undefined) throw new FallBackToGit('a tree is missing');
     const trees = { before: old.oid, after: now.oid };
-    const records = await rawOfTrees(repository, trees, { filter, findRenames, signal });
+    const records = await rawOfTrees(repository, trees, { filter, renames, signal });
     if ('commit' in comparison && records.length > 0) pieces.push(Buffer.from(`${comparison.commit}\0`));
     pieces.push(records);
   }

@@ -33,7 +33,11 @@ export async function* treeOutput(
     format === 'raw'
       ? {
           question: 'changed_files' as const,
-          compare: () => rawOfTrees(repository, trees, { findRenames: true, signal }),
+          compare: () =>
+            rawOfTrees(repository, trees, {
+              renames: { minimum: 50, attributes: trees.attributes },
+              signal,
+            }),
         }
       : {
           question: 'diff_files' as const,

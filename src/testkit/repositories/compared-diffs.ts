@@ -89,7 +89,10 @@ async function diffInProcess(
   const { signal } = new AbortController();
   try {
     if (format === 'raw' || format === 'raw without renames')
-      return await rawOfTrees(repository, trees, { findRenames: format === 'raw', signal });
+      return await rawOfTrees(repository, trees, {
+        renames: format === 'raw' ? { minimum: 50, attributes: trees.attributes } : undefined,
+        signal,
+      });
     return await diffOfTrees(repository, trees, { format, signal });
   } catch (error) {
     if (!(error instanceof FallBackToGit)) throw error;

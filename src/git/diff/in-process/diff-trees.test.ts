@@ -176,7 +176,6 @@ const numbered = (count: number, start = 0): string =>
   Array.from({ length: count }, (_, line) => `line ${start + line}\n`).join('');
 
 for (const [name, versions, reason] of [
-  ['similar files', [{ a: numbered(20) }, { b: numbered(21) }], 'there may be renames of similar files'],
   ['a large file', [{ a: '' }, { a: 'x'.repeat(130 * 1024) }], 'a changed file is large'],
   [
     'large files',

@@ -2,22 +2,35 @@ import { LoopSlice } from '#base/async/loop-turns';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
 import type { TreePair } from '../diff-outputs.ts';
+import type { FileChange } from '../parse/raw-line.ts';
 import { changedFiles, type Trees } from './changed-files.ts';
 import { FileDrivers } from './drivers/file-drivers.ts';
-import { withExactRenames } from './exact-renames.ts';
 import { ContentsReader } from './file-contents.ts';
 import { writePatch, writeRaw, writeStat } from './formats.ts';
 import { requirePlainQuotes } from './plain-quotes.ts';
+import { type ComparedChange, withRenames } from './renames/find-renames.ts';
+import { Similarities } from './renames/similarities.ts';
 import { TextWriter } from './text-writer.ts';
 
 /** Kind of text about the changed files. */
 export type TextFormat = 'raw and patch' | 'patch' | 'numstat';
 
+/** Smallest similarity of renames, in percent, as in the commands of git. */
+const MINIMUM: Readonly<Record<TextFormat, number>> = { 'raw and patch': 30, patch: 50, numstat: 50 };
+
 /** Files of a raw comparison. */
 export interface RawOptions {
   /** Letters of the listed kinds of change, as for `--diff-filter`; default: all. */
   readonly filter?: string;
-  readonly findRenames: boolean;
+  /** How renames are found; default: none are. */
+  readonly renames?: RenameRules | undefined;
+}
+
+export interface RenameRules {
+  /** Smallest similarity, in percent. */
+  readonly minimum: number;
+  /** Tree whose `.gitattributes` apply. */
+  readonly attributes: string;
 }
 
 /**
@@ -29,13 +42,29 @@ export interface RawOptions {
 export async function rawOfTrees(
   repository: GitRepository,
   trees: Trees,
-  { filter, findRenames, ...options }: RawOptions & ReadOptions,
+  { filter, renames, ...options }: RawOptions & ReadOptions,
 ): Promise<Buffer> {
   const changes = await changedFiles(repository, trees, options);
   const writer = new TextWriter();
-  for (const change of findRenames ? withExactRenames(changes) : changes)
+  for (const change of renames === undefined ? changes : await withRawRenames(changes, renames))
     if (filter === undefined || filter.includes(change.status)) writeRaw(writer, change, 'nul');
   return writer.bytes;
+
+  function withRawRenames(
+    all: readonly FileChange[],
+    { minimum, attributes }: RenameRules,
+  ): Promise<ComparedChange[]> {
+    return withRenames(all, {
+      minimum,
+      similarities: async () => {
+        // Older versions of git read no attributes for this output.
+        const drivers = repository.git.capabilities.attrTree
+          ? await FileDrivers.read(repository, all, attributes, options)
+          : FileDrivers.none(repository);
+        return similaritiesIn(repository, new ContentsReader(repository, options), drivers, options);
+      },
+    });
+  }
 }
 
 /**
@@ -50,24 +79,38 @@ export async function diffOfTrees(
   trees: TreePair,
   { format, ...options }: { readonly format: TextFormat } & ReadOptions,
 ): Promise<Buffer> {
-  const changes = withExactRenames(await changedFiles(repository, trees, options));
+  const all = await changedFiles(repository, trees, options);
   const writer = new TextWriter();
-  if (changes.length === 0) return writer.bytes;
-  const drivers = await FileDrivers.read(repository, changes, trees.attributes, options);
-  if (format !== 'numstat') requirePlainQuotes(repository, changes);
+  if (all.length === 0) return writer.bytes;
+  if (format !== 'numstat') requirePlainQuotes(repository, all);
+  const drivers = await FileDrivers.read(repository, all, trees.attributes, options);
+  const contents = new ContentsReader(repository, options);
+  const changes = await withRenames(all, {
+    minimum: MINIMUM[format],
+    similarities: async () => similaritiesIn(repository, contents, drivers, options),
+  });
   if (format === 'raw and patch') {
     for (const change of changes) writeRaw(writer, change, 'lines');
     writer.text('\n');
   }
-  const contents = new ContentsReader(repository, drivers, options);
   const slice = new LoopSlice();
   for (const change of changes) {
     // A file with another type is shown as removed and added, even with the same contents.
     const isRead = format === 'numstat' || change.fromOid !== change.toOid || change.status === 'T';
-    const files = isRead ? await contents.read(change) : undefined;
+    const files = isRead ? await contents.read(change, drivers) : undefined;
     await slice.pause(options.signal);
     if (format === 'numstat') writeStat(writer, change, files);
     else writePatch(writer, change, files);
   }
   return writer.bytes;
+}
+
+function similaritiesIn(
+  repository: GitRepository,
+  contents: ContentsReader,
+  drivers: FileDrivers,
+  { signal }: ReadOptions,
+): Similarities {
+  const countsRest = repository.git.capabilities.similarityOfRest;
+  return new Similarities({ contents, drivers, countsRest, signal });
 }

@@ -1,4 +1,4 @@
-import { FallBackToGit } from '#git/command/in-process';
+import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { CompareWork } from '#git/lines/compare-work';
 import { lineChangesOfDiff } from '#git/lines/line-changes';
 import { LineSplitter } from '#git/lines/split-lines';
@@ -32,38 +32,57 @@ export interface FileContents {
 /** A file that does not exist. */
 export const NO_FILE: FileSide = { bytes: Buffer.alloc(0), driver: DEFAULT_DRIVER };
 
-/** Reads the contents of changed files of one diff. */
+/** Reads the contents of changed files of one diff, each once. */
 export class ContentsReader {
   readonly #repository: GitRepository;
-  readonly #drivers: FileDrivers;
   readonly #options: ReadOptions;
+  readonly #blobs = new Map<string, Buffer>();
+  readonly #sizes = new Map<string, number>();
   #bytes = 0;
 
-  constructor(repository: GitRepository, drivers: FileDrivers, options: ReadOptions) {
+  constructor(repository: GitRepository, options: ReadOptions) {
     this.#repository = repository;
-    this.#drivers = drivers;
     this.#options = options;
   }
 
-  /** @throws {FallBackToGit} for files that are large, or cannot be read. */
-  async read(change: FileChange): Promise<FileContents> {
+  /** @throws as {@link blob}. */
+  async read(change: FileChange, drivers: FileDrivers): Promise<FileContents> {
     const { oldMode, newMode, fromOid, toOid } = change;
-    const before = await this.#contents(oldMode, fromOid);
-    const after = fromOid === toOid ? before : await this.#contents(newMode, toOid);
     return {
-      before: { bytes: before, driver: this.#drivers.of(oldMode, change.fromPath) },
-      after: { bytes: after, driver: this.#drivers.of(newMode, change.toPath) },
+      before: {
+        bytes: await this.#contents(oldMode, fromOid),
+        driver: drivers.of(oldMode, change.fromPath),
+      },
+      after: { bytes: await this.#contents(newMode, toOid), driver: drivers.of(newMode, change.toPath) },
     };
+  }
+
+  /** Returns the size of a file. @throws {FallBackToGit} when it cannot be read. */
+  async size(oid: string): Promise<number> {
+    const known = this.#sizes.get(oid);
+    if (known !== undefined) return known;
+    const info = await this.#repository.objects.info(oid, this.#options).catch(fallBackOnFailure);
+    if (info?.type !== 'blob') throw new FallBackToGit('a file is missing');
+    this.#sizes.set(oid, info.size);
+    return info.size;
+  }
+
+  /** @throws {FallBackToGit} for files that are large, or cannot be read. */
+  async blob(oid: string): Promise<Buffer> {
+    const known = this.#blobs.get(oid);
+    if (known !== undefined) return known;
+    const { type, data } = await this.#repository.objects.readInProcess(oid, this.#options);
+    if (type !== 'blob') throw new FallBackToGit('a file is missing');
+    this.#bytes += data.length;
+    if (this.#bytes > MAX_ALL_BYTES) throw new FallBackToGit('the changed files are large');
+    this.#blobs.set(oid, data);
+    return data;
   }
 
   async #contents(mode: number, oid: string): Promise<Buffer> {
     if (mode === 0 || isZeroOid(oid)) return Buffer.alloc(0);
     if (kindOf(mode) === 'submodule') return Buffer.from(`Subproject commit ${oid}\n`);
-    const { type, data } = await this.#repository.objects.readInProcess(oid, this.#options);
-    if (type !== 'blob') throw new FallBackToGit('a file is missing');
-    this.#bytes += data.length;
-    if (this.#bytes > MAX_ALL_BYTES) throw new FallBackToGit('the changed files are large');
-    return data;
+    return await this.blob(oid);
   }
 }
 
@@ -83,7 +102,9 @@ export function compareLines({ before, after }: FileContents): ComparedLines {
 
 /** Reports whether git compares files as binary ones. */
 export function isBinary({ before, after }: FileContents): boolean {
-  return [before, after].some(
-    ({ bytes, driver }) => driver.isBinary ?? bytes.subarray(0, BINARY_HEAD_BYTES).includes(0),
-  );
+  return isBinarySide(before) || isBinarySide(after);
+}
+
+export function isBinarySide({ bytes, driver }: FileSide): boolean {
+  return driver.isBinary ?? bytes.subarray(0, BINARY_HEAD_BYTES).includes(0);
 }

@@ -1,7 +1,8 @@
 import { quotePath } from '#git/names/quote-path';
-import { type FileChange, splitTypeChange } from '../parse/raw-line.ts';
+import { splitTypeChange } from '../parse/raw-line.ts';
 import { compareLines, type FileContents, isBinary, NO_FILE } from './file-contents.ts';
 import { writeHunks } from './hunks.ts';
+import type { ComparedChange } from './renames/find-renames.ts';
 import type { TextWriter } from './text-writer.ts';
 
 /** End of paths: `-z`, or quoted paths on lines. */
@@ -9,13 +10,12 @@ export type RawFormat = 'nul' | 'lines';
 
 const SPACE = 0x20;
 const QUOTE = 0x22;
-const EQUAL = '100';
 
 /** Writes a line of `git diff --raw` with full ids. */
-export function writeRaw(writer: TextWriter, change: FileChange, format: RawFormat): void {
-  const { status, oldMode, newMode, fromOid, toOid, fromPath, toPath } = change;
+export function writeRaw(writer: TextWriter, change: ComparedChange, format: RawFormat): void {
+  const { status, oldMode, newMode, fromOid, toOid, fromPath, toPath, similarity } = change;
   const [separator, end] = format === 'nul' ? ['\0', '\0'] : ['\t', '\n'];
-  const score = status === 'R' ? EQUAL : '';
+  const score = similarity === undefined ? '' : String(similarity).padStart(3, '0');
   const path = (name: Buffer): Buffer => (format === 'nul' ? name : quotePath(name));
   writer.text(`:${octal(oldMode)} ${octal(newMode)} ${fromOid} ${toOid} ${status}${score}${separator}`);
   if (status === 'R') {
@@ -27,7 +27,7 @@ export function writeRaw(writer: TextWriter, change: FileChange, format: RawForm
 }
 
 /** Writes a record of `git diff --numstat -z`. */
-export function writeStat(writer: TextWriter, change: FileChange, files: FileContents | undefined): void {
+export function writeStat(writer: TextWriter, change: ComparedChange, files: FileContents | undefined): void {
   const { status, fromPath, toPath } = change;
   writer.text(`${statOf(change, files)}\t`);
   if (status === 'R') {
@@ -40,7 +40,11 @@ export function writeStat(writer: TextWriter, change: FileChange, files: FileCon
 }
 
 /** Writes the patch of a file, as `git diff --full-index` does. */
-export function writePatch(writer: TextWriter, change: FileChange, files: FileContents | undefined): void {
+export function writePatch(
+  writer: TextWriter,
+  change: ComparedChange,
+  files: FileContents | undefined,
+): void {
   const [first, second] = splitTypeChange(change);
   if (first === undefined) return;
   if (second === undefined || files === undefined) {
@@ -51,7 +55,7 @@ export function writePatch(writer: TextWriter, change: FileChange, files: FileCo
   writeOnePatch(writer, second, { ...files, before: NO_FILE });
 }
 
-function writeOnePatch(writer: TextWriter, change: FileChange, files: FileContents | undefined): void {
+function writeOnePatch(writer: TextWriter, change: ComparedChange, files: FileContents | undefined): void {
   const { status, oldMode, newMode, fromOid, toOid, fromPath, toPath } = change;
   const [from, to] = [sidePath('a/', fromPath), sidePath('b/', toPath)];
   writer.add(Buffer.concat([Buffer.from('diff --git '), from, Buffer.of(SPACE), to]));
@@ -60,7 +64,7 @@ function writeOnePatch(writer: TextWriter, change: FileChange, files: FileConten
   else if (newMode === 0) writer.text(`deleted file mode ${octal(oldMode)}\n`);
   else if (oldMode !== newMode) writer.text(`old mode ${octal(oldMode)}\nnew mode ${octal(newMode)}\n`);
   if (status === 'R') {
-    writer.text(`similarity index ${EQUAL}%\nrename from `);
+    writer.text(`similarity index ${change.similarity}%\nrename from `);
     writer.add(quotePath(fromPath));
     writer.text('\nrename to ');
     writer.add(quotePath(toPath));
@@ -100,7 +104,7 @@ function writeText(writer: TextWriter, [from, to]: readonly [Buffer, Buffer], fi
 }
 
 /** Returns the numbers of added and removed lines; `-` for binary files. */
-function statOf({ fromOid, toOid }: FileChange, files: FileContents | undefined): string {
+function statOf({ fromOid, toOid }: ComparedChange, files: FileContents | undefined): string {
   if (files !== undefined && isBinary(files)) return '-\t-';
   if (files === undefined || fromOid === toOid) return '0\t0';
   const { changes } = compareLines(files);

@@ -35,6 +35,11 @@ export class FileDrivers {
     this.#attributes = attributes;
   }
 
+  /** Returns the drivers of files without attributes. */
+  static none({ git }: GitRepository): FileDrivers {
+    return new FileDrivers(git.capabilities, new Map());
+  }
+
   /**
    * Reads the attributes of changed files.
    *
@@ -54,7 +59,7 @@ export class FileDrivers {
       fromPath === toPath ? [toPath] : [fromPath, toPath],
     );
     const files = await attributeFilesFor(repository, tree, capabilities.attrTree ? paths : [], options);
-    if (files.length === 0) return new FileDrivers(capabilities, new Map());
+    if (files.length === 0) return FileDrivers.none(repository);
     const attributes = await TreeAttributes.read(repository, repository.objects, files, options);
     const found = await attributes.of(paths, { ...options, maxSteps: MAX_STEPS }).catch(fallBackOnFailure);
     const entries = paths.map((path, index) => [keyOf(path), found[index] ?? new Map()] as const);

@@ -1,20 +1,21 @@
 import { isRegular } from '#base/file-mode';
 import { FallBackToGit } from '#git/command/in-process';
-import type { FileChange } from '../parse/raw-line.ts';
+import type { FileChange } from '#git/diff/parse/raw-line';
+import { haveSameName } from './file-names.ts';
 
 /** Beyond as many files with the same contents, versions of git choose differently. */
 const MAX_EQUAL_FILES = 99;
-const SLASH = 0x2f;
 
 /**
- * Joins removed and added files with equal contents to renames, as git does.
+ * Finds the removed files whose contents were added elsewhere, as git does: the source of each
+ * target.
  *
- * @throws {FallBackToGit} when files remain on both sides, because they may be similar.
+ * @throws {FallBackToGit} for very many equal files.
  */
-export function withExactRenames(changes: readonly FileChange[]): FileChange[] {
-  const removed = changes.filter(({ status }) => status === 'D');
-  const added = changes.filter(({ status }) => status === 'A');
-  if (removed.length === 0 || added.length === 0) return [...changes];
+export function exactRenames(
+  removed: readonly FileChange[],
+  added: readonly FileChange[],
+): Map<FileChange, FileChange> {
   const sources = Map.groupBy(removed, ({ fromOid }) => fromOid);
   const sourceOf = new Map<FileChange, FileChange>();
   const used = new Set<FileChange>();
@@ -24,16 +25,7 @@ export function withExactRenames(changes: readonly FileChange[]): FileChange[] {
     used.add(source);
     sourceOf.set(target, source);
   }
-  if (used.size < removed.length && used.size < added.length)
-    throw new FallBackToGit('there may be renames of similar files');
-  return changes
-    .filter((change) => !used.has(change))
-    .map((change) => {
-      const source = sourceOf.get(change);
-      if (source === undefined) return change;
-      const { oldMode, fromOid, fromPath } = source;
-      return { ...change, status: 'R' as const, oldMode, fromOid, fromPath };
-    });
+  return sourceOf;
 }
 
 /** Returns the first unused source with the target's name, or else the first one. */
@@ -44,15 +36,10 @@ function bestSource(
 ): FileChange | undefined {
   if (equal.length > MAX_EQUAL_FILES) throw new FallBackToGit('many removed files are equal');
   const candidates = equal.filter((source) => !used.has(source) && canBecome(source, target));
-  const name = nameOf(target.toPath);
-  return candidates.find(({ fromPath }) => nameOf(fromPath).equals(name)) ?? candidates[0];
+  return candidates.find(({ fromPath }) => haveSameName(fromPath, target.toPath)) ?? candidates[0];
 }
 
 /** Reports whether git joins two files with the same contents. */
 function canBecome({ oldMode }: FileChange, { newMode }: FileChange): boolean {
   return oldMode === newMode || (isRegular(oldMode) && isRegular(newMode));
-}
-
-function nameOf(path: Buffer): Buffer {
-  return path.subarray(path.lastIndexOf(SLASH) + 1);
 }
