@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { FallBackToGit } from '../command/in-process.ts';
 
-/** Limit of lines of a file: splitting more takes several milliseconds. */
-export const MAX_LINES = 5_000;
+/** Limit of lines of a file: splitting more takes several milliseconds, and git compares them otherwise. */
+export const MAX_LINES = 20_000;
 const LINE_FEED = 0x0a;
 
 /** Places of the table of lines at first: enough for most files of 100 lines. */

@@ -176,11 +176,12 @@ const numbered = (count: number, start = 0): string =>
   Array.from({ length: count }, (_, line) => `line ${start + line}\n`).join('');
 
 for (const [name, versions, reason] of [
-  ['a large file', [{ a: '' }, { a: 'x'.repeat(130 * 1024) }], 'a changed file is large'],
+  ['a large file', [{ a: '' }, { a: 'x'.repeat(257 * 1024) }], 'an object is too large'],
+  ['many lines', [{ a: '' }, { a: '\n'.repeat(20_001) }], 'a file has very many lines'],
   [
     'large files',
-    [{}, Object.fromEntries(Array.from({ length: 20 }, (_, file) => [`f${file}`, numbered(6000, file)]))],
-    'a file has very many lines',
+    [{}, Object.fromEntries(Array.from({ length: 25 }, (_, file) => [`f${file}`, numbered(19_000, file)]))],
+    'the changed files are large',
   ],
   [
     'many files',

@@ -100,7 +100,7 @@ export async function diffOfTrees(
     const files = isRead ? await contents.read(change, drivers) : undefined;
     await slice.pause(options.signal);
     if (format === 'numstat') writeStat(writer, change, files);
-    else writePatch(writer, change, files);
+    else await writePatch(writer, { change, files, slice, signal: options.signal });
   }
   return writer.bytes;
 }

@@ -10,10 +10,8 @@ import type { FileChange } from '../parse/raw-line.ts';
 import { DEFAULT_DRIVER, type FileDriver, type FileDrivers } from './drivers/file-drivers.ts';
 import type { ComparedLines } from './hunks.ts';
 
-/** Size of text files that are compared: larger ones take milliseconds. */
-const MAX_TEXT_BYTES = 128 * 1024;
 /** Limit of all files of a diff. */
-const MAX_ALL_BYTES = 1024 * 1024;
+const MAX_ALL_BYTES = 4 * 1024 * 1024;
 /** Bytes in which git searches for a NUL, which makes a file a binary one. */
 const BINARY_HEAD_BYTES = 8000;
 
@@ -89,11 +87,9 @@ export class ContentsReader {
 /**
  * Compares the lines of two text files.
  *
- * @throws {FallBackToGit} for files that are large, or take long to compare.
+ * @throws {FallBackToGit} for files with very many lines, or that take long to compare.
  */
 export function compareLines({ before, after }: FileContents): ComparedLines {
-  if (before.bytes.length > MAX_TEXT_BYTES || after.bytes.length > MAX_TEXT_BYTES)
-    throw new FallBackToGit('a changed file is large');
   const splitter = new LineSplitter();
   const lines = { before: splitter.split(before.bytes), after: splitter.split(after.bytes) };
   const changes = lineChangesOfDiff({ ...lines, idCount: splitter.count }, new CompareWork());

@@ -1,7 +1,7 @@
 import { quotePath } from '#git/names/quote-path';
 import { splitTypeChange } from '../parse/raw-line.ts';
 import { compareLines, type FileContents, isBinary, NO_FILE } from './file-contents.ts';
-import { writeHunks } from './hunks.ts';
+import { type HunkOptions, writeHunks } from './hunks.ts';
 import type { ComparedChange } from './renames/find-renames.ts';
 import type { TextWriter } from './text-writer.ts';
 
@@ -39,23 +39,28 @@ export function writeStat(writer: TextWriter, change: ComparedChange, files: Fil
   writer.text('\0');
 }
 
-/** Writes the patch of a file, as `git diff --full-index` does. */
-export function writePatch(
-  writer: TextWriter,
-  change: ComparedChange,
-  files: FileContents | undefined,
-): void {
+/** A file to write. */
+export interface PatchedFile extends Omit<HunkOptions, 'rules'> {
+  readonly change: ComparedChange;
+  /** `undefined` if its contents are the same. */
+  readonly files: FileContents | undefined;
+}
+
+/** Writes the patch of a file, as `git diff --full-index` does. @throws as {@link writeHunks}. */
+export async function writePatch(writer: TextWriter, file: PatchedFile): Promise<void> {
+  const { change, files } = file;
   const [first, second] = splitTypeChange(change);
   if (first === undefined) return;
   if (second === undefined || files === undefined) {
-    writeOnePatch(writer, change, files);
+    await writeOnePatch(writer, file);
     return;
   }
-  writeOnePatch(writer, first, { ...files, after: NO_FILE });
-  writeOnePatch(writer, second, { ...files, before: NO_FILE });
+  await writeOnePatch(writer, { ...file, change: first, files: { ...files, after: NO_FILE } });
+  await writeOnePatch(writer, { ...file, change: second, files: { ...files, before: NO_FILE } });
 }
 
-function writeOnePatch(writer: TextWriter, change: ComparedChange, files: FileContents | undefined): void {
+async function writeOnePatch(writer: TextWriter, file: PatchedFile): Promise<void> {
+  const { change, files } = file;
   const { status, oldMode, newMode, fromOid, toOid, fromPath, toPath } = change;
   const [from, to] = [sidePath('a/', fromPath), sidePath('b/', toPath)];
   writer.add(Buffer.concat([Buffer.from('diff --git '), from, Buffer.of(SPACE), to]));
@@ -74,7 +79,7 @@ function writeOnePatch(writer: TextWriter, change: ComparedChange, files: FileCo
   writer.text(`index ${fromOid}..${toOid}${oldMode === newMode ? ` ${octal(newMode)}` : ''}\n`);
   if (files === undefined) return;
   const sides = [oldMode === 0 ? NOTHING : from, newMode === 0 ? NOTHING : to] as const;
-  if (!isBinary(files)) writeText(writer, sides, files);
+  if (!isBinary(files)) await writeText(writer, sides, { ...file, files });
   // An empty file that an attribute makes a binary one is not shown.
   else if (!files.before.bytes.equals(files.after.bytes)) writeBinary(writer, sides);
 }
@@ -89,7 +94,11 @@ function writeBinary(writer: TextWriter, [from, to]: readonly [Buffer, Buffer]):
   writer.text(' differ\n');
 }
 
-function writeText(writer: TextWriter, [from, to]: readonly [Buffer, Buffer], files: FileContents): void {
+async function writeText(
+  writer: TextWriter,
+  [from, to]: readonly [Buffer, Buffer],
+  { files, slice, signal }: PatchedFile & { readonly files: FileContents },
+): Promise<void> {
   const lines = compareLines(files);
   if (lines.changes.length === 0) return;
   for (const [mark, path] of [
@@ -100,7 +109,8 @@ function writeText(writer: TextWriter, [from, to]: readonly [Buffer, Buffer], fi
     writer.add(path);
     writer.text(path.includes(SPACE) ? '\t\n' : '\n');
   }
-  writeHunks(writer, lines, files.before.driver.rules ?? files.after.driver.rules);
+  const rules = files.before.driver.rules ?? files.after.driver.rules;
+  await writeHunks(writer, lines, { rules, slice, signal });
 }
 
 /** Returns the numbers of added and removed lines; `-` for binary files. */

@@ -1,3 +1,4 @@
+import type { LoopSlice } from '#base/async/loop-turns';
 import type { LineChange } from '#git/lines/line-changes';
 import { bytesOfLines, type Lines } from '#git/lines/split-lines';
 import { type LineRule, nameInLine } from './drivers/line-rule.ts';
@@ -25,17 +26,24 @@ export interface ComparedLines {
   readonly changes: readonly LineChange[];
 }
 
+export interface HunkOptions {
+  /** Rules for names of functions; `undefined` for git's default rule. */
+  readonly rules: readonly LineRule[] | undefined;
+  readonly slice: LoopSlice;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Writes the hunks of a file as `git diff` does.
+ * Writes the hunks of a file as `git diff` does. Pauses for the event loop between lines that may
+ * name a function.
  *
- * @param rules Rules for names of functions; `undefined` for git's default rule.
- * @throws {FallBackToGit} as {@link nameInLine}.
+ * @throws {FallBackToGit} as {@link nameInLine}; the signal's reason when it is aborted.
  */
-export function writeHunks(
+export async function writeHunks(
   writer: TextWriter,
   { before, after, changes }: ComparedLines,
-  rules: readonly LineRule[] | undefined,
-): void {
+  options: HunkOptions,
+): Promise<void> {
   let name: Buffer = Buffer.alloc(0);
   let searched = 0;
   for (let first = 0; first < changes.length; ) {
@@ -47,7 +55,7 @@ export function writeHunks(
     const newStart = Math.max(begin.newAt - CONTEXT, 0);
     const [end, newEnd] = [finish.at + finish.removed, finish.newAt + finish.added];
     const below = Math.min(CONTEXT, before.ids.length - end, after.ids.length - newEnd);
-    name = functionAbove(before, { start, searched }, rules) ?? name;
+    name = (await functionAbove(before, { start, searched }, options)) ?? name;
     searched = start;
     const old = rangeOf(start, end + below);
     const now = rangeOf(newStart, newEnd + below);
@@ -94,12 +102,13 @@ function writeHeader(writer: TextWriter, numbers: string, name: Buffer): void {
  * Returns the name of the last function above the line `start`; `undefined` if there is none back
  * to a line that was searched before.
  */
-function functionAbove(
+async function functionAbove(
   lines: Lines,
   { start, searched }: { readonly start: number; readonly searched: number },
-  rules: readonly LineRule[] | undefined,
-): Buffer | undefined {
+  { rules, slice, signal }: HunkOptions,
+): Promise<Buffer | undefined> {
   for (let line = start - 1; line >= searched; line--) {
+    if (rules !== undefined && slice.isOverAfterItem()) await slice.pause(signal);
     const text = rules === undefined ? defaultName(lines, line) : nameByRules(lines, line, rules);
     if (text === undefined) continue;
     let end = Math.min(text.length, MAX_FUNCTION_BYTES);
