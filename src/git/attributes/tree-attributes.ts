@@ -81,16 +81,18 @@ export class TreeAttributes {
    * Reads the files of a tree, which the caller has found. Ignores missing files, those above 1
    * MiB, and entries that are not files.
    *
+   * @param options.hasInfo False if there is no `info/attributes`.
    * @throws {GitalyError} RESOURCE_EXHAUSTED when they are larger than 8 MiB together.
    */
   static async read(
     repository: GitRepository,
     objects: ObjectReader,
     files: readonly AttributeFile[],
-    options: ReadOptions = {},
+    { hasInfo = true, ...options }: ReadOptions & { readonly hasInfo?: boolean } = {},
   ): Promise<TreeAttributes> {
     const { signal } = options;
-    const info = await parseAttributesInTurns(await readInfoFile(repository), { allowMacros: true, signal });
+    const file = hasInfo ? await readInfoFile(repository) : Buffer.alloc(0);
+    const info = await parseAttributesInTurns(file, { allowMacros: true, signal });
     const read = new Map<string, AttributeLine[]>();
     const slice = new LoopSlice();
     let bytes = 0;

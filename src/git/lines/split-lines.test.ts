@@ -38,6 +38,26 @@ test(`equal lines of files have equal ids, and others do not (seed ${SEED})`, ()
   }
 });
 
+test(`a version is split as the whole file, whatever both begin and end with (seed ${SEED})`, () => {
+  const next = seededRandom(SEED);
+  const random = (below: number): number => Math.floor(next() * below);
+  const words = ['', '\n', 'a', 'a\n', 'b\n', 'aa\n', '\n\n', 'long'.repeat(100)];
+  const text = (count: number): string =>
+    Array.from({ length: random(count) }, () => words[random(words.length)]).join('');
+  for (let round = 0; round < 500; round++) {
+    const [start, end] = [text(40), text(40)];
+    const [before, after] = [text(5), text(5)].map((each) => Buffer.from(start + each + end));
+    assert.ok(before !== undefined && after !== undefined);
+    const splitter = new LineSplitter();
+    const known = splitter.split(before);
+
+    const found = splitter.split(after, known);
+
+    const whole = splitter.split(after);
+    assert.deepEqual([found.ids, found.starts], [whole.ids, whole.starts], JSON.stringify([before, after]));
+  }
+});
+
 test('files of the most lines keep their ids when there are many different ones', () => {
   const splitter = new LineSplitter();
   const text = (word: string): Buffer =>
@@ -47,5 +67,9 @@ test('files of the most lines keep their ids when there are many different ones'
 
   assert.deepEqual(splitter.split(text('one')).ids, first.ids);
   assert.equal(splitter.count, 2 * MAX_LINES);
-  assert.throws(() => splitter.split(Buffer.concat([text('one'), Buffer.from('x')])), FallBackToGit);
+  for (const parts of [
+    [text('one'), Buffer.from('x\n')],
+    [Buffer.from('x\n'), text('one')],
+  ])
+    assert.throws(() => splitter.split(Buffer.concat(parts), first), FallBackToGit);
 });

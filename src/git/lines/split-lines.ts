@@ -1,18 +1,21 @@
 import { randomInt } from 'node:crypto';
 import { FallBackToGit } from '../command/in-process.ts';
+import { commonEnd, commonStart } from './common-ends.ts';
 
 /** Limit of lines of a file: splitting more takes several milliseconds, and git compares them otherwise. */
 export const MAX_LINES = 20_000;
 const LINE_FEED = 0x0a;
 
-/** Places of the table of lines at first: enough for most files of 100 lines. */
-const FIRST_PLACES = 512;
 /** Limit of probes in the hash table: by chance, a line needs a few. */
 const MAX_STEPS = 16 * MAX_LINES;
 /** Multiplier of FNV-1a. */
 const FACTOR = 0x0100_0193;
 /** Different in each process: lines with equal hashes cannot be made. */
 const SEED = randomInt(2 ** 32) | 0;
+
+/** Bytes of a short line: the table has places for as many lines. */
+const SHORT_LINE_BYTES = 16;
+const MIN_PLACES = 64;
 
 /** Lines of the file that is being split. One instance is enough, because splitting never waits. */
 const idsOfFile = new Uint32Array(MAX_LINES);
@@ -34,7 +37,7 @@ export class LineSplitter {
   readonly #lengths: number[] = [];
   readonly #hashes: number[] = [];
   /** Ids plus one, by hash; a line whose slot is taken is in one of the next slots. */
-  #table = new Uint32Array(FIRST_PLACES);
+  #table = new Uint32Array(MIN_PLACES);
   #steps = 0;
 
   /** Number of different lines so far. */
@@ -42,23 +45,52 @@ export class LineSplitter {
     return this.#files.length;
   }
 
-  /** @throws {FallBackToGit} for very many lines, and those that are made to have equal hashes. */
-  split(bytes: Buffer): Lines {
-    const { length } = bytes;
-    let count = 0;
-    for (let at = 0; at < length; count++) {
+  /**
+   * Splits a file.
+   *
+   * @param known Another version that was split; lines with which both begin or end are not read.
+   * @throws {FallBackToGit} for very many lines, and those that are made to have equal hashes.
+   */
+  split(bytes: Buffer, known?: Lines): Lines {
+    if (known === undefined) {
+      this.#reserve(bytes.length / SHORT_LINE_BYTES);
+      return linesUpTo(bytes, this.#splitPart(bytes, { from: 0, to: bytes.length, count: 0 }));
+    }
+    const { ids, starts } = known;
+    const start = commonStart(known.bytes, bytes);
+    const end = commonEnd(known.bytes, bytes, start);
+    const first = lineAt(starts, start);
+    const last = lineAt(starts, known.bytes.length - end);
+    idsOfFile.set(ids.subarray(0, first));
+    startsOfFile.set(starts.subarray(0, first));
+    const count = this.#splitPart(bytes, { from: start, to: bytes.length - end, count: first });
+    const total = count + ids.length - last;
+    if (total > MAX_LINES) throw new FallBackToGit('a file has very many lines');
+    idsOfFile.set(ids.subarray(last), count);
+    const shift = bytes.length - known.bytes.length;
+    for (let line = last; line < ids.length; line++)
+      startsOfFile[count + line - last] = (starts[line] ?? 0) + shift;
+    return linesUpTo(bytes, total);
+  }
+
+  /** Adds the lines of a part to the file. Returns their number with that of the lines before. */
+  #splitPart(
+    bytes: Buffer,
+    part: { readonly from: number; readonly to: number; readonly count: number },
+  ): number {
+    let { count } = part;
+    for (let at = part.from; at < part.to; count++) {
       if (count === MAX_LINES) throw new FallBackToGit('a file has very many lines');
       const start = at;
       let hash = SEED;
-      for (let byte = -1; byte !== LINE_FEED && at < length; at++) {
+      for (let byte = -1; byte !== LINE_FEED && at < part.to; at++) {
         byte = bytes[at] ?? 0;
         hash = Math.imul(hash ^ byte, FACTOR);
       }
       startsOfFile[count] = start;
       idsOfFile[count] = this.#idOf(bytes, start, at - start, hash);
     }
-    startsOfFile[count] = length;
-    return { bytes, ids: idsOfFile.slice(0, count), starts: startsOfFile.slice(0, count + 1) };
+    return count;
   }
 
   #idOf(bytes: Buffer, start: number, length: number, hash: number): number {
@@ -73,7 +105,7 @@ export class LineSplitter {
     this.#lengths.push(length);
     this.#hashes.push(hash);
     this.#table[place] = id + 1;
-    if (2 * this.count > this.#table.length) this.#grow();
+    this.#reserve(this.count);
     return id;
   }
 
@@ -85,8 +117,12 @@ export class LineSplitter {
     return true;
   }
 
-  #grow(): void {
-    const table = new Uint32Array(2 * this.#table.length);
+  /** Makes the table large enough for as many lines. */
+  #reserve(count: number): void {
+    let places = this.#table.length;
+    while (places < 2 * count) places *= 2;
+    if (places === this.#table.length) return;
+    const table = new Uint32Array(places);
     for (const [id, hash] of this.#hashes.entries()) {
       let place = placeOf(hash, table.length);
       while (table[place] !== 0) place = (place + 1) % table.length;
@@ -94,6 +130,23 @@ export class LineSplitter {
     }
     this.#table = table;
   }
+}
+
+/** Returns the lines of the file that was split. */
+function linesUpTo(bytes: Buffer, count: number): Lines {
+  startsOfFile[count] = bytes.length;
+  return { bytes, ids: idsOfFile.slice(0, count), starts: startsOfFile.slice(0, count + 1) };
+}
+
+/** Returns the line that starts at a position. */
+function lineAt(starts: Uint32Array, position: number): number {
+  let [low, high] = [0, starts.length - 1];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((starts[middle] ?? 0) < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** @param places A power of two. */

@@ -29,7 +29,7 @@ export function mergeLines({ base, ours, theirs }: ThreeFiles): Buffer {
   }
   const splitter = new LineSplitter();
   const old = splitter.split(base);
-  const [left, right] = [splitter.split(ours), splitter.split(theirs)];
+  const [left, right] = [splitter.split(ours, old), splitter.split(theirs, old)];
   const work = new CompareWork();
   const [mine, yours] = [left, right].map((side) =>
     lineChangesOfMerge({ before: old, after: side, idCount: splitter.count }, work),

@@ -91,7 +91,8 @@ export class ContentsReader {
  */
 export function compareLines({ before, after }: FileContents): ComparedLines {
   const splitter = new LineSplitter();
-  const lines = { before: splitter.split(before.bytes), after: splitter.split(after.bytes) };
+  const old = splitter.split(before.bytes);
+  const lines = { before: old, after: splitter.split(after.bytes, old) };
   const changes = lineChangesOfDiff({ ...lines, idCount: splitter.count }, new CompareWork());
   return { ...lines, changes };
 }

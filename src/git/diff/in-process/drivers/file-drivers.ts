@@ -41,7 +41,7 @@ export class FileDrivers {
   }
 
   /**
-   * Reads the attributes of changed files.
+   * Reads the attributes of changed files in a repository without `info/attributes`.
    *
    * @param tree Tree whose `.gitattributes` apply; older versions of git get only the file at its
    *   top.
@@ -60,7 +60,10 @@ export class FileDrivers {
     );
     const files = await attributeFilesFor(repository, tree, capabilities.attrTree ? paths : [], options);
     if (files.length === 0) return FileDrivers.none(repository);
-    const attributes = await TreeAttributes.read(repository, repository.objects, files, options);
+    const attributes = await TreeAttributes.read(repository, repository.objects, files, {
+      ...options,
+      hasInfo: false,
+    });
     const found = await attributes.of(paths, { ...options, maxSteps: MAX_STEPS }).catch(fallBackOnFailure);
     const entries = paths.map((path, index) => [keyOf(path), found[index] ?? new Map()] as const);
     return new FileDrivers(capabilities, new Map(entries));
