@@ -15,7 +15,9 @@ const SEED = randomInt(2 ** 32) | 0;
 
 /** Bytes of a short line: the table has places for as many lines. */
 const SHORT_LINE_BYTES = 16;
-const MIN_PLACES = 64;
+const MIN_LINES = 64;
+/** Numbers that are kept of a line. */
+const WORDS = 4;
 
 /** Lines of the file that is being split. One instance is enough, because splitting never waits. */
 const idsOfFile = new Uint32Array(MAX_LINES);
@@ -31,18 +33,17 @@ export interface Lines {
 
 /** Assigns ids to lines, the same in all files that it splits. */
 export class LineSplitter {
-  /** Different lines by id: their file, position, length and hash. */
   readonly #files: Buffer[] = [];
-  readonly #starts: number[] = [];
-  readonly #lengths: number[] = [];
-  readonly #hashes: number[] = [];
+  #count = 0;
+  /** Different lines by id: the index of their file, position, length and hash. */
+  #lines = new Int32Array(WORDS * MIN_LINES);
   /** Ids plus one, by hash; a line whose slot is taken is in one of the next slots. */
-  #table = new Uint32Array(MIN_PLACES);
+  #table = new Uint32Array(2 * MIN_LINES);
   #steps = 0;
 
   /** Number of different lines so far. */
   get count(): number {
-    return this.#files.length;
+    return this.#count;
   }
 
   /**
@@ -52,6 +53,7 @@ export class LineSplitter {
    * @throws {FallBackToGit} for very many lines, and those that are made to have equal hashes.
    */
   split(bytes: Buffer, known?: Lines): Lines {
+    this.#files.push(bytes);
     if (known === undefined) {
       this.#reserve(bytes.length / SHORT_LINE_BYTES);
       return linesUpTo(bytes, this.#splitPart(bytes, { from: 0, to: bytes.length, count: 0 }));
@@ -96,39 +98,46 @@ export class LineSplitter {
   #idOf(bytes: Buffer, start: number, length: number, hash: number): number {
     let place = placeOf(hash, this.#table.length);
     for (let known = this.#table[place] ?? 0; known !== 0; known = this.#table[place] ?? 0) {
-      if (this.#hashes[known - 1] === hash && this.#isLine(known - 1, bytes, start, length)) return known - 1;
+      const at = (known - 1) * WORDS;
+      if (this.#lines[at + 3] === hash && this.#isLine(at, bytes, start, length)) return known - 1;
       if (++this.#steps > MAX_STEPS) throw new FallBackToGit('many lines of a file have equal hashes');
       place = (place + 1) % this.#table.length;
     }
-    const id = this.#files.push(bytes) - 1;
-    this.#starts.push(start);
-    this.#lengths.push(length);
-    this.#hashes.push(hash);
+    const id = this.#count;
+    const at = id * WORDS;
+    this.#lines[at] = this.#files.length - 1;
+    this.#lines[at + 1] = start;
+    this.#lines[at + 2] = length;
+    this.#lines[at + 3] = hash;
     this.#table[place] = id + 1;
-    this.#reserve(this.count);
+    this.#reserve(++this.#count);
     return id;
   }
 
-  #isLine(id: number, bytes: Buffer, start: number, length: number): boolean {
-    if (this.#lengths[id] !== length) return false;
-    const [known, knownStart] = [this.#files[id], this.#starts[id] ?? 0];
+  /** @param at Position of a known line in `#lines`. */
+  #isLine(at: number, bytes: Buffer, start: number, length: number): boolean {
+    if (this.#lines[at + 2] !== length) return false;
+    const [known, knownStart] = [this.#files[this.#lines[at] ?? 0], this.#lines[at + 1] ?? 0];
     if (known === undefined) return false;
-    for (let at = 0; at < length; at++) if (known[knownStart + at] !== bytes[start + at]) return false;
+    for (let index = 0; index < length; index++)
+      if (known[knownStart + index] !== bytes[start + index]) return false;
     return true;
   }
 
-  /** Makes the table large enough for as many lines. */
+  /** Makes room for one more line than so many, and for their places. */
   #reserve(count: number): void {
-    let places = this.#table.length;
-    while (places < 2 * count) places *= 2;
-    if (places === this.#table.length) return;
-    const table = new Uint32Array(places);
-    for (const [id, hash] of this.#hashes.entries()) {
-      let place = placeOf(hash, table.length);
-      while (table[place] !== 0) place = (place + 1) % table.length;
-      table[place] = id + 1;
+    if (count * WORDS < this.#lines.length) return;
+    let room = this.#lines.length / WORDS;
+    while (room <= count) room *= 2;
+    const lines = new Int32Array(WORDS * room);
+    lines.set(this.#lines);
+    this.#lines = lines;
+    this.#table = new Uint32Array(2 * room);
+    for (let id = 0; id < this.#count; id++) {
+      let place = placeOf(lines[id * WORDS + 3] ?? 0, this.#table.length);
+      while (this.#table[place] !== 0) place = (place + 1) % this.#table.length;
+      this.#table[place] = id + 1;
     }
-    this.#table = table;
   }
 }
 
