@@ -3,6 +3,7 @@ import { FallBackToGit } from '#git/command/in-process';
 const COPY = 0x80;
 /** Size of a copy whose size is given as zero. */
 const DEFAULT_COPY = 0x1_00_00;
+const SHORT_BYTES = 64;
 
 /** Reads the bytes of a delta one after another. */
 class DeltaReader {
@@ -39,17 +40,17 @@ class DeltaReader {
   /** Reads the bytes that a mask selects, the lowest first; the others are zero. */
   masked(mask: number, bytes: number): number {
     let value = 0;
-    for (let index = 0; index < bytes; index++) {
-      if ((mask & (1 << index)) !== 0) value += this.byte() * 0x100 ** index;
+    for (let index = 0, factor = 1; index < bytes; index++, factor *= 0x100) {
+      if ((mask & (1 << index)) !== 0) value += this.byte() * factor;
     }
     return value;
   }
 
-  bytes(length: number): Buffer {
-    const bytes = this.#delta.subarray(this.#at, this.#at + length);
-    if (bytes.length < length) throw broken();
+  /** Skips bytes. Returns their position. */
+  skip(length: number): number {
+    const start = this.#at;
     this.#at += length;
-    return bytes;
+    return start;
   }
 }
 
@@ -75,21 +76,27 @@ export function applyDelta(base: Buffer, delta: Buffer, maxBytes: number): Buffe
   let filled = 0;
   while (!reader.isAtEnd) {
     const code = reader.byte();
-    const piece = (code & COPY) === 0 ? reader.bytes(code) : copied(base, reader, code);
-    if (piece.length === 0 || filled + piece.length > size) throw broken();
-    piece.copy(result, filled);
-    filled += piece.length;
+    const isCopy = (code & COPY) !== 0;
+    const start = isCopy ? reader.masked(code, 4) : reader.skip(code);
+    const length = isCopy ? reader.masked(code >>> 4, 3) || DEFAULT_COPY : code;
+    const source = isCopy ? base : delta;
+    if (length === 0 || filled + length > size || start + length > source.length) throw broken();
+    copyBytes(source, start, length, { target: result, at: filled });
+    filled += length;
   }
   if (filled !== size) throw broken();
   return result;
 }
 
-function copied(base: Buffer, reader: DeltaReader, code: number): Buffer {
-  const start = reader.masked(code, 4);
-  const size = reader.masked(code >>> 4, 3) || DEFAULT_COPY;
-  const piece = base.subarray(start, start + size);
-  if (piece.length < size) throw broken();
-  return piece;
+/** Copies bytes. Most pieces are short, and a call of `copy` takes as long as a loop of 64 bytes. */
+function copyBytes(
+  source: Buffer,
+  start: number,
+  length: number,
+  { target, at }: { readonly target: Buffer; readonly at: number },
+): void {
+  if (length > SHORT_BYTES) source.copy(target, at, start, start + length);
+  else for (let index = 0; index < length; index++) target[at + index] = source[start + index] ?? 0;
 }
 
 function broken(): FallBackToGit {
