@@ -56,7 +56,7 @@ function diffsOfGit(
   format: Format,
 ): Buffer[] {
   const config: string[] = [];
-  const file = `${path}/attributes-of-test`;
+  const file = `${path}/attributes-of-${process.pid}`;
   if (attributes !== undefined && git.git.capabilities.attrTree) config.push('-c', `attr.tree=${attributes}`);
   // The server passes attributes to older versions only for these formats.
   else if (attributes !== undefined && (format === 'raw and patch' || format === 'numstat')) {
