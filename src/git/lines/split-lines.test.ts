@@ -67,9 +67,26 @@ test('files of the most lines keep their ids when there are many different ones'
 
   assert.deepEqual(splitter.split(text('one')).ids, first.ids);
   assert.equal(splitter.count, 2 * MAX_LINES);
+  assert.throws(() => splitter.split(text('fourth')), /cannot be split together/);
+});
+
+test('files of too many lines are left to git', () => {
+  const most = Buffer.from('line\n'.repeat(MAX_LINES));
+  const more = Buffer.from('x\n');
   for (const parts of [
-    [text('one'), Buffer.from('x\n')],
-    [Buffer.from('x\n'), text('one')],
-  ])
-    assert.throws(() => splitter.split(Buffer.concat(parts), first), FallBackToGit);
+    [most, more],
+    [more, most],
+  ]) {
+    const splitter = new LineSplitter();
+    const known = splitter.split(most);
+    assert.throws(() => splitter.split(Buffer.concat(parts)), FallBackToGit);
+    assert.throws(() => splitter.split(Buffer.concat(parts), known), FallBackToGit);
+  }
+});
+
+test('only the last splitter works', () => {
+  const splitter = new LineSplitter();
+  new LineSplitter().split(Buffer.from('a\n'));
+
+  assert.throws(() => splitter.split(Buffer.from('a\n')), /cannot be split together/);
 });

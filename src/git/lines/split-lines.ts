@@ -22,6 +22,16 @@ const WORDS = 4;
 /** Lines of the file that is being split. One instance is enough, because splitting never waits. */
 const idsOfFile = new Uint32Array(MAX_LINES);
 const startsOfFile = new Uint32Array(MAX_LINES + 1);
+/** Versions of a file that are split together. */
+const MAX_FILES = 3;
+/**
+ * Different lines of the last splitter by id: the index of their file, position, length and hash.
+ * Memory outside of the heap makes the garbage collector run.
+ */
+const knownLines = new Int32Array(WORDS * MAX_FILES * MAX_LINES);
+/** Its table: ids plus one, by hash; a line whose slot is taken is in one of the next slots. */
+const table = new Uint32Array(2 ** Math.ceil(Math.log2(2 * MAX_FILES * MAX_LINES)));
+let lastSplitter: LineSplitter | undefined;
 
 /** A file as lines. Equal lines have equal ids; a last line without a line feed differs. */
 export interface Lines {
@@ -31,15 +41,18 @@ export interface Lines {
   readonly starts: Uint32Array;
 }
 
-/** Assigns ids to lines, the same in all files that it splits. */
+/** Assigns ids to lines, the same in all files that it splits. Only the last one that was made works. */
 export class LineSplitter {
   readonly #files: Buffer[] = [];
   #count = 0;
-  /** Different lines by id: the index of their file, position, length and hash. */
-  #lines = new Int32Array(WORDS * MIN_LINES);
-  /** Ids plus one, by hash; a line whose slot is taken is in one of the next slots. */
-  #table = new Uint32Array(2 * MIN_LINES);
+  /** Used slots of the table, a power of two. */
+  #places = 0;
   #steps = 0;
+
+  constructor() {
+    lastSplitter = this;
+    this.#reserve(MIN_LINES);
+  }
 
   /** Number of different lines so far. */
   get count(): number {
@@ -50,10 +63,12 @@ export class LineSplitter {
    * Splits a file.
    *
    * @param known Another version that was split; lines with which both begin or end are not read.
-   * @throws {FallBackToGit} for very many lines, and those that are made to have equal hashes.
+   * @throws {FallBackToGit} for very many lines, and those that are made to have equal hashes;
+   *   {Error} for a fourth file, and after another splitter was made.
    */
   split(bytes: Buffer, known?: Lines): Lines {
-    this.#files.push(bytes);
+    if (lastSplitter !== this || this.#files.push(bytes) > MAX_FILES)
+      throw new Error('these files cannot be split together');
     if (known === undefined) {
       this.#reserve(bytes.length / SHORT_LINE_BYTES);
       return linesUpTo(bytes, this.#splitPart(bytes, { from: 0, to: bytes.length, count: 0 }));
@@ -96,47 +111,43 @@ export class LineSplitter {
   }
 
   #idOf(bytes: Buffer, start: number, length: number, hash: number): number {
-    let place = placeOf(hash, this.#table.length);
-    for (let known = this.#table[place] ?? 0; known !== 0; known = this.#table[place] ?? 0) {
+    let place = placeOf(hash, this.#places);
+    for (let known = table[place] ?? 0; known !== 0; known = table[place] ?? 0) {
       const at = (known - 1) * WORDS;
-      if (this.#lines[at + 3] === hash && this.#isLine(at, bytes, start, length)) return known - 1;
+      if (knownLines[at + 3] === hash && this.#isLine(at, bytes, start, length)) return known - 1;
       if (++this.#steps > MAX_STEPS) throw new FallBackToGit('many lines of a file have equal hashes');
-      place = (place + 1) % this.#table.length;
+      place = (place + 1) % this.#places;
     }
-    const id = this.#count;
+    const id = this.#count++;
     const at = id * WORDS;
-    this.#lines[at] = this.#files.length - 1;
-    this.#lines[at + 1] = start;
-    this.#lines[at + 2] = length;
-    this.#lines[at + 3] = hash;
-    this.#table[place] = id + 1;
-    this.#reserve(++this.#count);
+    knownLines[at] = this.#files.length - 1;
+    knownLines[at + 1] = start;
+    knownLines[at + 2] = length;
+    knownLines[at + 3] = hash;
+    table[place] = id + 1;
+    this.#reserve(this.#count);
     return id;
   }
 
-  /** @param at Position of a known line in `#lines`. */
+  /** @param at Position of a known line. */
   #isLine(at: number, bytes: Buffer, start: number, length: number): boolean {
-    if (this.#lines[at + 2] !== length) return false;
-    const [known, knownStart] = [this.#files[this.#lines[at] ?? 0], this.#lines[at + 1] ?? 0];
+    if (knownLines[at + 2] !== length) return false;
+    const [known, knownStart] = [this.#files[knownLines[at] ?? 0], knownLines[at + 1] ?? 0];
     if (known === undefined) return false;
     for (let index = 0; index < length; index++)
       if (known[knownStart + index] !== bytes[start + index]) return false;
     return true;
   }
 
-  /** Makes room for one more line than so many, and for their places. */
+  /** Makes the table large enough for as many lines. */
   #reserve(count: number): void {
-    if (count * WORDS < this.#lines.length) return;
-    let room = this.#lines.length / WORDS;
-    while (room <= count) room *= 2;
-    const lines = new Int32Array(WORDS * room);
-    lines.set(this.#lines);
-    this.#lines = lines;
-    this.#table = new Uint32Array(2 * room);
+    if (2 * count <= this.#places) return;
+    while (this.#places < 2 * count) this.#places = Math.max(2 * this.#places, 2 * MIN_LINES);
+    table.fill(0, 0, this.#places);
     for (let id = 0; id < this.#count; id++) {
-      let place = placeOf(lines[id * WORDS + 3] ?? 0, this.#table.length);
-      while (this.#table[place] !== 0) place = (place + 1) % this.#table.length;
-      this.#table[place] = id + 1;
+      let place = placeOf(knownLines[id * WORDS + 3] ?? 0, this.#places);
+      while (table[place] !== 0) place = (place + 1) % this.#places;
+      table[place] = id + 1;
     }
   }
 }
