@@ -36,7 +36,7 @@ const COMMITS: readonly Readonly<Record<string, string>>[] = [
   { 'moved.txt': text(2), 'd/b.txt': text(), '.gitattributes': 'a.txt binary\n' },
   { 'a.txt': text().replaceAll('line', 'line '), 'd/.gitattributes': '*.txt diff=other\n', 'd/b.txt': '' },
 ];
-/** Further trees: git compares so many files, and their commits are c4 and c5. */
+/** Further trees, of c4 and c5: only git compares this number of files. */
 const MANY: typeof COMMITS = [
   { 'a.txt': '' },
   Object.fromEntries(Array.from({ length: 201 }, (_, file) => [`${file}.txt`, `${file}\n`])),

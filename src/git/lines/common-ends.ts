@@ -17,7 +17,7 @@ export function commonEnd(left: Buffer, right: Buffer, start: number): number {
     (from, to) =>
       left.compare(right, right.length - to, right.length - from, left.length - to, left.length - from) === 0,
   );
-  // The line before may have begun earlier.
+  // The first of these lines may start before them.
   const begin = left.indexOf(LINE_FEED, left.length - same);
   return same === 0 || begin === -1 ? 0 : left.length - begin - 1;
 }

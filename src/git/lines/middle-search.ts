@@ -21,7 +21,8 @@ export interface Middle {
 
 /**
  * Limit of edits before a search is cut short. git has a larger one for files with 65,536 lines
- * together, and only there it also ends a search at a good path; `MAX_LINES` is far below.
+ * together, and only there it also ends a search at a good path. Two files of `MAX_LINES` have
+ * fewer.
  */
 const MAX_EDITS = 256;
 /** A value that no line number reaches. */

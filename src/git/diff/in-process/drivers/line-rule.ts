@@ -23,8 +23,8 @@ const FOLDED = /\u00c4[\u00b0\u00b1]|\u00c5\u00bf|\u00e2\u0084\u00aa/;
  * Returns the name of the function in a line; `undefined` if the line has none.
  *
  * @param line One character per byte, without its end.
- * @throws {FallBackToGit} for a very long line, and for bytes whose meaning depends on the locale of
- *   git.
+ * @throws {FallBackToGit} for a very long line, and for bytes whose meaning depends on git's
+ *   locale.
  */
 export function nameInLine(rules: readonly LineRule[], line: string): string | undefined {
   if (line.length > MAX_LINE_BYTES) throw new FallBackToGit('a very long line may name a function');
