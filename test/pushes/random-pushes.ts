@@ -93,6 +93,12 @@ const PACKS = ['thin', 'thin', 'whole', 'whole', 'empty', 'empty', 'other', 'mor
 const DAMAGES = ['checksum', 'cut', 'header', 'more bytes', 'none at all', 'count', 'byte', 'byte'] as const;
 
 /**
+ * Damages that may leave bytes behind the pack. `git index-pack` writes them to a pipe that
+ * receive-pack closes at that moment: at times it dies of that.
+ */
+const BYTES_LEFT: ReadonlySet<string> = new Set(['damage: more bytes', 'damage: count', 'damage: byte']);
+
+/**
  * Returns a push that a client might send: one or several commands, with usual or odd names and
  * values, capabilities, options, and a pack that fits, or does not.
  *
@@ -150,7 +156,9 @@ export function randomPush(
     what.push(`damage: ${damage}`);
     body = damaged(body, damage);
   }
-  const settings = chance(0.25) ? [pick(SETTINGS)] : [];
+  const isRacy = what.some((part) => BYTES_LEFT.has(part));
+  const usable = SETTINGS.filter(([key]) => !isRacy || !key.endsWith('.unpackLimit'));
+  const settings = chance(0.25) ? [pick(usable)] : [];
   what.push(...settings.map((setting) => setting.join('=')));
   return { what: what.join(', '), body, settings, cut: Math.floor(random() ** 3 * body.length) };
 
