@@ -24,6 +24,7 @@ import { bench as copies } from './copies.ts';
 import { bench as cores } from './cores.ts';
 import { bench as diffs } from './diffs.ts';
 import { bench as events } from './events.ts';
+import { bench as fetches } from './fetches.ts';
 import { bench as flood } from './flood.ts';
 import { bench as forks } from './forks.ts';
 import { bench as infoRefs } from './info-refs.ts';
@@ -81,6 +82,7 @@ const BENCHES: readonly Bench[] = [
   clone,
   sharedClones,
   events,
+  fetches,
   flood,
   bundles,
   sshGateway,

@@ -62,6 +62,8 @@ async function start(context: TestContext, config: Readonly<Record<string, unkno
   });
   const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
   initRepository(path);
+  // With this setting git makes all packs that need compression.
+  await runGit(['-C', path, 'config', 'core.compression', '1']);
   const oid = commitFiles(path, { large: randomBytes(LARGE) });
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(gitaly.address, registry);

@@ -27,6 +27,7 @@ import { walkedRequest } from './walked-request.ts';
 
 const { signal } = new AbortController();
 const COMMITS = 60;
+const ROUNDS = 12;
 let count = 0;
 
 /** A request: what a client wants and has. */
@@ -35,8 +36,8 @@ interface Question {
   readonly others: readonly string[];
 }
 
-/** Answers a question; `undefined` if git has to. */
-async function answer({ relativePath }: Made, { others, wants }: Question): Promise<Buffer | undefined> {
+/** Answers a question; else the reason why git has to. */
+async function answer({ relativePath }: Made, { others, wants }: Question): Promise<Buffer | string> {
   const repository = fixture.storages.open({ storageName: 'default', relativePath });
   const request = requestOf(wants, others);
   const chunks: Buffer[] = [];
@@ -50,7 +51,7 @@ async function answer({ relativePath }: Made, { others, wants }: Question): Prom
     await using pack = await findWalkedPack(fetch, request, signal);
     await sendWalkedPack(pack, { write }, { repository, signal });
   } catch (error) {
-    if (error instanceof FallBackToGit) return undefined;
+    if (error instanceof FallBackToGit) return error.message;
     throw error;
   }
   return Buffer.concat(chunks);
@@ -164,12 +165,19 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
       const random = seededRandom(testSeed());
       const made = make(random() * 2 ** 32, objectFormat, COMMITS);
       store(made, packing, random);
-      for (let round = 0; round < 12; round++) {
+      let answeredHere = 0;
+      for (let round = 0; round < ROUNDS; round++) {
         const question = ask(made, random);
         const what = JSON.stringify(question);
 
-        const answered = (await answer(made, question)) ?? assert.fail(`git answers ${what}`);
+        const answered = await answer(made, question);
 
+        if (typeof answered === 'string') {
+          // A file of half a megabyte for a client with other files.
+          assert.equal(answered, 'many objects have to be compressed', what);
+          continue;
+        }
+        answeredHere++;
         const own = read(made, answered, objectFormat);
         const expected = read(made, askGit(made, question), objectFormat);
         assert.deepEqual(own.lines, expected.lines, what);
@@ -188,17 +196,19 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
           `bases are missing for ${what}`,
         );
       }
+      assert.ok(answeredHere > ROUNDS / 3, `${answeredHere} were answered in process`);
     });
 
 test('git serves packs without a reverse index, and requests that are not plain', async () => {
   const made = make(11);
   const [want = ''] = tipsOf(made);
   PACKINGS['one pack without a reverse index'](made);
-  assert.equal(await answer(made, { wants: [want], others: ['done'] }), undefined);
+  assert.equal(await answer(made, { wants: [want], others: ['done'] }), 'there is no reverse index');
   made.git('-c', 'pack.writeReverseIndex=true', 'repack', '-adbqf');
-  assert.ok(await answer(made, { wants: [want], others: ['done'] }));
+  assert.equal(typeof (await answer(made, { wants: [want], others: ['done'] })), 'object');
   for (const other of ['deepen-since 1', 'deepen 2147483647', 'filter blob:limit=5', 'wait-for-done'])
-    assert.equal(await answer(made, { wants: [want], others: [other, 'done'] }), undefined, other);
+    assert.match(String(await answer(made, { wants: [want], others: [other, 'done'] })), /^only git/, other);
   const file = made.git('rev-parse', 'main:');
-  assert.equal(await answer(made, { wants: [want], others: [`have ${file}`] }), undefined);
+  const answered = await answer(made, { wants: [want], others: [`have ${file}`] });
+  assert.equal(answered, 'the client has an object that is no commit');
 });
