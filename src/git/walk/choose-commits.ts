@@ -2,7 +2,7 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '../command/in-process.ts';
 import type { CommitNode } from '../history/graph/commit-node.ts';
 import type { CommitSource } from '../history/graph/walk-range.ts';
-import { childrenFirst, commitRange, MAX_COMMITS, readNode } from './commit-range.ts';
+import { childrenFirst, commitRange, readNode } from './commit-range.ts';
 
 /** The commits that a client wants and has, as ids. */
 export interface CommitsOfClient {
@@ -12,6 +12,8 @@ export interface CommitsOfClient {
   readonly shallow: ReadonlySet<string>;
   /** Number of generations that are wanted; absent for all. */
   readonly depth: number | undefined;
+  /** Limit of commits that the client lacks. */
+  readonly maxCommits: number;
 }
 
 /** The commits that a client lacks. */
@@ -25,7 +27,7 @@ export interface ChosenCommits {
 }
 
 /** Commits between wanted ones and those of a client. */
-const MAX_WALKED = 20_000;
+const MAX_WALKED = 1_000;
 
 /**
  * Chooses the commits that a client lacks, as git does.
@@ -35,17 +37,18 @@ const MAX_WALKED = 20_000;
  */
 export async function chooseCommits(
   nodes: CommitSource,
-  { depth, haves, shallow, wants }: CommitsOfClient,
+  { depth, haves, maxCommits, shallow, wants }: CommitsOfClient,
   signal: AbortSignal,
 ): Promise<ChosenCommits> {
-  const limit = depth === undefined ? undefined : await withinDepth(nodes, wants, { depth, signal });
+  const limit =
+    depth === undefined ? undefined : await withinDepth(nodes, wants, { depth, maxCommits, signal });
   const unshallow = limit === undefined ? [] : [...shallow].filter((oid) => limit.inner.has(oid));
   const newShallow = [...(limit?.last ?? [])].filter((oid) => !shallow.has(oid));
   const starts = new Set(wants);
   for (const oid of unshallow) for (const parent of (await readNode(nodes, oid)).parents) starts.add(parent);
   // The client goes on without the parents of these commits while they are sent.
   const cut = new Set([...shallow, ...newShallow]);
-  const range = { wants: [...starts], haves: [...haves, ...unshallow], cut };
+  const range = { wants: [...starts], haves: [...haves, ...unshallow], cut, maxCommits };
   const commits = childrenFirst(await commitRange(nodes, range, signal)).reverse();
   return { commits, shallow: newShallow, unshallow };
 }
@@ -99,7 +102,11 @@ interface Depth {
 async function withinDepth(
   nodes: CommitSource,
   wants: readonly string[],
-  { depth, signal }: { readonly depth: number; readonly signal: AbortSignal },
+  {
+    depth,
+    maxCommits,
+    signal,
+  }: { readonly depth: number; readonly maxCommits: number; readonly signal: AbortSignal },
 ): Promise<Depth> {
   const slice = new LoopSlice();
   const inner = new Set<string>();
@@ -111,7 +118,7 @@ async function withinDepth(
       if (slice.isOverAfterItem()) await slice.pause(signal);
       for (const parent of (await readNode(nodes, oid)).parents) if (!inner.has(parent)) next.add(parent);
     }
-    if (inner.size + next.size > MAX_COMMITS) throw new FallBackToGit('there are very many commits');
+    if (inner.size + next.size > maxCommits) throw new FallBackToGit('there are very many commits');
     last = next;
   }
   return { inner, last };

@@ -11,15 +11,14 @@ export interface CommitRange {
   readonly haves: readonly string[];
   /** Commits that are taken as if they had no parents. */
   readonly cut: ReadonlySet<string>;
+  /** Limit of commits in the range. */
+  readonly maxCommits: number;
 }
 
-/** Half a second. git walks longer ranges, such as depth 50 of its own history with 9,000 commits. */
-export const MAX_COMMITS = 4_000;
-/** Steps to excluded commits. A range with one old side branch needs those back to its date. */
-const MAX_STEPS = 40_000;
-const LIMITS = { maxCommits: MAX_COMMITS, maxSteps: MAX_STEPS, maxReads: MAX_COMMITS };
-/** In the graph, a step takes a tenth of the time. */
-const MAX_GRAPH_STEPS = 400_000;
+/** Steps to excluded commits in the graph, in some milliseconds: back to the oldest side branch. */
+const MAX_GRAPH_STEPS = 20_000;
+/** Commits that are read, or stepped over, for one of the range. */
+const PER_COMMIT = 2;
 
 const WANTED = 1;
 const EXCLUDED = 2;
@@ -38,12 +37,14 @@ export async function commitRange(
   signal: AbortSignal,
 ): Promise<CommitNode[]> {
   const { graph } = nodes;
-  if (graph !== undefined) return await new GraphRange(nodes, graph, range.cut).list(range, signal);
+  if (graph !== undefined) return await new GraphRange(nodes, graph, range).list(range, signal);
   const starts = [
     ...range.wants.map((oid) => ({ oid })),
     ...range.haves.map((oid) => ({ oid, isExcluded: true })),
   ];
-  const listed = await walkRange(withoutParentsOf(nodes, range.cut), starts, { ...LIMITS, signal });
+  const { cut, maxCommits } = range;
+  const limits = { maxCommits, maxSteps: PER_COMMIT * maxCommits, maxReads: PER_COMMIT * maxCommits };
+  const listed = await walkRange(withoutParentsOf(nodes, cut), starts, { ...limits, signal });
   return listed.map(({ node }) => node);
 }
 
@@ -76,6 +77,7 @@ class GraphRange {
   readonly #graph: CommitGraph;
   readonly #cut: ReadonlySet<string>;
   readonly #cutPositions: ReadonlySet<number>;
+  readonly #maxCommits: number;
   readonly #slice = new LoopSlice();
   /** Marks by position. */
   readonly #marks: Uint8Array;
@@ -85,7 +87,8 @@ class GraphRange {
   /** Number of waiting commits that are not excluded. */
   #wanted = 0;
 
-  constructor(nodes: CommitSource, graph: CommitGraph, cut: ReadonlySet<string>) {
+  constructor(nodes: CommitSource, graph: CommitGraph, { cut, maxCommits }: CommitRange) {
+    this.#maxCommits = maxCommits;
     this.#nodes = withoutParentsOf(nodes, cut);
     this.#graph = graph;
     this.#cut = cut;
@@ -133,7 +136,7 @@ class GraphRange {
     if (found.has(oid) || others.has(oid)) return;
     const position = this.#graph.positionOf(oid);
     if (position !== undefined) this.#mark(position, mark, MAX_GENERATION);
-    else if (found.size >= MAX_COMMITS) throw MANY;
+    else if (found.size >= PER_COMMIT * this.#maxCommits) throw MANY;
     else found.set(oid, await readNode(this.#nodes, oid));
   }
 
@@ -152,7 +155,7 @@ class GraphRange {
         if (this.#cutPositions.has(position)) continue;
         const parents = this.#graph.parentsOf(position);
         steps += parents?.length ?? 0;
-        if (parents === undefined || steps > MAX_GRAPH_STEPS || listed.length > MAX_COMMITS) throw MANY;
+        if (parents === undefined || steps > MAX_GRAPH_STEPS || listed.length > this.#maxCommits) throw MANY;
         for (const parent of parents) this.#mark(parent, isExcluded ? EXCLUDED : WANTED, generation);
       }
     return listed;

@@ -8,6 +8,7 @@ import type { PackOrder, PackRange } from '#git/bitmap/pack-order';
 import { FallBackToGit } from '#git/command/in-process';
 import { OID_BYTES, OID_DIGITS } from '#git/names/object-id';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
+import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
 import type { Fetch } from '../fetch.ts';
 import { type FetchArguments, LEFT_OUT, parseArguments } from '../fetch-arguments.ts';
@@ -54,12 +55,15 @@ export interface ReuseOptions {
   readonly signal: AbortSignal;
 }
 
+/** Files for which bitmaps are not read. */
+const MAX_FILES = 1000;
 /** Limit of packs that are open for one clone. */
 const MAX_PACKS = 32;
 /** Each holds a file of bitmaps, an order and pages of an index: up to 100 MiB, usually a tenth. */
 const choices = new FairLimit<Storage>({ name: 'clones', capacity: 2 });
 
 const OTHER_REQUEST = new FallBackToGit('the request is not a plain clone');
+const FILES = new FallBackToGit('the client wants no commits');
 const MANY_PACKS = new FallBackToGit('there are too many packs');
 const SAME_OBJECTS = new FallBackToGit('several packs have the same object');
 
@@ -80,6 +84,7 @@ export async function findReusedPacks(
   if (!request.wants.every(({ length }) => length === digits)) throw OTHER_REQUEST;
   const { allowsFilter } = requireReferenceSettings(repository, 'upload-pack', config);
   if (clone.filter !== undefined && !allowsFilter) throw OTHER_REQUEST;
+  if (await areFiles(repository, request.wants, signal)) throw FILES;
   await using opened = new AsyncDisposableStack();
   const bitmapped = opened.use(BitmappedPacks.open(repository));
   const release = await choices.acquire(repository.storage, { signal });
@@ -126,6 +131,20 @@ function cloneOf({ others, wants }: FetchRequest): Clone {
     given.shallow.length === 0;
   if (!isClone) throw OTHER_REQUEST;
   return { ...given, wants };
+}
+
+/** Reports whether a client asks for files and directories, as partial clones do later. */
+async function areFiles(
+  { objects }: Repository,
+  wants: readonly string[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (wants.length > MAX_FILES) return false;
+  for (const want of wants) {
+    const info = await objects.info(want, { signal });
+    if (info?.type !== 'blob' && info?.type !== 'tree') return false;
+  }
+  return true;
 }
 
 interface Choice extends ChosenObjects {

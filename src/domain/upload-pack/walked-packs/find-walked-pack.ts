@@ -32,8 +32,10 @@ export interface WalkedPack extends AsyncDisposable {
   readonly hasProgress: boolean;
 }
 
-/** Git finds deltas among more of them with more gain; these take 10 MB of memory. */
-const MAX_OBJECTS = 50_000;
+/** For shallow clones, for which git searches deltas; the objects take 10 MB of memory. */
+const LARGE = { maxCommits: 4_000, maxObjects: 50_000 };
+/** For clients that have objects: git walks faster than this code, but starts twice. */
+const SMALL = { maxCommits: 64, maxObjects: 1_000 };
 
 /** For clients that have objects: some milliseconds. */
 const MAX_COMPRESSED_BYTES = 256 * 1024;
@@ -103,14 +105,15 @@ async function walk(repository: Repository, request: WalkedRequest, signal: Abor
   if (!isReady) throw new FallBackToGit('the repository has changed');
   const named = await namedObjects(repository, wants, signal);
   const shallow = new Set(await existing(repository, given.shallow, signal));
-  const client = { wants: [...named.commits], haves: common, shallow, depth: given.depth };
+  const limits = common.length > 0 ? SMALL : LARGE;
+  const client = { ...limits, wants: [...named.commits], haves: common, shallow, depth: given.depth };
   const chosen = await chooseCommits(nodes, client, signal);
   const omitsTrees = given.filter === 'tree:0';
   const objects = new WantedObjects({
     objects: repository.objects,
     oidBytes: OID_BYTES[repository.objectFormat],
     omitsFiles: given.filter !== undefined,
-    maxObjects: MAX_OBJECTS,
+    maxObjects: limits.maxObjects,
     signal,
   });
   for (const { oid } of chosen.commits) objects.want(oid);
