@@ -19,9 +19,17 @@ if (referenceBackends().includes('reftable'))
   for (const [area, share] of Object.entries(AREAS))
     replayArea(area, { referenceBackend: 'reftable', isWanted, adapt, share });
 
-/** Set-ups write files of references, and git migrates no broken ones. */
+/**
+ * Set-ups write files of references, and git migrates no broken ones. Some recordings are of
+ * reftables already.
+ */
 function isWanted({ rpc, given, repo }: RecordedCase): boolean {
-  return given?.setup === undefined && repo !== 'ref-broken' && !ABOUT_FILES.test(rpc);
+  return (
+    given?.setup === undefined &&
+    repo !== 'ref-broken' &&
+    repo?.endsWith('reftable') !== true &&
+    !ABOUT_FILES.test(rpc)
+  );
 }
 
 /** Lets commands after a case ask git instead of reading files. */
