@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { systemErrorCode } from '#base/go/system-error';
 import { throughShell } from './join-group.ts';
 import {
@@ -43,21 +43,26 @@ function spawnChild(given: SpawnRequest): SpawnedChild {
     child.on('error', () => {});
     throw new SpawnError(file, refusal(file, request.cwd));
   }
+  // Node has no more precise type for stdio beyond stdin. A 'pipe' entry is a duplex stream, though
+  // not of Node's class with Bun.
+  const stdio = child.stdio as unknown as (Duplex | null | undefined)[];
   // Node resumes every stream in this list when the child has exited, and drops data that has no
   // reader at that moment.
-  const streams = child.stdio.splice(0).map((pipe) => (pipe instanceof Duplex ? pipe : undefined));
+  const streams = stdio.splice(0);
   const exited = new Promise<ChildExit>((resolve) => {
     child.on('error', () => {});
     child.once('exit', (code, signal) =>
       resolve({ code: code ?? undefined, signal: signal ?? undefined, usage: undefined }),
     );
   });
-  const extra = streams.slice(3).filter((pipe) => pipe !== undefined);
+  const extra = streams
+    .slice(3)
+    .filter((socket): socket is Duplex => socket !== null && socket !== undefined);
   return {
     pid,
-    stdin: streams[0],
-    stdout: streams[1],
-    stderr: streams[2],
+    stdin: streams[0] ?? undefined,
+    stdout: streams[1] ?? undefined,
+    stderr: streams[2] ?? undefined,
     extra,
     exited,
   };
