@@ -22,7 +22,7 @@ const COMPRESSION = { level: 1 } as const;
 /** Data that is compressed here, in a millisecond; handing it to a thread costs a tenth of it. */
 const MAX_SYNC_BYTES = 64 * 1024;
 /** Objects for which deltas are made, in some milliseconds. Larger ones are streamed. */
-const MAX_WHOLE_BYTES = 1024 * 1024;
+const MAX_WHOLE_BYTES = 512 * 1024;
 /** A delta pays if it is less than half of its object. */
 const MIN_GAIN = 2;
 /** Shorter objects take little more than the id of a base. git refuses deltas of three bytes. */

@@ -1,10 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { PIECE_BYTES } from '#base/memory/bulk-buffers';
+import { MAX_ENTRY_HEADER_BYTES } from '#git/objects/database/pack-entry';
 import type { PackOutput } from './pack-output.ts';
-
-/** Bytes of the longest header of an entry: a size and an id, or a size and a distance. */
-const MAX_HEADER_BYTES = 9 + 32;
 
 /** Reads entries of a pack in their order, with some reads of the file. */
 export class PackWindow {
@@ -25,7 +23,7 @@ export class PackWindow {
 
   /** Returns the bytes of an entry that are loaded, if they include its header. */
   loaded(start: number, end: number): Buffer | undefined {
-    const isHere = this.#holds(start, Math.min(end - start, MAX_HEADER_BYTES));
+    const isHere = this.#holds(start, Math.min(end - start, MAX_ENTRY_HEADER_BYTES));
     return isHere ? this.#bytes.subarray(start - this.#at, end - this.#at) : undefined;
   }
 

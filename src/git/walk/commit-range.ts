@@ -143,7 +143,8 @@ class GraphRange {
   async #walkGraph(signal: AbortSignal): Promise<CommitNode[]> {
     const listed: CommitNode[] = [];
     let steps = 0;
-    for (let generation = this.#highest; generation > 0 && this.#wanted > 0; generation--)
+    for (let generation = this.#highest; generation > 0 && this.#wanted > 0; generation--) {
+      if (this.#slice.isOverAfterItem()) await this.#slice.pause(signal);
       for (const position of this.#waiting[generation] ?? []) {
         if (this.#slice.isOverAfterItem()) await this.#slice.pause(signal);
         const marks = this.#marks[position] ?? 0;
@@ -158,6 +159,7 @@ class GraphRange {
         if (parents === undefined || steps > MAX_GRAPH_STEPS || listed.length > this.#maxCommits) throw MANY;
         for (const parent of parents) this.#mark(parent, isExcluded ? EXCLUDED : WANTED, generation);
       }
+    }
     return listed;
   }
 

@@ -1,8 +1,8 @@
-import { isDirectory, SUBMODULE } from '#base/file-mode';
+import { SUBMODULE } from '#base/file-mode';
 import { FallBackToGit } from '../command/in-process.ts';
 import type { OidBytes } from '../names/object-id.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { TreeCursor } from '../objects/parse/tree-cursor.ts';
+import { areEqual, orderOf, TreeEntries } from '../trees/tree-entries.ts';
 
 export interface WantedObjectsOptions {
   readonly objects: ObjectReader;
@@ -33,7 +33,6 @@ interface Found {
   readonly waiting: Place[];
 }
 
-const SLASH = 0x2f;
 const MANY = new FallBackToGit('there are very many objects');
 
 /**
@@ -87,25 +86,25 @@ export class WantedObjects {
 
   /** Compares a directory with others. Adds what differs, and the directories that are not there any more. */
   async #compare({ others, tree }: Place, { candidates, removed, waiting }: Found): Promise<void> {
-    const cursor = await this.#open(tree);
+    const entries = await this.#open(tree);
     const trees: OtherTree[] = [];
     const onRemoved = (oid: string, isTree: boolean): void => {
       this.known.add(oid);
       if (isTree) removed.push(oid);
     };
     for (const other of others) trees.push(new OtherTree(await this.#open(other), onRemoved));
-    while (cursor.next()) {
+    for (; !entries.isAtEnd; entries.next()) {
       let isKnown = false;
       const earlier: string[] = [];
       for (const other of trees) {
-        const same = other.moveTo(cursor);
+        const same = other.moveTo(entries);
         if (same === undefined) continue;
-        if (same.hasIdOf(cursor)) isKnown = true;
-        else if (same.mode !== SUBMODULE) earlier.push(same.oid());
+        if (areEqual(same, entries)) isKnown = true;
+        else if (same.mode !== SUBMODULE) earlier.push(same.cursor.oid());
       }
       for (const oid of earlier) this.known.add(oid);
-      if (isKnown || cursor.mode === SUBMODULE) continue;
-      const [oid, isTree] = [cursor.oid(), isDirectory(cursor.mode)];
+      if (isKnown || entries.mode === SUBMODULE) continue;
+      const [oid, isTree] = [entries.cursor.oid(), entries.isTree];
       if (!this.#isNew(oid)) continue;
       candidates.push({ oid, isTree, earlier: earlier[0] });
       if (isTree) waiting.push({ tree: oid, others: earlier });
@@ -118,12 +117,11 @@ export class WantedObjects {
     // It grows during the loop.
     const waiting = new Set(trees);
     for (const tree of waiting) {
-      const cursor = await this.#open(tree);
-      while (cursor.next()) {
-        if (cursor.mode === SUBMODULE) continue;
-        const oid = cursor.oid();
+      for (const entries = await this.#open(tree); !entries.isAtEnd; entries.next()) {
+        if (entries.mode === SUBMODULE) continue;
+        const oid = entries.cursor.oid();
         this.known.add(oid);
-        if (isDirectory(cursor.mode)) waiting.add(oid);
+        if (entries.isTree) waiting.add(oid);
       }
     }
   }
@@ -132,64 +130,48 @@ export class WantedObjects {
     return !this.wanted.has(oid) && !this.known.has(oid);
   }
 
-  async #open(tree: string): Promise<TreeCursor> {
+  async #open(tree: string): Promise<TreeEntries> {
     const { maxObjects, objects, oidBytes, signal } = this.#options;
     if (++this.#read > maxObjects) throw MANY;
     const { data, type } = await objects.readInProcess(tree, { signal });
     if (type !== 'tree') throw new FallBackToGit('an object is not a tree');
-    return new TreeCursor(data, oidBytes);
+    return new TreeEntries(data, oidBytes);
   }
 }
 
 /** A directory that is compared with another one, entry by entry. */
 class OtherTree {
-  #cursor: TreeCursor | undefined;
+  readonly #entries: TreeEntries;
   /** True if the other one has an entry of this name. */
   #isMatched = false;
   readonly #onRemoved: (oid: string, isTree: boolean) => void;
 
-  constructor(cursor: TreeCursor, onRemoved: (oid: string, isTree: boolean) => void) {
-    this.#cursor = cursor.next() ? cursor : undefined;
+  constructor(entries: TreeEntries, onRemoved: (oid: string, isTree: boolean) => void) {
+    this.#entries = entries;
     this.#onRemoved = onRemoved;
   }
 
   /** Returns the entry with the name and kind of another tree's; `undefined` if there is none. */
-  moveTo(entry: TreeCursor): TreeCursor | undefined {
-    while (this.#cursor !== undefined) {
-      const order = compareEntries(this.#cursor, entry);
+  moveTo(entry: TreeEntries): TreeEntries | undefined {
+    for (;;) {
+      const order = orderOf(this.#entries, entry);
       if (order > 0) return undefined;
       if (order === 0) {
         this.#isMatched = true;
-        return this.#cursor;
+        return this.#entries;
       }
-      this.#skip(this.#cursor);
+      this.#skip();
     }
-    return undefined;
   }
 
   moveToEnd(): void {
-    while (this.#cursor !== undefined) this.#skip(this.#cursor);
+    while (!this.#entries.isAtEnd) this.#skip();
   }
 
-  #skip(cursor: TreeCursor): void {
-    const isRemoved = !this.#isMatched && cursor.mode !== SUBMODULE;
-    if (isRemoved) this.#onRemoved(cursor.oid(), isDirectory(cursor.mode));
+  #skip(): void {
+    const { cursor, isTree, mode } = this.#entries;
+    if (!this.#isMatched && mode !== SUBMODULE) this.#onRemoved(cursor.oid(), isTree);
     this.#isMatched = false;
-    if (!cursor.next()) this.#cursor = undefined;
+    this.#entries.next();
   }
-}
-
-/** Compares two entries by git's order, where a directory has a slash at the end of its name. */
-function compareEntries(one: TreeCursor, other: TreeCursor): number {
-  const [length, otherLength] = [one.nameEnd - one.nameAt, other.nameEnd - other.nameAt];
-  for (let at = 0; ; at++) {
-    const [byte, otherByte] = [byteAt(one, at, length), byteAt(other, at, otherLength)];
-    if (byte !== otherByte) return byte - otherByte;
-    if (at >= length && at >= otherLength) return 0;
-  }
-}
-
-function byteAt({ data, mode, nameAt }: TreeCursor, at: number, length: number): number {
-  if (at < length) return data[nameAt + at] ?? 0;
-  return at === length && isDirectory(mode) ? SLASH : 0;
 }

@@ -37,7 +37,7 @@ const LARGE = { maxCommits: 4_000, maxObjects: 50_000 };
 /** For clients that have objects: git walks faster than this code, but starts twice. */
 const SMALL = { maxCommits: 64, maxObjects: 1_000 };
 
-/** For clients that have objects: some milliseconds. */
+/** For clients that have objects: git knows more bases that they have. */
 const MAX_COMPRESSED_BYTES = 256 * 1024;
 /** Trees of the client with which a commit without parents is compared. */
 const MAX_NEAR = 4;
@@ -81,7 +81,7 @@ export async function findWalkedPack(
   }
 }
 
-/** Checks that few objects have to be compressed: git knows more bases that the client has. */
+/** Checks that few bytes have to be compressed. */
 async function requireFew(
   { objects }: Repository,
   oids: readonly string[],

@@ -29,23 +29,23 @@ export async function negotiate(
 ): Promise<Negotiated> {
   const { commits, common } = await commonCommits(repository, given.haves, signal);
   // Without `have`, or after `done`, there is nothing to acknowledge.
-  if (given.isDone || given.haves.length === 0) return { common: commits, isReady: true, answer: NONE };
+  if (given.isDone || given.haves.length === 0) return { common: [...commits], isReady: true, answer: NONE };
   const wanted = await namedObjects(repository, wants, signal);
-  const client = { wants: [...wanted.commits], haves: common.filter((oid) => commits.includes(oid)) };
+  const client = { wants: [...wanted.commits], haves: common.filter((oid) => commits.has(oid)) };
   const isReady = common.length > 0 && (await allLeadTo(nodes, client, signal));
   const lines = common.map((oid) => textPacket(`ACK ${oid}\n`));
   const answer = [textPacket('acknowledgments\n'), ...(lines.length > 0 ? lines : [textPacket('NAK\n')])];
   answer.push(...(isReady ? [textPacket('ready\n'), DELIMITER] : [FLUSH_PACKET]));
-  return { common: commits, isReady, answer: Buffer.concat(answer) };
+  return { common: [...commits], isReady, answer: Buffer.concat(answer) };
 }
 
 async function commonCommits(
   repository: Repository,
   haves: readonly string[],
   signal: AbortSignal,
-): Promise<{ readonly commits: readonly string[]; readonly common: readonly string[] }> {
+): Promise<{ readonly commits: ReadonlySet<string>; readonly common: readonly string[] }> {
   const common = await existing(repository, haves, signal);
   const { blobs, commits, trees } = await namedObjects(repository, common, signal);
   if (blobs.size + trees.size > 0) throw new FallBackToGit('the client has an object that is no commit');
-  return { commits: [...commits], common };
+  return { commits, common };
 }

@@ -33,6 +33,8 @@ interface Place {
   readonly offset: number;
 }
 
+const MISSING = new FallBackToGit('an object is missing');
+
 /** Limit of packs that are open for one fetch. */
 const MAX_PACKS = 64;
 
@@ -51,8 +53,10 @@ export async function placeObjects(
   const others: string[] = [];
   for (const oid of oids) {
     const entry = await entries.find(oid, signal);
-    if (entry === undefined) others.push(oid);
-    else {
+    if (entry === undefined) {
+      if ((await objects.info(oid, { signal })) === undefined) throw MISSING;
+      others.push(oid);
+    } else {
       const place = { oid, offset: entry.offset };
       if (!byPack.get(entry.stem)?.push(place)) byPack.set(entry.stem, [place]);
     }

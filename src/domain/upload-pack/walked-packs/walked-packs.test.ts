@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { FallBackToGit } from '#git/command/in-process';
@@ -212,3 +212,45 @@ test('git serves packs without a reverse index, and requests that are not plain'
   const answered = await answer(made, { wants: [want], others: [`have ${file}`] });
   assert.equal(answered, 'the client has an object that is no commit');
 });
+
+test('git reports a missing object, before anything is sent', async () => {
+  const made = make(12);
+  unpackAll(made.path);
+  const question = { wants: [made.git('rev-parse', 'main')], others: ['deepen 1', 'done'] };
+  const [, , file = ''] = made.git('ls-tree', '-r', 'main').split(/\s/);
+  rmSync(join(made.path, 'objects', file.slice(0, 2), file.slice(2)));
+  assert.equal(await answer(made, question), 'an object is missing');
+});
+
+test('a damaged reverse index gives the right objects, or none', async () => {
+  const random = seededRandom(testSeed());
+  const made = make(13);
+  made.git('config', 'pack.writeReverseIndex', 'true');
+  PACKINGS['one pack'](made);
+  const question = { wants: [made.git('rev-parse', 'main')], others: ['deepen 3', 'done'] };
+  const expected = read(made, askGit(made, question), 'sha1');
+  const directory = join(made.path, 'objects/pack');
+  const [name = ''] = readdirSync(directory).filter((each) => each.endsWith('.rev'));
+  const index = readFileSync(join(directory, name));
+  let refused = 0;
+  for (let round = 0; round < 40; round++) {
+    const damaged = Buffer.from(index);
+    damaged[Math.floor(random() * damaged.length)] = Math.floor(random() * 256);
+    rmSync(join(directory, name));
+    writeFileSync(join(directory, name), random() < 0.2 ? damaged.subarray(1) : damaged);
+    fixture.caches.forget(fixture.storages.open({ storageName: 'default', relativePath: made.relativePath }));
+    const answered = await answer(made, question).catch((error: unknown) => String(error));
+    if (typeof answered === 'string') refused++;
+    // git as the client refuses bytes that are no objects.
+    else if (isReadable(made, answered)) assert.deepEqual(read(made, answered, 'sha1').ids, expected.ids);
+  }
+  assert.ok(refused > 0, 'some are noticed here');
+});
+
+function isReadable(made: Made, answered: Buffer): boolean {
+  try {
+    return read(made, answered, 'sha1').ids.length > 0;
+  } catch {
+    return false;
+  }
+}

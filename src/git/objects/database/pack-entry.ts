@@ -17,6 +17,8 @@ export type PackEntry = {
 
 /** Bytes of the longest size that git reads, even when the first digits are zeros. */
 const MAX_SIZE_BYTES = 9;
+/** Bytes of the longest header of an entry: a size and an id, or a size and a distance. */
+export const MAX_ENTRY_HEADER_BYTES = MAX_SIZE_BYTES + 32;
 
 const TYPES: Readonly<Record<number, ObjectType>> = { 1: 'commit', 2: 'tree', 3: 'blob', 4: 'tag' };
 const OFFSET_DELTA = 6;

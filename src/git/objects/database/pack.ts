@@ -6,7 +6,7 @@ import type { DeltaBases, PackedObject } from './delta-bases.ts';
 import { ImmutableFile } from './immutable-file.ts';
 import { inflateExactly, inflateHead } from './inflate.ts';
 import { LIMITS } from './limits.ts';
-import { type PackEntry, parsePackEntry } from './pack-entry.ts';
+import { MAX_ENTRY_HEADER_BYTES, type PackEntry, parsePackEntry } from './pack-entry.ts';
 import { PackIndex } from './pack-index.ts';
 import type { PageCache } from './page-cache.ts';
 import { ReverseIndex } from './reverse-index.ts';
@@ -18,8 +18,6 @@ export interface PackCaches {
 }
 
 const HEADER_BYTES = 12;
-/** Bytes of the longest header of an entry: a size and an id, or a size and a distance. */
-const MAX_HEADER_BYTES = 9 + 32;
 const VERSIONS = [2, 3];
 /** First read of an entry: most commits are whole then. */
 const FIRST_READ_BYTES = 4096;
@@ -36,7 +34,8 @@ const scratch = Buffer.allocUnsafeSlow(LIMITS.objectBytes + LIMITS.objectBytes /
 
 /** Readings of an index for one search. */
 const SEARCH_STEPS = 20;
-const ITEMS_PER_LOOK = 8192;
+/** A search takes some microseconds. */
+const ITEMS_PER_LOOK = 64;
 
 interface EntryAt {
   readonly entry: PackEntry;
@@ -108,23 +107,26 @@ export class Pack {
    */
   async endsOf(offsets: Float64Array, pause: () => Promise<void>): Promise<Float64Array> {
     const last = this.#file.size - this.#oidBytes;
-    if (offsets.length * SEARCH_STEPS < this.#index.count)
-      return offsets.map((offset) => this.#order.offsetAfter(offset) ?? last);
-    const next = await this.#order.offsets(pause);
+    const isFew = offsets.length * SEARCH_STEPS < this.#index.count;
+    const all = isFew ? undefined : await this.#order.offsets(pause);
     const ends = new Float64Array(offsets.length);
     let at = 0;
     for (const [index, offset] of offsets.entries()) {
       if (index % ITEMS_PER_LOOK === 0) await pause();
-      while (at < next.length && (next[at] ?? 0) < offset) at++;
-      if (next[at] !== offset) throw new FallBackToGit('an object is not in its pack');
-      ends[index] = next[at + 1] ?? last;
+      if (all === undefined) ends[index] = this.#order.offsetAfter(offset) ?? last;
+      else {
+        while ((all[at] ?? offset) < offset) at++;
+        if (all[at] !== offset) throw new FallBackToGit('an object is not in its pack');
+        ends[index] = all[at + 1] ?? last;
+      }
+      if ((ends[index] ?? 0) <= offset) throw new FallBackToGit('a reverse index is damaged');
     }
     return ends;
   }
 
   /** Returns the header of the entry at an offset. @throws {FallBackToGit} if there is none. */
   headerAt(offset: number): PackEntry {
-    return parsePackEntry(this.#read(offset, MAX_HEADER_BYTES), this.#oidBytes);
+    return parsePackEntry(this.#read(offset, MAX_ENTRY_HEADER_BYTES), this.#oidBytes);
   }
 
   /** Returns the binary id of the object at an offset. @throws {FallBackToGit} as {@link endsOf}. */

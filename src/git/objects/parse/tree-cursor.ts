@@ -65,13 +65,6 @@ export class TreeCursor {
     return oidAt(this.data, this.nameEnd + 1, this.oidBytes);
   }
 
-  /** Reports whether the current entry has the id of another tree's. */
-  hasIdOf(other: TreeCursor): boolean {
-    for (let at = this.nameEnd + 1, from = other.nameEnd + 1, end = at + this.oidBytes; at < end; )
-      if (this.data[at++] !== other.data[from++]) return false;
-    return true;
-  }
-
   /** Reports whether the current entry has this name. */
   isNamed(name: Uint8Array): boolean {
     if (this.nameEnd - this.nameAt !== name.length) return false;
