@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { FallBackToGit } from '#git/command/in-process';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
+import type { Repository } from '#storage/repository';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import {
   fixture,
@@ -20,6 +21,7 @@ import {
 import { FLUSH, packets } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { testSeed } from '#testkit/test-seed';
+import { until } from '#testkit/until';
 import { findWalkedPack } from './find-walked-pack.ts';
 import { negotiate } from './negotiate.ts';
 import { sendWalkedPack } from './send-walked-pack.ts';
@@ -36,9 +38,18 @@ interface Question {
   readonly others: readonly string[];
 }
 
+function repositoryOf({ relativePath }: Made): Repository {
+  return fixture.storages.open({ storageName: 'default', relativePath });
+}
+
+async function writeGraph(made: Made): Promise<void> {
+  made.git('commit-graph', 'write', '--reachable');
+  await until(() => repositoryOf(made).commits.graph !== undefined, 'the commit-graph is read');
+}
+
 /** Answers a question; else the reason why git has to. */
-async function answer({ relativePath }: Made, { others, wants }: Question): Promise<Buffer | string> {
-  const repository = fixture.storages.open({ storageName: 'default', relativePath });
+async function answer(made: Made, { others, wants }: Question): Promise<Buffer | string> {
+  const repository = repositoryOf(made);
   const request = requestOf(wants, others);
   const chunks: Buffer[] = [];
   const write = (bytes: Buffer): undefined => void chunks.push(Buffer.from(bytes));
@@ -144,11 +155,11 @@ function objectsOfClient({ git }: Made, { others }: Question): ReadonlySet<strin
 }
 
 /** Chooses how the objects of a repository are stored. */
-function store(made: Made, packing: Packing | 'loose', random: Random): void {
+async function store(made: Made, packing: Packing | 'loose', random: Random): Promise<void> {
   made.git('config', 'pack.writeReverseIndex', 'true');
   if (packing === 'loose') unpackAll(made.path);
   else PACKINGS[packing](made);
-  if (random() < 0.7) made.git('commit-graph', 'write', '--reachable');
+  if (random() < 0.7) await writeGraph(made);
 }
 
 type Packing = keyof typeof PACKINGS;
@@ -164,7 +175,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     test(`fetches get the objects that git sends: ${packing}, ${objectFormat}`, async () => {
       const random = seededRandom(testSeed());
       const made = make(random() * 2 ** 32, objectFormat, COMMITS);
-      store(made, packing, random);
+      await store(made, packing, random);
       let answeredHere = 0;
       for (let round = 0; round < ROUNDS; round++) {
         const question = ask(made, random);
@@ -238,8 +249,8 @@ test('a damaged reverse index gives the right objects, or none', async () => {
     damaged[Math.floor(random() * damaged.length)] = Math.floor(random() * 256);
     rmSync(join(directory, name));
     writeFileSync(join(directory, name), random() < 0.2 ? damaged.subarray(1) : damaged);
-    fixture.caches.forget(fixture.storages.open({ storageName: 'default', relativePath: made.relativePath }));
-    const answered = await answer(made, question).catch((error: unknown) => String(error));
+    fixture.caches.forget(repositoryOf(made));
+    const answered = await answer(made, question);
     if (typeof answered === 'string') refused++;
     // git as the client refuses bytes that are no objects.
     else if (isReadable(made, answered)) assert.deepEqual(read(made, answered, 'sha1').ids, expected.ids);
@@ -254,3 +265,57 @@ function isReadable(made: Made, answered: Buffer): boolean {
     return false;
   }
 }
+
+for (const hasGraph of [false, true])
+  test(`jobs of a pipeline get nothing twice, ${hasGraph ? 'with' : 'without'} a commit-graph`, async () => {
+    const made = make(14);
+    const { git } = made;
+    const tree = (...lines: string[]): string => gitOutput(made.path, ['mktree'], `${lines.join('\n')}\n`);
+    const [one, two, inner] = ['1', '2', '3'].map((text) =>
+      gitOutput(made.path, ['hash-object', '-w', '--stdin'], text.repeat(99)),
+    );
+    const directory = tree(`100644 blob ${inner}\tinner`, `100644 blob ${two}\ttwo`);
+    const moved = tree(`100644 blob ${inner}\tinner`);
+    const commit = (...words: string[]): string => git('commit-tree', '-m', 'x', ...words);
+    const commits: string[] = [];
+    // Each has what the one before has, or a part of it at other paths.
+    for (const each of [
+      tree(`100644 blob ${one}\told`, `040000 tree ${directory}\tfolder`),
+      tree(`100644 blob ${one}\tnew`, `040000 tree ${directory}\tfolder`),
+      tree(`100644 blob ${one}\tnew`, `040000 tree ${moved}\tother`),
+      tree(`100644 blob ${two}\tnew`, `040000 tree ${moved}\tother`),
+    ]) {
+      const parents = commits.slice(-1).flatMap((parent) => ['-p', parent]);
+      commits.push(commit(...parents, each));
+    }
+    const [first = '', second = '', third = '', last = ''] = commits;
+    const side = commit('-p', first, tree(`100644 blob ${one}\tside`));
+    const merge = commit('-p', last, '-p', side, tree(`100644 blob ${two}\tside`));
+    git('update-ref', 'refs/heads/jobs', merge);
+    unpackAll(made.path);
+    if (hasGraph) await writeGraph(made);
+    for (const [want, ...others] of [
+      [second, `have ${first}`],
+      [third, `have ${second}`],
+      [last, `have ${first}`],
+      // The side branch begins before commits of the client.
+      [merge, `have ${last}`],
+      [second, `shallow ${first}`, `have ${first}`, 'deepen 1'],
+      [third, `shallow ${second}`, `have ${second}`, 'deepen 1'],
+      [last, `shallow ${last}`, `have ${last}`, 'deepen 3'],
+      [last, `shallow ${third}`, `have ${third}`, 'deepen 4'],
+    ] as const) {
+      const question = { wants: [want], others: [...others, 'done'] };
+      const answered = await answer(made, question);
+      assert.ok(typeof answered === 'object', String(answered));
+      const [own, gits] = [read(made, answered, 'sha1'), read(made, askGit(made, question), 'sha1')];
+      assert.deepEqual(own.lines, gits.lines);
+      // git sends some renamed files again. A shallow client has one commit.
+      const isShallow = others.some((word) => word.startsWith('shallow'));
+      const has = others.find((word) => word.startsWith('have'))?.slice('have '.length) ?? '';
+      const list = ['rev-list', '--objects', '--no-object-names', ...(isShallow ? ['--no-walk'] : [])];
+      const ofClient = new Set(git(...list, has).split('\n'));
+      const needed = gits.ids.filter((oid) => !ofClient.has(oid));
+      assert.deepEqual(own.ids, needed, JSON.stringify(question));
+    }
+  });
