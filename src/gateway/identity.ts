@@ -1,5 +1,12 @@
 import type { TokenScope } from '#tokens/scope';
 
+/** How a user logged in, for the log: never the secret. */
+export interface Credential {
+  readonly kind: 'password' | 'token' | 'key';
+  /** The id of a token, the fingerprint of a key; empty for a password. */
+  readonly name: string;
+}
+
 /** The user of a request, as Gitaly's hooks identify people. */
 export interface Identity {
   /** `user-<number>`, `username-<name>` or `key-<number>`; never empty, or pushes are refused. */
@@ -7,6 +14,7 @@ export interface Identity {
   readonly username: string;
   /** Number of the SSH key used for the login, if any. */
   readonly keyId?: number;
+  readonly credential?: Credential;
   /** Scope of the token used for the login, if any. */
   readonly scope?: TokenScope;
 }

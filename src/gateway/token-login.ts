@@ -15,6 +15,7 @@ export async function identityOfToken(
   const owner = await verifier.check(text);
   if (owner === undefined) return 'refused';
   if (owner === 'expired') return owner;
-  const { scope, subject } = owner;
-  return { glId: `username-${subject}`, username: subject, scope };
+  const { id, scope, subject } = owner;
+  const credential = { kind: 'token', name: id } as const;
+  return { glId: `username-${subject}`, username: subject, credential, scope };
 }

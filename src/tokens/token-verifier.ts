@@ -11,6 +11,8 @@ import { CLOCK_TOLERANCE_SECONDS, type TokenStore } from './token-store.ts';
 /** The owner of a valid token. */
 export interface TokenOwner {
   readonly subject: string;
+  /** `jti` of the token; tokens of other issuers may have none. */
+  readonly id: string;
   readonly scope: TokenScope;
 }
 
@@ -184,11 +186,12 @@ async function keysOfFile(path: string): Promise<JWTVerifyGetKey> {
 }
 
 function ownerOf(payload: JWTPayload): TokenOwner | undefined {
-  const { sub: subject = '' } = payload;
+  const { jti: id = '', sub: subject = '' } = payload;
   // It becomes a name in logs, and in the environment of hooks.
   if (subject === '' || CONTROL.test(subject) || subject.length > MAX_SUBJECT_CHARACTERS) return undefined;
+  if (CONTROL.test(id) || id.length > MAX_SUBJECT_CHARACTERS) return undefined;
   try {
-    return { subject, scope: parseScope(payload[SCOPE_CLAIM]) };
+    return { subject, id, scope: parseScope(payload[SCOPE_CLAIM]) };
   } catch {
     return undefined; // signed, but nothing that can be meant: it allows nothing
   }

@@ -43,7 +43,7 @@ test('a token names its owner and scope, and is kept nowhere', async () => {
   const { directory, store, verifier } = opened;
   const { id, token } = await issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR });
 
-  assert.deepEqual(await verifier.verify(token), { subject: 'ci', scope: SCOPE });
+  assert.deepEqual(await verifier.verify(token), { id, subject: 'ci', scope: SCOPE });
   assert.deepEqual(
     (await store.list()).map((listed) => [listed.id, listed.subject, listed.isRevoked]),
     [[id, 'ci', false]],
@@ -406,7 +406,7 @@ test('rules are written and read, and wrong ones name their part', () => {
 test('a key that cannot be read is left aside, and can be removed', async () => {
   using opened = open();
   const { directory, store, verifier } = opened;
-  const { token } = await issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR });
+  const { id, token } = await issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR });
   const [good] = await store.keyIds();
   mkdirSync(join(directory, 'keys/directory'));
   writeFileSync(join(directory, 'keys/broken'), '{"createdAt');
@@ -417,7 +417,7 @@ test('a key that cannot be read is left aside, and can be removed', async () => 
 
   await store.prepare();
   assert.deepEqual((await store.keyIds()).sort(), ['broken', 'directory', good, 'newer'].sort());
-  assert.deepEqual(await verifier.verify(token), { subject: 'ci', scope: SCOPE });
+  assert.deepEqual(await verifier.verify(token), { id, subject: 'ci', scope: SCOPE });
   await assert.rejects(
     issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR }),
     /keys\/newer cannot be used to sign/,

@@ -73,12 +73,9 @@ export class Login {
     const { access, onFailure, remoteAddress } = this.#options;
     if ('everybody' in access || weaknessOf({ type, data }) !== undefined) return undefined;
     try {
-      return await access.authenticate({
-        user,
-        key: { type, data },
-        fingerprint: fingerprintOf(data),
-        remoteAddress,
-      });
+      const fingerprint = fingerprintOf(data);
+      const identity = await access.authenticate({ user, key: { type, data }, fingerprint, remoteAddress });
+      return identity && { credential: { kind: 'key', name: fingerprint }, ...identity };
     } catch (error) {
       onFailure?.(error);
       return undefined;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { checkNames } from '#base/check-names';
+import type { Credential } from '#gateway/identity';
 import type { Slots } from '#gateway/slots';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
 import type { Answer } from '../answer.ts';
@@ -63,10 +64,16 @@ function decide(
   const right = rightAt([...anonymous, ...(account?.grants ?? [])], request.path);
   if (right !== undefined && (request.operation === 'read' || right !== 'read')) {
     const username = account?.name ?? 'anonymous';
-    return { glId: `username-${username}`, username };
+    return { glId: `username-${username}`, username, ...(account && { credential: credentialOf(account) }) };
   }
   if (account === undefined) return { answer: SIGN_IN };
   return { answer: right === 'read' ? READ_ONLY : NOT_FOUND };
+}
+
+/** A token of the file has no id: the first digits of its digest name it. */
+function credentialOf({ hash }: Account): Credential {
+  if (hash.kind === 'scrypt') return { kind: 'password', name: '' };
+  return { kind: 'token', name: `sha256:${hash.digest.toString('hex').slice(0, 8)}` };
 }
 
 async function accountOf(
