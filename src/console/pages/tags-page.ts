@@ -4,53 +4,44 @@ import { type Tag, tagOf } from '#client/repository/values';
 import { FindAllTagsRequest_SortBy_Key as Key } from '#wire/gen/ref_pb';
 import { SortDirection } from '#wire/gen/shared_pb';
 import { repositoryAddress } from '../console-route.ts';
-import { link, table } from '../html/elements.ts';
+import { link, wideTable } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
+import { pageOfReferences, referenceList } from './reference-list.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 
-const MAX_TAGS = 500;
-
 /** Lists tags, the latest first; by name if one has a date that git cannot read. */
 export async function tagsPage(visit: RepositoryVisit): Promise<Page> {
-  const { calls, connection, path, repository } = visit;
-  const list = (key: Key): Promise<Tag[]> => {
-    const request = {
-      repository: repository.message,
-      sortBy: { key, direction: SortDirection.DESCENDING },
-      paginationParams: { limit: MAX_TAGS },
-    };
-    const responses = connection.ref.findAllTags(request, calls);
-    return Array.fromAsync(
-      eachItem(responses, (response) => response.tags),
-      tagOf,
-    );
-  };
-  const tags = await list(Key.CREATORDATE).catch(async (error: unknown) => {
+  const { path } = visit;
+  const list = await pageOfReferences(visit, tags(visit, Key.CREATORDATE)).catch(async (error: unknown) => {
     if (codeOf(error) !== 'INTERNAL') throw error;
-    return await list(Key.REFNAME); // git cannot read the date of one
+    return await pageOfReferences(visit, tags(visit, Key.REFNAME)); // git cannot read the date of one
   });
+  const rows = wideTable(
+    'List of tags',
+    ['Name', 'Message', 'Date'],
+    list.shown.map((tag) => row(path, tag)),
+  );
   return {
     title: `Tags · ${nameOf(path)}`,
     section: 'repositories',
-    data: {
-      name: path,
-      tags: tags.map(({ commit, id, message, name }) => ({ name, id, commit: commit?.id ?? null, message })),
-    },
+    data: { name: path, tags: list.shown.map(tagData), next: list.next ?? null },
     body: html`${frame(visit)}
 <h2>Tags</h2>
-${
-  tags.length === 0
-    ? html`<p>There are no tags.</p>`
-    : table(
-        ['Name', 'Message', 'Date'],
-        tags.map((tag) => row(path, tag)),
-      )
-}
-${tags.length === MAX_TAGS ? html`<p>Only ${MAX_TAGS} tags are shown.</p>` : undefined}`,
+${referenceList(visit, list, { kind: 'tags', rows })}`,
   };
+}
+
+async function* tags({ calls, connection, repository }: RepositoryVisit, key: Key): AsyncGenerator<Tag> {
+  const sortBy = { key, direction: SortDirection.DESCENDING };
+  const responses = connection.ref.findAllTags({ repository: repository.message, sortBy }, calls);
+  for await (const tag of eachItem(responses, (response) => response.tags)) yield tagOf(tag);
+}
+
+function tagData({ commit, id, message, name }: Tag) {
+  return { name, id, commit: commit?.id ?? null, message };
 }
 
 function row(path: string, { commit, message, name, nameBytes, tagger }: Tag): readonly Part[] {
