@@ -31,6 +31,8 @@ export type ServerPage = (typeof SERVER_PAGES)[number];
 
 const VIEWS = [
   'files',
+  'raw',
+  'archive',
   'blame',
   'commits',
   'commit',
@@ -72,6 +74,12 @@ function repositoryRoute(encoded: string): ConsoleRoute | undefined {
   const view = VIEWS.find((each) => each === name);
   if (path === undefined || path === '' || rest === undefined || view === undefined) return undefined;
   return { kind: 'repository', path, view, rest };
+}
+
+/** Reports whether an address is that of a file or an archive, which may be big. */
+export function isFileAddress(target: string): boolean {
+  const route = parseConsoleRoute(target.split('?', 1)[0] ?? '');
+  return route?.kind === 'repository' && (route.view === 'raw' || route.view === 'archive');
 }
 
 /** Returns the address of a view of a repository. */

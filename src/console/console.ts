@@ -7,6 +7,7 @@ import { type ClusterSource, sharedCluster } from './cluster-status.ts';
 import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } from './console-route.ts';
 import { FormTokens } from './form-tokens.ts';
 import { document } from './html/layout.ts';
+import { LastChanges } from './last-changes.ts';
 import { LiveStreams } from './live-streams.ts';
 import type { NodesSource } from './nodes-status.ts';
 import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
@@ -84,6 +85,7 @@ export class Console implements AsyncDisposable {
   readonly #options: ConsoleOptions;
   readonly #catalog: RepositoryCatalog;
   readonly #renderer = new Renderer();
+  readonly #lastChanges: LastChanges;
   readonly #sections: ReadonlySet<Section>;
   readonly #streams = new LiveStreams();
   readonly #formTokens = new FormTokens();
@@ -93,11 +95,13 @@ export class Console implements AsyncDisposable {
     this.#options = { ...options, ...(cluster && { cluster: sharedCluster(cluster) }) };
     this.#sections = sectionsOf(options);
     this.#catalog = new RepositoryCatalog(options);
+    this.#lastChanges = new LastChanges(options.connection);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.endStreams();
     this.#catalog[Symbol.dispose]();
+    this.#lastChanges[Symbol.dispose]();
     await this.#renderer[Symbol.asyncDispose]();
   }
 
@@ -139,9 +143,11 @@ export class Console implements AsyncDisposable {
     request: PageRequest,
     query: URLSearchParams,
   ): Promise<Page | PageAnswer> {
-    const { access, method, signal } = request;
+    const { access, headers, method, signal } = request;
     const visit: Visit = {
       access,
+      headers,
+      method,
       isPost: method === 'POST',
       isJson: isJson(request, query),
       formParameters: this.#formTokens.parameters(request),
@@ -166,6 +172,7 @@ export class Console implements AsyncDisposable {
       httpAddress: httpAddress === false ? undefined : httpAddress,
       sshAddress,
       renderer: this.#renderer,
+      lastChanges: this.#lastChanges,
     });
   }
 

@@ -1,8 +1,8 @@
-import type { PageAccess } from '#gateway/http/pages/page-source';
+import type { PageAccess, PageRequest } from '#gateway/http/pages/page-source';
 import type { Query } from './console-route.ts';
 
 /** A request on its way to a page. */
-export interface Visit {
+export interface Visit extends Pick<PageRequest, 'headers' | 'method'> {
   /** True for a request that changes something. */
   readonly isPost: boolean;
   /** True if the JSON form of the page is requested. */

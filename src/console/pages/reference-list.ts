@@ -49,6 +49,7 @@ export function referenceList<T>(
   { kind, rows }: { readonly kind: 'branches' | 'tags'; readonly rows: Html },
 ): Html {
   const address = repositoryAddress(path, view);
+  const first = repositoryAddress(path, view, { query: { search } });
   const none =
     search === '' ? html`<p>There are no ${kind}.</p>` : html`<p>No name contains “${search}”.</p>`;
   return html`<form class="search" method="get" action="${address}" role="search" data-search>
@@ -59,7 +60,7 @@ export function referenceList<T>(
 <div id="results" aria-live="polite">
 ${shown.length === 0 ? none : rows}
 <nav class="pages" aria-label="Pages">
-${skip > 0 ? html`<a href="${repositoryAddress(path, view, { query: { search } })}">First page</a>` : undefined}
+${skip > 0 ? html`<a href="${first}">First page</a>` : undefined}
 ${next && html`<a rel="next" href="${next}">Next page</a>`}
 </nav>
 </div>`;

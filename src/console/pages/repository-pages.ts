@@ -1,14 +1,17 @@
 import { codeOf } from '#base/gitaly-error';
 import { Repository } from '#client/repository/repository';
+import type { PageAnswer } from '#gateway/http/pages/page-source';
 import { type ConsoleRoute, type RepositoryView, repositoryAddress } from '../console-route.ts';
 import { cannotPost, notFound, type Page, problemPage } from '../page.ts';
 import type { Visit } from '../visit.ts';
+import { archiveFile } from './archive-file.ts';
 import { blamePage } from './blame-page.ts';
 import { branchesPage } from './branches-page.ts';
 import { commitPage } from './commit-page.ts';
 import { commitsPage } from './commits-page.ts';
 import { filesPage } from './files-page.ts';
 import { pushesPage } from './pushes-page.ts';
+import { rawFile } from './raw-file.ts';
 import { emptyPage } from './repository-frame.ts';
 import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
 import { searchPage } from './search-page.ts';
@@ -21,8 +24,10 @@ const MAX_REVISION = 1000;
 const HEAD = 'HEAD';
 
 /** Pages of a repository that exists and has commits. */
-const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise<Page>>> = {
+const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise<Page | PageAnswer>>> = {
   files: filesPage,
+  raw: rawFile,
+  archive: archiveFile,
   blame: blamePage,
   commits: commitsPage,
   commit: commitPage,
@@ -46,7 +51,7 @@ export async function repositoryPage(
   route: RepositoryRoute,
   visit: Visit,
   options: RepositoryPagesOptions,
-): Promise<Page> {
+): Promise<Page | PageAnswer> {
   const other = { ...route, path: route.path.replace(/\.git$/, '') };
   return (await pageOf(route, visit, options)) ?? (await pageOf(other, visit, options)) ?? notFound();
 }
@@ -56,7 +61,7 @@ async function pageOf(
   route: RepositoryRoute,
   visit: Visit,
   options: RepositoryPagesOptions,
-): Promise<Page | undefined> {
+): Promise<Page | PageAnswer | undefined> {
   const { connection, storage } = options;
   const { path, rest, view } = route;
   const repository = new Repository(connection, { storage, path });

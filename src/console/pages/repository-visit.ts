@@ -2,6 +2,7 @@ import type { Connection } from '#client/connection';
 import type { Repository } from '#client/repository/repository';
 import type { Commit } from '#client/repository/values';
 import type { RepositoryView } from '../console-route.ts';
+import type { LastChanges } from '../last-changes.ts';
 import type { Renderer } from '../rendering/renderer.ts';
 import type { LastWrites } from '../repositories/repository-catalog.ts';
 import type { Visit } from '../visit.ts';
@@ -14,6 +15,7 @@ export interface RepositoryPagesOptions {
   /** Returns when repositories last changed; `undefined` if that is not known. */
   readonly lastWrites: LastWrites | undefined;
   readonly renderer: Renderer;
+  readonly lastChanges: LastChanges;
   /** Address for `git clone` by HTTP, before the path of a repository; `undefined` without HTTP. */
   readonly httpAddress: string | undefined;
   /** Address for `git clone` by SSH, before the path of a repository; `undefined` without SSH. */

@@ -141,7 +141,7 @@ test('a live page passes its pieces on in order, and ends with its client', asyn
   const read: string[] = [];
 
   for await (const piece of stream ?? []) {
-    read.push(piece);
+    read.push(String(piece));
     if (read.length === 5) break;
   }
 
@@ -156,7 +156,7 @@ test('a live page whose client does not read ends, and so do all at the end of t
   assert.ok((await slow.ended) >= 64);
 
   const pieces: string[] = [];
-  for await (const piece of unread.stream ?? []) pieces.push(piece);
+  for await (const piece of unread.stream ?? []) pieces.push(String(piece));
   assert.equal(pieces.length, 64);
   const remote = remotePages(open.pages);
   await remote.answer(request(new AbortController().signal));

@@ -13,6 +13,8 @@ import {
   text,
 } from '#base/shape';
 import { MessageQueue } from '#base/streams/message-queue';
+import { ConsolePages, type ConsoleTarget } from '#cli/serve/console-pages';
+import { isFileAddress } from '#console/console-route';
 import { pageAccess } from '#gateway/http/pages/serve-page';
 import type { Authenticator, PageAnswer, PageRequest, PageSource } from '#gateway/index';
 import type { Desk } from '#workers/desk';
@@ -64,11 +66,35 @@ export function sharePages(desk: Desk, options: () => SharePagesOptions | undefi
       send({ head: answered });
       for await (const piece of stream) {
         if (signal.aborted) break;
+        if (typeof piece !== 'string') throw new GitalyError('INTERNAL', 'a process sends its files itself');
         send({ piece });
       }
       return undefined;
     },
   });
+}
+
+/** The pages that a worker shows: those of the supervisor, and files, which it sends itself. */
+export class WorkerPages implements PageSource, AsyncDisposable {
+  readonly #remote: RemotePages;
+  readonly #own: ConsolePages;
+
+  constructor(link: Link, target: ConsoleTarget) {
+    this.#remote = new RemotePages(link);
+    this.#own = new ConsolePages({ target });
+  }
+
+  async answer(request: PageRequest): Promise<PageAnswer> {
+    return await (isFileAddress(request.target) ? this.#own : this.#remote).answer(request);
+  }
+
+  endStreams(): void {
+    this.#remote.endStreams();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#own[Symbol.asyncDispose]();
+  }
 }
 
 /** The pages of the supervisor. */

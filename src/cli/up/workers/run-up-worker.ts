@@ -9,7 +9,7 @@ import { targetOf } from '../up-server.ts';
 import { openUpSsh, parseUpSsh } from '../up-ssh.ts';
 import { upTokens } from '../up-tokens.ts';
 import type { UpGreeting } from './greeting.ts';
-import { RemotePages } from './pages-by-link.ts';
+import { WorkerPages } from './pages-by-link.ts';
 import { repositoriesOf } from './repositories-by-link.ts';
 import { GATEWAYS } from './share-gateways.ts';
 import { slotsOf } from './slots-by-link.ts';
@@ -73,7 +73,7 @@ async function openGateways(
   const verifier = await upTokens(directory, options);
   const parsed = await parseUpHttp(options, { token: givenToken, verifier, logins: slotsOf(link, 'logins') });
   const target = targetOf(server, settings);
-  const pages = parsed?.hasConsole === true ? new RemotePages(link) : undefined;
+  const pages = parsed?.hasConsole === true ? resources.use(new WorkerPages(link, target)) : undefined;
   const hasEvents = settings.hasEvents;
   const http = parsed && (await openUpHttp(parsed, target, { bundles, pages, hasEvents, family }));
   if (http !== undefined) {

@@ -1,9 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import type { ByteRange } from '#base/byte-range';
 import { type CLibrary, loadCLibrary } from '#base/c-library';
 import { KeyedLimit } from '#base/limits/keyed-limit';
 import { descriptorOf } from '#base/streams/stream-handle';
-import type { ByteRange } from './byte-range.ts';
 import { UntilClosed } from './until-closed.ts';
 
 /** Bytes that Node writes before each call of `sendfile`: when they are taken, the socket takes more. */

@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ByteRange } from '#base/byte-range';
+import { requestedContent } from '#base/requested-content';
 import { verifySignedUrl } from '#object-store/file/sign-url';
 import { isKey } from '#object-store/object-key';
 import type { ObjectFacts } from '#object-store/object-store';
@@ -6,7 +8,6 @@ import { MissingObjectError } from '#object-store/store-error';
 import type { Answer } from '../answer.ts';
 import { Refusal } from '../refusal.ts';
 import type { BundleSource } from './bundle-source.ts';
-import { type ByteRange, parseByteRange } from './byte-range.ts';
 import { sendFile } from './send-file.ts';
 import { sendPieces } from './send-pieces.ts';
 
@@ -56,27 +57,11 @@ function prepare(
   { sizeBytes, modifiedMs, version }: ObjectFacts,
 ): ByteRange | undefined {
   const etag = `"${version.replaceAll('"', '')}"`;
-  response.setHeader('ETag', etag);
+  const { headers, range, status } = requestedContent(request.headers, { etag, sizeBytes });
+  response.setHeaders(new Map(Object.entries(headers)));
   response.setHeader('Last-Modified', new Date(modifiedMs).toUTCString());
-  response.setHeader('Accept-Ranges', 'bytes');
   response.setHeader('Cache-Control', 'private, no-transform');
-  const { 'if-none-match': ifNoneMatch, 'if-range': ifRange, range: header } = request.headers;
-  if (ifNoneMatch?.split(',').some((each) => each.trim() === etag)) {
-    response.statusCode = 304;
-    return undefined;
-  }
-  const isCurrent = ifRange === undefined || ifRange === etag;
-  const range = isCurrent ? parseByteRange(header, sizeBytes) : undefined;
-  if (range === 'unsatisfiable') {
-    response.statusCode = 416;
-    response.setHeader('Content-Range', `bytes */${sizeBytes}`);
-    return undefined;
-  }
-  const { start, length } = range ?? { start: 0, length: sizeBytes };
-  response.statusCode = range === undefined ? 200 : 206;
-  if (range !== undefined)
-    response.setHeader('Content-Range', `bytes ${start}-${start + length - 1}/${sizeBytes}`);
-  response.setHeader('Content-Type', 'application/x-git-bundle');
-  response.setHeader('Content-Length', length);
-  return { start, length };
+  if (range !== undefined) response.setHeader('Content-Type', 'application/x-git-bundle');
+  response.statusCode = status;
+  return range;
 }

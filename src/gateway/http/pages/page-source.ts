@@ -60,6 +60,6 @@ export interface PageAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | string;
-  /** Text that follows until the client disconnects; such a response has no length. */
-  readonly stream?: AsyncIterable<string>;
+  /** Bytes or text instead of `body`, until the client disconnects. Their length may be unknown. */
+  readonly stream?: AsyncIterable<Uint8Array | string>;
 }

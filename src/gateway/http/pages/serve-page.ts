@@ -39,7 +39,9 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
     return await pipeline(stream, response);
   }
   const bytes = Buffer.from(body);
-  response.writeHead(status, { ...headers, 'Content-Length': bytes.length });
+  // A response to HEAD may have the length of a stream that is not sent.
+  const length = status === 304 ? {} : { 'Content-Length': bytes.length };
+  response.writeHead(status, { ...length, ...headers });
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 

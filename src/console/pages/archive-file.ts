@@ -1,0 +1,44 @@
+import { openArchive } from '#client/content/open-content';
+import type { PageAnswer } from '#gateway/http/pages/page-source';
+import { GetArchiveRequest_Format as Format } from '#wire/gen/repository_pb';
+import { notFound, type Page } from '../page.ts';
+import { baseName } from './file-kind.ts';
+import { nameOf } from './repository-frame.ts';
+import type { RepositoryVisit } from './repository-visit.ts';
+
+/** Kinds of archives by the parameter `as`. */
+export const ARCHIVES = ['zip', 'tar.gz'] as const;
+
+const KINDS: Readonly<Record<string, { readonly format: Format; readonly type: string }>> = {
+  zip: { format: Format.ZIP, type: 'application/zip' },
+  'tar.gz': { format: Format.TAR_GZ, type: 'application/gzip' },
+};
+const UNSAFE_CHARACTERS = /[^\w.-]+/g;
+
+/** Sends an archive of a revision, or of one of its directories. */
+export async function archiveFile(visit: RepositoryVisit): Promise<Page | PageAnswer> {
+  const { commit, connection, method, path, query, repository, rest, revision, signal } = visit;
+  const suffix = query.get('as') ?? '';
+  const kind = Object.hasOwn(KINDS, suffix) ? KINDS[suffix] : undefined;
+  if (kind === undefined) return notFound();
+  const parts = [baseName(Buffer.from(nameOf(path))), revision.replace(/^refs\/(?:heads|tags)\//, '')];
+  const name = [...parts, ...(rest.length === 0 ? [] : [baseName(rest)])]
+    .join('-')
+    .replaceAll(UNSAFE_CHARACTERS, '-');
+  const request = {
+    repository: repository.message,
+    commitId: commit.id,
+    prefix: name,
+    format: kind.format,
+    path: rest,
+  };
+  // A slow client may take longer than the calls of a page.
+  const content = await openArchive(connection, request, { signal });
+  const headers = {
+    'Content-Type': kind.type,
+    'Content-Disposition': `attachment; filename="${name}.${suffix}"`,
+  };
+  if (method !== 'HEAD') return { status: 200, headers, body: '', stream: content };
+  content.destroy();
+  return { status: 200, headers, body: '' };
+}
