@@ -132,7 +132,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   console: {
     modules: ['base', 'wire', 'client', 'gateway/http/pages/page-source'],
     types: ['calls/top/status'],
-    packages: ['highlight.js', 'markdown-it'],
+    packages: ['highlight.js', 'markdown-it', 'sanitize-html'],
   },
   hook: { modules: [] },
   tools: {
@@ -232,6 +232,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [GOOGLE_AUTH]: ['object-store/gs/'],
   'highlight.js': ['console/rendering/highlight-code.ts'],
   'markdown-it': ['console/rendering/render-markdown.ts'],
+  'sanitize-html': ['console/rendering/safe-html.ts'],
   koffi: ['base/c-library.ts'],
   re2js: ['base/go/regexp/'],
   'smol-toml': [

@@ -18,7 +18,10 @@ const OWN = /^[./#]/;
  */
 const BUNDLED_PACKAGES: ReadonlySet<string> = new Set([
   ...['@bufbuild/protobuf', 'commander', 'smol-toml', 'kysely'],
-  ...['highlight.js', 'markdown-it'], // of the thread that renders
+  ...['highlight.js', 'markdown-it', 'sanitize-html'], // of the thread that renders
+  ...['htmlparser2', 'domhandler', 'domutils', 'dom-serializer', 'domelementtype'], // of sanitize-html
+  ...['escape-string-regexp', 'is-plain-object', 'launder', 'dayjs', 'parse-srcset'],
+  ...['postcss', 'nanoid', 'picocolors', 'source-map-js'],
   ...['argparse', 'entities', 'linkify-it', 'mdurl', 'punycode.js', 'uc.micro'], // of markdown-it
 ]);
 /** The name of a package, at the start of the path of one of its modules. */

@@ -6,6 +6,10 @@ const TARGET = { base: '/-/console/repository/a.git/-/files/docs/', query: '?ref
 const FILES = '/-/console/repository/a.git/-/files';
 const render = (text: string): string => renderMarkdown(text, TARGET);
 
+/** Attributes that lead nowhere else, load nothing from elsewhere, and run nothing. */
+const ATTRIBUTES =
+  /^(?: (?:rel="noopener[^"]*"|class="[\w -]*"|alt="[^"]*"|href="(?:https?:\/\/|\/-\/console\/)[^"]*"|src="\/-\/console\/repository\/a\.git\/-\/raw\/[^"]*"))*(?: \/)?$/;
+
 for (const text of [
   '<script>alert(1)</script>',
   '<img src=x onerror=alert(1)>',
@@ -23,13 +27,21 @@ for (const text of [
   '<javascript:alert(1)>',
   '[x](https://a.example" onmouseover="alert(1))',
   '`<b>`\n\n    <i>\n\n```<u>\n<u>\n```',
+  '<a href="javascript:alert(1)" onclick="alert(1)" style="position:fixed">x</a>',
+  '<a href="&#x6A;avascript:alert(1)">x</a><a href=" vbscript:x">x</a>',
+  '<img src="//other.example/pixel.png"><img src="data:image/svg+xml,<svg onload=alert(1)>">',
+  '<img src="https://other.example/x.png" srcset="https://other.example/y.png 2x">',
+  '<iframe src="/-/console"></iframe><form action="/-/console/running"><button>x</button></form>',
+  '<style>main{display:none}</style><link rel=stylesheet href=x><base href="https://other.example">',
+  '<p onmouseover=alert(1) id=main class=skip data-live>x</p>',
+  '<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>',
+  '<p <a <img src=x onerror=alert(1)//',
 ]) {
   test(`${JSON.stringify(text)} runs and loads nothing`, () => {
     const markup = render(text);
 
-    assert.doesNotMatch(markup, /<(?!\/?(?:p|a|code|pre|em|strong)\b)/);
-    for (const [, attributes = ''] of markup.matchAll(/<\w+([^>]*)>/g))
-      assert.match(attributes, /^(?: (?:rel|class)="[^"<>]*"| href="(?:https?:\/\/|\/-\/console\/)[^"]*")*$/);
+    assert.doesNotMatch(markup, /<(?!\/?(?:p|a|code|pre|em|strong|table|span)\b|img class="picture")/);
+    for (const [, attributes = ''] of markup.matchAll(/<\w+([^>]*)>/g)) assert.match(attributes, ATTRIBUTES);
   });
 }
 
@@ -46,6 +58,29 @@ test('links to files of the repository lead to their pages, and none leads out o
   );
   assert.match(render('[x](#part)'), /href="#part"/);
   assert.match(render('https://a.example'), /href="https:\/\/a\.example" rel="noopener noreferrer nofollow"/);
+});
+
+test('what a README contains is shown: pictures, folded parts, tables, aligned headings', () => {
+  const markup = render(
+    '<h1 align="center"><img src="logo.svg" alt="Logo" width="90"></h1>\n\n' +
+      '[![build](https://ci.example/badge.svg)](https://ci.example)\n\n' +
+      '<details><summary>More</summary>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n</details>\n\n<kbd>Ctrl</kbd>',
+  );
+
+  const raw = '/-/console/repository/a.git/-/raw/docs/logo.svg?ref=main';
+  assert.ok(
+    markup.includes(`<h3 align="center"><img class="picture" src="${raw}" alt="Logo" width="90" /></h3>`),
+  );
+  assert.match(markup, /<a href="https:\/\/ci\.example" rel="[^"]*"><span>build<\/span><\/a>/);
+  assert.match(markup, /<details><summary>More<\/summary>\s*<table>[\s\S]*<\/table>\s*<\/details>/);
+  assert.match(markup, /<kbd>Ctrl<\/kbd>/);
+});
+
+test('elements that are not closed, or close too many, stay in their text', () => {
+  const markup = render('<div><b>one\n\n</div></div></main></section> two');
+
+  assert.equal(markup.match(/<div>/g)?.length, markup.match(/<\/div>/g)?.length);
+  assert.doesNotMatch(markup, /<\/(?:main|section)>/);
 });
 
 test('text is rendered', () => {
