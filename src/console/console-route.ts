@@ -36,6 +36,7 @@ const VIEWS = [
   'blame',
   'commits',
   'commit',
+  'compare',
   'branches',
   'tags',
   'pushes',

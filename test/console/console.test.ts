@@ -20,7 +20,7 @@ const HOSTILE = [
  * Matches a page that contains such a string without escaping it. Pictures of the repository have a
  * class; those of a text would have none.
  */
-const RUNS = /<(?:script>|img(?! class src alt>)|svg(?! viewBox)|iframe)|<[^>]* on\w+=/;
+const RUNS = /<(?:script>|img(?! class src alt(?: \/)?>)|svg(?! viewBox)|iframe)|<[^>]* on\w+=/;
 
 test('the pages of a hostile repository show its texts and run none', async () => {
   await using console = await openConsole();

@@ -99,3 +99,56 @@ test('tags are shown in pages, and found by a part of their name', async () => {
     ...Array.from({ length: 10 }, (_, index) => `v12${index}`),
   ]);
 });
+
+test('two branches are compared: commits, files, and where they parted', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git', commits: 2 });
+  await repository.git(['branch', 'team/x']);
+  for (let index = 0; index < 60; index++)
+    await repository.commit({
+      branch: 'team/x',
+      message: `x ${index}`,
+      files: { [`x-${index % 3}`]: `${index}\n` },
+    });
+  await repository.commit({ branch: 'main', message: 'elsewhere', files: { main: 'main\n' } });
+
+  const first = await console.json(`${PATH}/compare/main...team/x`);
+  const second = await console.json(first.next.replace('/-/console', ''));
+  const byForm = await console.json(`${PATH}/compare?from=main&to=team%2Fx`);
+
+  const ids = [...first.commits, ...second.commits].map(({ id }) => id);
+  assert.deepEqual(ids, (await repository.git(['rev-list', 'main..team/x'])).trim().split('\n'));
+  assert.equal(first.mergeBase, (await repository.git(['merge-base', 'main', 'team/x'])).trim());
+  const stat = await repository.git(['diff', '--numstat', 'main...team/x']);
+  assert.deepEqual(
+    first.files.map(({ linesAdded, linesRemoved, to }: Record<string, unknown>) =>
+      [linesAdded, linesRemoved, to].join('\t'),
+    ),
+    stat.trim().split('\n'),
+  );
+  assert.deepEqual(byForm, first);
+  for (const rest of ['main...none', 'none...main', 'main...--output=x'])
+    assert.equal((await console.get(`${PATH}/compare/${rest}`)).status, 404, rest);
+  assert.match((await console.get(`${PATH}/compare`)).text, /Compare two revisions/);
+});
+
+test('commits are filtered by author, and have the kind of their signature', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
+  await repository.commit({ message: 'by ann', author: { name: 'Zora', email: 'zora@example.com' } });
+  const signature = '-----BEGIN SSH SIGNATURE-----\n U1NIU0lH\n -----END SSH SIGNATURE-----';
+  const plain = await repository.git(['cat-file', 'commit', 'main']);
+  const signed = plain.replace('\n\n', `\ngpgsig ${signature}\n\n`);
+  const oid = (
+    await repository.git(['hash-object', '-t', 'commit', '-w', '--stdin'], Buffer.from(signed))
+  ).trim();
+  await repository.git(['update-ref', 'refs/heads/main', oid]);
+
+  const { commits } = await console.json(`${PATH}/commits?author=zora%40`);
+  assert.deepEqual(
+    commits.map(({ id, signature: kind }: { id: string; signature: string | null }) => [id, kind]),
+    [[oid, 'SSH']],
+  );
+  assert.match((await console.get(`${PATH}/commit/${oid}`)).text, /SSH, not verified/);
+  assert.match((await console.get(`${PATH}/commits?author=nobody`)).text, /There are no such commits/);
+});

@@ -1,5 +1,10 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
-import type { CommitAuthor, GitCommit, Tag as TagMessage } from '#wire/gen/shared_pb';
+import {
+  type CommitAuthor,
+  type GitCommit,
+  SignatureType,
+  type Tag as TagMessage,
+} from '#wire/gen/shared_pb';
 import type { LocalBranch } from '../content/collect/local-branches.ts';
 
 /** Text, or bytes: in git, names and contents need not be UTF-8. */
@@ -26,6 +31,8 @@ export interface Commit {
   readonly messageBytes: Buffer;
   readonly author: Signature;
   readonly committer: Signature;
+  /** Kind of its cryptographic signature, which is not verified; `undefined` without one. */
+  readonly signatureType: 'PGP' | 'SSH' | 'X509' | undefined;
 }
 
 export interface Branch {
@@ -48,6 +55,12 @@ export interface Tag {
   readonly tagger: Signature | undefined;
 }
 
+const SIGNATURES: Readonly<Record<SignatureType, Commit['signatureType']>> = {
+  [SignatureType.NONE]: undefined,
+  [SignatureType.PGP]: 'PGP',
+  [SignatureType.SSH]: 'SSH',
+  [SignatureType.X509]: 'X509',
+};
 const HEADS = Buffer.from('refs/heads/');
 
 /** Returns text as bytes in UTF-8, and bytes as they are. */
@@ -66,7 +79,7 @@ export function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 export function commitOf(message: GitCommit): Commit {
-  const { id, parentIds, treeId, subject, body, bodySize, author, committer } = message;
+  const { id, parentIds, treeId, subject, body, bodySize, author, committer, signatureType } = message;
   return {
     id,
     parents: parentIds,
@@ -77,6 +90,7 @@ export function commitOf(message: GitCommit): Commit {
     messageBytes: bufferOf(body),
     author: signatureOf(author),
     committer: signatureOf(committer),
+    signatureType: SIGNATURES[signatureType],
   };
 }
 

@@ -34,7 +34,7 @@ export async function branchesPage(visit: RepositoryVisit): Promise<Page> {
   const rows = wideTable(
     'List of branches',
     ['Name', 'Last commit', 'Date', 'Ahead', 'Behind'],
-    compared.map((each) => row(path, each)),
+    compared.map((each) => row(path, each, defaultBranch?.name)),
   );
   return {
     title: `Branches · ${nameOf(path)}`,
@@ -99,7 +99,11 @@ function branchData({ ahead, behind, branch, isDefault }: ComparedBranch) {
   };
 }
 
-function row(path: string, { ahead, behind, branch, isDefault }: ComparedBranch): readonly Part[] {
+function row(
+  path: string,
+  { ahead, behind, branch, isDefault }: ComparedBranch,
+  defaultName: string | undefined,
+): readonly Part[] {
   const { commit, name, nameBytes } = branch;
   // A name that is not UTF-8 cannot be in the query.
   const ref = Buffer.from(name).equals(nameBytes) ? `refs/heads/${name}` : commit.id;
@@ -108,7 +112,9 @@ function row(path: string, { ahead, behind, branch, isDefault }: ComparedBranch)
     isDefault ? [shown, html` <span class="note">default</span>`] : shown,
     link(repositoryAddress(path, 'commit', { rest: commit.id }), commit.subject),
     instant(commit.committer.date),
-    ahead,
+    ahead === undefined
+      ? undefined
+      : link(repositoryAddress(path, 'compare', { rest: `${defaultName}...${ref}` }), ahead),
     behind,
   ];
 }

@@ -15,6 +15,7 @@ export interface RepositoryFrame extends Pick<RepositoryPagesOptions, 'httpAddre
 const TABS = [
   ['files', 'Files'],
   ['commits', 'Commits'],
+  ['compare', 'Compare'],
   ['branches', 'Branches'],
   ['tags', 'Tags'],
   ['pushes', 'Pushes'],

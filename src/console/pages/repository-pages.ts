@@ -9,6 +9,7 @@ import { blamePage } from './blame-page.ts';
 import { branchesPage } from './branches-page.ts';
 import { commitPage } from './commit-page.ts';
 import { commitsPage } from './commits-page.ts';
+import { comparePage } from './compare-page.ts';
 import { filesPage } from './files-page.ts';
 import { pushesPage } from './pushes-page.ts';
 import { rawFile } from './raw-file.ts';
@@ -31,6 +32,7 @@ const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise
   blame: blamePage,
   commits: commitsPage,
   commit: commitPage,
+  compare: comparePage,
   branches: branchesPage,
   tags: tagsPage,
   pushes: pushesPage,
