@@ -134,7 +134,7 @@ export class Console implements AsyncDisposable {
     const page = await read();
     if ('body' in page && 'headers' in page) return withHeaders(page);
     return page.location === undefined
-      ? await sent(page, request, { query, sections: this.#sections })
+      ? await sent(page, request, { query, sections: await this.#sectionsFor(request) })
       : moved(page.location);
   }
 
@@ -174,6 +174,11 @@ export class Console implements AsyncDisposable {
       renderer: this.#renderer,
       lastChanges: this.#lastChanges,
     });
+  }
+
+  /** Returns the entries of the navigation that the client may open. */
+  async #sectionsFor({ access }: PageRequest): Promise<ReadonlySet<Section>> {
+    return (await access.isAdministrator()) ? this.#sections : this.#sections.intersection(FOR_READERS);
   }
 
   /** Reports whether the client's credentials are right, or it may read something without any. */

@@ -282,6 +282,38 @@ test('what is no page, or no request for one, is refused', async () => {
   assert.match(await (await fetch(console.gateway.url)).text(), /^This is a Git server\./);
 });
 
+test('the address of a clone leads browsers to the page of the repository', async () => {
+  await using console = await openConsole();
+  await console.gitaly.createRepository({ relativePath: 'team/a b.git', commits: 1 });
+  const address = `${console.gateway.url}/team/a%20b`;
+
+  for (const url of [address, `${address}.git`]) {
+    const page = await fetch(url, { headers: { accept: 'text/html' } });
+    assert.equal(page.url, `${console.url}/repository/team/a%20b.git`);
+    assert.match(await page.text(), /<h1>team\/a b<\/h1>/);
+    const other = await fetch(url, { redirect: 'manual' });
+    assert.deepEqual([other.status, /git clone/.test(await other.text())], [404, true]);
+  }
+});
+
+test('the navigation has only the pages that its reader may open', async (context) => {
+  const authFile = join(scratch(context), 'users');
+  const lines = ['ann', 'admin'].map((name) => {
+    const digest = createHash('sha256').update(`token of ${name}`).digest('hex');
+    return `${name} ${name === 'ann' ? 'read' : 'admin'} sha256:${digest}\n`;
+  });
+  writeFileSync(authFile, lines.join(''));
+  await using console = await openConsole({ authFile });
+  const linksOf = async (name: string): Promise<(string | undefined)[]> => {
+    const headers = { authorization: `Basic ${btoa(`${name}:token of ${name}`)}` };
+    const { text } = await console.get('/repositories', headers);
+    return [...text.matchAll(/<a href="\/-\/console\/(\w+)"/g)].map(([, page]) => page);
+  };
+
+  assert.deepEqual(await linksOf('ann'), ['overview', 'repositories']);
+  assert.deepEqual(await linksOf('admin'), ['overview', 'repositories', 'running', 'slow', 'webhooks']);
+});
+
 test('large files and changes are cut, and say so', async () => {
   await using console = await openConsole();
   const repository = await console.gitaly.createRepository({ relativePath: 'large.git' });

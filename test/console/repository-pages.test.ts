@@ -112,7 +112,11 @@ test('storage shows what git counts, and maintenance repacks', async () => {
 
   const response = await fetch(`${console.url}${PATH}/storage`, { method: 'POST', redirect: 'manual' });
   assert.equal(response.status, 303);
-  assert.equal(response.headers.get('location'), `/-/console${PATH}/storage`);
+  assert.equal(response.headers.get('location'), `/-/console${PATH}/storage?maintained=1`);
+  assert.match(
+    (await console.get(`${PATH}/storage?maintained=1`)).text,
+    /role="status">The maintenance has run/,
+  );
   const { objects: after } = await console.json(`${PATH}/storage`);
   assert.ok(after.packfiles >= 1);
 });

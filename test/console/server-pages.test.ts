@@ -121,9 +121,9 @@ test('counters that are declared to be shown are on the overview, with hit rates
 
   const { text } = await console.get('/overview');
 
-  assert.match(text, /<td>Packs<\/td><td[^>]*>3<\/td><td[^>]*>1<\/td><td[^>]*>75 %/);
-  assert.match(text, /<td>Kept answers<\/td>.*not used yet/);
-  assert.match(text, /<td>Fetches<\/td><td[^>]*>kind=&quot;shared&quot;<\/td><td[^>]*>5<\/td>/);
+  assert.match(text, /<td[^>]*>Packs<\/td><td[^>]*>3<\/td><td[^>]*>1<\/td><td[^>]*>75 %/);
+  assert.match(text, /<td[^>]*>Kept answers<\/td>.*not used yet/);
+  assert.match(text, /<td[^>]*>Fetches<\/td><td[^>]*>kind=&quot;shared&quot;<\/td><td[^>]*>5<\/td>/);
   assert.doesNotMatch(text, /<img/);
 });
 
@@ -155,9 +155,9 @@ test('a node that does not respond is named, the calls of the others are shown',
   });
 
   const { text } = await console.get('/running');
-  assert.match(text, /<td>gitaly-1<\/td>.*git &quot;&gt;&lt;img.*<\/code> \(7\)/);
+  assert.match(text, /<td[^>]*>gitaly-1<\/td>.*git &quot;&gt;&lt;img.*<\/code> \(7\)/);
   assert.match(text, /onerror=alert\(1\)&gt; does not respond/);
-  assert.match((await console.get('/overview')).text, /<td>does not respond<\/td>/);
+  assert.match((await console.get('/overview')).text, /<td[^>]*>does not respond<\/td>/);
   for (const page of ['/running', '/overview', '/slow'])
     assert.doesNotMatch((await console.get(page)).text, /<img/, page);
   const shown = await console.json('/running');

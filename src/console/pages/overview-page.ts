@@ -3,7 +3,7 @@ import type { ServerStatus } from '#calls/top/status';
 import type { Connection } from '#client/connection';
 import type { DiskStatisticsResponse, ServerInfoResponse } from '#wire/gen/server_pb';
 import { table, wideTable } from '../html/elements.ts';
-import { count, formatDuration } from '../html/format.ts';
+import { count, formatDuration, instant } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { plot } from '../html/plot.ts';
 import type { NodeStatus, NodesSource } from '../nodes-status.ts';
@@ -51,7 +51,8 @@ export async function overviewPage(visit: Visit, options: OverviewOptions): Prom
     body: html`<h1>Overview</h1>
 <div data-refresh>
 <dl class="figures">
-<dt>Version</dt><dd>${serverVersion}</dd>
+${now && html`<dt>gitaly-ts</dt><dd>${now.version}</dd>`}
+<dt>Protocol</dt><dd>Gitaly ${serverVersion}</dd>
 <dt>git</dt><dd>${gitVersion}</dd>
 ${repositories === undefined ? undefined : html`<dt>Repositories</dt><dd>${repositories}</dd>`}
 ${now && figures(now)}
@@ -159,7 +160,15 @@ function plots({ interval_seconds, samples }: ConsoleHistory): Html {
   const line = (title: string, key: Exclude<keyof Sample, 'time'>, format: (value: number) => string) =>
     plot({ title, size, format, values: samples.map((sample) => sample[key]) });
   const number = (value: number): string => value.toFixed(value < 10 ? 1 : 0);
+  const [first] = samples;
+  const since =
+    samples.length >= size
+      ? undefined
+      : html`<p class="note">The plots fill from the right, with a value every ${interval_seconds} seconds${
+          first && [', since ', instant(new Date(first.time))]
+        }.</p>`;
   return html`<h2>The last hour</h2>
+${since}
 <div class="plots">
 ${line('Calls per second', 'calls_per_second', number)}
 ${line('Errors per second', 'errors_per_second', number)}

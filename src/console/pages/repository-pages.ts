@@ -80,7 +80,7 @@ async function pageOf(
     if (view !== 'storage') return cannotPost();
     if (!(await visit.access.mayWriteAt(path))) return problemPage(403, 'Refused', 'You may not write here.');
     await maintain(whole);
-    return { ...noRevision(), location: repositoryAddress(path, 'storage') };
+    return { ...noRevision(), location: repositoryAddress(path, 'storage', { query: { maintained: '1' } }) };
   } catch (error) {
     const code = codeOf(error);
     if (code === 'NOT_FOUND') return undefined;

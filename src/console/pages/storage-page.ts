@@ -11,6 +11,8 @@ import { replicasOf } from './replicas.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 
+const MAINTAINED = html`<p class="notice" role="status">The maintenance has run.</p>`;
+
 /** Shows the disk usage of a repository, and the work that maintenance would find. */
 export async function storagePage(visit: RepositoryVisit): Promise<Page> {
   const { calls, connection, path, repository } = visit;
@@ -27,6 +29,7 @@ export async function storagePage(visit: RepositoryVisit): Promise<Page> {
 ${table(['Part', 'Size or number', 'Note'], rowsOf(info))}
 ${replicas?.section}
 <h2>Maintenance</h2>
+${visit.query.has('maintained') ? MAINTAINED : undefined}
 <p>Last complete repacking: ${lastRepack(info)}. The server maintains repositories by itself.</p>
 ${mayMaintain ? maintainForm(visit) : undefined}`,
   };

@@ -18,11 +18,11 @@ import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
 import { HostCheck } from './host-check.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
-import { PAGES_PATH, type PageSource } from './pages/page-source.ts';
+import { PAGES_PATH, type PageSource, repositoryPage } from './pages/page-source.ts';
 import { servePage } from './pages/serve-page.ts';
 import { Refusal, TOO_MANY } from './refusal.ts';
 import { RequestBody } from './request-body.ts';
-import { HOW_TO, parseRoute, type Route } from './route.ts';
+import { HOW_TO, NO_PAGE, parseRoute, type Route } from './route.ts';
 import { serveInfoRefs } from './serve-info-refs.ts';
 import { serveReceivePack, serveUploadPack } from './serve-service.ts';
 import { type Peer, TrustedProxies } from './trusted-proxies.ts';
@@ -62,6 +62,7 @@ export interface RequestServerOptions {
 }
 
 type ServedRoute = Exclude<Route, { readonly kind: 'answer' }>;
+type PageRoute = Extract<Route, { readonly kind: 'page' }>;
 type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' | 'events' | 'page' }>;
 
 /** A request in progress; its fields are set step by step. */
@@ -197,17 +198,16 @@ export class RequestServer {
   }
 
   async #sendEvents({ gone, peer, request, response }: Visit, query: string): Promise<void> {
-    if (this.#events === undefined) throw new Refusal(NO_PAGE);
+    if (this.#events === undefined) throw new Refusal(NOTHING_HERE);
     await this.#events.serve({ request, response, query, peer, signal: gone.signal });
   }
 
-  async #sendPage(
-    { gone, peer, request, response }: Visit,
-    { isTop }: { readonly isTop: boolean },
-  ): Promise<void> {
+  async #sendPage({ gone, peer, request, response }: Visit, { isTop, repository }: PageRoute): Promise<void> {
     const { authenticator, pages } = this.#options;
-    if (isTop) throw new Refusal(topAnswer(request, pages !== undefined));
-    if (pages === undefined) throw new Refusal(NO_PAGE);
+    const isBrowser = pages !== undefined && request.headers.accept?.includes('text/html') === true;
+    if (isTop === true) throw new Refusal(isBrowser ? seeOther(PAGES_PATH) : { status: 200, text: WELCOME });
+    if (isBrowser && repository !== undefined) throw new Refusal(seeOther(repositoryPage(repository)));
+    if (pages === undefined || repository !== undefined) throw new Refusal(NOTHING_HERE);
     await servePage({ request, response, peer, signal: gone.signal, authenticator }, pages);
   }
 
@@ -229,14 +229,11 @@ export class RequestServer {
   }
 }
 
-const NO_PAGE: Answer = { status: 404, text: `There is no page at this address. ${HOW_TO}` };
+const NOTHING_HERE: Answer = { status: 404, text: NO_PAGE };
+const WELCOME = `This is a Git server. ${HOW_TO}`;
 
-/** Returns the response at the address of the gateway itself: browsers are sent to the pages. */
-function topAnswer({ headers }: IncomingMessage, hasPages: boolean): Answer {
-  const text = `This is a Git server. ${HOW_TO}`;
-  return hasPages && headers.accept?.includes('text/html')
-    ? { status: 303, text, headers: { Location: PAGES_PATH } }
-    : { status: 200, text };
+function seeOther(page: string): Answer {
+  return { status: 303, text: `See ${page}`, headers: { Location: page } };
 }
 
 const TOO_LONG = new Refusal({ status: 504, text: 'The request took longer than this server allows.' });

@@ -81,7 +81,8 @@ const ANSWERS: readonly (readonly [string, string, number, RegExp])[] = [
   ['POST', '/a.git/info/refs?service=git-upload-pack', 405, /supports only GET/],
   ['GET', '/a.git/git-upload-pack', 405, /supports only POST/],
   ['POST', '/a.git/info/lfs/objects/batch', 501, /Git LFS/],
-  ['GET', '/a.git', 404, /git clone/],
+  ['POST', '/a.git', 404, /git clone/],
+  ['GET', '/a/../b', 404, /git clone/],
   ['GET', 'http://evil/a.git', 400, /begin with a slash/],
   ['OPTIONS', '*', 400, /begin with a slash/],
   ['GET', `/${'a'.repeat(9000)}`, 414, /longer than/],
@@ -102,12 +103,14 @@ test('a wrong method is answered with the right one', () => {
   assert.deepEqual(route.kind === 'answer' && route.answer.headers, { Allow: 'POST' });
 });
 
-for (const [path, isTop] of [
-  ['/', true],
-  ['/-/console', false],
-  ['/-/console/a?b', false],
+for (const [path, fields] of [
+  ['/', { isTop: true }],
+  ['/-/console', {}],
+  ['/-/console/a?b', {}],
+  ['/team/a.git', { repository: 'team/a.git' }],
+  ['/team/a', { repository: 'team/a.git' }],
 ] as const) {
   test(`${path} is a page`, () => {
-    assert.deepEqual(parseRoute('GET', path), { kind: 'page', isTop });
+    assert.deepEqual(parseRoute('GET', path), { kind: 'page', ...fields });
   });
 }

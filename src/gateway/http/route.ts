@@ -12,14 +12,18 @@ export type Route =
   | { readonly kind: 'bundle'; readonly query: string }
   /** Changes of repositories as server-sent events. */
   | { readonly kind: 'events'; readonly query: string }
-  /** A page for people; `isTop` for the address of the gateway itself. */
-  | { readonly kind: 'page'; readonly isTop: boolean }
+  /**
+   * A page for people; `isTop` for the address of the gateway itself, `repository` for the address
+   * that git clones.
+   */
+  | { readonly kind: 'page'; readonly isTop?: boolean; readonly repository?: RepositoryPath }
   | { readonly kind: 'answer'; readonly answer: Answer };
 
 /** Limit of the target's length; a repository path of full length with every byte escaped fits. */
 const MAX_URL_BYTES = 8192;
 
 export const HOW_TO = 'Use git with the address of a repository, for example: git clone http://HOST/NAME.git';
+export const NO_PAGE = `There is no page at this address. ${HOW_TO}`;
 const DUMB =
   'This server supports only the smart HTTP protocol, which needs git 1.6.6 or newer. Use a newer client.';
 const DUMB_FILES = ['/HEAD', '/info/refs', '/info/alternates'] as const;
@@ -49,7 +53,7 @@ export function parseRoute(method: string, target: string): Route {
   if (!target.startsWith('/')) return refuse(400, `The address must begin with a slash. ${HOW_TO}`);
   const [path = '', query = ''] = splitOnce(target, '?');
   if (path === '/') return { kind: 'page', isTop: true };
-  if (path === PAGES_PATH || path.startsWith(`${PAGES_PATH}/`)) return { kind: 'page', isTop: false };
+  if (path === PAGES_PATH || path.startsWith(`${PAGES_PATH}/`)) return { kind: 'page' };
   if (path === BUNDLES_PATH) return bundleRoute(method, query);
   if (path === EVENTS_PATH) return method === 'GET' ? { kind: 'events', query } : refuseMethod('GET');
 
@@ -64,7 +68,10 @@ export function parseRoute(method: string, target: string): Route {
   if (below.endsWith(LFS) || below.includes(`${LFS}/`)) return { kind: 'answer', answer: NO_LFS };
   if (below.includes(DUMB_DIRECTORY) || DUMB_FILES.some((file) => below.endsWith(file)))
     return refuse(403, DUMB);
-  return refuse(404, `There is no page at this address. ${HOW_TO}`);
+  const isRead = (method === 'GET' || method === 'HEAD') && name === null;
+  const repository = isRead ? parseRepositoryPath(path.slice(1)) : undefined;
+  if (typeof repository === 'string') return { kind: 'page', repository };
+  return refuse(404, NO_PAGE);
 }
 
 function bundleRoute(method: string, query: string): Route {

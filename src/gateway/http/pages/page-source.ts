@@ -3,6 +3,11 @@ import type { IncomingHttpHeaders } from 'node:http';
 /** Address below which a gateway serves pages for people. */
 export const PAGES_PATH = '/-/console';
 
+/** Returns the address of the page of a repository. */
+export function repositoryPage(path: string): string {
+  return `${PAGES_PATH}/repository/${path.split('/').map(encodeURIComponent).join('/')}`;
+}
+
 /** Pages for people, which a gateway serves in addition to git. */
 export interface PageSource {
   /**
