@@ -37,6 +37,10 @@ const CLUSTER = {
   praefects: [{ name: HOSTILE, last_contact: new Date(1e12).toISOString() }],
 };
 
+const PICTURE = Buffer.from(
+  'GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;',
+  'latin1',
+);
 const PATH = '/repository/group/sample.git/-';
 const PAGES = [
   '/overview',
@@ -54,13 +58,20 @@ const PAGES = [
   `${PATH}/files/src/code.ts`,
   `${PATH}/files/hostile.txt`,
   `${PATH}/files/binary.bin`,
+  `${PATH}/files/picture.png`,
+  `${PATH}/files?ref=main~1`,
   `${PATH}/blame/src/code.ts`,
   `${PATH}/search?q=answer`,
   `${PATH}/search?q=`,
   `${PATH}/storage`,
+  `${PATH}/storage?maintained=1`,
   `${PATH}/commits`,
   `${PATH}/commit/main`,
+  `${PATH}/commits?author=nobody`,
+  `${PATH}/compare`,
+  `${PATH}/compare/main~2...main`,
   `${PATH}/branches`,
+  `${PATH}/branches?search=nothing`,
   `${PATH}/tags`,
   `${PATH}/pushes`,
 ];
@@ -81,13 +92,16 @@ describe('the console in Chromium', { skip: WITHOUT_CHROMIUM }, () => {
     await repository.commit({
       message: `Change everything ${HOSTILE}`,
       files: {
-        'README.md': `# Sample\n\nText with [a link](src/code.ts), \`code\` and ${HOSTILE}\n\n- one\n- two\n`,
+        'README.md': `# Sample\n\nText with [a link](src/code.ts), \`code\` and ${HOSTILE}\n\n- one\n- two\n\n![A picture](picture.png)\n`,
         'src/code.ts': `/** A comment. */\nexport const answer = 42;\n`,
         'hostile.txt': HOSTILE.repeat(20),
+        'picture.png': PICTURE,
+        x: PICTURE, // the picture of a hostile text
         'binary.bin': Buffer.from([0, 1, 2]),
         'a-very-long-name-without-any-blank-in-it-that-does-not-fit-on-a-narrow-screen.txt': 'x\n',
       },
     });
+    await repository.git(['branch', 'other', 'main~1']);
     await repository.git(['tag', '-m', HOSTILE, 'v1']);
     await console.gitaly.createRepository({ relativePath: 'empty.git' });
     browser = await openBrowser();
