@@ -41,7 +41,9 @@ const PICTURE = Buffer.from(
   'GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;',
   'latin1',
 );
-const LIST_AND_IMAGE = '- one\n- two\n\n![A picture](picture.png)\n';
+const README =
+  `# Sample\n\nText with [a link](src/code.ts), \`code\` and ${HOSTILE}\n\n- one\n- two\n\n` +
+  '![A picture](picture.png)\n';
 const PATH = '/repository/group/sample.git/-';
 const PAGES = [
   '/overview',
@@ -93,7 +95,7 @@ describe('the console in Chromium', { skip: WITHOUT_CHROMIUM }, () => {
     await repository.commit({
       message: `Change everything ${HOSTILE}`,
       files: {
-        'README.md': `# Sample\n\nText with [a link](src/code.ts), \`code\` and ${HOSTILE}\n\n${LIST_AND_IMAGE}`,
+        'README.md': README,
         'src/code.ts': `/** A comment. */\nexport const answer = 42;\n`,
         'hostile.txt': HOSTILE.repeat(20),
         'picture.png': PICTURE,
