@@ -20,7 +20,8 @@ export interface RepoConsole {
 
 type Work = (repositories: Repositories, token: string | undefined) => Promise<ToolResult>;
 
-function run({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): Promise<number> {
+/** Runs a command on the repositories of a server, and prints its result. */
+export function run({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): Promise<number> {
   const connected = async (): Promise<ToolResult> => {
     await using target = await openServer(to, '--to');
     return await work(new Repositories(target.connection, storage), target.token);
@@ -30,10 +31,14 @@ function run({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): P
 }
 
 /** Runs `gitaly-ts repo list`. */
-export function listRepositories(options: RepoOptions, on: RepoConsole): Promise<number> {
+export function listRepositories(
+  options: RepoOptions & { readonly all?: boolean },
+  on: RepoConsole,
+): Promise<number> {
   return run(options, on, async (repositories) => {
-    const found = await Array.fromAsync(repositories.list());
-    return { json: found, lines: found.map(({ name }) => name) };
+    const found = await Array.fromAsync(repositories.list({ pools: options.all === true }));
+    const json = options.json === true ? await Array.fromAsync(repositories.described(found)) : found;
+    return { json, lines: found.map(({ name }) => name) };
   });
 }
 
@@ -67,6 +72,7 @@ export function renameRepository(
 export interface ForkRepositoryOptions {
   readonly branch?: string;
   readonly copy?: boolean;
+  readonly rules?: boolean;
   /** Seconds after which the server removes the fork. */
   readonly expires?: number;
 }
@@ -79,11 +85,12 @@ export function forkRepository(
   on: RepoConsole,
 ): Promise<number> {
   return run(options, on, async (repositories, token) => {
-    const { branch, copy, expires } = options;
+    const { branch, copy, expires, rules } = options;
     const from = await repositories.nameOf(source);
     const created = await repositories.fork(from, text, {
       ...(branch !== undefined && { branch }),
       ...(copy !== undefined && { copy }),
+      ...(rules !== undefined && { rules }),
       ...(expires !== undefined && { lifetimeSeconds: expires }),
       ...(token !== undefined && { token }),
     });
@@ -153,7 +160,8 @@ export function collectGarbage(
       throw new UsageError('name repositories, or give --all');
     const names: string[] = [];
     for (const text of texts) names.push(await repositories.nameOf(text));
-    if (options.all === true) for await (const { name } of repositories.list()) names.push(name);
+    if (options.all === true)
+      for await (const { name } of repositories.list({ pools: true })) names.push(name);
     for (const name of names) await repositories.collectGarbage(name, { full: options.full === true });
     return { json: { optimized: names }, lines: names.map((name) => `optimized ${name}`) };
   });
@@ -171,6 +179,8 @@ function linesOf(facts: RepositoryFacts): string[] {
   const rows: readonly (readonly [string, string])[] = [
     ['name', facts.name],
     ['default branch', facts.defaultBranch],
+    ['description', facts.description],
+    ['rules', facts.hasRules ? 'yes: gitaly-ts repo rules' : 'none'],
     ['object format', facts.objectFormat],
     ['size', formatShortBytes(facts.bytes)],
     [
