@@ -1,7 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 import { formatShortBytes } from '#base/format-bytes';
+import { describeMirror, MirrorDirectory } from '#tools/mirror/mirror-directory';
 import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
 import { printResult, type ToolResult } from './commands/tool-command.ts';
+import { isAddress } from './open-target.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
 /** Options of all commands `gitaly-ts repo`. */
@@ -171,8 +173,18 @@ export function collectGarbage(
 export function showRepository(text: string, options: RepoOptions, on: RepoConsole): Promise<number> {
   return run(options, on, async (repositories) => {
     const facts = await repositories.facts(await repositories.nameOf(text));
-    return { json: facts, lines: linesOf(facts) };
+    const mirror = isAddress(options.to) ? undefined : await mirrorOf(options.to, facts.name);
+    const json = mirror === undefined ? facts : { ...facts, mirror };
+    const lines = mirror === undefined ? [] : [`${'mirror'.padEnd(18)}${mirror}`];
+    return { json, lines: [...linesOf(facts), ...lines] };
   });
+}
+
+/** Describes a mirror; `undefined` for another repository. */
+async function mirrorOf(directory: string, name: string): Promise<string | undefined> {
+  const mirrors = new MirrorDirectory(directory);
+  const mirror = await mirrors.find(name);
+  return mirror && describeMirror(mirror, await mirrors.lastRun(name));
 }
 
 function linesOf(facts: RepositoryFacts): string[] {

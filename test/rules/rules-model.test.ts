@@ -169,7 +169,8 @@ test('random pushes are accepted and refused as the model says', async () => {
     const result = await site.push(push.user, '--force', `${after?.oid ?? ''}:${reference}`);
 
     const kinds = refusingKinds(rules, push);
-    const words = `seed ${seed}, push ${number}: ${push.user} ${reference} ${JSON.stringify(rules)}\n${result.stderr}`;
+    const what = `seed ${seed}, push ${number}: ${push.user} ${reference} ${JSON.stringify(rules)}`;
+    const words = `${what}\n${result.stderr}`;
     assert.equal(result.code === 0, kinds.length === 0, `${kinds.join()} ${words}`);
     if (kinds.length === 0) {
       accepted++;

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { RepoConsole, RepoOptions } from '../repo.ts';
+import type { MirrorOptions } from '../repo-mirror.ts';
 import type { RulesOptions } from '../repo-settings.ts';
+import { parseSeconds } from './option-values.ts';
 
 /** Receives the output and the exit code. */
 type Process = RepoConsole & { exitCode?: number | string | null | undefined };
@@ -44,5 +46,21 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
     .action(async (name: string, options: RulesOptions) => {
       const { rules } = await import('../repo-settings.ts');
       on.exitCode = await rules(name, options, on);
+    });
+  add(repo, 'mirror', 'Keep a repository equal to one on another server; "list" prints all mirrors.', [
+    'mirror team/linux https://git.example.com/linux.git --every 15m --to /srv/git',
+    'mirror team/app https://git.example.com/app.git --credentials login.txt',
+    'mirror list',
+    'mirror team/linux --stop',
+  ])
+    .argument('<name>', 'the repository, which is created if it is missing; or list')
+    .argument('[url]', 'https://… or ssh://…, without a password')
+    .option('--every <time>', 'time between two runs: 15m, 6h, 1d', parseSeconds, 900)
+    .option('--credentials <file>', 'a line user:password, or a private key for SSH; it is copied')
+    .option('--stop', 'end the mirror, and keep the repository')
+    .addHelpText('after', '\ngitaly-ts up runs the mirrors of its directory, which --to names.')
+    .action(async (name: string, url: string | undefined, options: MirrorOptions) => {
+      const { mirror } = await import('../repo-mirror.ts');
+      on.exitCode = await mirror(name, url, options, on);
     });
 }
