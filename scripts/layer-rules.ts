@@ -36,9 +36,13 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'object-store',
       'storage',
       'client',
+      'tokens/content-rules',
+      'tokens/pattern',
       'tokens/push-rules',
       'tokens/reference-rules',
+      'tokens/restriction',
     ],
+    types: ['tokens/protected-references'],
     packages: ['smol-toml'],
   },
   'services/convert': {

@@ -86,6 +86,8 @@ test('--json prints the result for programs', async () => {
     name: 'x.git',
     objectFormat: 'sha1',
     defaultBranch: 'main',
+    description: '',
+    hasRules: false,
     packs: 0,
     looseObjects: 2,
     referenceFormat: 'files',

@@ -52,7 +52,9 @@ async function namesOf(
     throw new UsageError('name repositories, or give --all or --prefix');
   const names: string[] = [];
   if (texts.length > 0) for (const text of texts) names.push(await repositories.nameOf(text));
-  else for await (const { name } of repositories.list()) if (name.startsWith(prefix ?? '')) names.push(name);
+  else
+    for await (const { name } of repositories.list({ pools: true }))
+      if (name.startsWith(prefix ?? '')) names.push(name);
   return names;
 }
 

@@ -1,7 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 import { formatShortBytes } from '#base/format-bytes';
+import { describeMirror, MirrorDirectory } from '#tools/mirror/mirror-directory';
 import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
 import { printResult, type ToolResult } from './commands/tool-command.ts';
+import { isAddress } from './open-target.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
 /** Options of all commands `gitaly-ts repo`. */
@@ -20,7 +22,8 @@ export interface RepoConsole {
 
 type Work = (repositories: Repositories, token: string | undefined) => Promise<ToolResult>;
 
-function run({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): Promise<number> {
+/** Runs a command on the repositories of a server, and prints its result. */
+export function run({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): Promise<number> {
   const connected = async (): Promise<ToolResult> => {
     await using target = await openServer(to, '--to');
     return await work(new Repositories(target.connection, storage), target.token);
@@ -30,10 +33,14 @@ function run({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): P
 }
 
 /** Runs `gitaly-ts repo list`. */
-export function listRepositories(options: RepoOptions, on: RepoConsole): Promise<number> {
+export function listRepositories(
+  options: RepoOptions & { readonly all?: boolean },
+  on: RepoConsole,
+): Promise<number> {
   return run(options, on, async (repositories) => {
-    const found = await Array.fromAsync(repositories.list());
-    return { json: found, lines: found.map(({ name }) => name) };
+    const found = await Array.fromAsync(repositories.list({ pools: options.all === true }));
+    const json = options.json === true ? await Array.fromAsync(repositories.described(found)) : found;
+    return { json, lines: found.map(({ name }) => name) };
   });
 }
 
@@ -67,6 +74,7 @@ export function renameRepository(
 export interface ForkRepositoryOptions {
   readonly branch?: string;
   readonly copy?: boolean;
+  readonly rules?: boolean;
   /** Seconds after which the server removes the fork. */
   readonly expires?: number;
 }
@@ -79,11 +87,12 @@ export function forkRepository(
   on: RepoConsole,
 ): Promise<number> {
   return run(options, on, async (repositories, token) => {
-    const { branch, copy, expires } = options;
+    const { branch, copy, expires, rules } = options;
     const from = await repositories.nameOf(source);
     const created = await repositories.fork(from, text, {
       ...(branch !== undefined && { branch }),
       ...(copy !== undefined && { copy }),
+      ...(rules !== undefined && { rules }),
       ...(expires !== undefined && { lifetimeSeconds: expires }),
       ...(token !== undefined && { token }),
     });
@@ -153,7 +162,8 @@ export function collectGarbage(
       throw new UsageError('name repositories, or give --all');
     const names: string[] = [];
     for (const text of texts) names.push(await repositories.nameOf(text));
-    if (options.all === true) for await (const { name } of repositories.list()) names.push(name);
+    if (options.all === true)
+      for await (const { name } of repositories.list({ pools: true })) names.push(name);
     for (const name of names) await repositories.collectGarbage(name, { full: options.full === true });
     return { json: { optimized: names }, lines: names.map((name) => `optimized ${name}`) };
   });
@@ -163,14 +173,26 @@ export function collectGarbage(
 export function showRepository(text: string, options: RepoOptions, on: RepoConsole): Promise<number> {
   return run(options, on, async (repositories) => {
     const facts = await repositories.facts(await repositories.nameOf(text));
-    return { json: facts, lines: linesOf(facts) };
+    const mirror = isAddress(options.to) ? undefined : await mirrorOf(options.to, facts.name);
+    const json = mirror === undefined ? facts : { ...facts, mirror };
+    const lines = mirror === undefined ? [] : [`${'mirror'.padEnd(18)}${mirror}`];
+    return { json, lines: [...linesOf(facts), ...lines] };
   });
+}
+
+/** Describes a mirror; `undefined` for another repository. */
+async function mirrorOf(directory: string, name: string): Promise<string | undefined> {
+  const mirrors = new MirrorDirectory(directory);
+  const mirror = await mirrors.find(name);
+  return mirror && describeMirror(mirror, await mirrors.lastRun(name));
 }
 
 function linesOf(facts: RepositoryFacts): string[] {
   const rows: readonly (readonly [string, string])[] = [
     ['name', facts.name],
     ['default branch', facts.defaultBranch],
+    ['description', facts.description],
+    ['rules', facts.hasRules ? 'yes: gitaly-ts repo rules' : 'none'],
     ['object format', facts.objectFormat],
     ['size', formatShortBytes(facts.bytes)],
     [

@@ -43,7 +43,7 @@ export function createToken(name: string, options: CreateTokenOptions, on: ToolC
     if (repositories === undefined) throw new RangeError('name repositories: --repository PATTERN');
     const given = pushRuleKinds().flatMap(([kind, { option }]) => {
       const values = rules[kind];
-      return values === undefined ? [] : [[kind, option.parse(values)]];
+      return values === undefined || option === undefined ? [] : [[kind, option.parse(values)]];
     });
     const scope = parseScope({ access, repositories, ...Object.fromEntries(given) });
     const made = await issueToken(store, { subject: name, scope, lifetimeSeconds: expires });

@@ -9,6 +9,7 @@ import { DiffService } from '#wire/gen/diff_pb';
 import { BackupRunService } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { LifetimeService } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
+import { SettingsService } from '#wire/gen/gitalyts/settings/v1/settings_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { HookService } from '#wire/gen/hook_pb';
 import { InternalGitaly } from '#wire/gen/internal_pb';
@@ -164,6 +165,12 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   }
   get server(): ClientOf<typeof ServerService> {
     return this.client(ServerService);
+  }
+  /**
+   * Descriptions of repositories and their rules. UNIMPLEMENTED from servers other than gitaly-ts.
+   */
+  get settings(): ClientOf<typeof SettingsService> {
+    return this.client(SettingsService);
   }
   get smartHttp(): ClientOf<typeof SmartHTTPService> {
     return this.client(SmartHTTPService);

@@ -24,9 +24,9 @@ const APPEARANCE_LOOKS = 10;
 const APPEARANCE_LOOK_EVERY_MS = 50;
 
 /**
- * Creates repositories when the first push to them arrives, and sets their default branch to one
- * that was pushed. A client that only requests the references creates nothing: it receives the
- * advertisement of an empty repository.
+ * Creates repositories when the first push to them arrives, and sets the default branch of empty
+ * ones to one that was pushed. A client that only requests the references creates nothing: it
+ * receives the advertisement of an empty repository.
  */
 export class RepositoryCreator {
   readonly #connection: Connection;
@@ -120,9 +120,15 @@ export class RepositoryCreator {
     return false;
   }
 
+  /** A push to this repository may be its first one. */
+  noteEmpty(repository: RepositoryInit): void {
+    this.#newOnes.add(repositoryKey(repository));
+  }
+
   /**
-   * Sets the default branch after a push to a new repository. HEAD names `main`, which may not have
-   * been pushed; this sets it to an existing branch, so that a clone checks out files.
+   * Sets the default branch after the first push to a repository. HEAD may name a branch that has
+   * not been pushed; then it gets `main`, `master` or the first one, so that a clone checks out
+   * files. git's protocol does not tell the HEAD of the client.
    */
   async chooseDefaultBranch(repository: RepositoryInit, options: CallOptions): Promise<void> {
     const key = repositoryKey(repository);

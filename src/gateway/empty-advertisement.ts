@@ -32,6 +32,35 @@ export function emptyAdvertisement(objectFormat: ObjectFormatName, protocol: str
   ]);
 }
 
+/** A line without a reference. @see git: builtin/receive-pack.c, write_head_info */
+const NO_REFERENCES = Buffer.from(' capabilities^{}\0');
+/** The line is in these bytes: after `# service=…`, a flush packet, `version 1` and an object id. */
+const BEGINNING_BYTES = 256;
+
+/** The beginning of an advertisement, as it passes. */
+export class AdvertisementWatch {
+  #beginning = Buffer.alloc(0);
+
+  /** Reports whether the repository has no references. */
+  get isEmpty(): boolean {
+    return this.#beginning.includes(NO_REFERENCES);
+  }
+
+  see(chunk: Uint8Array): void {
+    const missing = BEGINNING_BYTES - this.#beginning.length;
+    if (missing > 0) this.#beginning = Buffer.concat([this.#beginning, chunk.subarray(0, missing)]);
+  }
+
+  /** Returns a stream that writes to `target` what this sees. Ending it leaves `target` open. */
+  before(target: Writable): Writable {
+    const write = (chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void => {
+      this.see(chunk);
+      target.write(chunk, done);
+    };
+    return new Writable({ write }).on('error', () => {}); // writes report errors to the writer
+  }
+}
+
 /**
  * Returns a stream that drops everything up to the first flush packet and writes the rest to
  * `target`: the client of a new repository has received its advertisement already. It buffers at

@@ -1,21 +1,46 @@
 import { JsonFields } from '#base/json-fields';
+import {
+  LARGEST_FILE,
+  MESSAGE,
+  type MessageRule,
+  PATHS,
+  type PathRule,
+  READ_ONLY,
+  type ReadOnlyRule,
+  SIGNATURE,
+  type SizeRule,
+} from './content-rules.ts';
+import { PROTECTED, type ProtectedReference } from './protected-references.ts';
 import { type PushRule, RuleError } from './push-rule.ts';
 import { REFERENCE_RULES, type ReferenceRule } from './reference-rules.ts';
+import { type ExceptRestriction, refuseUnknown } from './restriction.ts';
 
-/** The rules of a token for its pushes. */
+/** The rules of a token for its pushes, or of a repository for all pushes to it. */
 export interface PushRules {
   /** The first that matches applies; without a match the change is refused. Empty: all is allowed. */
   readonly references: readonly ReferenceRule[];
+  readonly protected?: readonly ProtectedReference[] | undefined;
+  readonly paths?: readonly PathRule[] | undefined;
+  readonly largestFile?: readonly SizeRule[] | undefined;
+  readonly signature?: readonly ExceptRestriction[] | undefined;
+  readonly message?: readonly MessageRule[] | undefined;
+  readonly readOnly?: readonly ReadOnlyRule[] | undefined;
 }
 
 type PushRuleName = keyof PushRules;
 
 /**
- * All kinds of rules, by their name in a scope. Each has a check in
+ * All kinds of rules, by their name in a scope or document. Each has a check in
  * `domain/hooks/push-rules/check-push-rules.ts`; without one a push is refused.
  */
 export const PUSH_RULES: { readonly [N in PushRuleName]-?: PushRule<PushRules[N]> } = {
   references: REFERENCE_RULES,
+  protected: PROTECTED,
+  paths: PATHS,
+  largestFile: LARGEST_FILE,
+  signature: SIGNATURE,
+  message: MESSAGE,
+  readOnly: READ_ONLY,
 };
 
 /** Returns the kinds of rules with their names. */
@@ -27,7 +52,8 @@ export function pushRuleKinds(): readonly [name: PushRuleName, kind: PushRule<un
 /** Parses the rules among the fields of a scope. Other fields are ignored. @throws {RuleError} */
 export function parsePushRules(fields: JsonFields): PushRules {
   const parsed = pushRuleKinds().map(([name, kind]) => [name, kind.parse(fields.value(name))]);
-  return Object.fromEntries(parsed) as PushRules; // each kind has parsed its own value
+  // Each kind has parsed its own value.
+  return Object.fromEntries(parsed.filter(([, value]) => value !== undefined)) as PushRules;
 }
 
 /** Returns the JSON form of the rules that limit something: what travels, and what is checked. */
@@ -67,8 +93,29 @@ export function decodePushRules(bytes: Buffer): PushRules {
   return rules;
 }
 
-/** A misspelt restriction must not be a missing one. @throws {RuleError} */
-export function refuseUnknown(fields: JsonFields, known: readonly string[]): void {
-  const unknown = fields.entries().find(([name]) => !known.includes(name));
-  if (unknown !== undefined) throw new RuleError(`unknown field ${JSON.stringify(unknown[0])}`);
+/** Longest document with the rules of a repository. */
+const MAX_DOCUMENT_BYTES = 1 << 20;
+
+/**
+ * Parses the document with the rules of a repository: an object that has a field for each kind.
+ *
+ * @throws {RuleError}
+ */
+export async function parseRulesDocument(bytes: Uint8Array): Promise<PushRules> {
+  if (bytes.length > MAX_DOCUMENT_BYTES) throw new RuleError(`more than ${MAX_DOCUMENT_BYTES} bytes`);
+  const fields = JsonFields.parse(decoded(bytes));
+  if (fields === undefined) throw new RuleError('it is not a JSON object');
+  refuseUnknown(fields, Object.keys(PUSH_RULES));
+  const rules = parsePushRules(fields);
+  // Each kind prepares its own value.
+  for (const [name, kind] of pushRuleKinds()) await kind.prepare?.(rules[name]);
+  return rules;
+}
+
+function decoded(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new RuleError('it is not UTF-8', { cause: error });
+  }
 }

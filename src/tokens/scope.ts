@@ -1,14 +1,8 @@
 import { JsonFields } from '#base/json-fields';
 import { fitsAll, fitsPattern, MAX_PATTERN_CHARACTERS } from './pattern.ts';
 import { RuleError } from './push-rule.ts';
-import {
-  formatPushRules,
-  isUnrestricted,
-  PUSH_RULES,
-  type PushRules,
-  parsePushRules,
-  refuseUnknown,
-} from './push-rules.ts';
+import { formatPushRules, isUnrestricted, PUSH_RULES, type PushRules, parsePushRules } from './push-rules.ts';
+import { refuseUnknown } from './restriction.ts';
 
 /** Rights, each with those before it. */
 export const ACCESS = ['read', 'write', 'admin'] as const;

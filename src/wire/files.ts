@@ -11,6 +11,7 @@ import { file_errors } from '#wire/gen/errors_pb';
 import { file_gitalyts_backups_v1_backups } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { file_gitalyts_events_v1_events } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { file_gitalyts_lifetimes_v1_lifetimes } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
+import { file_gitalyts_settings_v1_settings } from '#wire/gen/gitalyts/settings/v1/settings_pb';
 import { file_google_rpc_status } from '#wire/gen/google/rpc/status_pb';
 import { file_grpc_health_v1_health } from '#wire/gen/grpc/health/v1/health_pb';
 import { file_grpc_reflection_v1_reflection } from '#wire/gen/grpc/reflection/v1/reflection_pb';
@@ -83,6 +84,7 @@ export const wireFiles: readonly DescFile[] = [
   file_gitalyts_backups_v1_backups,
   file_gitalyts_events_v1_events,
   file_gitalyts_lifetimes_v1_lifetimes,
+  file_gitalyts_settings_v1_settings,
   file_google_rpc_status,
   file_grpc_health_v1_health,
   file_grpc_reflection_v1_reflection,

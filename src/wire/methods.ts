@@ -7,6 +7,7 @@ import { RaftService } from '#wire/gen/cluster_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { DiffService } from '#wire/gen/diff_pb';
+import { SettingsService } from '#wire/gen/gitalyts/settings/v1/settings_pb';
 import { HookService } from '#wire/gen/hook_pb';
 import { InternalGitaly } from '#wire/gen/internal_pb';
 import { NamespaceService } from '#wire/gen/namespace_pb';
@@ -56,11 +57,14 @@ export const servedByGitaly: readonly DescService[] = gitalyServices.filter(
   (service) => service !== PraefectInfoService && service !== RefTransaction,
 );
 
+/** The services that a praefect passes on to its nodes, one of ours among them. */
+const routedServices: readonly DescService[] = [...gitalyServices, SettingsService];
+
 const infosByPath = new Map<string, MethodInfo>(
-  gitalyServices.flatMap((service) => service.methods.map(methodInfo)).map((info) => [info.path, info]),
+  routedServices.flatMap((service) => service.methods.map(methodInfo)).map((info) => [info.path, info]),
 );
 
-/** Returns the method of the package `gitaly` with this `:path`, or `undefined`. */
+/** Returns the method with this `:path` that a praefect may pass on, or `undefined`. */
 export function methodByPath(path: string): MethodInfo | undefined {
   return infosByPath.get(path);
 }

@@ -3,6 +3,7 @@ import type { CreateRepositoryOptions } from '#tools/repo/repositories';
 import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from '../repo.ts';
 import type { MigrateReferencesOptions } from '../repo-migrate-references.ts';
 import { parseSeconds } from './option-values.ts';
+import { addRepoSettings } from './repo-settings-commands.ts';
 import { addToolCommand } from './tool-command.ts';
 
 const TO = [
@@ -30,7 +31,7 @@ export interface RepoProcess extends RepoConsole {
 export function addRepoCommands(program: Command, on: RepoProcess = process): void {
   const repo = program
     .command('repo')
-    .description('List, create, fork, rename, expire, remove, maintain and migrate repositories.')
+    .description('List, create, fork, rename, configure, expire, remove, maintain and migrate repositories.')
     .addHelpText(
       'after',
       `
@@ -48,6 +49,7 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
   addRemove(repo, on);
   addGc(repo, on);
   addInfo(repo, on);
+  addRepoSettings(repo, on, add);
   addMigrateReferences(repo, on);
 }
 
@@ -59,10 +61,12 @@ function add(repo: Command, name: string, description: string, examples: readonl
 
 function addList(repo: Command, on: RepoProcess): void {
   const examples = ['list --to /srv/git', 'list --to /etc/gitaly/config.toml --json'];
-  add(repo, 'list', 'Print the names of all repositories.', examples).action(async (options: RepoOptions) => {
-    const { listRepositories } = await import('../repo.ts');
-    on.exitCode = await listRepositories(options, on);
-  });
+  add(repo, 'list', 'Print the names of the repositories.', examples)
+    .option('--all', 'also the pools that forks share')
+    .action(async (options: RepoOptions & { all?: boolean }) => {
+      const { listRepositories } = await import('../repo.ts');
+      on.exitCode = await listRepositories(options, on);
+    });
 }
 
 function addCreate(repo: Command, on: RepoProcess): void {
@@ -96,6 +100,7 @@ function addFork(repo: Command, on: RepoProcess): void {
     .argument('<source>', 'the repository')
     .argument('<name>', 'path of the fork; .git is added')
     .option('--branch <name>', 'only this branch; default: all branches and tags')
+    .option('--rules', 'give it the rules of the repository for pushes')
     .option('--copy', 'copy all objects, instead of borrowing them from a pool shared with the source')
     .option(...EXPIRES)
     .action(async (source: string, name: string, options: RepoOptions & ForkRepositoryOptions) => {

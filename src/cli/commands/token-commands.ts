@@ -58,10 +58,11 @@ function addCreate(token: Command, on: ToolProcess): void {
         .argParser(parseLifetime)
         .default(30 * 86_400, '30d'),
     );
-  const options = pushRuleKinds().map(([kind, rule]) => {
+  const options = pushRuleKinds().flatMap(([kind, rule]) => {
+    if (rule.option === undefined) return [];
     const option = new Option(rule.option.flags, rule.option.description).argParser(collect);
     create.addOption(option);
-    return [kind, option.attributeName()] as const;
+    return [[kind, option.attributeName()] as const];
   });
   create.action(async (name: string, values: TokenOptions & Record<string, unknown>) => {
     const { createToken } = await import('../token.ts');

@@ -19,6 +19,7 @@ import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-dir
 import { parseUpEvents, type UpEvents } from './up-events.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
 import { openUpHttp, parseUpHttp, type UpHttp } from './up-http.ts';
+import { startUpMirrors } from './up-mirrors.ts';
 import type { UpOptions } from './up-options.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
 import {
@@ -140,6 +141,7 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
     others?.renewTls();
   });
   await makeHello(target);
+  await using _mirrors = startUpMirrors(directory, target);
 
   const report: UpReport = {
     http: gateway?.url,

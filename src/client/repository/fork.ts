@@ -16,6 +16,8 @@ export interface ForkOptions extends CallOptions {
   readonly copy?: boolean;
   /** The server removes the fork after this time. */
   readonly lifetimeSeconds?: number;
+  /** Also gives the fork the rules of this repository for pushes. */
+  readonly rules?: boolean;
   /** Token of the server, with which it calls itself to copy. */
   readonly token?: string;
 }

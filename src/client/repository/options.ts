@@ -39,6 +39,7 @@ const FORK: NamesOf<ForkOptions> = {
   branch: true,
   copy: true,
   lifetimeSeconds: true,
+  rules: true,
   token: true,
 };
 const FILES: NamesOf<FilesOptions> = { ...CALL_NAMES, path: true, recursive: true, pageSize: true };
@@ -94,6 +95,11 @@ const NAMES = {
   branches: CALL_NAMES,
   tags: CALL_NAMES,
   defaultBranch: CALL_NAMES,
+  setDefaultBranch: CALL_NAMES,
+  description: CALL_NAMES,
+  setDescription: CALL_NAMES,
+  rules: CALL_NAMES,
+  setRules: CALL_NAMES,
   commit: COMMIT,
   merge: MERGE,
   cherryPick: PICK,

@@ -22,6 +22,7 @@ import {
   type TagOptions,
 } from './options.ts';
 import type { Place } from './place.ts';
+import { rulesOf, setDefaultBranch } from './settings.ts';
 import {
   type Branch,
   bytesOf,
@@ -157,7 +158,7 @@ export class Repository {
    */
   async fork(path: string, options: ForkOptions = {}): Promise<Repository> {
     checkOptionNames('fork', options);
-    const { lifetimeSeconds, ...rest } = options;
+    const { lifetimeSeconds, rules = false, ...rest } = options;
     await fork(this.#place, path, rest);
     const { storage, user } = this.#options;
     const made = new Repository(this.#place.connection, {
@@ -166,6 +167,7 @@ export class Repository {
       ...(user !== undefined && { user }),
     });
     if (lifetimeSeconds !== undefined) await made.expire(lifetimeSeconds);
+    if (rules) await made.setRules(await this.rules());
     return made;
   }
 
@@ -245,6 +247,52 @@ export class Repository {
     const { connection, repository } = this.#place;
     const head = await readHead(connection, { repository }, options);
     return head !== undefined && 'name' in head ? decodeText(head.name).replace(HEADS, '') : undefined;
+  }
+
+  /**
+   * Sets the default branch. It must exist, unless the repository has no branches.
+   *
+   * @throws {GitalyError} NOT_FOUND; {CallError}.
+   */
+  async setDefaultBranch(name: TextOrBytes, options: CallOptions = {}): Promise<void> {
+    checkOptionNames('setDefaultBranch', options);
+    await setDefaultBranch(this.#place, name, options);
+  }
+
+  /** Returns the description, empty if there is none. @throws {CallError} UNIMPLEMENTED. */
+  async description(options: CallOptions = {}): Promise<string> {
+    checkOptionNames('description', options);
+    const { connection, repository } = this.#place;
+    return (await connection.settings.get({ repository }, options)).description;
+  }
+
+  /**
+   * Sets the description, one line; an empty text removes it.
+   *
+   * @throws {CallError} INVALID_ARGUMENT; UNIMPLEMENTED from a server that is not gitaly-ts.
+   */
+  async setDescription(description: string, options: CallOptions = {}): Promise<void> {
+    checkOptionNames('setDescription', options);
+    const { connection, repository } = this.#place;
+    await connection.settings.setDescription({ repository, description }, options);
+  }
+
+  /** Returns the rules for pushes as they were set; `undefined` for none. */
+  async rules(options: CallOptions = {}): Promise<string | undefined> {
+    checkOptionNames('rules', options);
+    return await rulesOf(this.#place, options);
+  }
+
+  /**
+   * Sets the rules for pushes by everybody, a JSON document; `undefined` removes them.
+   *
+   * @throws {CallError} INVALID_ARGUMENT names what is invalid; UNIMPLEMENTED from a server that is
+   *   not gitaly-ts.
+   */
+  async setRules(rules: string | undefined, options: CallOptions = {}): Promise<void> {
+    checkOptionNames('setRules', options);
+    const { connection, repository } = this.#place;
+    await connection.settings.setRules({ repository, rules: bytesOf(rules ?? '') }, options);
   }
 
   /**

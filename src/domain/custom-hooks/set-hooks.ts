@@ -10,12 +10,15 @@ import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import { LockTakenError, lockRepository } from '#storage/locks/repository-lock';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
+import { keepSettings } from '../settings/kept-settings.ts';
 import { extractHooks } from './extract-hooks.ts';
 import { hashTree } from './hash-tree.ts';
 
 export interface SetHooksOptions {
   readonly vote: Vote | undefined;
   readonly signal: AbortSignal;
+  /** Keeps description and rules of the repository if the archive has none. Default: only its are left. */
+  readonly keepsSettings?: boolean;
 }
 
 /** Directory of a repository with its own hooks. */
@@ -33,7 +36,7 @@ const TAR_FAILED = 'waiting for tar command completion: exit status 2';
 export async function setHooks(
   repository: Repository,
   archive: AsyncIterable<Uint8Array>,
-  { vote, signal }: SetHooksOptions,
+  { keepsSettings = false, vote, signal }: SetHooksOptions,
 ): Promise<void> {
   const hooks = `${repository.path}/${HOOKS_NAME}`;
   await castVote(vote, 'preparing', PREPARING);
@@ -44,6 +47,7 @@ export async function setHooks(
   const unpacked = await extractHooks(archive, temp.path, { signal }).catch((error: unknown) => {
     throw extractionFailure(error, signal);
   });
+  if (keepsSettings) await keepSettings(repository.path, unpacked);
   signal.throwIfAborted();
   const hash = await hashTree(unpacked);
   await castVote(vote, 'prepared', hash);

@@ -14,6 +14,7 @@ import { customHookEnvironment } from './hook-environment.ts';
 import type { PushUser } from './payload.ts';
 import { postReceiveText } from './post-receive-messages.ts';
 import { checkPushRules } from './push-rules/check-push-rules.ts';
+import { hasRules } from './push-rules/repository-rules.ts';
 import { type ReferenceTransactionState, referenceTransactionVote } from './reference-transaction.ts';
 import { runCustomHooks } from './run-custom-hooks.ts';
 
@@ -68,15 +69,17 @@ export class HookManager {
   }
 
   /**
-   * Reports whether GitLab or a script of the operator's checks the objects of a change before it
-   * is made.
+   * Reports whether GitLab, rules or a script of the operator's check the objects of a change
+   * before it is made.
    */
-  async needsObjectCheck({ path }: Repository): Promise<boolean> {
-    return !this.api.standAlone || (await hasCustomHooks(path, this.customHooksDirectory, 'pre-receive'));
+  async needsObjectCheck(repository: Repository): Promise<boolean> {
+    const { path } = repository;
+    if (!this.api.standAlone || hasRules(repository)) return true;
+    return await hasCustomHooks(path, this.customHooksDirectory, 'pre-receive');
   }
 
   /**
-   * Checks the rules of a token and access, and runs the scripts of `pre-receive`.
+   * Checks the rules of token and repository, and access, and runs the scripts of `pre-receive`.
    *
    * @param changes lines `<old> <new> <reference>\n`.
    * @throws {RuleRefusal} {NotAllowedError} {CustomHookError} and others: the push is refused.
@@ -90,7 +93,7 @@ export class HookManager {
       this.#requireName(call);
       const user = requireUser(call);
       if (user.protocol === '') throw internal('protocol not set');
-      if (call.pushRules !== undefined) await checkPushRules(call, call.pushRules, changes);
+      await checkPushRules(call, changes);
       await checkAccess(this.api, call, { user, changes, quarantine });
       await this.#runScripts(call, 'pre-receive', [], changes);
       await this.#announce(call);

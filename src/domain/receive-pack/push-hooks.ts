@@ -5,6 +5,7 @@ import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HookOutput } from '../hooks/hook-output.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
+import { hasRules } from '../hooks/push-rules/repository-rules.ts';
 import { parseReferenceTransactionState } from '../hooks/reference-transaction.ts';
 import { answerHook, type Print, type RelayHandler } from '../hooks/relay/relay.ts';
 import type { RelayCall } from '../hooks/relay/relay-parser.ts';
@@ -31,12 +32,14 @@ export class PushHooks {
   readonly #options: PushHooksOptions;
   readonly #push: Push;
   readonly #votes: PushVotes;
+  #needed: ReadonlySet<RelayedHook>;
 
   constructor(push: Push, options: PushHooksOptions) {
     const { manager, needed } = options;
     const { batchedPushes: areBatched } = push.repository.git.capabilities;
     this.#options = options;
     this.#push = push;
+    this.#needed = needed;
     this.#votes = new PushVotes({ manager, started: needed, areBatched });
   }
 
@@ -67,7 +70,14 @@ export class PushHooks {
 
   /** The hooks that do anything. */
   get needed(): ReadonlySet<RelayedHook> {
-    return this.#options.needed;
+    return this.#needed;
+  }
+
+  /** Includes rules that the repository got while the push waited for its client. */
+  followRules(): void {
+    const { repository, transaction } = this.#push;
+    if (transaction === undefined && !this.#needed.has('pre-receive') && hasRules(repository))
+      this.#needed = new Set([...this.#needed, 'pre-receive']);
   }
 
   /** Warns the operator of a problem of which the client gets no details. */

@@ -61,6 +61,7 @@ export class ReceivePack {
       () => undefined,
     );
     if (proved === 'nothing') return SERVED;
+    hooks.followRules();
     if (proved === undefined) {
       const streams = { ...push.streams, input: input.replay() };
       return await receiveByGit({ ...push, isStateless: true, streams }, hooks, this.#options);

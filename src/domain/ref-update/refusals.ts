@@ -5,11 +5,14 @@ import type { UncheckedRefName } from '#git/names/ref-name';
 import type { CapturedOutput } from '../hooks/captured-output.ts';
 import type { CustomHookName } from '../hooks/custom-hook-files.ts';
 import { NotAllowedError } from '../hooks/not-allowed-error.ts';
+import { RuleRefusal } from '../hooks/push-rules/push-changes.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 
+type PrintedOutput = Pick<CapturedOutput, 'stderrBytes' | 'stdoutBytes'>;
+
 /**
- * An operator's script refused a change. The message is the script's unchanged output: clients
- * search for prefixes in it.
+ * An operator's script, or a rule, refused a change. The message is the script's unchanged
+ * output: clients search for prefixes in it.
  */
 export class HookRefusedError extends Error {
   override readonly name = 'HookRefusedError';
@@ -18,7 +21,7 @@ export class HookRefusedError extends Error {
   readonly stdout: Buffer;
   readonly stderr: Buffer;
 
-  constructor(hook: CustomHookName, output: CapturedOutput, cause: Error) {
+  constructor(hook: CustomHookName, output: PrintedOutput, cause: Error) {
     super(printed(output) ?? cause.message, { cause });
     this.hook = hook;
     this.stdout = output.stdoutBytes;
@@ -83,6 +86,13 @@ function refusalOf(error: unknown): Refusal | undefined {
 export function withOutput(error: unknown, hook: CustomHookName, output: CapturedOutput): unknown {
   if (!isError(error)) return error;
   if (customHookErrorOf(error) !== undefined) return new HookRefusedError(hook, output, error);
+  // Clients show what a hook has printed.
+  if (error instanceof RuleRefusal)
+    return new HookRefusedError(
+      hook,
+      { stdoutBytes: Buffer.alloc(0), stderrBytes: Buffer.from(error.message) },
+      error,
+    );
   const { stderrBytes, stdoutBytes } = output;
   const stream = isBlank(stderrBytes) ? 'stdout' : 'stderr';
   const bytes = isBlank(stderrBytes) ? stdoutBytes : stderrBytes;
@@ -92,7 +102,7 @@ export function withOutput(error: unknown, hook: CustomHookName, output: Capture
   });
 }
 
-function printed({ stderrBytes, stdoutBytes }: CapturedOutput): string | undefined {
+function printed({ stderrBytes, stdoutBytes }: PrintedOutput): string | undefined {
   return [stderrBytes, stdoutBytes].find((bytes) => !isBlank(bytes))?.toString();
 }
 

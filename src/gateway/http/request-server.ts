@@ -4,7 +4,6 @@ import { CallError } from '#client/call/call-error';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
 import type { GatewayState } from '../family.ts';
 import { type GitalyLink, reach } from '../gitaly-link.ts';
-import { mayCreate } from '../identity.ts';
 import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
 import { RepositoryNames } from '../repository-names.ts';
 import { type Answer, sendAnswer } from './answer.ts';
@@ -170,16 +169,16 @@ export class RequestServer {
     });
     const exchange = exchangeAt(mapped);
 
-    const creator = mayCreate(identity) ? this.#creator : undefined;
+    const options = { ...this.#options, creator: this.#creator };
     await reach(this.#options.link, gone.signal);
-    if (kind === 'info-refs') return await serveInfoRefs(exchange, this.#options.link, creator);
+    if (kind === 'info-refs') return await serveInfoRefs(exchange, options);
     const expected = `application/x-${service}-request`;
     if (request.headers['content-type'] !== expected) {
       return await refuse(visit, { status: 415, text: `The content type must be ${expected}.` });
     }
     visit.body = RequestBody.of(request, this.#bodyLimits(service));
     if (service === 'git-upload-pack') await serveUploadPack(exchange, visit.body, this.#options.link);
-    else await serveReceivePack(exchange, visit.body, { ...this.#options, creator });
+    else await serveReceivePack(exchange, visit.body, options);
   }
 
   #bodyLimits(service: GitRoute['service']) {

@@ -3,8 +3,10 @@ import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import { copyStream } from '#base/streams/copy-stream';
 import { infoRefs } from '#client/git/info-refs';
 import type { RepositoryCreator } from '../create-on-push.ts';
+import { AdvertisementWatch } from '../empty-advertisement.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
+import { mayCreate } from '../identity.ts';
 import { setStreamHeaders } from './answer.ts';
 import { callOptions } from './call-options.ts';
 import type { GitExchange } from './git-exchange.ts';
@@ -16,22 +18,31 @@ import type { GitExchange } from './git-exchange.ts';
  */
 const OBJECT_FORMAT_HEADER = 'x-git-object-format';
 
+export interface InfoRefsOptions {
+  readonly link: GitalyLink;
+  readonly creator: RepositoryCreator | undefined;
+}
+
 /**
  * Serves `GET …/info/refs?service=…`. It changes nothing: a push to a missing repository receives
  * the references of an empty one, if pushes create repositories.
  */
 export async function serveInfoRefs(
   exchange: GitExchange,
-  link: GitalyLink,
-  creator: RepositoryCreator | undefined,
+  { creator, link }: InfoRefsOptions,
 ): Promise<void> {
   try {
-    await advertise(exchange, link);
+    await advertise(exchange, link, creator);
   } catch (error) {
     if (codeOf(error) !== 'NOT_FOUND' || exchange.response.headersSent) throw error;
     const other = await exchange.otherwise();
-    if (other !== undefined) await advertise(other, link);
-    else if (creator === undefined || exchange.service !== 'git-receive-pack') throw error;
+    if (other !== undefined) await advertise(other, link, creator);
+    else if (
+      creator === undefined ||
+      !mayCreate(exchange.identity) ||
+      exchange.service !== 'git-receive-pack'
+    )
+      throw error;
     else advertiseEmpty(exchange, creator);
   }
   exchange.response.end();
@@ -48,12 +59,26 @@ function advertiseEmpty({ request, response, service }: GitExchange, creator: Re
   );
 }
 
-async function advertise(exchange: GitExchange, { connection }: GitalyLink): Promise<void> {
+async function advertise(
+  exchange: GitExchange,
+  { connection }: GitalyLink,
+  creator: RepositoryCreator | undefined,
+): Promise<void> {
   const { repository, request, response, service } = exchange;
   setStreamHeaders(response, `application/x-${service}-advertisement`);
   const protocol = gitProtocol(request.headers['git-protocol']);
-  await copyStream(
-    infoRefs(connection, service, { repository, gitProtocol: protocol }, callOptions(exchange)),
-    response,
-  );
+  const output = infoRefs(connection, service, { repository, gitProtocol: protocol }, callOptions(exchange));
+  const watch = new AdvertisementWatch();
+  await copyStream(seen(output, watch), response);
+  if (service === 'git-receive-pack' && watch.isEmpty) creator?.noteEmpty(repository);
+}
+
+async function* seen(
+  chunks: AsyncIterable<Uint8Array>,
+  watch: AdvertisementWatch,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    watch.see(chunk);
+    yield chunk;
+  }
 }

@@ -6,6 +6,7 @@ import { postUploadPack } from '#client/git/post-upload-pack';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
+import { mayCreate } from '../identity.ts';
 import type { RepositoryInit } from '../repository-mapping.ts';
 import { explainUnknownRules, requiredRules } from '../required-rules.ts';
 import { setStreamHeaders } from './answer.ts';
@@ -122,7 +123,8 @@ async function existingOrCreated(
   if (exists) return { repository, stdin: body };
   const other = await exchange.otherwise();
   if (other !== undefined) return { repository: other.repository, stdin: body };
-  if (creator === undefined) return { repository, stdin: body }; // for its error
+  // For the error of a missing repository.
+  if (creator === undefined || !mayCreate(exchange.identity)) return { repository, stdin: body };
   const stdin = await creator.createFor(newRepository, body, options);
   return stdin && { repository: newRepository, stdin };
 }

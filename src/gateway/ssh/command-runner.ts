@@ -9,7 +9,7 @@ import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechan
 import { accessTo } from '#tokens/scope';
 import { callMetadata } from '../call-metadata.ts';
 import type { RepositoryCreator } from '../create-on-push.ts';
-import { withoutAdvertisement } from '../empty-advertisement.ts';
+import { AdvertisementWatch, withoutAdvertisement } from '../empty-advertisement.ts';
 import { type GitalyLink, reach } from '../gitaly-link.ts';
 import { type Identity, mayCreate } from '../identity.ts';
 import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
@@ -113,11 +113,14 @@ export class CommandRunner {
   }
 
   async #push(run: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
-    const { onFailure } = this.#options;
-    const creator = mayCreate(run.identity) ? this.#options.creator : undefined;
-    const exitCode = await this.#receivePack(run, repository, options);
+    const { creator, onFailure } = this.#options;
+    if (creator === undefined) return await this.#receivePack(run, repository, options);
+    const watch = new AdvertisementWatch();
+    const io = { ...run.io, stdout: watch.before(run.io.stdout) };
+    const exitCode = await this.#receivePack({ ...run, io }, repository, options);
+    if (watch.isEmpty) creator.noteEmpty(repository);
     // the push is done
-    await creator?.chooseDefaultBranch(repository, options).catch((error) => onFailure?.(error));
+    await creator.chooseDefaultBranch(repository, options).catch((error) => onFailure?.(error));
     return exitCode;
   }
 

@@ -7,10 +7,12 @@ import { operationService } from '#services/operation/index';
 import { KnownCommits } from '#services/ref/branches/known-commits';
 import { refService } from '#services/ref/index';
 import { RememberedLists } from '#services/ref/remembered-lists';
+import { settingsService } from '#services/settings/index';
 import { CleanupService } from '#wire/gen/cleanup_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { BackupRunService } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { LifetimeService } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
+import { SettingsService } from '#wire/gen/gitalyts/settings/v1/settings_pb';
 import { OperationService } from '#wire/gen/operations_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import type { ServiceFoundation } from './service-foundation.ts';
@@ -35,5 +37,6 @@ export function writingServices({
     serve(LifetimeService, lifetimeService({ storages })),
     serve(OperationService, operationService({ storages, hooks, remotes, commitSigning, ...votes })),
     serve(RefService, refService({ storages, lists, knownCommits, fillsOldFields, ...votes })),
+    serve(SettingsService, settingsService({ storages, voteOf })),
   ];
 }

@@ -5,6 +5,7 @@ import { repositoryFigures } from '#client/content/repository-figures';
 import type { Connection } from '#client/index';
 import { type ForkOptions, Repository } from '#client/repository/index';
 import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
+import { isPoolPath } from '#storage/pool-path';
 import {
   MigrateReferenceBackendRequest_ReferenceBackend,
   OptimizeRepositoryRequest_Strategy,
@@ -13,8 +14,20 @@ import {
 } from '#wire/gen/repository_pb';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
+const HEADS = /^refs\/heads\//;
+
 /** Storage format of references. */
 export type ReferenceFormat = 'files' | 'reftable';
+
+/** Repositories of which details are read at once. */
+const DETAILS_AT_ONCE = 16;
+
+/** A repository as `gitaly-ts repo list --json` shows it. */
+export interface DescribedRepository extends ListedRepository {
+  /** Empty without a branch; absent when the repository cannot be read. */
+  readonly defaultBranch?: string;
+  readonly description?: string;
+}
 
 /** A repository as `gitaly-ts repo list` shows it. */
 export interface ListedRepository {
@@ -28,6 +41,9 @@ export interface RepositoryFacts {
   readonly name: string;
   readonly objectFormat: 'sha1' | 'sha256';
   readonly defaultBranch: string;
+  readonly description: string;
+  /** True if it has rules for pushes. */
+  readonly hasRules: boolean;
   readonly bytes: number;
   readonly objectBytes: number;
   readonly packs: number;
@@ -63,13 +79,32 @@ export class Repositories {
     this.#storageName = storageName;
   }
 
-  /** Yields all repositories in the order of names, pools among them. */
-  async *list(): AsyncGenerator<ListedRepository> {
+  /** Yields all repositories in the order of names. @param options.pools also those that forks share */
+  async *list({ pools = false } = {}): AsyncGenerator<ListedRepository> {
     const found = this.#connection.internal.walkRepos({ storageName: this.#storageName });
     for await (const { relativePath, modificationTime } of found) {
+      if (!pools && isPoolPath(relativePath)) continue;
       const ms = modificationTime && Number(modificationTime.seconds) * 1000;
       yield { name: relativePath, changed: ms === undefined ? undefined : new Date(ms).toISOString() };
     }
+  }
+
+  /** Adds default branches and descriptions, in the same order. */
+  async *described(listed: readonly ListedRepository[]): AsyncGenerator<DescribedRepository> {
+    for (let start = 0; start < listed.length; start += DETAILS_AT_ONCE)
+      yield* await Promise.all(
+        listed.slice(start, start + DETAILS_AT_ONCE).map(async (one) => {
+          const [defaultBranch, description] = await Promise.all([
+            this.#headOf(one.name).catch(() => undefined), // it is damaged, or removed meanwhile
+            this.description(one.name).catch(() => undefined), // a server that is not gitaly-ts
+          ]);
+          return {
+            ...one,
+            ...(defaultBranch !== undefined && { defaultBranch }),
+            ...(description !== undefined && { description }),
+          };
+        }),
+      );
   }
 
   /**
@@ -105,8 +140,7 @@ export class Repositories {
   /** Creates a fork of a repository. @returns its name, which ends with `.git`. */
   async fork(source: string, text: string, options: ForkOptions): Promise<string> {
     const name = withSuffix(text);
-    const storage = this.#storageName;
-    await new Repository(this.#connection, { storage, path: source }).fork(name, options);
+    await this.#repository(source).fork(name, options);
     return name;
   }
 
@@ -115,8 +149,7 @@ export class Repositories {
    * never.
    */
   async expire(name: string, seconds: number | undefined, reference?: string): Promise<void> {
-    const repository = new Repository(this.#connection, { storage: this.#storageName, path: name });
-    await repository.expire(seconds, reference === undefined ? {} : { reference });
+    await this.#repository(name).expire(seconds, reference === undefined ? {} : { reference });
   }
 
   /** Returns the parts of a repository that are removed, by time. */
@@ -126,6 +159,35 @@ export class Repositories {
       reference: reference.length === 0 ? undefined : reference.toString(),
       expires: dateOfSeconds(expiresAt?.seconds ?? 0n).toISOString(),
     }));
+  }
+
+  /** Returns the default branch, also one that does not exist yet; `HEAD <commit id>` if detached. */
+  async defaultBranch(name: string): Promise<string> {
+    return await this.#headOf(name);
+  }
+
+  /** Sets the default branch. @throws {GitalyError} NOT_FOUND, if there are branches but not this one. */
+  async setDefaultBranch(name: string, branch: string): Promise<void> {
+    await this.#repository(name).setDefaultBranch(branch.replace(HEADS, ''));
+  }
+
+  async description(name: string): Promise<string> {
+    return await this.#repository(name).description();
+  }
+
+  /** Sets the description; an empty text removes it. */
+  async setDescription(name: string, text: string): Promise<void> {
+    await this.#repository(name).setDescription(text);
+  }
+
+  /** Returns the rules for pushes as they were set; `undefined` for none. */
+  async rules(name: string): Promise<string | undefined> {
+    return await this.#repository(name).rules();
+  }
+
+  /** Sets the rules for pushes; `undefined` removes them. @throws {GitalyError} INVALID_ARGUMENT. */
+  async setRules(name: string, document: string | undefined): Promise<void> {
+    await this.#repository(name).setRules(document);
   }
 
   async remove(name: string): Promise<void> {
@@ -145,16 +207,19 @@ export class Repositories {
   async facts(name: string): Promise<RepositoryFacts> {
     const repository = this.#target(name);
     const calls = this.#connection;
-    const [info, format, head] = await Promise.all([
+    const [info, format, head, settings] = await Promise.all([
       calls.repository.repositoryInfo({ repository }),
       calls.repository.objectFormat({ repository }),
       this.#headOf(name),
+      calls.settings.get({ repository }).catch(ofOtherServer),
     ]);
     const { bytes, objects, references } = repositoryFigures(info);
     return {
       name,
       objectFormat: format.format === ObjectFormat.SHA256 ? 'sha256' : 'sha1',
       defaultBranch: head,
+      description: settings?.description ?? '',
+      hasRules: (settings?.rules.length ?? 0) > 0,
       bytes,
       objectBytes: objects.bytes,
       packs: objects.packfiles,
@@ -170,7 +235,7 @@ export class Repositories {
     const repository = this.#target(name);
     const head = await readHead(this.#connection, { repository, headOnly: true });
     if (head === undefined) return '';
-    return 'name' in head ? head.name.toString().replace(/^refs\/heads\//, '') : `HEAD ${head.commitId}`;
+    return 'name' in head ? head.name.toString().replace(HEADS, '') : `HEAD ${head.commitId}`;
   }
 
   async referenceFormat(name: string): Promise<ReferenceFormat> {
@@ -195,6 +260,10 @@ export class Repositories {
     }
   }
 
+  #repository(path: string): Repository {
+    return new Repository(this.#connection, { storage: this.#storageName, path });
+  }
+
   #target(relativePath: string) {
     return { storageName: this.#storageName, relativePath };
   }
@@ -203,6 +272,11 @@ export class Repositories {
 function formatOf({ references }: RepositoryInfoResponse): ReferenceFormat {
   const { REFTABLE } = RepositoryInfoResponse_ReferencesInfo_ReferenceBackend;
   return references?.referenceBackend === REFTABLE ? 'reftable' : 'files';
+}
+
+/** Returns nothing for a server that has no settings. */
+function ofOtherServer(error: unknown): undefined {
+  if (codeOf(error) !== 'UNIMPLEMENTED') throw error;
 }
 
 /** Repositories end with `.git`: gateways and maintenance search for them by it. */

@@ -1,14 +1,15 @@
 import { LoopSlice } from '#base/async/loop-turns';
-import { GitExitError } from '#git/command/process/exit-error';
 import { isAncestor } from '#git/history/graph/is-ancestor';
 import { isZeroOid } from '#git/names/object-id';
-import { MAX_SYMBOLIC_DEPTH } from '#git/refs/storage/follow-ref';
-import type { GitRepository } from '#git/repository';
-import { type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
-import { changeOutside } from './change-outside.ts';
-import { type PushChange, type PushChanges, RuleRefusal } from './push-changes.ts';
+import { isInPaths, type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
+import { movedReference, refusal } from './moved-reference.ts';
+import { newRevisions } from './new-commits.ts';
+import type { PushChange, PushChanges, RuleRefusal } from './push-changes.ts';
+import { refusedPath } from './refused-path.ts';
 
 const TAGS = 'refs/tags/';
+/** Commits of HEAD are not new, whatever rule has applied to them. */
+const ALL = '**';
 
 /** Checks the changes of a push by the rules of references. */
 export async function checkReferences(rules: readonly ReferenceRule[], push: PushChanges): Promise<void> {
@@ -24,17 +25,14 @@ async function checkChange(
   push: PushChanges,
   change: PushChange,
 ): Promise<void> {
-  const { repository, signal } = push;
+  const { owner, repository } = push;
   const { newOid, oldOid } = change;
-  const moved = await movedReference(repository, change.reference, signal);
-  const reference = moved.toString();
-  const isSymbolic = !moved.equals(change.reference);
-  const shown = isSymbolic ? `${reference} (through ${change.reference.toString()})` : reference;
+  const { reference, shown } = await movedReference(push, change);
   const found = ruleFor(rules, reference);
-  if (found === undefined) throw refusal(shown, 'no rule of the token allows it');
+  if (found === undefined) throw refusal(shown, `no rule of the ${owner} allows it`);
   const { number, rule } = found;
   const by = (words: string): RuleRefusal =>
-    refusal(shown, `rule ${number} of the token ${words} (${textOfRule(rule)})`);
+    refusal(shown, `rule ${number} of the ${owner} ${words} (${textOfRule(rule)})`);
   if (rule.effect === 'deny') throw by('denies it');
   if (isZeroOid(newOid)) {
     // A deleted reference can be created again with any value.
@@ -48,35 +46,7 @@ async function checkChange(
     if (!isForward) throw by('does not allow to replace commits');
   }
   if (rule.paths.length === 0) return;
-  const reason = await changeOutside(repository, rule, change, signal);
+  const revisions = await newRevisions(push, change, ALL);
+  const reason = await refusedPath(push, { revisions, isRefused: (path) => !isInPaths(rule, path) });
   if (reason !== undefined) throw by(`does not allow ${reason}`);
-}
-
-function refusal(reference: string, reason: string): RuleRefusal {
-  return new RuleRefusal(`${reference}: ${reason}`);
-}
-
-async function readReference(repository: GitRepository, name: Buffer, signal: AbortSignal) {
-  try {
-    return await repository.refs.read(name, { signal });
-  } catch (error) {
-    if (!(error instanceof GitExitError)) throw error;
-    throw refusal(name.toString(), 'git cannot read it (its name may be too long): push to another name');
-  }
-}
-
-/**
- * Returns the reference that git changes for a pushed name: the end of its symbolic references,
- * even if that does not exist.
- *
- * @throws {RuleRefusal} for more symbolic references than git follows.
- */
-async function movedReference(repository: GitRepository, pushed: Buffer, signal: AbortSignal) {
-  let at = pushed;
-  for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
-    const target = (await readReference(repository, at, signal))?.symbolicTarget;
-    if (target === undefined) return at;
-    at = target;
-  }
-  throw refusal(pushed.toString(), 'it is a symbolic reference to too many others');
 }

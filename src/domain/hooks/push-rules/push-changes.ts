@@ -4,7 +4,7 @@ import type { GitRepository } from '#git/repository';
 import { quarantineOf } from '../access.ts';
 import type { HookCall } from '../hook-call.ts';
 
-/** The rules of a token refuse a push. The message names the rule. */
+/** The rules of a token or a repository refuse a push. The message names the rule. */
 export class RuleRefusal extends Error {
   override readonly name = 'RuleRefusal';
 }
@@ -17,6 +17,9 @@ export interface PushChange {
   readonly reference: Buffer;
 }
 
+/** The owner of rules. */
+export type RulesOwner = 'token' | 'repository';
+
 /** A push that is checked. Nothing has changed yet. */
 export interface PushChanges {
   /** With the objects of the push, which are in quarantine. */
@@ -24,6 +27,10 @@ export interface PushChanges {
   readonly changes: Iterable<PushChange>;
   readonly signal: AbortSignal;
   readonly correlationId: string;
+  /** Name of the user, or the id of one without a name. */
+  readonly user: string;
+  /** The owner of the rules, for messages. */
+  readonly owner: RulesOwner;
 }
 
 /**
@@ -31,10 +38,12 @@ export interface PushChanges {
  *
  * @param lines `<old> <new> <reference>\n`, parsed at each iteration. @throws {RuleRefusal} then.
  */
-export function pushChanges(call: HookCall, lines: Buffer): PushChanges {
+export function pushChanges(call: HookCall, lines: Buffer, owner: RulesOwner): PushChanges {
   const { correlationId, signal } = call;
+  const { userId = '', username = '' } = call.payload.user ?? {};
   const changes = { [Symbol.iterator]: () => parseChanges(lines) };
-  return { repository: quarantined(call), changes, signal, correlationId };
+  const user = username === '' ? userId : username;
+  return { repository: quarantined(call), changes, signal, correlationId, user, owner };
 }
 
 /** Returns the repository with the objects of the push, which are not its own yet. */

@@ -22,7 +22,8 @@ export async function receiveHooks(
 
   const { signal } = context;
   try {
-    await setHooks(repository, archiveOf(first, rest), { vote: deps.voteOf(context), signal });
+    const vote = deps.voteOf(context);
+    await setHooks(repository, archiveOf(first, rest), { keepsSettings: true, vote, signal });
   } catch (error) {
     throw wrap(error, 'setting custom hooks');
   }

@@ -1,11 +1,8 @@
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
-import { isZeroOid } from '#git/names/object-id';
-import type { GitRepository } from '#git/repository';
-import { isInPaths, type ReferenceRule } from '#tokens/reference-rules';
+import { MAX_CPU_SECONDS } from './new-commits.ts';
+import type { PushChanges } from './push-changes.ts';
 
-/** git compares and merges trees for this long at most, to find the files of new commits. */
-const MAX_CPU_SECONDS = 30;
 const NUL = 0;
 const LISTING = ['--format=', '--name-only', '-z', '--root', '--no-renames', '--no-ext-diff'];
 /** git compares a merge with all its parents, and lists the differences from each. */
@@ -16,42 +13,34 @@ const FROM_OWN_MERGE = '--remerge-diff';
 const OWN_MERGE = [{ key: 'merge.directoryRenames', value: 'false' }];
 const MORE_THAN_TWO_PARENTS = 3;
 
+/** A search for refused files in new commits. */
+export interface PathSearch {
+  /** The new commits, as arguments of `git log`. */
+  readonly revisions: readonly string[];
+  /** Reports whether a file may not be changed. */
+  readonly isRefused: (path: string) => boolean;
+}
+
 /**
- * Returns what a new commit changes outside the paths of a rule, to follow "does not allow";
- * `undefined` if nothing. New commits are those that neither the old value of the reference nor
- * HEAD leads to.
+ * Returns what new commits change although it is refused, to follow "does not allow"; `undefined`
+ * if nothing.
  *
  * A merge may take each file from a parent, as git itself merges the parents. The first listing
  * alone would accept a merge with an old commit that takes all files from there; the second alone
  * would accept a change of a file that git carries to where another parent has moved the file.
  */
-export async function changeOutside(
-  repository: GitRepository,
-  rule: ReferenceRule,
-  { newOid, oldOid }: { readonly newOid: string; readonly oldOid: string },
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const head = (await repository.refs.resolve('HEAD', { signal }))?.oid;
-  const known = [oldOid, head].filter((oid) => oid !== undefined && !isZeroOid(oid));
-  const revisions = [newOid, ...known.map((oid) => `^${oid}`)];
-  const listing = { repository, rule, revisions, signal };
-  const changed = await pathOutside(listing, FROM_ALL_PARENTS);
+export async function refusedPath(push: PushChanges, search: PathSearch): Promise<string | undefined> {
+  const changed = await firstPath(push, search, FROM_ALL_PARENTS);
   if (changed !== undefined) return changed;
-  const parents = await mostParents(repository, revisions, signal);
+  const parents = await mostParents(push, search.revisions);
   // git does not repeat such a merge.
   if (parents >= MORE_THAN_TWO_PARENTS) return 'a merge of more than two commits';
-  return parents === 0 ? undefined : await pathOutside(listing, FROM_OWN_MERGE);
+  return parents === 0 ? undefined : await firstPath(push, search, FROM_OWN_MERGE);
 }
 
-interface Listing {
-  readonly repository: GitRepository;
-  readonly rule: ReferenceRule;
-  readonly revisions: readonly string[];
-  readonly signal: AbortSignal;
-}
-
-async function pathOutside(
-  { repository, rule, revisions, signal }: Listing,
+async function firstPath(
+  { repository, signal }: PushChanges,
+  { isRefused, revisions }: PathSearch,
   merges: string,
 ): Promise<string | undefined> {
   const command = gitCommand('log', { options: [...LISTING, merges].map(flag), revisions });
@@ -59,16 +48,15 @@ async function pathOutside(
   for await (const names of outputLines(repository, command, reading))
     for (const name of names) {
       const path = name.toString();
-      if (path !== '' && !isInPaths(rule, path)) return `to change ${JSON.stringify(path)}`;
+      if (path !== '' && isRefused(path)) return `to change ${JSON.stringify(path)}`;
     }
   return undefined;
 }
 
 /** Returns the number of parents of the merge with most of them; 0 if there is none. */
 async function mostParents(
-  repository: GitRepository,
+  { repository, signal }: PushChanges,
   revisions: readonly string[],
-  signal: AbortSignal,
 ): Promise<number> {
   const options = ['--min-parents=2', '--parents'].map(flag);
   const command = gitCommand('rev-list', { options, revisions });

@@ -1,0 +1,33 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Place } from './place.ts';
+import { bytesOf, type TextOrBytes } from './values.ts';
+
+const HEADS = Buffer.from('refs/heads/');
+const HEAD = Buffer.from('HEAD');
+
+/**
+ * Points HEAD to a branch (RPC WriteRef). It must exist, unless the repository has no branches.
+ *
+ * @throws {GitalyError} NOT_FOUND.
+ */
+export async function setDefaultBranch(
+  { connection, repository }: Place,
+  branch: TextOrBytes,
+  options: CallOptions,
+): Promise<void> {
+  const name = Buffer.concat([HEADS, bytesOf(branch)]);
+  const { value: exists } = await connection.ref.refExists({ repository, ref: name }, options);
+  if (!exists && (await connection.repository.hasLocalBranches({ repository }, options)).value)
+    throw new GitalyError('NOT_FOUND', `there is no branch ${name.toString('utf8', HEADS.length)}`);
+  await connection.repository.writeRef({ repository, ref: HEAD, revision: name }, options);
+}
+
+/** Returns the rules of a repository for pushes, as JSON; `undefined` for none. */
+export async function rulesOf(
+  { connection, repository }: Place,
+  options: CallOptions,
+): Promise<string | undefined> {
+  const { rules } = await connection.settings.get({ repository }, options);
+  return rules.length === 0 ? undefined : Buffer.from(rules).toString();
+}

@@ -1,0 +1,135 @@
+import { LoopSlice } from '#base/async/loop-turns';
+import { flag, gitCommand, joined } from '#git/command/git-command';
+import { outputLines } from '#git/command/output-lines';
+import { isZeroOid } from '#git/names/object-id';
+import { type MessageRule, messageExpression, type PathRule, type SizeRule } from '#tokens/content-rules';
+import { applying, type ExceptRestriction } from '#tokens/restriction';
+import { movedReference, refusal } from './moved-reference.ts';
+import { MAX_CPU_SECONDS, newCommits, newRevisions, type PushedCommit } from './new-commits.ts';
+import { PathIndex } from './path-index.ts';
+import type { PushChanges } from './push-changes.ts';
+import { refusedPath } from './refused-path.ts';
+
+/** A rule that applies to a change. */
+export interface Applying<R> {
+  readonly number: number;
+  readonly rule: R;
+}
+
+/** A refused content; the reason follows "does not allow". */
+interface Violation {
+  readonly number: number;
+  readonly reason: string;
+}
+
+/** Searches what is new for what rules forbid. */
+type Inspect<R> = (
+  rules: readonly Applying<R>[],
+  push: PushChanges,
+  revisions: readonly string[],
+) => Promise<Violation | undefined>;
+
+/** Returns the check of a kind of rules for what new commits contain. */
+function contentCheck<R extends ExceptRestriction>(kind: string, inspect: Inspect<R>) {
+  return async (rules: readonly R[] = [], push: PushChanges): Promise<void> => {
+    const { owner, user } = push;
+    const slice = new LoopSlice();
+    for (const change of push.changes) {
+      await slice.pause(push.signal);
+      if (isZeroOid(change.newOid)) continue;
+      const { reference, shown } = await movedReference(push, change);
+      // Rules with the same new commits are checked at once.
+      const byRevisions = new Map<string, { revisions: readonly string[]; found: Applying<R>[] }>();
+      for (const one of applying(rules, { reference, user })) {
+        const revisions = await newRevisions(push, change, one.rule.on);
+        const group = byRevisions.get(revisions.join(' ')) ?? { revisions, found: [] };
+        byRevisions.set(revisions.join(' '), { ...group, found: [...group.found, one] });
+      }
+      for (const { found, revisions } of byRevisions.values()) {
+        const violation = await inspect(found, push, revisions);
+        if (violation === undefined) continue;
+        const rule = `rule ${violation.number} of "${kind}" of the ${owner}`;
+        throw refusal(shown, `${rule} does not allow ${violation.reason}`);
+      }
+    }
+  };
+}
+
+export const checkPaths = contentCheck<PathRule>('paths', async (rules, push, revisions) => {
+  const index = new PathIndex(rules);
+  let number: number | undefined;
+  const isRefused = (path: string): boolean => {
+    number = index.find(path);
+    return number !== undefined;
+  };
+  const reason = await refusedPath(push, { revisions, isRefused });
+  return reason === undefined ? undefined : { number: number ?? rules[0]?.number ?? 0, reason };
+});
+
+export const checkLargestFile = contentCheck<SizeRule>('largestFile', async (rules, push, revisions) => {
+  const { number, rule } = rules.reduce((least, one) => (one.rule.bytes < least.rule.bytes ? one : least));
+  const { repository, signal } = push;
+  const options = [
+    ...['--objects', '--filter-print-omitted', '--filter-provided-objects'].map(flag),
+    joined('--filter', `blob:limit=${rule.bytes + 1}`),
+  ];
+  const command = gitCommand('rev-list', { options, revisions });
+  for await (const lines of outputLines(repository, command, { signal, maxCpuSeconds: MAX_CPU_SECONDS })) {
+    const omitted = lines.find((line) => line[0] === TILDE)?.toString('latin1', 1);
+    if (omitted !== undefined)
+      return { number, reason: `files above ${rule.bytes} bytes: ${await nameOf(push, revisions, omitted)}` };
+  }
+  return undefined;
+});
+
+const TILDE = 0x7e;
+
+/** Returns the path of a new file, or its id if it has none. */
+async function nameOf(
+  { repository, signal }: PushChanges,
+  revisions: readonly string[],
+  oid: string,
+): Promise<string> {
+  const command = gitCommand('rev-list', { options: [flag('--objects')], revisions });
+  for await (const lines of outputLines(repository, command, { signal, maxCpuSeconds: MAX_CPU_SECONDS })) {
+    const line = lines.find((each) => each.toString('latin1', 0, oid.length) === oid)?.toString();
+    const path = line?.slice(oid.length + 1) ?? '';
+    if (line !== undefined) return path === '' ? oid : JSON.stringify(path);
+  }
+  return oid;
+}
+
+export const checkSignature = contentCheck('signature', (rules, push, revisions) =>
+  firstCommit(push, revisions, async ({ header, oid }) =>
+    /^gpgsig(?:-sha256)? /m.test(header)
+      ? undefined
+      : { number: rules[0]?.number ?? 0, reason: `commits without a signature: ${oid}` },
+  ),
+);
+
+/** Longer messages are cut for the expression. */
+const MAX_MESSAGE_CHARACTERS = 65_536;
+
+export const checkMessage = contentCheck<MessageRule>('message', (rules, push, revisions) =>
+  firstCommit(push, revisions, async ({ message, oid }) => {
+    const text = message.slice(0, MAX_MESSAGE_CHARACTERS);
+    for (const { number, rule } of rules)
+      if (!(await messageExpression(rule.pattern)).test(text))
+        return { number, reason: `the message of ${oid}: it does not match ${rule.pattern}` };
+    return undefined;
+  }),
+);
+
+async function firstCommit(
+  push: PushChanges,
+  revisions: readonly string[],
+  violationOf: (commit: PushedCommit) => Promise<Violation | undefined>,
+): Promise<Violation | undefined> {
+  const slice = new LoopSlice();
+  for await (const commit of newCommits(push, revisions)) {
+    const violation = await violationOf(commit);
+    if (violation !== undefined) return violation;
+    await slice.pause(push.signal);
+  }
+  return undefined;
+}

@@ -1,0 +1,61 @@
+import { LoopSlice } from '#base/async/loop-turns';
+import { isAncestor } from '#git/history/graph/is-ancestor';
+import { isZeroOid } from '#git/names/object-id';
+import type { ProtectedAction, ProtectedReference } from '#tokens/protected-references';
+import { applying, isNamed } from '#tokens/restriction';
+import { movedReference, refusal } from './moved-reference.ts';
+import type { PushChange, PushChanges } from './push-changes.ts';
+
+const TAGS = 'refs/tags/';
+const WORDS: Readonly<Record<ProtectedAction, string>> = {
+  create: 'create it',
+  update: 'update it',
+  force: 'replace commits',
+  delete: 'delete it',
+};
+
+/** Checks who may change protected references: every rule that applies must allow it. */
+export async function checkProtected(
+  rules: readonly ProtectedReference[] = [],
+  push: PushChanges,
+): Promise<void> {
+  const slice = new LoopSlice();
+  for (const change of push.changes) {
+    await checkChange(rules, push, change);
+    await slice.pause(push.signal);
+  }
+}
+
+async function checkChange(
+  rules: readonly ProtectedReference[],
+  push: PushChanges,
+  change: PushChange,
+): Promise<void> {
+  const { owner, user } = push;
+  const { reference, shown } = await movedReference(push, change);
+  const found = applying(rules, { reference, user });
+  if (found.length === 0) return;
+  const action = await actionOf(push, reference, change);
+  const refused = found.find(
+    ({ rule }) => !isNamed(rule[action], user) && !(action === 'update' && isNamed(rule.force, user)),
+  );
+  if (refused === undefined) return;
+  const { number, rule } = refused;
+  throw refusal(
+    shown,
+    `rule ${number} of "protected" of the ${owner} does not allow ${user || 'this user'} to ` +
+      `${WORDS[action]} (${rule.on})`,
+  );
+}
+
+async function actionOf(
+  push: PushChanges,
+  reference: string,
+  { newOid, oldOid }: PushChange,
+): Promise<ProtectedAction> {
+  if (isZeroOid(newOid)) return 'delete';
+  if (isZeroOid(oldOid)) return 'create';
+  if (reference.startsWith(TAGS)) return 'force';
+  const isForward = await isAncestor(push.repository, { ancestor: oldOid, descendant: newOid }, push);
+  return isForward ? 'update' : 'force';
+}

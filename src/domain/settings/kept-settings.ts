@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { cp, lstat, mkdir, readFile, rm } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
+import { syncPath } from '#base/files/sync-path';
+import { wrap } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import type { Vote } from '#storage/lifecycle/voter';
+import { LockTakenError, lockRepository } from '#storage/locks/repository-lock';
+import type { Repository } from '#storage/repository';
+
+/**
+ * Directory of custom hooks. Replication, backups and restores of every version of Gitaly copy it
+ * as a whole, so settings in it need no format of their own (decision 33).
+ */
+const HOOKS_NAME = 'custom_hooks';
+const DIRECTORY = 'gitaly-ts';
+/** As that of an empty `custom_hooks`. */
+const DIRECTORY_MODE = 0o700;
+
+export type SettingName = 'description' | 'rules.json';
+
+/** Returns the path of a setting in a repository. */
+export function settingPath(repositoryPath: string, name: SettingName): string {
+  return `${repositoryPath}/${HOOKS_NAME}/${DIRECTORY}/${name}`;
+}
+
+/** Returns a setting of a repository; `undefined` if it is not set. */
+export async function readSetting({ path }: Repository, name: SettingName): Promise<Buffer | undefined> {
+  return await readFile(settingPath(path, name)).catch(ignoreMissing);
+}
+
+/**
+ * Replaces a setting durably, after a vote of the nodes on its content. A failure keeps the old
+ * one.
+ *
+ * @param content empty removes it.
+ * @throws {GitalyError} ABORTED when the hooks or settings are being changed, or the vote is lost.
+ */
+export async function writeSetting(
+  { path, storage }: Repository,
+  name: SettingName,
+  content: Uint8Array,
+  vote: Vote | undefined,
+): Promise<void> {
+  const hooks = `${path}/${HOOKS_NAME}`;
+  await vote?.('preparing', sha1(`preparing ${name}`));
+  await using _lock = await lockRepository(storage, hooks).catch((error: unknown) => {
+    throw error instanceof LockTakenError ? wrap(error, 'locking settings', 'ABORTED') : error;
+  });
+  await vote?.('prepared', sha1(content));
+  const file = settingPath(path, name);
+  if (content.length > 0) {
+    for (const directory of [hooks, `${hooks}/${DIRECTORY}`]) await makeDirectory(directory);
+    await replaceFile(file, content, { durable: true });
+  } else if ((await lstat(file).catch(ignoreMissing)) !== undefined) {
+    await rm(file);
+    await syncPath(`${hooks}/${DIRECTORY}`);
+  }
+  await vote?.('committed', sha1(content));
+}
+
+/** Takes the settings of a repository over into hooks that replace its own, unless they have some. */
+export async function keepSettings(repositoryPath: string, newHooks: string): Promise<void> {
+  const [own, kept] = [`${repositoryPath}/${HOOKS_NAME}/${DIRECTORY}`, `${newHooks}/${DIRECTORY}`];
+  if (!(await lstat(newHooks)).isDirectory() || (await lstat(kept).catch(ignoreMissing)) !== undefined)
+    return;
+  await cp(own, kept, { recursive: true, preserveTimestamps: true }).catch(ignoreMissing);
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, DIRECTORY_MODE);
+  } catch (error) {
+    if (systemErrorCode(error) === 'EEXIST') return;
+    throw error;
+  }
+  await syncPath(`${path}/..`);
+}
+
+function sha1(content: string | Uint8Array): Buffer {
+  return createHash('sha1').update(content).digest();
+}
