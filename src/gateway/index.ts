@@ -59,6 +59,7 @@ export {
   authorizedKeysFile,
 } from './ssh/keys/authorized-keys-file.ts';
 export type { PublicKey } from './ssh/keys/public-key.ts';
+export type { PeopleCommand, PeopleCommands } from './ssh/people-commands.ts';
 export type { SshCipher } from './ssh/ssh-ciphers.ts';
 export { type SshGateway, type SshGatewayOptions, startSshGateway } from './ssh/ssh-gateway.ts';
 export type { SshLimits } from './ssh/ssh-limits.ts';

@@ -11,6 +11,11 @@ test('docs/people.md leads from nothing to a team', { skip: NO_OPENSSH }, async 
 
   const output = await someone.follow(new Page('docs/people.md'), /^\[\[/m);
 
+  assert.match(
+    output,
+    /^You are logged in as ann\..*\nLogged in with the key laptop\.\nYou may: admin everything/m,
+  );
+  assert.match(output, /^hello\.git\nteam\/app\.git\nteam\/site\.git$/m, 'the repositories');
   assert.match(output, /^ann {2}admin {2}key laptop SHA256:/m, 'the list');
   assert.equal(
     output.match(/^[0-9a-f]{40}\trefs\/heads\/main$/gm)?.length,

@@ -14,6 +14,7 @@ import type { People } from '#gateway/people/people';
 import { openSshGateway } from '#gateway/ssh/ssh-gateway';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import { AddressError, type HostAndPort, parseSshAddress } from '../listen-address.ts';
+import { sshCommands } from './ssh-commands.ts';
 
 /** Command line options of the SSH gateway. */
 export interface UpSshOptions {
@@ -62,8 +63,9 @@ export function parseUpSsh(
 /** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
 export async function openUpSsh(
   { listen, keys, people, verifier }: UpSsh,
-  { directory, family, storage, ...gitaly }: StartUpSshOptions,
+  { directory, family, ...target }: StartUpSshOptions,
 ): Promise<SshGateway & SharedGateway> {
+  const { storage, ...gitaly } = target;
   const options: SshGatewayOptions = {
     gitaly,
     listen,
@@ -73,6 +75,7 @@ export async function openUpSsh(
     ...(people
       ? { access: accessOf(people, verifier), authorize: (request) => people.authorize(request) }
       : { access: await accessBy(keys, verifier) }),
+    commands: sshCommands(target, keys === undefined ? 'admin' : 'write'),
     onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
   };
   return await openSshGateway(options, family);

@@ -128,6 +128,26 @@ export class Repositories {
     }));
   }
 
+  /** Returns the default branch, also one that does not exist yet; `HEAD <commit id>` if detached. */
+  async defaultBranch(name: string): Promise<string> {
+    return await this.#headOf(name);
+  }
+
+  /** Sets the default branch. */
+  async setDefaultBranch(name: string, branch: string): Promise<void> {
+    const revision = Buffer.from(`refs/heads/${branch.replace(/^refs\/heads\//, '')}`);
+    const repository = this.#target(name);
+    await this.#connection.repository.writeRef({ repository, ref: Buffer.from('HEAD'), revision });
+  }
+
+  async description(_name: string): Promise<string> {
+    throw new GitalyError('UNIMPLEMENTED', 'this server has no descriptions');
+  }
+
+  async setDescription(name: string, _text: string): Promise<void> {
+    await this.description(name);
+  }
+
   async remove(name: string): Promise<void> {
     await this.#connection.repository.removeRepository({ repository: this.#target(name) });
   }
