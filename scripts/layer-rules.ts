@@ -131,7 +131,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'tokens',
       'events/event-payload',
     ],
-    packages: [PROTOBUF, 'ssh2'],
+    packages: [PROTOBUF, 'smol-toml', 'ssh2'],
   },
   console: {
     modules: ['base', 'wire', 'client', 'gateway/http/pages/page-source'],
@@ -242,6 +242,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': [
     'platform/config/read-config.ts',
     'domain/backup/manifest.ts',
+    'gateway/people/',
     'praefect/config/load-praefect-config.ts',
     'praefect/config/validate-praefect-config.ts',
   ],

@@ -252,7 +252,7 @@ test('a gateway that other machines reach needs authentication; a token is a pas
     assert.equal(refused.code, 2);
     assert.match(
       refused.stderr,
-      /needs authentication: add --tokens .*, --auth-file FILE .*, --auth-url URL, or --token-file/,
+      /needs authentication: add people \(see gitaly-ts user add --help\), --tokens .*, --auth-file FILE .*, --auth-url URL, or --token-file/,
     );
     assert.equal(existsSync(data), false);
 

@@ -1,7 +1,5 @@
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { Writable } from 'node:stream';
 import { AuthFileError, createToken, formatAuthLine, hashPassword } from '#gateway/index';
+import { NoPasswordError, readPassword } from './read-password.ts';
 
 export interface HashPasswordOptions {
   readonly name: string;
@@ -39,25 +37,4 @@ export async function runHashPassword({
     process.stderr.write(`gitaly-ts hash-password: ${error.message}\n`);
     return 2;
   }
-}
-
-class NoPasswordError extends Error {
-  override readonly message = 'standard input has no password. Type one, or generate a token with --token.';
-}
-
-/** Reads one line. Input at a terminal is not shown. @throws {NoPasswordError} */
-async function readPassword(): Promise<string> {
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const terminal = process.stdin.isTTY === true;
-  if (terminal) process.stderr.write('Password: ');
-  const lines = createInterface({ input: process.stdin, output: nowhere, terminal });
-  let password = '';
-  lines.once('line', (line) => {
-    password = line;
-    lines.close();
-  });
-  await once(lines, 'close');
-  if (terminal) process.stderr.write('\n');
-  if (password === '') throw new NoPasswordError();
-  return password;
 }

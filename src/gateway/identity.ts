@@ -1,10 +1,18 @@
 import type { TokenScope } from '#tokens/scope';
+import type { Grant, Right } from './rights.ts';
 
 /** How a user logged in, for the log: never the secret. */
 export interface Credential {
   readonly kind: 'password' | 'token' | 'key';
-  /** The id of a token, the fingerprint of a key; empty for a password. */
+  /** The id or name of a token, the name or fingerprint of a key; empty for a password. */
   readonly name: string;
+}
+
+/** The rights of a user now; they may change while a connection is open. */
+export interface Rights {
+  grants(): Promise<readonly Grant[]>;
+  /** Returns the right to a repository; `undefined` for none. */
+  at(path: string): Promise<Right | undefined>;
 }
 
 /** The user of a request, as Gitaly's hooks identify people. */
@@ -17,9 +25,16 @@ export interface Identity {
   readonly credential?: Credential;
   /** Scope of the token used for the login, if any. */
   readonly scope?: TokenScope;
+  /** Rights of a person of a file of people. */
+  readonly rights?: Rights;
+  /** True for the key of a repository, which belongs to no person. */
+  readonly isDeployKey?: boolean;
 }
 
-/** Reports whether a user may create repositories by a push: with a token only as administrator. */
-export function mayCreate({ scope }: Identity): boolean {
-  return scope === undefined || scope.access === 'admin';
+/**
+ * Reports whether a user may create repositories by a push: with a token only as administrator,
+ * with the key of a repository never.
+ */
+export function mayCreate({ isDeployKey, scope }: Identity): boolean {
+  return isDeployKey !== true && (scope === undefined || scope.access === 'admin');
 }

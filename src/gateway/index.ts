@@ -17,7 +17,7 @@ export {
 export type { CreateOnPushOptions } from './create-on-push.ts';
 export type { GitalyAddress } from './gitaly-link.ts';
 export type { Answer } from './http/answer.ts';
-export { AuthFileError, formatAuthLine, type Right } from './http/auth/auth-file.ts';
+export { AuthFileError, formatAuthLine } from './http/auth/auth-file.ts';
 export {
   type CallbackAuthenticationOptions,
   callbackAuthentication,
@@ -50,6 +50,7 @@ export type { TlsFiles } from './http/tls-server.ts';
 export type { Identity } from './identity.ts';
 export { type RepositoryInit, type RepositoryMapping, storageMapping } from './repository-mapping.ts';
 export type { RepositoryPath } from './repository-path.ts';
+export type { Right } from './rights.ts';
 export type { SshAccess, SshAccessRequest, SshLogin } from './ssh/authentication.ts';
 export type { UnusedLine } from './ssh/keys/authorized-keys.ts';
 export {
@@ -58,6 +59,7 @@ export {
   authorizedKeysFile,
 } from './ssh/keys/authorized-keys-file.ts';
 export type { PublicKey } from './ssh/keys/public-key.ts';
+export type { PeopleCommand, PeopleCommands } from './ssh/people-commands.ts';
 export type { SshCipher } from './ssh/ssh-ciphers.ts';
 export { type SshGateway, type SshGatewayOptions, startSshGateway } from './ssh/ssh-gateway.ts';
 export type { SshLimits } from './ssh/ssh-limits.ts';

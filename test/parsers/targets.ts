@@ -16,6 +16,8 @@ import { RequestParser } from '#domain/upload-pack/request-parser';
 import { AuthFileError, parseAuthFile } from '#gateway/http/auth/auth-file';
 import { parseCredentials } from '#gateway/http/auth/credentials';
 import { parseSecretHash } from '#gateway/http/auth/password-hash';
+import { parsePeople } from '#gateway/people/people-file';
+import { PeopleFileError } from '#gateway/people/toml-table';
 import { parseRepositoryPath } from '#gateway/repository-path';
 import { parseGitCommand } from '#gateway/ssh/git-command';
 import { parseAuthorizedKeys } from '#gateway/ssh/keys/authorized-keys';
@@ -58,7 +60,7 @@ import { readBitmap } from '#storage/statistics/bitmap';
 import { readCommitGraph as readGraphFacts } from '#storage/statistics/commit-graph';
 import { readMultiPackIndex } from '#storage/statistics/multi-pack-index';
 import type { GitSamples } from './git-samples.ts';
-import { AUTH_FILE, AUTHORIZED_KEYS, CONFIG_TOML, SETTINGS, TEXTS } from './text-samples.ts';
+import { AUTH_FILE, AUTHORIZED_KEYS, CONFIG_TOML, PEOPLE_FILE, SETTINGS, TEXTS } from './text-samples.ts';
 
 /** A parser, its corpus and the errors that it may throw. */
 export interface Target {
@@ -386,6 +388,12 @@ function textTargets(git: GitSamples): Target[] {
       samples: bytes([AUTH_FILE]),
       errors: [AuthFileError],
       parse: (input) => parseAuthFile(input.toString()),
+    },
+    {
+      name: 'parsePeople',
+      samples: bytes([PEOPLE_FILE]),
+      errors: [PeopleFileError],
+      parse: (input) => parsePeople(input.toString()),
     },
     {
       name: 'parseSecretHash',

@@ -45,6 +45,25 @@ joe read sha256:${'b2'.repeat(32)}
 anonymous read -
 `;
 
+export const PEOPLE_FILE = `# people
+[[person]]
+name = "jane"
+write = ["group/a", "docs.git"]
+read = true
+[[person.key]]
+name = "laptop"
+key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2vZP2Zx2ZyZcZ7a0U1hYd7hQ0c3sA9m0mG8b6x1Yq1 jane@example.com"
+access = "read"
+repositories = ["group/a"]
+[[person.token]]
+name = "ci"
+hash = "${SHA256}"
+[[deploy_key]]
+name = "ci"
+repository = "group/a"
+key = '''ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2vZP2Zx2ZyZcZ7a0U1hYd7hQ0c3sA9m0mG8b6x1Yq2'''
+`;
+
 const OID = '1'.repeat(40);
 
 /** Samples of the formats that are short texts. */

@@ -13,6 +13,8 @@ export interface WriteOptions {
   readonly durable: boolean;
   /** Less the umask. Default 0600. */
   readonly mode?: number;
+  /** Default: the user of the process; only root may name another one. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   /**
    * Removes what killed processes left of earlier calls for this file. Default true; false in a
    * directory with many files, whose owner removes it with {@link isLeftDraft}.
@@ -86,13 +88,14 @@ export async function isLeftDraft(path: string): Promise<boolean> {
 async function writeDraft(
   path: string,
   content: string | Uint8Array,
-  { durable, mode = PRIVATE, removesLeft = true }: WriteOptions,
+  { durable, mode = PRIVATE, owner, removesLeft = true }: WriteOptions,
 ): Promise<string> {
   if (removesLeft) await removeLeft(path);
   const draft = `${path}${MARK}${randomBytes(RANDOM_BYTES).toString('hex')}${ownerSuffix()}`;
   try {
     await using file = await open(draft, 'wx', mode);
     await file.writeFile(content);
+    if (owner !== undefined) await file.chown(owner.uid, owner.gid);
     if (durable) await file.sync();
   } catch (error) {
     await remove(draft);

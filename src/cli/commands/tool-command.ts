@@ -32,7 +32,7 @@ export interface ToolCommand {
 
 /** Adds a command with examples to a group of `gitaly-ts`. */
 export function addToolCommand(group: Command, { hasIn = false, ...declared }: ToolCommand): Command {
-  const examples = declared.examples.map((example) => `\n  gitaly-ts ${group.name()} ${example}`);
+  const examples = declared.examples.map((example) => `\n  gitaly-ts ${wordsTo(group)} ${example}`);
   const command = group.command(declared.name).description(declared.description);
   for (const option of declared.options) command.option(...option);
   command
@@ -40,6 +40,12 @@ export function addToolCommand(group: Command, { hasIn = false, ...declared }: T
     .exitOverride()
     .addHelpText('after', `\nExamples:${examples.join('')}`);
   return hasIn ? command : acceptIn(command);
+}
+
+/** Returns the words that lead to a group. */
+function wordsTo(group: Command): string {
+  const before = group.parent?.parent ? `${wordsTo(group.parent)} ` : '';
+  return `${before}${group.name()}`;
 }
 
 export interface PrintOptions {

@@ -7,6 +7,7 @@ import { addClusterCommands } from './cluster-commands.ts';
 import { addRepoCommands } from './repo-commands.ts';
 import { addServerCommands } from './server-commands.ts';
 import { addTokenCommands } from './token-commands.ts';
+import { addUserCommands } from './user-commands.ts';
 
 /** Adds the tool commands of `gitaly-ts`. Each loads its code on use. */
 export function addToolCommands(program: Command): void {
@@ -16,6 +17,7 @@ export function addToolCommands(program: Command): void {
   addRepoCommands(program);
   addBackupCommands(program);
   addTokenCommands(program);
+  addUserCommands(program);
   addServerCommands(program);
   addClusterCommands(program);
   addTestEnv(program);

@@ -10,6 +10,7 @@ Examples:
   gitaly-ts up
   gitaly-ts up /srv/git --http 127.0.0.1:3000 --grpc 127.0.0.1:9999
   gitaly-ts up /srv/git --http 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-file users
+  gitaly-ts up /srv/git --ssh 0.0.0.0:2222 --people /srv/git/people.toml
   gitaly-ts up --ssh 0.0.0.0:2222 --ssh-keys ~/.ssh/authorized_keys
   gitaly-ts up /srv/cluster --cluster 3
 
@@ -64,6 +65,11 @@ function addUp(program: Command): void {
     .description('Start a server and an HTTP gateway for git clone and git push; Ctrl-C stops both.')
     .argument('[dir]', 'directory of the repositories; created if it does not exist', 'data');
   addHttpOptions(up)
+    .option(
+      '--people <file>',
+      'file with the people of both gateways, made by gitaly-ts user (default: people.toml in the ' +
+        'directory, if there is one and none of --auth-file, --auth-url and --ssh-keys is given)',
+    )
     .option('--ssh <host:port>', 'address of an SSH gateway (default: none)')
     .option(
       '--ssh-keys <file>',

@@ -1,5 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { accountAuthentication } from '#gateway/http/auth/account-authentication';
 import {
   type Authenticator,
   callbackAuthentication,
@@ -7,6 +8,7 @@ import {
   type HttpGatewayOptions,
   scopedTokenAuthentication,
 } from '#gateway/index';
+import type { People } from '#gateway/people/people';
 import type { Slots } from '#gateway/slots';
 import type { TokenVerifier } from '#tokens/token-verifier';
 
@@ -31,6 +33,7 @@ export interface GatewayContext {
   readonly verifier: TokenVerifier | undefined;
   /** Passwords that wait to be checked, in all processes. */
   readonly logins: Slots | undefined;
+  readonly people: People | undefined;
 }
 
 /**
@@ -40,7 +43,7 @@ export interface GatewayContext {
  */
 export async function gatewayOptions(
   given: GatewayArguments,
-  { logins, verifier }: GatewayContext,
+  { logins, people, verifier }: GatewayContext,
 ): Promise<Pick<HttpGatewayOptions, 'authenticator' | 'hosts' | 'onProblem' | 'tls' | 'trustedProxies'>> {
   const { authFile, authUrl, httpHost, tlsCert, tlsKey, trustedProxy } = given;
   if (authFile !== undefined && authUrl !== undefined)
@@ -50,7 +53,9 @@ export async function gatewayOptions(
       '--tls-cert and --tls-key must be given together: a certificate and its key, both PEM files',
     );
   }
-  const otherwise = await authenticatorOf(authFile, authUrl, logins);
+  const otherwise = people
+    ? accountAuthentication(async () => (await people.current()).accounts, logins)
+    : await authenticatorOf(authFile, authUrl, logins);
   const authenticator = verifier ? scopedTokenAuthentication({ verifier, otherwise }) : otherwise;
   return {
     ...(authenticator && { authenticator }),
@@ -81,6 +86,7 @@ async function authenticatorOf(
   }
 }
 
-function reportProblem(error: unknown): void {
+/** Reports that a file of users, keys or certificates was changed and is invalid. */
+export function reportProblem(error: unknown): void {
   process.stderr.write(`gitaly-ts: the previous file stays in use: ${messageOf(error)}\n`);
 }

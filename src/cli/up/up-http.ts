@@ -13,6 +13,7 @@ import {
   storageMapping,
   tokenAuthentication,
 } from '#gateway/index';
+import type { People } from '#gateway/people/people';
 import type { Slots } from '#gateway/slots';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import { AddressError, type HostAndPort, parseHttpAddress } from '../listen-address.ts';
@@ -62,6 +63,7 @@ export interface ParseUpHttpContext {
   readonly verifier: TokenVerifier | undefined;
   /** Passwords that wait to be checked, in all processes. */
   readonly logins?: Slots | undefined;
+  readonly people: People | undefined;
 }
 
 /**
@@ -72,7 +74,7 @@ export interface ParseUpHttpContext {
  */
 export async function parseUpHttp(
   options: UpHttpOptions,
-  { logins, token, verifier }: ParseUpHttpContext,
+  { logins, people, token, verifier }: ParseUpHttpContext,
 ): Promise<UpHttp | undefined> {
   const { http } = options;
   if (http === OFF) {
@@ -83,11 +85,12 @@ export async function parseUpHttp(
     return undefined;
   }
   const listen = parseHttpAddress(http ?? DEFAULT_HTTP);
-  const settings = await gatewayOptions(options, { verifier, logins });
+  const settings = await gatewayOptions(options, { verifier, logins, people });
   const isOpen = settings.authenticator === undefined && !isLoopback(listen.host);
   if (isOpen && token === undefined) {
     throw new AddressError(
       `--http ${http}: other machines can reach this address, so the gateway needs authentication: add ` +
+        'people (see gitaly-ts user add --help), ' +
         '--tokens (see gitaly-ts token --help), --auth-file FILE (see gitaly-ts hash-password --help), ' +
         '--auth-url URL, or --token-file FILE, whose token is then the password',
     );

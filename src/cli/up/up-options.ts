@@ -1,5 +1,6 @@
 import type { UpEventsOptions } from './up-events.ts';
 import type { UpHttpOptions } from './up-http.ts';
+import type { UpPeopleOptions } from './up-people.ts';
 import type { UpSshOptions } from './up-ssh.ts';
 import type { UpTokenOptions } from './up-token.ts';
 import type { UpTokensOptions } from './up-tokens.ts';
@@ -8,6 +9,7 @@ import type { UpTokensOptions } from './up-tokens.ts';
 export interface UpOptions
   extends UpHttpOptions,
     UpSshOptions,
+    UpPeopleOptions,
     UpTokenOptions,
     UpTokensOptions,
     UpEventsOptions {

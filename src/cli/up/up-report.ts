@@ -7,6 +7,8 @@ export interface UpReport {
   /** URL of the console, if there is one. */
   readonly console?: string | undefined;
   readonly ssh: { readonly url: string; readonly fingerprint: string; readonly users: string } | undefined;
+  /** The file of people, if one is used. */
+  readonly people?: string | undefined;
   /** Addresses for gRPC clients. */
   readonly grpc: readonly string[];
   /** Token that gRPC clients need over TCP. */
@@ -40,6 +42,7 @@ export function jsonReport({
   cluster,
   console,
   http,
+  people,
   ssh,
   grpc,
   token,
@@ -50,6 +53,7 @@ export function jsonReport({
     ...(http !== undefined && { http }),
     ...(console !== undefined && { console }),
     ...(ssh !== undefined && { ssh: ssh.url, ssh_fingerprint: ssh.fingerprint }),
+    ...(people !== undefined && { people }),
     grpc,
     ...(token !== undefined && { token: token.reveal() }),
     storages,
@@ -62,11 +66,12 @@ export function jsonReport({
 
 /** Formats the report for a person: addresses, and commands to try. */
 export function textReport(report: UpReport): string {
-  const { cluster, console, http, ssh, grpc, token, isNewToken, directory } = report;
+  const { cluster, console, http, people, ssh, grpc, token, isNewToken, directory } = report;
   const lines = [
     ...(http === undefined ? [] : [`  HTTP  ${http}`]),
     ...(console === undefined ? [] : [`  pages ${console}`]),
     ...(ssh === undefined ? [] : [`  SSH   ${ssh.url}, host key ${ssh.fingerprint}; ${ssh.users}`]),
+    ...(people === undefined ? [] : [`  people ${people}`]),
     `  gRPC  ${grpc.join(', ')}`,
     ...(token === undefined ? [] : [`  token ${tokenText(token, isNewToken)}`]),
     `  data  ${directory}`,

@@ -10,9 +10,11 @@ import {
   type SshGatewayOptions,
   storageMapping,
 } from '#gateway/index';
+import type { People } from '#gateway/people/people';
 import { openSshGateway } from '#gateway/ssh/ssh-gateway';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import { AddressError, type HostAndPort, parseSshAddress } from '../listen-address.ts';
+import { sshCommands } from './ssh-commands.ts';
 
 /** Command line options of the SSH gateway. */
 export interface UpSshOptions {
@@ -30,6 +32,7 @@ export interface UpSsh {
   readonly keys: string | undefined;
   /** Checks tokens, which are passwords of any name. */
   readonly verifier: TokenVerifier | undefined;
+  readonly people: People | undefined;
 }
 
 /**
@@ -38,7 +41,7 @@ export interface UpSsh {
  */
 export function parseUpSsh(
   { ssh, sshKeys: keys }: UpSshOptions,
-  verifier: TokenVerifier | undefined,
+  { people, verifier }: Pick<UpSsh, 'people' | 'verifier'>,
 ): UpSsh | undefined {
   if (ssh === undefined) {
     if (keys !== undefined)
@@ -46,29 +49,33 @@ export function parseUpSsh(
     return undefined;
   }
   const listen = parseSshAddress(ssh);
-  if (keys === undefined && verifier === undefined && !isLoopback(listen.host)) {
+  if ((keys ?? verifier ?? people) === undefined && !isLoopback(listen.host)) {
     throw new AddressError(
       `--ssh ${ssh}: other machines can reach this address, so the gateway needs a file of public ` +
         'keys: add --ssh-keys FILE, ' +
-        'for example --ssh-keys ~/.ssh/authorized_keys or --ssh-keys ~/.ssh/id_ed25519.pub; or tokens: ' +
-        'add --tokens',
+        'for example --ssh-keys ~/.ssh/authorized_keys or --ssh-keys ~/.ssh/id_ed25519.pub; or people: ' +
+        'see gitaly-ts user add --help; or tokens: add --tokens',
     );
   }
-  return { listen, keys, verifier };
+  return { listen, keys, verifier, people };
 }
 
 /** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
 export async function openUpSsh(
-  { listen, keys, verifier }: UpSsh,
-  { directory, family, storage, ...gitaly }: StartUpSshOptions,
+  { listen, keys, people, verifier }: UpSsh,
+  { directory, family, ...target }: StartUpSshOptions,
 ): Promise<SshGateway & SharedGateway> {
+  const { storage, ...gitaly } = target;
   const options: SshGatewayOptions = {
     gitaly,
     listen,
     mapping: storageMapping(storage),
     createOnPush: {},
     hostKeyPath: join(directory, 'ssh_host_ed25519_key'),
-    access: await accessBy(keys, verifier),
+    ...(people
+      ? { access: accessOf(people, verifier), authorize: (request) => people.authorize(request) }
+      : { access: await accessBy(keys, verifier) }),
+    commands: sshCommands(target, keys === undefined ? 'admin' : 'write'),
     onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
   };
   return await openSshGateway(options, family);
@@ -88,12 +95,20 @@ export interface StartUpSshOptions extends GatewayTarget {
 /** Returns what `up` reports about the gateway. */
 export function describeSsh(
   { fingerprint, url }: SshGateway,
-  { keys, verifier }: UpSsh,
+  { keys, people, verifier }: UpSsh,
 ): { url: string; fingerprint: string; users: string } {
-  const accepted = [keys && `the keys in ${keys}`, verifier && 'tokens'].filter(Boolean);
+  const accepted = [
+    keys && `the keys in ${keys}`,
+    people && `the keys of the people in ${people.path}`,
+    verifier && 'tokens',
+  ].filter(Boolean);
   const users =
     accepted.length === 0 ? 'accepts everybody on this machine' : `accepts ${accepted.join(' and ')}`;
   return { url, fingerprint, users };
+}
+
+function accessOf(people: People, tokens: TokenVerifier | undefined): SshAccess {
+  return { authenticate: (login) => people.identityOf(login), ...(tokens && { tokens }) };
 }
 
 async function accessBy(keys: string | undefined, tokens: TokenVerifier | undefined): Promise<SshAccess> {

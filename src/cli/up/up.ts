@@ -6,6 +6,7 @@ import { isError } from '#base/is-error';
 import type { Secret } from '#base/secret';
 import { dial } from '#client/index';
 import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
+import type { People } from '#gateway/people/people';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { AddressError } from '../listen-address.ts';
@@ -21,6 +22,7 @@ import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
 import { openUpHttp, parseUpHttp, type UpHttp } from './up-http.ts';
 import { startUpMirrors } from './up-mirrors.ts';
 import type { UpOptions } from './up-options.ts';
+import { upPeople } from './up-people.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
 import {
   startUpServer,
@@ -67,14 +69,17 @@ export async function runUp(options: UpOptions): Promise<number> {
     const token = givenToken(options);
     const verifier = await upTokens(options.directory, options);
     const workers = await parseUpWorkers(options);
-    const http = await parseUpHttp(options, { token, verifier, logins: workers?.shared.logins });
+    const people = await upPeople(options);
+    const logins = workers?.shared.logins;
+    const http = await parseUpHttp(options, { token, verifier, people, logins });
     const grpc = parseUpGrpc(options.grpc, token);
     const parts: UpParts = {
       options,
       givenToken: token,
       workers,
       http,
-      ssh: parseUpSsh(options, verifier),
+      ssh: parseUpSsh(options, { people, verifier }),
+      people,
       grpc,
       cluster: parseUpCluster(options),
       events: parseUpEvents(options),
@@ -104,6 +109,7 @@ interface UpParts {
   readonly workers: UpWorkers | undefined;
   readonly http: UpHttp | undefined;
   readonly ssh: UpSsh | undefined;
+  readonly people: People | undefined;
   readonly grpc: UpGrpc;
   readonly cluster: Pick<UpClusterOptions, 'nodes' | 'database'> | undefined;
   readonly events: UpEvents | undefined;
@@ -112,7 +118,7 @@ interface UpParts {
 }
 
 async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals): Promise<number> {
-  const { events, grpc, http, isJson, isNewToken, ssh } = parts;
+  const { events, grpc, http, isJson, isNewToken, people, ssh } = parts;
   const bundleUrl = http?.bundleUrl;
   const hasConsole = http?.hasConsole === true;
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
@@ -147,6 +153,7 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
     http: gateway?.url,
     console: pages && gateway && `${gateway.url}${PAGES_PATH}`,
     ssh: sshGateway && ssh && describeSsh(sshGateway, ssh),
+    people: people?.path,
     grpc: server.grpc,
     token: grpc.token,
     isNewToken,

@@ -57,7 +57,8 @@ function isNamed(segment: string): boolean {
   return segment !== '';
 }
 
-function unquote(argument: string): string | undefined {
+/** Returns an argument as a shell would; `undefined` for one that is not quoted as git does. */
+export function unquote(argument: string): string | undefined {
   const quoted = QUOTED.exec(argument)?.[1];
   if (quoted !== undefined) return quoted.replaceAll(/'\\(['!])'/g, '$1');
   return BARE.test(argument) ? argument : undefined;

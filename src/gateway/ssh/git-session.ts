@@ -5,11 +5,13 @@ import { ChannelOutput, type Sender } from './channel-output.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { failureText, framed } from './failure-text.ts';
 import { parseGitCommand } from './git-command.ts';
+import { type PeopleCommands, wordsOf } from './people-commands.ts';
 import { type SshChannel, type SshSession, sendingSide } from './ssh-library.ts';
 
 export interface GitSessionOptions {
   readonly sender: Sender;
   readonly runner: CommandRunner;
+  readonly commands: PeopleCommands | undefined;
   readonly identity: Identity;
   readonly remoteAddress: string | undefined;
   /** Called when the command has ended. */
@@ -30,6 +32,8 @@ export interface GitSessionOptions {
 const MIN_PACKET_BYTES = 1024;
 /** Twice the window that the library grants: a client that sends more violates the protocol. */
 const MAX_UNREAD_BYTES = 4 << 20;
+
+const WRONG_USAGE = 2;
 
 /** Codes of failures that the client causes, which are not reported to the operator. */
 const EXPECTED = new Set(['NOT_FOUND', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'CANCELLED']);
@@ -85,6 +89,9 @@ export class GitSession {
   /** Starts a command. @param channel undefined if the session has one already. */
   async #start(channel: SshChannel | undefined, text: string): Promise<void> {
     await this.#with(channel, async (output, stdin) => {
+      const { commands } = this.#options;
+      const [name = ''] = text.split(' ', 1);
+      if (commands?.names.includes(name)) return await this.#serve(output, text, commands);
       const command = parseGitCommand(text);
       if ('refusal' in command) return this.#say(output, command.refusal);
       const { identity, remoteAddress, runner } = this.#options;
@@ -104,11 +111,28 @@ export class GitSession {
     });
   }
 
+  /** Runs a command of a person. */
+  async #serve({ stderr, stdout }: ChannelOutput, line: string, commands: PeopleCommands): Promise<number> {
+    const { identity, remoteAddress } = this.#options;
+    const words = wordsOf(line);
+    if (words === undefined) {
+      stderr.write("The command is too long, or a word needs quotes: put it between '.\n");
+      return WRONG_USAGE;
+    }
+    const { signal } = this.#gone;
+    return await commands.run({ words, identity, remoteAddress, stdout, stderr, signal });
+  }
+
+  /** Responds to a login without a command. */
   async #greet(channel: SshChannel | undefined): Promise<void> {
-    const text =
-      `You are logged in as ${this.#options.identity.username}. This server has no shell; use ` +
-      'git with the address of a repository.';
-    await this.#with(channel, async (output) => this.#say(output, text));
+    const { commands, identity } = this.#options;
+    await this.#with(channel, async (output) => {
+      output.stdout.write(
+        `You are logged in as ${identity.username}. This server has no shell; use git with the ` +
+          'address of a repository.\n',
+      );
+      return commands === undefined ? 0 : await this.#serve(output, '', commands);
+    });
   }
 
   /** Runs a function on the channel, from its opening to its end with an exit code. */

@@ -7,6 +7,7 @@ import { clientCiphers } from './client-offer.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { GitSession } from './git-session.ts';
 import { Login } from './login.ts';
+import type { PeopleCommands } from './people-commands.ts';
 import { hostKeysOf, SSH_ALGORITHMS } from './ssh-algorithms.ts';
 import { cheapest, type SshCipher } from './ssh-ciphers.ts';
 import { parseInTurns } from './ssh-input.ts';
@@ -29,6 +30,7 @@ export interface SshConnectionOptions {
   readonly limits: SshLimits;
   readonly ciphers: readonly SshCipher[];
   readonly runner: CommandRunner;
+  readonly commands: PeopleCommands | undefined;
   readonly onFailure: ((error: unknown) => void) | undefined;
 }
 
@@ -201,10 +203,11 @@ export class SshConnection implements Sender {
   }
 
   #open(session: SshSession, identity: Identity): void {
-    const { onFailure, runner } = this.#options;
+    const { commands, onFailure, runner } = this.#options;
     const opened: GitSession = new GitSession(session, {
       sender: this,
       runner,
+      commands,
       identity,
       remoteAddress: this.#remoteAddress,
       onFailure,

@@ -9,6 +9,7 @@ import type { RepositoryMapping } from '../repository-mapping.ts';
 import type { SshAccess, SshAccessRequest } from './authentication.ts';
 import { CommandRunner } from './command-runner.ts';
 import { openHostKey } from './keys/host-key.ts';
+import type { PeopleCommands } from './people-commands.ts';
 import { SSH_CIPHERS, type SshCipher } from './ssh-ciphers.ts';
 import { SshConnection, type SshConnectionOptions } from './ssh-connection.ts';
 import { loadSshLibrary } from './ssh-library.ts';
@@ -26,6 +27,8 @@ export interface SshGatewayOptions {
   readonly access: SshAccess;
   /** Reports whether a user may do something. Default: everything is allowed. */
   readonly authorize?: (request: SshAccessRequest) => Promise<boolean> | boolean;
+  /** Commands for people, besides those of git. Default: none. */
+  readonly commands?: PeopleCommands;
   /** Creates a missing repository on push. Default: the push is refused. */
   readonly createOnPush?: CreateOnPushOptions | false;
   readonly limits?: Partial<SshLimits>;
@@ -47,6 +50,7 @@ const NAMES: NamesOf<SshGatewayOptions> = {
   hostKeyPath: true,
   access: true,
   authorize: true,
+  commands: true, // an object with functions
   createOnPush: CREATE_NAMES,
   limits: namesIn(SSH_LIMITS),
   ciphers: true,
@@ -90,7 +94,7 @@ export async function openSshGateway(
   options: SshGatewayOptions,
   family?: GatewayFamily,
 ): Promise<SshGateway & SharedGateway> {
-  const { access, authorize, createOnPush, gitaly, mapping, onFailure } = options;
+  const { access, authorize, commands, createOnPush, gitaly, mapping, onFailure } = options;
   const library = await loadSshLibrary();
   const { fingerprint, key: hostKey } = await openHostKey(options.hostKeyPath, library);
   // The default window: encryption is slower than git, so a larger one would only fill up. Buffers
@@ -105,7 +109,7 @@ export async function openSshGateway(
   const runner = new CommandRunner({ link, mapping, creator, authorize, onFailure });
   const limits = { ...SSH_LIMITS, ...options.limits };
   const { ciphers = SSH_CIPHERS } = options;
-  const clients = new Clients({ library, hostKey, access, limits, ciphers, runner, onFailure });
+  const clients = new Clients({ library, hostKey, access, limits, ciphers, runner, commands, onFailure });
   const acceptor = new Acceptor({
     limits,
     allowHalfOpen: false,

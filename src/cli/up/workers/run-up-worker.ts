@@ -5,6 +5,7 @@ import type { Working } from '#workers/family';
 import { answer } from '#workers/protocol';
 import { type GatewayInWorker, runWorker, type ServerInWorker } from '#workers/run-worker';
 import { openUpHttp, parseUpHttp } from '../up-http.ts';
+import { upPeople } from '../up-people.ts';
 import { targetOf } from '../up-server.ts';
 import { openUpSsh, parseUpSsh } from '../up-ssh.ts';
 import { upTokens } from '../up-tokens.ts';
@@ -71,7 +72,9 @@ async function openGateways(
     },
   };
   const verifier = await upTokens(directory, options);
-  const parsed = await parseUpHttp(options, { token: givenToken, verifier, logins: slotsOf(link, 'logins') });
+  const people = await upPeople({ ...options, directory });
+  const logins = slotsOf(link, 'logins');
+  const parsed = await parseUpHttp(options, { token: givenToken, verifier, people, logins });
   const target = targetOf(server, settings);
   const pages = parsed?.hasConsole === true ? resources.use(new WorkerPages(link, target)) : undefined;
   const hasEvents = settings.hasEvents;
@@ -80,7 +83,7 @@ async function openGateways(
     resources.use(http);
     answer(link, GATEWAYS, { renewTls: () => void http.renewTls() });
   }
-  const parsedSsh = parseUpSsh(options, verifier);
+  const parsedSsh = parseUpSsh(options, { people, verifier });
   const ssh = parsedSsh && (await openUpSsh(parsedSsh, { ...target, directory, family }));
   if (ssh !== undefined) resources.use(ssh);
   return { http, ssh };

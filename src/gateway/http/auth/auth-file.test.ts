@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AuthFileError, formatAuthLine, parseAuthFile, rightAt } from './auth-file.ts';
+import { rightAt } from '#gateway/rights';
+import { AuthFileError, formatAuthLine, parseAuthFile } from './auth-file.ts';
 
 const TOKEN = `sha256:${'ab'.repeat(32)}`;
 const OTHER_TOKEN = `sha256:${'cd'.repeat(32)}`;

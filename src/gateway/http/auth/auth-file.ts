@@ -1,16 +1,6 @@
 import { trimmed } from '#base/trim';
+import { ANONYMOUS, type Grant, nameProblem, RIGHTS, type Right } from '#gateway/rights';
 import { parseSecretHash, type SecretHash } from './password-hash.ts';
-
-/** Rights, each with those before it. `admin` adds the calls of all users in the console. */
-export const RIGHTS = ['read', 'write', 'admin'] as const;
-export type Right = (typeof RIGHTS)[number];
-
-/** The right that a line of the file grants. */
-export interface Grant {
-  readonly right: Right;
-  /** Decoded paths without leading and trailing slashes; empty for everything. */
-  readonly paths: readonly string[];
-}
 
 /** One secret of one name, with all its rights. */
 export interface Account {
@@ -19,9 +9,12 @@ export interface Account {
   /** Text in the file, which identifies the secret. */
   readonly hashText: string;
   readonly grants: readonly Grant[];
+  /** Name of a token. Default: the first digits of its digest. */
+  readonly tokenName?: string;
 }
 
-export interface AuthFile {
+/** Users by their secrets. */
+export interface Accounts {
   /** Passwords by name. */
   readonly passwords: ReadonlyMap<string, Account>;
   /** Tokens by their hex digest. */
@@ -37,8 +30,6 @@ export class AuthFileError extends Error {
   override readonly name = 'AuthFileError';
 }
 
-const ANONYMOUS = 'anonymous';
-const NAME = /^[^\s:#\p{Cc}]{1,128}$/u;
 const FORMAT = 'expected NAME read|write|admin HASH [PATH…]; gitaly-ts hash-password NAME prints such a line';
 
 /**
@@ -48,7 +39,7 @@ const FORMAT = 'expected NAME read|write|admin HASH [PATH…]; gitaly-ts hash-pa
  *
  * @throws {AuthFileError}
  */
-export function parseAuthFile(text: string): AuthFile {
+export function parseAuthFile(text: string): Accounts {
   const draft = emptyDraft();
   for (const [index, line] of text.split('\n').entries()) {
     const words = line.trim().split(/\s+/);
@@ -88,7 +79,8 @@ function emptyDraft(): Draft {
 function addLine({ anonymous, passwords, tokens }: Draft, words: readonly string[]): string | undefined {
   const [name = '', rightText, hashText, ...encoded] = words;
   if (hashText === undefined) return FORMAT;
-  if (!NAME.test(name)) return 'a name has at most 128 characters, without blanks, colons and #';
+  const wrongName = nameProblem(name);
+  if (wrongName !== undefined) return wrongName;
   const right = RIGHTS.find((known) => known === rightText);
   if (right === undefined) return `the second column must be read, write or admin; ${FORMAT}`;
   if (right === 'admin' && (name === ANONYMOUS || encoded.length > 0))
@@ -120,20 +112,4 @@ function parsePath(text: string): string | undefined {
   } catch {
     return undefined; // the only way to detect a malformed escape
   }
-}
-
-/**
- * Returns the right that the grants give at a repository's path (which ends in `.git`). A path
- * covers itself, with or without `.git`, and everything below it.
- */
-export function rightAt(grants: readonly Grant[], repository: string): Right | undefined {
-  const fitting = grants.filter(
-    ({ paths }) => paths.length === 0 || paths.some((path) => covers(path, repository)),
-  );
-  return RIGHTS.findLast((right) => fitting.some((grant) => grant.right === right));
-}
-
-function covers(path: string, repository: string): boolean {
-  if (path === '' || repository.startsWith(`${path}/`)) return true;
-  return repository === (path.endsWith('.git') ? path : `${path}.git`);
 }

@@ -1,0 +1,174 @@
+import { type Command, Option } from 'commander';
+import type { AccessOptions, AddKeyOptions, SecretOptions, UserConsole, UserOptions } from '../user.ts';
+import { addToolCommand } from './tool-command.ts';
+
+const OPTIONS = [['--to <dir>', 'the directory of "gitaly-ts up", for its people.toml', 'data']] as const;
+
+const DEPLOY = ['--deploy', 'a key that belongs to a repository, and to no person'] as const;
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
+
+/** Receives the output and the exit code of the commands. */
+interface UserProcess extends UserConsole {
+  exitCode?: number | string | null | undefined;
+}
+
+/** Adds `gitaly-ts user`. Its code is loaded on use. */
+export function addUserCommands(program: Command, on: UserProcess = process): void {
+  const user = program
+    .command('user')
+    .description('Manage the people of "gitaly-ts up": names, rights, passwords, tokens and SSH keys.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gitaly-ts user add ann --access write --path team --key ann.pub --to /srv/git
+  gitaly-ts user list --to /srv/git
+  gitaly-ts user key add --deploy team/app deploy.pub --to /srv/git
+
+A running server uses a change within a second. Exit code 0 on success, 1 after a failure, 2 for
+wrong usage.`,
+    );
+  addAdd(user, on);
+  add(user, 'list', 'Print the people, their rights and keys; no secrets.', ['list', 'list --json']).action(
+    async (options: UserOptions) => {
+      const { listUsers } = await import('../user.ts');
+      on.exitCode = await listUsers(options, on);
+    },
+  );
+  addAccess(user, on);
+  add(user, 'remove', 'Remove people: they may do nothing any more.', ['remove ann', 'remove ann bob'])
+    .argument('<name...>', 'the people')
+    .action(async (names: string[], options: UserOptions) => {
+      const { removeUsers } = await import('../user.ts');
+      on.exitCode = await removeUsers(names, options, on);
+    });
+  addPassword(user, on);
+  addTokens(user, on);
+  addKeys(user, on);
+}
+
+function add(group: Command, name: string, description: string, examples: readonly string[]): Command {
+  return addToolCommand(group, { name, description, examples, options: OPTIONS }).option(
+    '--people <file>',
+    'the file of "gitaly-ts up --people", instead of --to',
+  );
+}
+
+function withAccess(command: Command, isRequired: boolean): Command {
+  const access = new Option('--access <right>', 'right, which includes those before it')
+    .choices(['read', 'write', 'admin'])
+    .makeOptionMandatory(isRequired);
+  return command
+    .addOption(isRequired ? access : access.default('read'))
+    .option(
+      '--path <path>',
+      'a repository, or a directory of repositories, to which the right is limited; may be repeated',
+      collect,
+    );
+}
+
+function addAdd(user: Command, on: UserProcess): void {
+  const examples = [
+    'add ann --access write --path team',
+    'add bot --token',
+    'add eve --access admin --key eve.pub',
+  ];
+  withAccess(
+    add(user, 'add', 'Add a person. A password is asked for unless --token or --key is given.', examples),
+    false,
+  )
+    .argument('<name>', 'name for HTTP, hooks, logs and events')
+    .option('--password-stdin', 'read the password from standard input')
+    .option('--token', 'make a token, which is a password for programs, and print it once')
+    .option('--key <file>', 'file with a public SSH key')
+    .action(async (name: string, options: UserOptions & AccessOptions & SecretOptions) => {
+      const { addUser } = await import('../user.ts');
+      on.exitCode = await addUser(name, options, on);
+    });
+}
+
+function addAccess(user: Command, on: UserProcess): void {
+  const examples = ['access ann --access read', 'access ann --access write --path team --path docs'];
+  withAccess(add(user, 'access', 'Replace the rights of a person.', examples), true)
+    .argument('<name>', 'the person')
+    .action(async (name: string, options: UserOptions & AccessOptions) => {
+      const { setAccess } = await import('../user.ts');
+      on.exitCode = await setAccess(name, options, on);
+    });
+}
+
+function addPassword(user: Command, on: UserProcess): void {
+  const examples = ['password ann', 'password ann --remove'];
+  add(user, 'password', 'Set the password of a person, which is read from standard input.', examples)
+    .argument('<name>', 'the person')
+    .option('--remove', 'the person has no password any more')
+    .action(async (name: string, options: UserOptions & { remove?: boolean }) => {
+      const { setPassword } = await import('../user.ts');
+      on.exitCode = await setPassword(name, options, on);
+    });
+}
+
+function addTokens(user: Command, on: UserProcess): void {
+  const token = user
+    .command('token')
+    .description('Add and remove the tokens of a person.')
+    .addHelpText('after', '\nExamples:\n  gitaly-ts user token add ann laptop --to /srv/git');
+  add(token, 'add', 'Make a token, and print it once.', ['add ann laptop', 'add ann ci --to /srv/git'])
+    .argument('<person>', 'the person')
+    .argument('<name>', 'name of the token, for logs and events')
+    .action(async (person: string, name: string, options: UserOptions) => {
+      const { addUserToken } = await import('../user.ts');
+      on.exitCode = await addUserToken(person, name, options, on);
+    });
+  add(token, 'remove', 'Remove a token: the next request with it is refused.', ['remove ann laptop'])
+    .argument('<person>', 'the person')
+    .argument('<name>', 'name of the token')
+    .action(async (person: string, name: string, options: UserOptions) => {
+      const { removeUserToken } = await import('../user.ts');
+      on.exitCode = await removeUserToken(person, name, options, on);
+    });
+}
+
+function addKeys(user: Command, on: UserProcess): void {
+  const key = user
+    .command('key')
+    .description('Add, remove and list SSH keys of people and repositories.')
+    .addHelpText('after', '\nExamples:\n  gitaly-ts user key add ann laptop.pub --to /srv/git');
+  addKeyAdd(key, on);
+  const examples = ['remove ann laptop', 'remove --deploy team/app ci'];
+  add(key, 'remove', 'Remove a key: the next request with it is refused.', examples)
+    .argument('<person>', 'the person; with --deploy a repository')
+    .argument('<key>', 'name or fingerprint of the key')
+    .option(...DEPLOY)
+    .action(async (holder: string, name: string, options: UserOptions & { deploy?: boolean }) => {
+      const { removeKey } = await import('../user.ts');
+      on.exitCode = await removeKey(holder, name, options, on);
+    });
+  add(key, 'list', 'Print keys by name and fingerprint.', ['list', 'list ann --json'])
+    .argument('[person]', 'the person (default: all keys)')
+    .action(async (person: string | undefined, options: UserOptions) => {
+      const { listKeys } = await import('../user.ts');
+      on.exitCode = await listKeys(person, options, on);
+    });
+}
+
+function addKeyAdd(key: Command, on: UserProcess): void {
+  const examples = [
+    'add ann laptop.pub --name laptop',
+    'add ann backup.pub --read-only --repository team/app',
+    'add --deploy team/app ci.pub --name app-ci --write',
+  ];
+  add(key, 'add', 'Add an SSH key to a person, or a deploy key to a repository.', examples)
+    .argument('<person>', 'the person; with --deploy a repository')
+    .argument('<file>', 'file with the public key')
+    .option(...DEPLOY)
+    .option('--name <name>', 'name of the key, for logs and events (default: its comment)')
+    .option('--read-only', 'the key allows no pushes')
+    .option('--repository <path>', 'only these repositories of the person; may be repeated', collect)
+    .option('--write', 'the deploy key allows pushes')
+    .action(async (holder: string, file: string, options: AddKeyOptions) => {
+      const { addKey } = await import('../user.ts');
+      on.exitCode = await addKey(holder, file, options, on);
+    });
+}

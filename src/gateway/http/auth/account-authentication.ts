@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import type { Credential } from '#gateway/identity';
+import { ANONYMOUS, rightAt } from '#gateway/rights';
+import type { Slots } from '#gateway/slots';
+import type { Answer } from '../answer.ts';
+import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
+import { NOT_FOUND } from '../failure.ts';
+import type { Account, Accounts } from './auth-file.ts';
+import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
+import { type Credentials, parseCredentials } from './credentials.ts';
+import { DUMMY_HASH, isSecretOf } from './password-hash.ts';
+import { SecretChecker } from './secret-checker.ts';
+
+/**
+ * Returns an authenticator for accounts. A repository that a user may not read is reported as
+ * missing; `gl_id` is `username-<name>`.
+ *
+ * @param current returns the accounts of now.
+ * @param logins slots of waiting logins of all processes of a server; default: only this one's.
+ */
+export function accountAuthentication(current: () => Promise<Accounts>, logins?: Slots): Authenticator {
+  const checker = new SecretChecker(logins);
+  return {
+    authenticate: async (request) => {
+      const accounts = await current();
+      const credentials = parseCredentials(request.headers.authorization);
+      if (credentials.kind === 'none') return decide(accounts, undefined, request);
+      const account = await accountOf(accounts, credentials, { checker, client: request.remoteAddress });
+      return account === undefined ? { answer: WRONG_CREDENTIALS } : decide(accounts, account, request);
+    },
+    readsWithoutCredentials: async () => (await current()).anonymous.length > 0,
+    isAdministrator: async ({ headers, remoteAddress: client }) => {
+      const credentials = parseCredentials(headers.authorization);
+      const account = await accountOf(await current(), credentials, { checker, client });
+      return account?.grants.some(({ right }) => right === 'admin') ?? false;
+    },
+  };
+}
+
+function decide(
+  { anonymous }: Accounts,
+  account: Account | undefined,
+  request: AccessRequest,
+): Admission | { answer: Answer } {
+  const right = rightAt([...anonymous, ...(account?.grants ?? [])], request.path);
+  if (right !== undefined && (request.operation === 'read' || right !== 'read')) {
+    const username = account?.name ?? ANONYMOUS;
+    return { glId: `username-${username}`, username, ...(account && { credential: credentialOf(account) }) };
+  }
+  if (account === undefined) return { answer: SIGN_IN };
+  return { answer: right === 'read' ? READ_ONLY : NOT_FOUND };
+}
+
+/** A token of the file has no id: the first digits of its digest name it. */
+function credentialOf({ hash, tokenName }: Account): Credential {
+  if (hash.kind === 'scrypt') return { kind: 'password', name: '' };
+  return { kind: 'token', name: tokenName ?? `sha256:${hash.digest.toString('hex').slice(0, 8)}` };
+}
+
+async function accountOf(
+  accounts: Accounts,
+  credentials: Credentials,
+  { checker, client }: { checker: SecretChecker; client: string | undefined },
+): Promise<Account | undefined> {
+  if (credentials.kind === 'bearer') return accountOfToken(accounts, credentials.token.reveal());
+  if (credentials.kind !== 'basic') return undefined;
+  const password = credentials.password.reveal();
+  const byToken = await accountOfToken(accounts, password);
+  if (byToken !== undefined) return byToken.name === credentials.username ? byToken : undefined;
+
+  const account = accounts.passwords.get(credentials.username);
+  const isRight = await checker.check(account?.hash ?? DUMMY_HASH, account?.hashText ?? '', password, client);
+  return isRight ? account : undefined;
+}
+
+/**
+ * Finds a token's account by its digest. The lookup time reveals nothing about tokens, because a
+ * client cannot choose a digest.
+ */
+async function accountOfToken({ tokens }: Accounts, token: string): Promise<Account | undefined> {
+  const account = tokens.get(createHash('sha256').update(token).digest('hex'));
+  return account !== undefined && (await isSecretOf(account.hash, token)) ? account : undefined;
+}

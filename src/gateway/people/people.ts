@@ -1,0 +1,80 @@
+import { GitalyError } from '#base/gitaly-error';
+import { ReloadedFiles } from '#platform/files/reloaded-files';
+import type { Identity } from '../identity.ts';
+import { coversOne, type Grant, type Right, rightAt } from '../rights.ts';
+import type { SshAccessRequest, SshLogin } from '../ssh/authentication.ts';
+import { type HeldKey, type PeopleFile, parsePeople } from './people-file.ts';
+
+/** The people of a file, for both gateways. A change of the file has an effect within a second. */
+export class People {
+  readonly path: string;
+  readonly #file: ReloadedFiles<PeopleFile>;
+
+  private constructor(path: string, file: ReloadedFiles<PeopleFile>) {
+    this.path = path;
+    this.#file = file;
+  }
+
+  /**
+   * Opens a file.
+   *
+   * @param onProblem called when a changed file is invalid; the previous contents stay in use.
+   * @throws {PeopleFileError} and the system's errors.
+   */
+  static async open(path: string, onProblem: (error: unknown) => void): Promise<People> {
+    const parse = ([contents]: readonly Buffer[]): PeopleFile => parsePeople(contents?.toString() ?? '');
+    return new People(path, await ReloadedFiles.open({ paths: [path], parse, onProblem }));
+  }
+
+  current(): Promise<PeopleFile> {
+    return this.#file.current();
+  }
+
+  /** Returns the holder of an SSH key. */
+  async identityOf({ key }: SshLogin): Promise<Identity | undefined> {
+    const held = (await this.#file.current()).keys.get(key.data.toString('base64'));
+    if (held === undefined) return undefined;
+    const { holder: username, isDeployKey, name } = held;
+    const credential = { kind: 'key', name } as const;
+    return {
+      glId: `username-${username}`,
+      username,
+      credential,
+      ...(isDeployKey && { isDeployKey }),
+      rights: { grants: () => this.#grantsOf(held), at: (path) => this.#rightAt(held, path) },
+    };
+  }
+
+  /**
+   * Reports whether the holder of a key may do something. The rights are those of now: a removed
+   * person has none on an open connection, either.
+   *
+   * @throws {GitalyError} NOT_FOUND for what the holder may not read.
+   */
+  async authorize({ identity, operation, path }: SshAccessRequest): Promise<boolean> {
+    if (identity.rights === undefined) return true; // of a token, which has a scope
+    const right = await identity.rights.at(path);
+    if (right === undefined) throw new GitalyError('NOT_FOUND', 'not readable for this person');
+    return operation === 'read' || right !== 'read';
+  }
+
+  async #rightAt(login: HeldKey, path: string): Promise<Right | undefined> {
+    const key = await this.#keyOf(login);
+    if (key === undefined || !coversOne(key.paths, path)) return undefined;
+    return rightAt(await this.#grantsOf(login), path);
+  }
+
+  /** Returns the rights of the holder of a key; a key for reading limits them. */
+  async #grantsOf(login: HeldKey): Promise<Grant[]> {
+    const key = await this.#keyOf(login);
+    if (key === undefined) return [];
+    const grants = [...(await this.#file.current()).accounts.anonymous, ...key.grants];
+    return key.isReadOnly ? grants.map(({ paths }) => ({ right: 'read', paths })) : grants;
+  }
+
+  /** Returns the key as the file has it now; `undefined` if it was removed. */
+  async #keyOf({ data, holder }: HeldKey): Promise<HeldKey | undefined> {
+    const key = (await this.#file.current()).keys.get(data.toString('base64'));
+    return key?.holder === holder ? key : undefined;
+  }
+}
