@@ -236,6 +236,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   re2js: ['base/go/regexp/'],
   'smol-toml': [
     'platform/config/read-config.ts',
+    'platform/config/flat-document.ts',
     'domain/backup/manifest.ts',
     'praefect/config/load-praefect-config.ts',
     'praefect/config/validate-praefect-config.ts',

@@ -1,9 +1,10 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { versionString } from '#platform/process/version';
+import { addConfigCommands } from '../commands/config-commands.ts';
+import { collect } from '../commands/option-values.ts';
 import { addToolCommands } from '../commands/tool-commands.ts';
 import { suggestNames, WRONG_USAGE } from '../commands/usage.ts';
 import { addWorker } from '../serve/add-worker.ts';
-import type { UpOptions } from '../up/up-options.ts';
 
 const UP_EXAMPLES = `
 Examples:
@@ -12,11 +13,9 @@ Examples:
   gitaly-ts up /srv/git --http 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-file users
   gitaly-ts up --ssh 0.0.0.0:2222 --ssh-keys ~/.ssh/authorized_keys
   gitaly-ts up /srv/cluster --cluster 3
+  gitaly-ts up --config /etc/gitaly-ts/up.toml
 
 Then: git clone http://127.0.0.1:8080/hello.git`;
-
-/** Collects the values of an option that may be repeated. */
-const collect = (value: string, others: readonly string[] = []): readonly string[] => [...others, value];
 
 /** As of `[workers] max`. */
 const MAX_WORKERS = 256;
@@ -43,7 +42,7 @@ export function gitalyTsProgram(): Command {
     .exitOverride()
     .showHelpAfterError(WRONG_USAGE)
     .addHelpText('after', '\nExamples:\n  gitaly-ts up\n  gitaly-ts up ~/repositories --http 127.0.0.1:8080');
-  addUp(program);
+  const up = addUp(program);
   addWorker(
     program,
     (code) => {
@@ -53,12 +52,13 @@ export function gitalyTsProgram(): Command {
   );
   addHashPassword(program);
   addToolCommands(program);
+  addConfigCommands(program, up);
   for (const command of program.commands) command.exitOverride();
   suggestNames(program, (error, write, hint) => write(error + hint));
   return program;
 }
 
-function addUp(program: Command): void {
+function addUp(program: Command): Command {
   const up = program
     .command('up')
     .description('Start a server and an HTTP gateway for git clone and git push; Ctrl-C stops both.')
@@ -80,6 +80,10 @@ function addUp(program: Command): void {
     )
     .option('--token-file <path>', 'file with the token, readable only by its owner')
     .option(
+      '--metrics <host:port>',
+      'address for monitoring: /metrics for Prometheus, /-/healthy and /-/ready; no authentication',
+    )
+    .option(
       '--workers <count>',
       'most processes that serve requests: a number, or auto for half of the processors (default: 1)',
       workerCount,
@@ -97,13 +101,15 @@ function addUp(program: Command): void {
     .option('--webhook <url>', 'post every change of a repository to this address (implies --events)')
     .option('--webhook-secret-file <path>', 'file with the secret that signs these posts')
     .option('--webhook-private', 'allow a webhook on this machine or in a private network')
+    .option('--config <file>', 'file with these options, as keys in TOML; options given here win')
     .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
     .exitOverride()
     .addHelpText('after', UP_EXAMPLES)
-    .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
-      const { runUp } = await import('../up/up.ts');
-      process.exitCode = await runUp({ directory: dir, ...options });
+    .action(async (dir: string, { config }: { readonly config?: string }) => {
+      const { runUpCommand } = await import('../up/run-up-command.ts');
+      process.exitCode = await runUpCommand(up, { directory: dir, config });
     });
+  return up;
 }
 
 /** Adds the options of the HTTP gateway. */

@@ -14,6 +14,8 @@ export interface UpOptions
   readonly directory: string;
   /** `HOST:PORT` or `unix:PATH`; default a socket in the directory. */
   readonly grpc?: string | undefined;
+  /** `HOST:PORT` of the listener for monitoring; none without it. */
+  readonly metrics?: string | undefined;
   /** Most processes that serve requests; default 1. */
   readonly workers?: number | 'auto' | undefined;
   /** Number of gitalys; without it there is one server and no praefect. */

@@ -13,6 +13,8 @@ export interface UpReport {
   readonly token: Secret | undefined;
   /** True if the token was made at this start. */
   readonly isNewToken: boolean;
+  /** URL of the listener for monitoring, if there is one. */
+  readonly metrics?: string | undefined;
   readonly directory: string;
   /** Storages as clients name them; those of a cluster have no path. */
   readonly storages: readonly { readonly name: string; readonly path?: string }[];
@@ -42,6 +44,7 @@ export function jsonReport({
   http,
   ssh,
   grpc,
+  metrics,
   token,
   directory,
   storages,
@@ -51,6 +54,7 @@ export function jsonReport({
     ...(console !== undefined && { console }),
     ...(ssh !== undefined && { ssh: ssh.url, ssh_fingerprint: ssh.fingerprint }),
     grpc,
+    ...(metrics !== undefined && { metrics }),
     ...(token !== undefined && { token: token.reveal() }),
     storages,
     ...(cluster && { cluster }),
@@ -62,13 +66,14 @@ export function jsonReport({
 
 /** Formats the report for a person: addresses, and commands to try. */
 export function textReport(report: UpReport): string {
-  const { cluster, console, http, ssh, grpc, token, isNewToken, directory } = report;
+  const { cluster, console, http, ssh, grpc, metrics, token, isNewToken, directory } = report;
   const lines = [
     ...(http === undefined ? [] : [`  HTTP  ${http}`]),
     ...(console === undefined ? [] : [`  pages ${console}`]),
     ...(ssh === undefined ? [] : [`  SSH   ${ssh.url}, host key ${ssh.fingerprint}; ${ssh.users}`]),
     `  gRPC  ${grpc.join(', ')}`,
     ...(token === undefined ? [] : [`  token ${tokenText(token, isNewToken)}`]),
+    ...(metrics === undefined ? [] : [`  stats ${metrics}/metrics`]),
     `  data  ${directory}`,
     ...(cluster === undefined ? [] : clusterLines(cluster)),
   ];

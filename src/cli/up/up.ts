@@ -3,22 +3,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
-import type { Secret } from '#base/secret';
 import { dial } from '#client/index';
 import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { AddressError } from '../listen-address.ts';
 import { ConsolePages } from '../serve/console-pages.ts';
-import { databaseKeys } from './cluster/database-url.ts';
-import type { UpClusterOptions } from './cluster/up-cluster.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
+import { parseUp, type UpParts } from './parse-up.ts';
 import { makeSampleRepository } from './sample-repository.ts';
 import { prepareBundles } from './up-bundles.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
-import { parseUpEvents, type UpEvents } from './up-events.ts';
-import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
-import { openUpHttp, parseUpHttp, type UpHttp } from './up-http.ts';
+import { openUpHttp } from './up-http.ts';
 import type { UpOptions } from './up-options.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
 import {
@@ -29,11 +25,8 @@ import {
   upLogger,
   upSettings,
 } from './up-server.ts';
-import { describeSsh, type GatewayTarget, openUpSsh, parseUpSsh, type UpSsh } from './up-ssh.ts';
-import { givenToken } from './up-token.ts';
-import { upTokens } from './up-tokens.ts';
+import { describeSsh, type GatewayTarget, openUpSsh } from './up-ssh.ts';
 import type { GatewaySupervisor } from './workers/share-gateways.ts';
-import type { UpWorkers } from './workers/start-up-family.ts';
 
 /** Time that running clones and pushes have after Ctrl-C; a second Ctrl-C ends them at once. */
 const GRACE_MS = 5000;
@@ -63,30 +56,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   process.title = 'gitaly-ts';
   using signals = listenForStop();
   try {
-    const token = givenToken(options);
-    const verifier = await upTokens(options.directory, options);
-    const workers = await parseUpWorkers(options);
-    const http = await parseUpHttp(options, { token, verifier, logins: workers?.shared.logins });
-    const grpc = parseUpGrpc(options.grpc, token);
-    const parts: UpParts = {
-      options,
-      givenToken: token,
-      workers,
-      http,
-      ssh: parseUpSsh(options, verifier),
-      grpc,
-      cluster: parseUpCluster(options),
-      events: parseUpEvents(options),
-      isNewToken: token === undefined && grpc.token !== undefined,
-      isJson: options.json === true,
-    };
-    if (token !== undefined && grpc.token === undefined && http?.usesToken !== true) {
-      throw new GatewayArgumentError(
-        'a token has no effect here: add --grpc ADDRESS, or --http with an address that other machines reach',
-      );
-    }
-    if (http?.bundleUrl !== undefined && parts.cluster !== undefined)
-      throw new GatewayArgumentError('--bundle-url has no effect with --cluster: the nodes need a bucket');
+    const parts = await parseUp(options);
     const kind = parts.cluster === undefined ? 'server' : 'cluster';
     await using directory = await openUpDirectory(options.directory, kind);
     return await run(parts, directory, signals);
@@ -95,19 +65,6 @@ export async function runUp(options: UpOptions): Promise<number> {
     process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
     return error instanceof AddressError || error instanceof GatewayArgumentError ? 2 : 1;
   }
-}
-
-interface UpParts {
-  readonly options: UpOptions;
-  readonly givenToken: Secret | undefined;
-  readonly workers: UpWorkers | undefined;
-  readonly http: UpHttp | undefined;
-  readonly ssh: UpSsh | undefined;
-  readonly grpc: UpGrpc;
-  readonly cluster: Pick<UpClusterOptions, 'nodes' | 'database'> | undefined;
-  readonly events: UpEvents | undefined;
-  readonly isNewToken: boolean;
-  readonly isJson: boolean;
 }
 
 async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals): Promise<number> {
@@ -146,6 +103,7 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
     console: pages && gateway && `${gateway.url}${PAGES_PATH}`,
     ssh: sshGateway && ssh && describeSsh(sshGateway, ssh),
     grpc: server.grpc,
+    metrics: server.metrics,
     token: grpc.token,
     isNewToken,
     directory: directory.path,
@@ -195,26 +153,9 @@ async function startServer(
   }
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
-  const { events, grpc, hasConsole } = parts;
-  const clusterOptions = { ...cluster, grpc, events, hasConsole, signal, force };
+  const { events, grpc, hasConsole, metrics } = parts;
+  const clusterOptions = { ...cluster, grpc, events, hasConsole, metrics, signal, force };
   return { server: await startUpCluster(directory, clusterOptions) };
-}
-
-/** Returns what starts further processes; `undefined` if there can be none. */
-async function parseUpWorkers({ cluster, workers = 1 }: UpOptions): Promise<UpWorkers | undefined> {
-  if (workers === 1) return undefined;
-  if (cluster !== undefined)
-    throw new GatewayArgumentError('--workers has no effect with --cluster: each node is a process');
-  // Loaded here: one process needs none of it.
-  const { prepareWorkers } = await import('./workers/start-up-family.ts');
-  return prepareWorkers(workers, upLogger());
-}
-
-function parseUpCluster({ cluster: nodes, database }: UpOptions): UpParts['cluster'] {
-  if (nodes !== undefined)
-    return { nodes, database: database === undefined ? undefined : databaseKeys(database) };
-  if (database !== undefined) throw new GatewayArgumentError('--database has no effect without --cluster N');
-  return undefined;
 }
 
 async function makeHello({ address, storage, token }: GatewayTarget): Promise<void> {
