@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { versionString } from '#platform/process/version';
 import { addConfigCommands } from '../commands/config-commands.ts';
 import { collect } from '../commands/option-values.ts';
@@ -63,7 +63,7 @@ function addUp(program: Command): Command {
     .command('up')
     .description('Start a server and an HTTP gateway for git clone and git push; Ctrl-C stops both.')
     .argument('[dir]', 'directory of the repositories; created if it does not exist', 'data');
-  addHttpOptions(up)
+  addServiceOptions(addHttpOptions(up))
     .option('--ssh <host:port>', 'address of an SSH gateway (default: none)')
     .option(
       '--ssh-keys <file>',
@@ -79,10 +79,6 @@ function addUp(program: Command): Command {
         'authentication (default: a new one for --grpc HOST:PORT, printed at the start)',
     )
     .option('--token-file <path>', 'file with the token, readable only by its owner')
-    .option(
-      '--metrics <host:port>',
-      'address for monitoring: /metrics for Prometheus, /-/healthy and /-/ready; no authentication',
-    )
     .option(
       '--workers <count>',
       'most processes that serve requests: a number, or auto for half of the processors (default: 1)',
@@ -101,7 +97,6 @@ function addUp(program: Command): Command {
     .option('--webhook <url>', 'post every change of a repository to this address (implies --events)')
     .option('--webhook-secret-file <path>', 'file with the secret that signs these posts')
     .option('--webhook-private', 'allow a webhook on this machine or in a private network')
-    .option('--config <file>', 'file with these options, as keys in TOML; options given here win')
     .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
     .exitOverride()
     .addHelpText('after', UP_EXAMPLES)
@@ -110,6 +105,26 @@ function addUp(program: Command): Command {
       process.exitCode = await runUpCommand(up, { directory: dir, config });
     });
   return up;
+}
+
+/** Adds the options of a server that runs as a service. */
+function addServiceOptions(up: Command): Command {
+  return up
+    .option('--config <file>', 'file with these options, as keys in TOML; options given here win')
+    .option(
+      '--log <file>',
+      'access log: a line for each clone, fetch, push and refusal; - is standard output',
+    )
+    .addOption(
+      new Option('--log-format <format>', 'format of the access log (default: json)').choices([
+        'json',
+        'text',
+      ]),
+    )
+    .option(
+      '--metrics <host:port>',
+      'address for monitoring: /metrics for Prometheus, /-/healthy and /-/ready; no authentication',
+    );
 }
 
 /** Adds the options of the HTTP gateway. */

@@ -7,6 +7,7 @@ import { GatewayArgumentError } from './gateway-options.ts';
 import { parseUpEvents, type UpEvents } from './up-events.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
 import { parseUpHttp, type UpHttp } from './up-http.ts';
+import { checkUpLog } from './up-log.ts';
 import type { UpOptions } from './up-options.ts';
 import { upLogger } from './up-server.ts';
 import { parseUpSsh, type UpSsh } from './up-ssh.ts';
@@ -54,6 +55,7 @@ export async function parseUp(options: UpOptions): Promise<UpParts> {
     isNewToken: token === undefined && grpc.token !== undefined,
     isJson: options.json === true,
   };
+  checkUpLog(options);
   checkTogether(parts);
   return parts;
 }
@@ -97,6 +99,7 @@ export async function upProblems(options: UpOptions): Promise<string[]> {
   const cluster = await attempt(() => parseUpCluster(options));
   await attempt(() => parseUpEvents(options));
   await attempt(() => parseUpMetrics(options));
+  await attempt(() => checkUpLog(options));
   if (problems.length === 0 && grpc !== undefined)
     await attempt(() => checkTogether({ cluster, givenToken: token, grpc, http }));
   return problems;

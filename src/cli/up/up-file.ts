@@ -98,7 +98,7 @@ function optionValue(option: Option, value: unknown, directory: string): unknown
     if (typeof value !== 'boolean') throw new InvalidArgumentError('expected true or false');
     return value;
   }
-  const [placeholder = ''] = /<[^>]*>/.exec(option.flags) ?? [];
+  const placeholder = option.flags.slice(option.flags.indexOf('<'));
   const located = (text: string): string =>
     PATH.test(placeholder) ? absolute(text, directory) : absoluteSocket(text, directory);
   if (option.parseArg === collect) {

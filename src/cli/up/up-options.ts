@@ -1,5 +1,6 @@
 import type { UpEventsOptions } from './up-events.ts';
 import type { UpHttpOptions } from './up-http.ts';
+import type { UpLogOptions } from './up-log.ts';
 import type { UpSshOptions } from './up-ssh.ts';
 import type { UpTokenOptions } from './up-token.ts';
 import type { UpTokensOptions } from './up-tokens.ts';
@@ -10,7 +11,8 @@ export interface UpOptions
     UpSshOptions,
     UpTokenOptions,
     UpTokensOptions,
-    UpEventsOptions {
+    UpEventsOptions,
+    UpLogOptions {
   readonly directory: string;
   /** `HOST:PORT` or `unix:PATH`; default a socket in the directory. */
   readonly grpc?: string | undefined;

@@ -60,7 +60,7 @@ export function parseUpSsh(
 /** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
 export async function openUpSsh(
   { listen, keys, verifier }: UpSsh,
-  { directory, family, storage, ...gitaly }: StartUpSshOptions,
+  { directory, family, onAccess, storage, ...gitaly }: StartUpSshOptions,
 ): Promise<SshGateway & SharedGateway> {
   const options: SshGatewayOptions = {
     gitaly,
@@ -69,6 +69,7 @@ export async function openUpSsh(
     createOnPush: {},
     hostKeyPath: join(directory, 'ssh_host_ed25519_key'),
     access: await accessBy(keys, verifier),
+    ...(onAccess && { onAccess }),
     onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
   };
   return await openSshGateway(options, family);
@@ -83,6 +84,7 @@ export interface StartUpSshOptions extends GatewayTarget {
   readonly directory: string;
   /** The processes of the server, if there can be several. */
   readonly family: GatewayFamily | undefined;
+  readonly onAccess: SshGatewayOptions['onAccess'];
 }
 
 /** Returns what `up` reports about the gateway. */

@@ -15,6 +15,7 @@ import { makeSampleRepository } from './sample-repository.ts';
 import { prepareBundles } from './up-bundles.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 import { openUpHttp } from './up-http.ts';
+import { openUpLog } from './up-log.ts';
 import type { UpOptions } from './up-options.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
 import {
@@ -55,11 +56,14 @@ A push to a name that does not exist yet creates a repository.
 export async function runUp(options: UpOptions): Promise<number> {
   process.title = 'gitaly-ts';
   using signals = listenForStop();
+  // From the beginning: a service manager may send it early.
+  const reloading = { reload: () => {} };
+  signals.useHangup(() => reloading.reload());
   try {
     const parts = await parseUp(options);
     const kind = parts.cluster === undefined ? 'server' : 'cluster';
     await using directory = await openUpDirectory(options.directory, kind);
-    return await run(parts, directory, signals);
+    return await run(parts, directory, { signals, reloading });
   } catch (error) {
     if (signals.stop.aborted) return 0; // during the start
     process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
@@ -67,8 +71,19 @@ export async function runUp(options: UpOptions): Promise<number> {
   }
 }
 
-async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals): Promise<number> {
+interface RunContext {
+  readonly signals: StopSignals;
+  /** Its function is called for SIGHUP. */
+  readonly reloading: { reload: () => void };
+}
+
+async function run(
+  parts: UpParts,
+  directory: UpDirectory,
+  { reloading, signals }: RunContext,
+): Promise<number> {
   const { events, grpc, http, isJson, isNewToken, ssh } = parts;
+  await using log = openUpLog(parts.options);
   const bundleUrl = http?.bundleUrl;
   const hasConsole = http?.hasConsole === true;
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
@@ -85,17 +100,22 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
     ? new ConsolePages({ target, ...server.console, sshAddress: () => sshAddress })
     : undefined;
   if (pages !== undefined) others?.sharePages({ pages, authenticator: http?.settings.authenticator });
-  const httpOptions = { bundles: bundles?.gateway, pages, hasEvents: events !== undefined };
+  const httpOptions = {
+    bundles: bundles?.gateway,
+    pages,
+    hasEvents: events !== undefined,
+    onAccess: log?.add,
+  };
   await using gateway =
     http && (await openUpHttp(http, target, { ...httpOptions, family: others?.of('http') }));
-  const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh') };
+  const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh'), onAccess: log?.add };
   await using sshGateway = ssh && (await openUpSsh(ssh, sshOptions));
   sshAddress = sshGateway?.url;
-  // Users, keys and certificates are read again when their files change.
-  signals.useHangup(() => {
-    void gateway?.renewTls();
-    others?.renewTls();
-  });
+  reloading.reload = () => {
+    log?.reopen();
+    void gateway?.reload();
+    others?.reload();
+  };
   await makeHello(target);
 
   const report: UpReport = {
@@ -114,13 +134,18 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
   process.stdout.write(isJson ? jsonReport(report) : textReport(report));
   await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
   if (!isJson) process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
-  const gateways: readonly (HttpGateway | SshGateway | undefined)[] = [gateway, sshGateway];
-  const ends = gateways.map((one) => one?.close({ graceMs: GRACE_MS }));
-  await Promise.race([
-    Promise.all([...ends, inTime(server.drainOthers?.())]),
-    aborted(AbortSignal.any([signals.force, exceptions.force])),
-  ]);
+  const drained = drain([gateway, sshGateway], server);
+  await Promise.race([drained, aborted(AbortSignal.any([signals.force, exceptions.force]))]);
   return exceptions.stop.aborted ? 1 : 0;
+}
+
+/** Lets running clones and pushes end, within their time. */
+async function drain(
+  gateways: readonly (HttpGateway | SshGateway | undefined)[],
+  server: UpServer,
+): Promise<void> {
+  const ends = gateways.map((one) => one?.close({ graceMs: GRACE_MS }));
+  await Promise.all([...ends, inTime(server.drainOthers?.())]);
 }
 
 interface StartServerOptions

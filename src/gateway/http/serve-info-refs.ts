@@ -2,6 +2,7 @@ import { codeOf } from '#base/gitaly-error';
 import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import { copyStream } from '#base/streams/copy-stream';
 import { infoRefs } from '#client/git/info-refs';
+import type { AccessEntry } from '../access/access-entry.ts';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
@@ -49,11 +50,24 @@ function advertiseEmpty({ request, response, service }: GitExchange, creator: Re
 }
 
 async function advertise(exchange: GitExchange, { connection }: GitalyLink): Promise<void> {
-  const { repository, request, response, service } = exchange;
+  const { access, repository, request, response, service } = exchange;
   setStreamHeaders(response, `application/x-${service}-advertisement`);
   const protocol = gitProtocol(request.headers['git-protocol']);
-  await copyStream(
-    infoRefs(connection, service, { repository, gitProtocol: protocol }, callOptions(exchange)),
-    response,
+  const references = infoRefs(
+    connection,
+    service,
+    { repository, gitProtocol: protocol },
+    callOptions(exchange),
   );
+  await copyStream(access ? noted(references, access) : references, response);
+}
+
+async function* noted(
+  chunks: AsyncIterable<Uint8Array>,
+  access: AccessEntry,
+): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of chunks) {
+    access.output(chunk);
+    yield chunk;
+  }
 }

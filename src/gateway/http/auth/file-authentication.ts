@@ -3,8 +3,7 @@ import { checkNames } from '#base/check-names';
 import type { Credential } from '#gateway/identity';
 import type { Slots } from '#gateway/slots';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
-import type { Answer } from '../answer.ts';
-import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
+import type { AccessRequest, Admission, Authenticator, RefusedRequest } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
 import { type Account, type AuthFile, parseAuthFile, rightAt } from './auth-file.ts';
 import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
@@ -47,6 +46,7 @@ export async function fileAuthentication(
       const account = await accountOf(accounts, credentials, { checker, client: request.remoteAddress });
       return account === undefined ? { answer: WRONG_CREDENTIALS } : decide(accounts, account, request);
     },
+    reload: async () => void (await file.refreshed()),
     readsWithoutCredentials: async () => (await file.current()).anonymous.length > 0,
     isAdministrator: async ({ headers, remoteAddress: client }) => {
       const credentials = parseCredentials(headers.authorization);
@@ -60,14 +60,17 @@ function decide(
   { anonymous }: AuthFile,
   account: Account | undefined,
   request: AccessRequest,
-): Admission | { answer: Answer } {
+): Admission | RefusedRequest {
   const right = rightAt([...anonymous, ...(account?.grants ?? [])], request.path);
-  if (right !== undefined && (request.operation === 'read' || right !== 'read')) {
-    const username = account?.name ?? 'anonymous';
-    return { glId: `username-${username}`, username, ...(account && { credential: credentialOf(account) }) };
-  }
+  const username = account?.name ?? 'anonymous';
+  const identity = {
+    glId: `username-${username}`,
+    username,
+    ...(account && { credential: credentialOf(account) }),
+  };
+  if (right !== undefined && (request.operation === 'read' || right !== 'read')) return identity;
   if (account === undefined) return { answer: SIGN_IN };
-  return { answer: right === 'read' ? READ_ONLY : NOT_FOUND };
+  return { answer: right === 'read' ? READ_ONLY : NOT_FOUND, identity };
 }
 
 /** A token of the file has no id: the first digits of its digest name it. */
