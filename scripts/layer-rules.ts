@@ -241,6 +241,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   re2js: ['base/go/regexp/'],
   'smol-toml': [
     'platform/config/read-config.ts',
+    'platform/config/flat-document.ts',
     'domain/backup/manifest.ts',
     'gateway/people/',
     'praefect/config/load-praefect-config.ts',

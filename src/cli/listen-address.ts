@@ -18,6 +18,11 @@ export function parseSshAddress(text: string): HostAndPort {
   return parseHostAndPort('--ssh', text, 'such as 127.0.0.1:2222 or 0.0.0.0:22');
 }
 
+/** Parses `HOST:PORT`, with IPv6 in brackets. @throws {AddressError} */
+export function parseMetricsAddress(text: string): HostAndPort {
+  return parseHostAndPort('--metrics', text, 'such as 127.0.0.1:9236');
+}
+
 function parseHostAndPort(option: string, text: string, examples: string): HostAndPort {
   const [, v6, name, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = v6 ?? name;

@@ -14,6 +14,13 @@ export {
   TokenVerifier,
   type TokenVerifierOptions,
 } from '#tokens/token-verifier';
+export type {
+  AccessObserver,
+  AccessOperation,
+  AccessOutcome,
+  AccessRecord,
+  PushedReference,
+} from './access/access-record.ts';
 export type { CreateOnPushOptions } from './create-on-push.ts';
 export type { GitalyAddress } from './gitaly-link.ts';
 export type { Answer } from './http/answer.ts';
@@ -35,6 +42,7 @@ export {
   type Admission,
   type Authenticator,
   noAuthentication,
+  type RefusedRequest,
 } from './http/authentication.ts';
 export type { BundleOptions } from './http/bundles/bundle-source.ts';
 export { type HttpGateway, type HttpGatewayOptions, startHttpGateway } from './http/http-gateway.ts';
@@ -47,7 +55,7 @@ export {
   type PageSource,
 } from './http/pages/page-source.ts';
 export type { TlsFiles } from './http/tls-server.ts';
-export type { Identity } from './identity.ts';
+export type { Credential, Identity } from './identity.ts';
 export { type RepositoryInit, type RepositoryMapping, storageMapping } from './repository-mapping.ts';
 export type { RepositoryPath } from './repository-path.ts';
 export type { Right } from './rights.ts';

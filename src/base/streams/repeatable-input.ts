@@ -17,8 +17,12 @@ export class RepeatableInput implements AsyncIterable<Uint8Array> {
   /** The read that a stopped reader still waited for: the next one gets its data. */
   #reading: Promise<Uint8Array | undefined> | undefined;
 
-  constructor(source: Readable | AsyncIterable<Uint8Array>) {
+  readonly #onChunk: ((chunk: Uint8Array) => void) | undefined;
+
+  /** @param onChunk called for each chunk of the source when it is read. */
+  constructor(source: Readable | AsyncIterable<Uint8Array>, onChunk?: (chunk: Uint8Array) => void) {
     this.#chunks = stoppableChunks(source);
+    this.#onChunk = onChunk;
   }
 
   /** @throws {Error} in a second iteration after one that read more than 64 KiB. */
@@ -47,6 +51,7 @@ export class RepeatableInput implements AsyncIterable<Uint8Array> {
   async #read(): Promise<Uint8Array | undefined> {
     const { done, value } = await this.#chunks.next();
     if (done === true) return undefined;
+    this.#onChunk?.(value);
     this.#keptBytes += value.byteLength;
     if (this.#keptBytes > KEPT_BYTES) this.#isPast = true;
     if (!this.#isPast) this.#kept.push(value);

@@ -2,6 +2,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
+/** Collects the values of an option that may be repeated. */
+export const collect = (value: string, others: readonly string[] = []): readonly string[] => [
+  ...others,
+  value,
+];
+
 /** Parses a number for commander. */
 export function count(text: string): number {
   const value = Number(text);

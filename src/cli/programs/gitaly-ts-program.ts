@@ -1,9 +1,10 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { versionString } from '#platform/process/version';
+import { addConfigCommands } from '../commands/config-commands.ts';
+import { collect } from '../commands/option-values.ts';
 import { addToolCommands } from '../commands/tool-commands.ts';
 import { suggestNames, WRONG_USAGE } from '../commands/usage.ts';
 import { addWorker } from '../serve/add-worker.ts';
-import type { UpOptions } from '../up/up-options.ts';
 
 const UP_EXAMPLES = `
 Examples:
@@ -13,11 +14,9 @@ Examples:
   gitaly-ts up /srv/git --ssh 0.0.0.0:2222 --people /srv/git/people.toml
   gitaly-ts up --ssh 0.0.0.0:2222 --ssh-keys ~/.ssh/authorized_keys
   gitaly-ts up /srv/cluster --cluster 3
+  gitaly-ts up --config /etc/gitaly-ts/up.toml
 
 Then: git clone http://127.0.0.1:8080/hello.git`;
-
-/** Collects the values of an option that may be repeated. */
-const collect = (value: string, others: readonly string[] = []): readonly string[] => [...others, value];
 
 /** As of `[workers] max`. */
 const MAX_WORKERS = 256;
@@ -44,7 +43,7 @@ export function gitalyTsProgram(): Command {
     .exitOverride()
     .showHelpAfterError(WRONG_USAGE)
     .addHelpText('after', '\nExamples:\n  gitaly-ts up\n  gitaly-ts up ~/repositories --http 127.0.0.1:8080');
-  addUp(program);
+  const up = addUp(program);
   addWorker(
     program,
     (code) => {
@@ -54,17 +53,18 @@ export function gitalyTsProgram(): Command {
   );
   addHashPassword(program);
   addToolCommands(program);
+  addConfigCommands(program, up);
   for (const command of program.commands) command.exitOverride();
   suggestNames(program, (error, write, hint) => write(error + hint));
   return program;
 }
 
-function addUp(program: Command): void {
+function addUp(program: Command): Command {
   const up = program
     .command('up')
     .description('Start a server and an HTTP gateway for git clone and git push; Ctrl-C stops both.')
     .argument('[dir]', 'directory of the repositories; created if it does not exist', 'data');
-  addHttpOptions(up)
+  addServiceOptions(addHttpOptions(up))
     .option(
       '--people <file>',
       'file with the people of both gateways, made by gitaly-ts user (default: people.toml in the ' +
@@ -106,10 +106,31 @@ function addUp(program: Command): void {
     .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
     .exitOverride()
     .addHelpText('after', UP_EXAMPLES)
-    .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
-      const { runUp } = await import('../up/up.ts');
-      process.exitCode = await runUp({ directory: dir, ...options });
+    .action(async (dir: string, { config }: { readonly config?: string }) => {
+      const { runUpCommand } = await import('../up/run-up-command.ts');
+      process.exitCode = await runUpCommand(up, { directory: dir, config });
     });
+  return up;
+}
+
+/** Adds the options of a server that runs as a service. */
+function addServiceOptions(up: Command): Command {
+  return up
+    .option('--config <file>', 'file with these options, as keys in TOML; options given here win')
+    .option(
+      '--log <file>',
+      'access log: a line for each clone, fetch, push and refusal; - is standard output',
+    )
+    .addOption(
+      new Option('--log-format <format>', 'format of the access log (default: json)').choices([
+        'json',
+        'text',
+      ]),
+    )
+    .option(
+      '--metrics <host:port>',
+      'address for monitoring: /metrics for Prometheus, /-/healthy and /-/ready; no authentication',
+    );
 }
 
 /** Adds the options of the HTTP gateway. */

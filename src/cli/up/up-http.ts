@@ -126,13 +126,14 @@ export interface OpenUpHttpOptions {
   readonly hasEvents: boolean;
   /** The processes of the server, if there can be several. */
   readonly family: GatewayFamily | undefined;
+  readonly onAccess: HttpGatewayOptions['onAccess'];
 }
 
 /** Starts the gateway, on another port if the default one is in use. */
 export async function openUpHttp(
   { listen, mayMove, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
-  { bundles, family, hasEvents, pages }: OpenUpHttpOptions,
+  { bundles, family, hasEvents, onAccess, pages }: OpenUpHttpOptions,
 ): Promise<HttpGateway & SharedGateway> {
   const options: HttpGatewayOptions = {
     ...settings,
@@ -143,6 +144,7 @@ export async function openUpHttp(
     ...(bundles && { bundles }),
     ...(pages && { pages }),
     ...(hasEvents && { events: { storage } }),
+    ...(onAccess && { onAccess }),
     onFailure: (error) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
   };
   try {

@@ -1,5 +1,6 @@
 import type { UpEventsOptions } from './up-events.ts';
 import type { UpHttpOptions } from './up-http.ts';
+import type { UpLogOptions } from './up-log.ts';
 import type { UpPeopleOptions } from './up-people.ts';
 import type { UpSshOptions } from './up-ssh.ts';
 import type { UpTokenOptions } from './up-token.ts';
@@ -12,10 +13,13 @@ export interface UpOptions
     UpPeopleOptions,
     UpTokenOptions,
     UpTokensOptions,
-    UpEventsOptions {
+    UpEventsOptions,
+    UpLogOptions {
   readonly directory: string;
   /** `HOST:PORT` or `unix:PATH`; default a socket in the directory. */
   readonly grpc?: string | undefined;
+  /** `HOST:PORT` of the listener for monitoring; none without it. */
+  readonly metrics?: string | undefined;
   /** Most processes that serve requests; default 1. */
   readonly workers?: number | 'auto' | undefined;
   /** Number of gitalys; without it there is one server and no praefect. */

@@ -15,6 +15,8 @@ export interface UpReport {
   readonly token: Secret | undefined;
   /** True if the token was made at this start. */
   readonly isNewToken: boolean;
+  /** URL of the listener for monitoring, if there is one. */
+  readonly metrics?: string | undefined;
   readonly directory: string;
   /** Storages as clients name them; those of a cluster have no path. */
   readonly storages: readonly { readonly name: string; readonly path?: string }[];
@@ -45,6 +47,7 @@ export function jsonReport({
   people,
   ssh,
   grpc,
+  metrics,
   token,
   directory,
   storages,
@@ -55,6 +58,7 @@ export function jsonReport({
     ...(ssh !== undefined && { ssh: ssh.url, ssh_fingerprint: ssh.fingerprint }),
     ...(people !== undefined && { people }),
     grpc,
+    ...(metrics !== undefined && { metrics }),
     ...(token !== undefined && { token: token.reveal() }),
     storages,
     ...(cluster && { cluster }),
@@ -66,7 +70,7 @@ export function jsonReport({
 
 /** Formats the report for a person: addresses, and commands to try. */
 export function textReport(report: UpReport): string {
-  const { cluster, console, http, people, ssh, grpc, token, isNewToken, directory } = report;
+  const { cluster, console, http, people, ssh, grpc, metrics, token, isNewToken, directory } = report;
   const lines = [
     ...(http === undefined ? [] : [`  HTTP  ${http}`]),
     ...(console === undefined ? [] : [`  pages ${console}`]),
@@ -74,6 +78,7 @@ export function textReport(report: UpReport): string {
     ...(people === undefined ? [] : [`  people ${people}`]),
     `  gRPC  ${grpc.join(', ')}`,
     ...(token === undefined ? [] : [`  token ${tokenText(token, isNewToken)}`]),
+    ...(metrics === undefined ? [] : [`  stats ${metrics}/metrics`]),
     `  data  ${directory}`,
     ...(cluster === undefined ? [] : clusterLines(cluster)),
   ];

@@ -13,7 +13,7 @@ import type { GatewayTarget } from './up-ssh.ts';
 export interface UpServer
   extends AsyncDisposable,
     Required<Pick<UpReport, 'grpc' | 'storages'>>,
-    Pick<UpReport, 'cluster'> {
+    Pick<UpReport, 'cluster' | 'metrics'> {
   readonly target: GatewayTarget;
   /** The part of the console's options that the server supplies. */
   readonly console?: Pick<
@@ -32,6 +32,8 @@ export interface UpServerOptions {
   readonly bundles: UpBundles | undefined;
   readonly grpc: UpGrpc;
   readonly events: UpEvents | undefined;
+  /** `HOST:PORT` of the listener for monitoring. */
+  readonly metrics: string | undefined;
   /** A console shows the state of the server. */
   readonly hasConsole: boolean;
 }
@@ -56,7 +58,7 @@ export function upLogger(): Logger {
 /** Returns the configuration of the server. */
 export function upConfig(
   directory: UpDirectory,
-  { bundles, events, grpc: { listen, token } }: UpServerOptions,
+  { bundles, events, grpc: { listen, token }, metrics }: UpServerOptions,
 ): GitalyConfig {
   return configFrom({
     socket_path: directory.socket,
@@ -65,6 +67,7 @@ export function upConfig(
     logging: LOGGING,
     git: { hide_gitlab_references: false },
     ...(token !== undefined && { auth: { token: token.reveal() } }),
+    ...(metrics !== undefined && { prometheus_listen_addr: metrics }),
     ...(bundles && { bundle_uri: bundles.server }),
     ...events,
     ...listen,
@@ -117,6 +120,7 @@ export async function startUpServer(
     },
     grpc: [server.addresses.tcp, target.address].filter((one) => one !== undefined),
     storages: [{ name: STORAGE, path: directory.repositories }],
+    metrics: server.monitoringAddress,
     contain: (exception) => server.contain(exception),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

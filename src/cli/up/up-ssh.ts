@@ -63,7 +63,7 @@ export function parseUpSsh(
 /** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
 export async function openUpSsh(
   { listen, keys, people, verifier }: UpSsh,
-  { directory, family, ...target }: StartUpSshOptions,
+  { directory, family, onAccess, ...target }: StartUpSshOptions,
 ): Promise<SshGateway & SharedGateway> {
   const { storage, ...gitaly } = target;
   const options: SshGatewayOptions = {
@@ -76,6 +76,7 @@ export async function openUpSsh(
       ? { access: accessOf(people, verifier), authorize: (request) => people.authorize(request) }
       : { access: await accessBy(keys, verifier) }),
     commands: sshCommands(target, keys === undefined ? 'admin' : 'write'),
+    ...(onAccess && { onAccess }),
     onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
   };
   return await openSshGateway(options, family);
@@ -90,6 +91,7 @@ export interface StartUpSshOptions extends GatewayTarget {
   readonly directory: string;
   /** The processes of the server, if there can be several. */
   readonly family: GatewayFamily | undefined;
+  readonly onAccess: SshGatewayOptions['onAccess'];
 }
 
 /** Returns what `up` reports about the gateway. */

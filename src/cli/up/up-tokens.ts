@@ -21,16 +21,24 @@ export interface UpTokensOptions {
  */
 export async function upTokens(
   directory: string,
-  { jwks, jwksIssuer: issuer, tokens = false }: UpTokensOptions,
+  options: UpTokensOptions,
 ): Promise<TokenVerifier | undefined> {
+  const verifier = verifierOf(directory, options);
+  await verifier?.prepare();
+  return verifier;
+}
+
+/** Returns what {@link upTokens} does, without creating or reading files. */
+export function verifierOf(
+  directory: string,
+  { jwks, jwksIssuer: issuer, tokens = false }: UpTokensOptions,
+): TokenVerifier | undefined {
   if ((jwks === undefined) !== (issuer === undefined))
     throw new GatewayArgumentError('--jwks and --jwks-issuer must be given together');
   if (!tokens && jwks === undefined) return undefined;
-  const verifier = new TokenVerifier({
+  return new TokenVerifier({
     store: new TokenStore(tokensIn(directory)),
     ...(jwks !== undefined && issuer !== undefined && { foreign: { jwks, issuer } }),
     onProblem: (error) => process.stderr.write(`gitaly-ts: a token cannot be checked: ${messageOf(error)}\n`),
   });
-  await verifier.prepare();
-  return verifier;
 }

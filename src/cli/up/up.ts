@@ -3,26 +3,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
-import type { Secret } from '#base/secret';
 import { dial } from '#client/index';
 import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
-import type { People } from '#gateway/people/people';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { AddressError } from '../listen-address.ts';
 import { ConsolePages } from '../serve/console-pages.ts';
-import { databaseKeys } from './cluster/database-url.ts';
-import type { UpClusterOptions } from './cluster/up-cluster.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
+import { parseUp, type UpParts } from './parse-up.ts';
 import { makeSampleRepository } from './sample-repository.ts';
 import { prepareBundles } from './up-bundles.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
-import { parseUpEvents, type UpEvents } from './up-events.ts';
-import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
-import { openUpHttp, parseUpHttp, type UpHttp } from './up-http.ts';
+import { openUpHttp } from './up-http.ts';
+import { openUpLog } from './up-log.ts';
 import { startUpMirrors } from './up-mirrors.ts';
 import type { UpOptions } from './up-options.ts';
-import { upPeople } from './up-people.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
 import {
   startUpServer,
@@ -32,11 +27,8 @@ import {
   upLogger,
   upSettings,
 } from './up-server.ts';
-import { describeSsh, type GatewayTarget, openUpSsh, parseUpSsh, type UpSsh } from './up-ssh.ts';
-import { givenToken } from './up-token.ts';
-import { upTokens } from './up-tokens.ts';
+import { describeSsh, type GatewayTarget, openUpSsh } from './up-ssh.ts';
 import type { GatewaySupervisor } from './workers/share-gateways.ts';
-import type { UpWorkers } from './workers/start-up-family.ts';
 
 /** Time that running clones and pushes have after Ctrl-C; a second Ctrl-C ends them at once. */
 const GRACE_MS = 5000;
@@ -65,37 +57,14 @@ A push to a name that does not exist yet creates a repository.
 export async function runUp(options: UpOptions): Promise<number> {
   process.title = 'gitaly-ts';
   using signals = listenForStop();
+  // From the beginning: a service manager may send it early.
+  const reloading = { reload: () => {} };
+  signals.useHangup(() => reloading.reload());
   try {
-    const token = givenToken(options);
-    const verifier = await upTokens(options.directory, options);
-    const workers = await parseUpWorkers(options);
-    const people = await upPeople(options);
-    const logins = workers?.shared.logins;
-    const http = await parseUpHttp(options, { token, verifier, people, logins });
-    const grpc = parseUpGrpc(options.grpc, token);
-    const parts: UpParts = {
-      options,
-      givenToken: token,
-      workers,
-      http,
-      ssh: parseUpSsh(options, { people, verifier }),
-      people,
-      grpc,
-      cluster: parseUpCluster(options),
-      events: parseUpEvents(options),
-      isNewToken: token === undefined && grpc.token !== undefined,
-      isJson: options.json === true,
-    };
-    if (token !== undefined && grpc.token === undefined && http?.usesToken !== true) {
-      throw new GatewayArgumentError(
-        'a token has no effect here: add --grpc ADDRESS, or --http with an address that other machines reach',
-      );
-    }
-    if (http?.bundleUrl !== undefined && parts.cluster !== undefined)
-      throw new GatewayArgumentError('--bundle-url has no effect with --cluster: the nodes need a bucket');
+    const parts = await parseUp(options);
     const kind = parts.cluster === undefined ? 'server' : 'cluster';
     await using directory = await openUpDirectory(options.directory, kind);
-    return await run(parts, directory, signals);
+    return await run(parts, directory, { signals, reloading });
   } catch (error) {
     if (signals.stop.aborted) return 0; // during the start
     process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
@@ -103,22 +72,19 @@ export async function runUp(options: UpOptions): Promise<number> {
   }
 }
 
-interface UpParts {
-  readonly options: UpOptions;
-  readonly givenToken: Secret | undefined;
-  readonly workers: UpWorkers | undefined;
-  readonly http: UpHttp | undefined;
-  readonly ssh: UpSsh | undefined;
-  readonly people: People | undefined;
-  readonly grpc: UpGrpc;
-  readonly cluster: Pick<UpClusterOptions, 'nodes' | 'database'> | undefined;
-  readonly events: UpEvents | undefined;
-  readonly isNewToken: boolean;
-  readonly isJson: boolean;
+interface RunContext {
+  readonly signals: StopSignals;
+  /** Its function is called for SIGHUP. */
+  readonly reloading: { reload: () => void };
 }
 
-async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals): Promise<number> {
+async function run(
+  parts: UpParts,
+  directory: UpDirectory,
+  { reloading, signals }: RunContext,
+): Promise<number> {
   const { events, grpc, http, isJson, isNewToken, people, ssh } = parts;
+  await using log = openUpLog(parts.options);
   const bundleUrl = http?.bundleUrl;
   const hasConsole = http?.hasConsole === true;
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
@@ -135,17 +101,18 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
     ? new ConsolePages({ target, ...server.console, sshAddress: () => sshAddress })
     : undefined;
   if (pages !== undefined) others?.sharePages({ pages, authenticator: http?.settings.authenticator });
-  const httpOptions = { bundles: bundles?.gateway, pages, hasEvents: events !== undefined };
+  const onAccess = log?.add;
+  const httpOptions = { bundles: bundles?.gateway, pages, hasEvents: events !== undefined, onAccess };
   await using gateway =
     http && (await openUpHttp(http, target, { ...httpOptions, family: others?.of('http') }));
-  const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh') };
+  const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh'), onAccess };
   await using sshGateway = ssh && (await openUpSsh(ssh, sshOptions));
   sshAddress = sshGateway?.url;
-  // Users, keys and certificates are read again when their files change.
-  signals.useHangup(() => {
-    void gateway?.renewTls();
-    others?.renewTls();
-  });
+  reloading.reload = () => {
+    log?.reopen();
+    void gateway?.reload();
+    others?.reload();
+  };
   await makeHello(target);
   await using _mirrors = startUpMirrors(directory, target);
 
@@ -155,6 +122,7 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
     ssh: sshGateway && ssh && describeSsh(sshGateway, ssh),
     people: people?.path,
     grpc: server.grpc,
+    metrics: server.metrics,
     token: grpc.token,
     isNewToken,
     directory: directory.path,
@@ -165,13 +133,18 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
   process.stdout.write(isJson ? jsonReport(report) : textReport(report));
   await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
   if (!isJson) process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
-  const gateways: readonly (HttpGateway | SshGateway | undefined)[] = [gateway, sshGateway];
-  const ends = gateways.map((one) => one?.close({ graceMs: GRACE_MS }));
-  await Promise.race([
-    Promise.all([...ends, inTime(server.drainOthers?.())]),
-    aborted(AbortSignal.any([signals.force, exceptions.force])),
-  ]);
+  const drained = drain([gateway, sshGateway], server);
+  await Promise.race([drained, aborted(AbortSignal.any([signals.force, exceptions.force]))]);
   return exceptions.stop.aborted ? 1 : 0;
+}
+
+/** Lets running clones and pushes end, within their time. */
+async function drain(
+  gateways: readonly (HttpGateway | SshGateway | undefined)[],
+  server: UpServer,
+): Promise<void> {
+  const ends = gateways.map((one) => one?.close({ graceMs: GRACE_MS }));
+  await Promise.all([...ends, inTime(server.drainOthers?.())]);
 }
 
 interface StartServerOptions
@@ -204,26 +177,9 @@ async function startServer(
   }
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
-  const { events, grpc, hasConsole } = parts;
-  const clusterOptions = { ...cluster, grpc, events, hasConsole, signal, force };
+  const { events, grpc, hasConsole, metrics } = parts;
+  const clusterOptions = { ...cluster, grpc, events, hasConsole, metrics, signal, force };
   return { server: await startUpCluster(directory, clusterOptions) };
-}
-
-/** Returns what starts further processes; `undefined` if there can be none. */
-async function parseUpWorkers({ cluster, workers = 1 }: UpOptions): Promise<UpWorkers | undefined> {
-  if (workers === 1) return undefined;
-  if (cluster !== undefined)
-    throw new GatewayArgumentError('--workers has no effect with --cluster: each node is a process');
-  // Loaded here: one process needs none of it.
-  const { prepareWorkers } = await import('./workers/start-up-family.ts');
-  return prepareWorkers(workers, upLogger());
-}
-
-function parseUpCluster({ cluster: nodes, database }: UpOptions): UpParts['cluster'] {
-  if (nodes !== undefined)
-    return { nodes, database: database === undefined ? undefined : databaseKeys(database) };
-  if (database !== undefined) throw new GatewayArgumentError('--database has no effect without --cluster N');
-  return undefined;
 }
 
 async function makeHello({ address, storage, token }: GatewayTarget): Promise<void> {

@@ -12,6 +12,13 @@ export interface Admission extends Identity {
   readonly glRepository?: string;
 }
 
+/** A refused request with the response. */
+export interface RefusedRequest {
+  readonly answer: Answer;
+  /** The user, if the credentials are right: for the access log. */
+  readonly identity?: Identity;
+}
+
 /** The client whose request an authenticator checks. */
 export interface AccessClient {
   readonly headers: IncomingHttpHeaders;
@@ -36,7 +43,7 @@ export interface Authenticator {
    * Checks a request. @throws {Error} when it cannot decide; the client then receives a status of
    * 500 or above.
    */
-  authenticate(request: AccessRequest): Promise<Admission | { readonly answer: Answer }>;
+  authenticate(request: AccessRequest): Promise<Admission | RefusedRequest>;
   /**
    * Reports whether a client may see and end the calls of all users in the console. Default: none
    * may. @throws {Error} when it cannot decide.
@@ -47,6 +54,8 @@ export interface Authenticator {
    * this method the console searches for such a repository.
    */
   readsWithoutCredentials?(): Promise<boolean | undefined>;
+  /** Reads changed files now. Otherwise they are read within a second. */
+  reload?(): Promise<void>;
 }
 
 /**

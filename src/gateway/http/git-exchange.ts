@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GitService } from '#client/git/info-refs';
+import type { AccessEntry } from '../access/access-entry.ts';
 import type { Identity } from '../identity.ts';
 import type { RepositoryInit } from '../repository-mapping.ts';
 
@@ -17,6 +18,8 @@ export interface GitExchange {
    */
   otherwise(): Promise<GitExchange | undefined>;
   readonly identity: Identity;
+  /** Notes what is transferred, for the access log. */
+  readonly access: AccessEntry | undefined;
   /** Address of the client, also behind trusted proxies. */
   readonly remoteAddress: string | undefined;
   /** Aborts when the client disconnects, and when the request takes too long. */

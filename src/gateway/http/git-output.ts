@@ -16,9 +16,11 @@ export class GitOutput implements PacketSink {
   #splitter: PacketSplitter | undefined = new PacketSplitter(this);
   #beginning = Buffer.alloc(0);
 
-  constructor(response: ServerResponse) {
+  /** @param onChunk called for each piece of the output. */
+  constructor(response: ServerResponse, onChunk?: (chunk: Buffer) => void) {
     const write = (chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void => {
       this.#read(chunk);
+      onChunk?.(chunk);
       const wait = writeChunk(response, chunk);
       if (wait === undefined) done();
       else wait.then(() => done(), done);

@@ -50,6 +50,7 @@ const NAMES: NamesOf<HttpGatewayOptions> = {
   pages: true, // an object with functions
   onProblem: true,
   onFailure: true,
+  onAccess: true,
 };
 
 /** A running gateway. */
@@ -60,6 +61,8 @@ export interface HttpGateway extends AsyncDisposable {
   readonly url: string;
   /** Loads a changed certificate now. Otherwise it is loaded within seconds. */
   renewTls(): Promise<void>;
+  /** Loads a changed certificate and changed users now. */
+  reload(): Promise<void>;
   /**
    * Accepts no new connections, waits `graceMs` for running requests, and then closes the remaining
    * connections.
@@ -133,6 +136,7 @@ export async function openHttpGateway(
     port,
     url: `${tls === undefined ? 'http' : 'https'}://${inUrl(host)}:${port}`,
     renewTls: http.renewTls,
+    reload: async () => void (await Promise.all([http.renewTls(), options.authenticator?.reload?.()])),
     close,
     [Symbol.asyncDispose]: () => close(),
     receive: (socket) => acceptor.receive(socket),

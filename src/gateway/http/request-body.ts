@@ -22,30 +22,37 @@ export interface BodyLimits {
 export class RequestBody implements AsyncIterable<Uint8Array> {
   readonly #bytes: Readable;
   readonly #limits: BodyLimits;
+  readonly #onChunk: ((chunk: Uint8Array) => void) | undefined;
   #refusal: Answer | undefined;
   /** The first bytes, up to the length of a packet. */
   #length = '';
 
-  private constructor(bytes: Readable, limits: BodyLimits) {
+  private constructor(bytes: Readable, limits: BodyLimits, onChunk?: (chunk: Uint8Array) => void) {
     this.#bytes = bytes;
     this.#limits = limits;
+    this.#onChunk = onChunk;
   }
 
   /**
-   * Returns the body of a request. @throws {Refusal} for an unsupported encoding, and for a length
-   * that exceeds the limit.
+   * Returns the body of a request. @param onChunk called for each chunk that is read.
+   *
+   * @throws {Refusal} for an unsupported encoding, and for a length that exceeds the limit.
    */
-  static of(request: IncomingMessage, limits: BodyLimits): RequestBody {
+  static of(
+    request: IncomingMessage,
+    limits: BodyLimits,
+    onChunk?: (chunk: Uint8Array) => void,
+  ): RequestBody {
     if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes)
       throw new Refusal(tooLarge(limits.maxBytes));
     const encoding = request.headers['content-encoding'] ?? '';
     switch (encoding.trim().toLowerCase()) {
       case '':
       case 'identity':
-        return new RequestBody(request, limits);
+        return new RequestBody(request, limits, onChunk);
       case 'gzip':
       case 'x-gzip':
-        return new RequestBody(unpacked(request), limits);
+        return new RequestBody(unpacked(request), limits, onChunk);
       default:
         throw new Refusal({
           status: 415,
@@ -90,6 +97,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
           giveUp(tooLarge(maxBytes));
           throw new Refusal(tooLarge(maxBytes));
         }
+        this.#onChunk?.(value);
         yield value;
       }
     } finally {

@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GitalyError } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
+import { AccessEntry } from '../access/access-entry.ts';
+import type { AccessObserver } from '../access/access-record.ts';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
 import type { GatewayState } from '../family.ts';
 import { type GitalyLink, reach } from '../gitaly-link.ts';
 import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
 import { RepositoryNames } from '../repository-names.ts';
+import { describeRequest, reportRequest } from './access-of-request.ts';
 import { type Answer, sendAnswer } from './answer.ts';
 import { type Authenticator, noAuthentication } from './authentication.ts';
 import type { BundleSource } from './bundles/bundle-source.ts';
@@ -58,6 +61,8 @@ export interface RequestServerOptions {
    * credentials: do not log them.
    */
   readonly onFailure?: (error: unknown, request: IncomingMessage) => void;
+  /** Called at the end of each request of git, and of each that was refused. */
+  readonly onAccess?: AccessObserver;
 }
 
 type ServedRoute = Exclude<Route, { readonly kind: 'answer' }>;
@@ -71,6 +76,7 @@ interface Visit {
   readonly sendContinue: () => void;
   readonly peer: Peer;
   readonly gone: AbortController;
+  readonly access: AccessEntry | undefined;
   body?: RequestBody;
 }
 
@@ -119,11 +125,21 @@ export class RequestServer {
       if (!response.writableFinished) gone.abort(new GitalyError('CANCELLED', 'the client disconnected'));
     });
     response.on('error', () => {}); // a client that vanished; `close` follows
-    const visit: Visit = { request, response, sendContinue, gone, peer: this.#proxies.peerOf(request) };
+    const peer = this.#proxies.peerOf(request);
+    const { onAccess: observer } = this.#options;
+    const access = observer && new AccessEntry({ observer, transport: 'http', remoteAddress: peer.address });
+    const visit: Visit = { request, response, sendContinue, gone, peer, access };
     const misdirected = this.#hosts.refusalOf(request);
-    if (misdirected !== undefined) return await refuse(visit, misdirected);
     const route = parseRoute(request.method ?? '', request.url ?? '');
-    if (route.kind === 'answer') return await refuse(visit, route.answer);
+    if (access !== undefined) describeRequest(access, route, request);
+    if (misdirected !== undefined) await refuse(visit, misdirected);
+    else if (route.kind === 'answer') await refuse(visit, route.answer);
+    else await this.#take(visit, route);
+    if (access !== undefined) reportRequest(access, route, response);
+  }
+
+  async #take(visit: Visit, route: ServedRoute): Promise<void> {
+    const { gone } = visit;
     const slot = await this.#options.state.requests.take(visit.peer.address);
     if (typeof slot === 'string') return await refuse(visit, slot === 'client' ? TOO_MANY : BUSY_ANSWER);
 
@@ -151,13 +167,15 @@ export class RequestServer {
       path,
       operation: service === 'git-upload-pack' ? 'read' : 'write',
     });
+    if (visit.access !== undefined)
+      visit.access.identity = 'answer' in admission ? admission.identity : admission;
     if ('answer' in admission) return await refuse(visit, admission.answer);
     const mapped = this.#names.at(path);
     if (mapped === undefined) return await refuse(visit, NOT_FOUND);
     const { glRepository, ...identity } = admission;
     const named = (at: RepositoryInit) => (glRepository === undefined ? at : { ...at, glRepository });
     const exchangeAt = (found: RepositoryInit): GitExchange => ({
-      ...{ request, response, sendContinue, service, identity },
+      ...{ request, response, sendContinue, service, identity, access: visit.access },
       repository: named(found),
       newRepository: named(this.#names.newAt(path) ?? found),
       otherwise: async () => {
@@ -176,7 +194,7 @@ export class RequestServer {
     if (request.headers['content-type'] !== expected) {
       return await refuse(visit, { status: 415, text: `The content type must be ${expected}.` });
     }
-    visit.body = RequestBody.of(request, this.#bodyLimits(service));
+    visit.body = RequestBody.of(request, this.#bodyLimits(service), (chunk) => visit.access?.input(chunk));
     if (service === 'git-upload-pack') await serveUploadPack(exchange, visit.body, this.#options.link);
     else await serveReceivePack(exchange, visit.body, options);
   }
@@ -211,16 +229,14 @@ export class RequestServer {
   }
 
   async #fail(visit: Visit, route: ServedRoute, error: unknown): Promise<void> {
-    const { body, request, response } = visit;
-    if (response.destroyed) return; // the client disconnected, which is the failure
+    const { access, body, request, response } = visit;
+    if (response.destroyed) return access?.ended('aborted'); // the client disconnected, which is the failure
     const answer = error instanceof Refusal ? error.answer : (body?.refusal ?? failureAnswer(error));
+    const isLimit = error instanceof CallError && error.limit !== undefined;
+    if (answer.status >= 400)
+      access?.ended(answer.status < 500 || isLimit ? 'refused' : 'failed', answer.text);
     if (response.headersSent || answer.status >= 500) this.#options.onFailure?.(error, request);
-    if (
-      !response.headersSent &&
-      route.kind === 'service' &&
-      error instanceof CallError &&
-      error.limit !== undefined
-    ) {
+    if (!response.headersSent && route.kind === 'service' && isLimit) {
       response.end(busyReport(route.service));
     } else {
       await refuse(visit, answer);
@@ -248,7 +264,8 @@ async function finishBody({ request }: Visit): Promise<void> {
  * Refuses a request. After the first byte of a response, closing the connection is the only way to
  * report an error.
  */
-async function refuse({ request, response }: Visit, answer: Answer): Promise<void> {
+async function refuse({ access, request, response }: Visit, answer: Answer): Promise<void> {
+  if (answer.status >= 400) access?.ended('refused', answer.text);
   if (response.headersSent) {
     response.destroy();
     return;

@@ -2,6 +2,7 @@ import { codeOf } from '#base/gitaly-error';
 import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import { copyStream } from '#base/streams/copy-stream';
 import { infoRefs } from '#client/git/info-refs';
+import type { AccessEntry } from '../access/access-entry.ts';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { AdvertisementWatch } from '../empty-advertisement.ts';
 import { gitProtocol } from '../git-protocol.ts';
@@ -64,21 +65,23 @@ async function advertise(
   { connection }: GitalyLink,
   creator: RepositoryCreator | undefined,
 ): Promise<void> {
-  const { repository, request, response, service } = exchange;
+  const { access, repository, request, response, service } = exchange;
   setStreamHeaders(response, `application/x-${service}-advertisement`);
   const protocol = gitProtocol(request.headers['git-protocol']);
   const output = infoRefs(connection, service, { repository, gitProtocol: protocol }, callOptions(exchange));
   const watch = new AdvertisementWatch();
-  await copyStream(seen(output, watch), response);
+  await copyStream(seen(output, watch, access), response);
   if (service === 'git-receive-pack' && watch.isEmpty) creator?.noteEmpty(repository);
 }
 
 async function* seen(
   chunks: AsyncIterable<Uint8Array>,
   watch: AdvertisementWatch,
+  access: AccessEntry | undefined,
 ): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     watch.see(chunk);
+    access?.output(chunk);
     yield chunk;
   }
 }

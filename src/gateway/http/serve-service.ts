@@ -26,7 +26,7 @@ export async function serveUploadPack(
   const { response } = exchange;
   setStreamHeaders(response, 'application/x-git-upload-pack-result');
   exchange.sendContinue();
-  const output = new GitOutput(response);
+  const output = new GitOutput(response, (chunk) => exchange.access?.output(chunk));
   // The call of a name that does not exist may have read from the body.
   const stdin = new RepeatableInput(body);
   try {
@@ -73,7 +73,7 @@ export async function serveReceivePack(
   body: AsyncIterable<Uint8Array>,
   parts: ReceivePackOptions,
 ): Promise<void> {
-  const { identity, request, response } = exchange;
+  const { access, identity, request, response } = exchange;
   const options = callOptions(exchange);
   setStreamHeaders(response, 'application/x-git-receive-pack-result');
   exchange.sendContinue();
@@ -85,7 +85,7 @@ export async function serveReceivePack(
   const { repository, stdin } = target;
   await postReceivePack(
     parts.link.connection,
-    { stdin, stdout: response },
+    { stdin, stdout: access ? new GitOutput(response, (chunk) => access.output(chunk)).stdout : response },
     {
       repository,
       glId: identity.glId,

@@ -31,6 +31,8 @@ export class ChannelOutput {
   readonly #channel: SshChannel;
   readonly #sender: Sender;
   #last: Promise<void> = Promise.resolve();
+  /** Called for each piece of the standard output that is sent. */
+  onOutput: ((data: Buffer) => void) | undefined;
 
   constructor(channel: SshChannel, sender: Sender) {
     this.#channel = channel;
@@ -78,6 +80,7 @@ export class ChannelOutput {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#sender.batchWrites(() => target.write(data, (error) => (error ? reject(error) : resolve())));
     await promise;
+    if (target === this.#channel) this.onOutput?.(data);
     forgetWritten(this.#channel);
     this.#sender.refreshIdleTimer();
     noteBulkBytes(data.length);

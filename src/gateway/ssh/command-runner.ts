@@ -7,6 +7,7 @@ import { receivePack } from '#client/git/receive-pack';
 import { uploadArchive } from '#client/git/upload-archive';
 import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
 import { accessTo } from '#tokens/scope';
+import type { AccessEntry } from '../access/access-entry.ts';
 import { callMetadata } from '../call-metadata.ts';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { AdvertisementWatch, withoutAdvertisement } from '../empty-advertisement.ts';
@@ -35,6 +36,8 @@ export interface CommandRun {
   /** `version=1`, `version=2` or empty. */
   readonly gitProtocol: string;
   readonly io: Stdio;
+  /** Notes what is received, for the access log. */
+  readonly access?: AccessEntry | undefined;
   /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
 }
@@ -66,7 +69,7 @@ export class CommandRunner {
     await reach(this.#options.link, signal);
     const options: CallOptions = { signal, metadata: callMetadata({ identity, remoteAddress }) };
     // The call of a name that does not exist may have read what the client sends at once.
-    const stdin = new RepeatableInput(run.io.stdin);
+    const stdin = new RepeatableInput(run.io.stdin, (chunk) => run.access?.input(chunk));
     const whole = { ...run, io: { ...run.io, stdin } };
     const serve = (at: RepositoryInit): Promise<number> =>
       service === 'git-receive-pack' ? this.#push(whole, at, options) : this.#read(whole, at, options);

@@ -1,4 +1,6 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
+import { AccessEntry } from '../access/access-entry.ts';
+import type { AccessObserver } from '../access/access-record.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { Identity } from '../identity.ts';
 import { ChannelOutput, type Sender } from './channel-output.ts';
@@ -23,6 +25,8 @@ export interface GitSessionOptions {
   readonly onEnd: () => void;
   /** Called for every command that failed because of the server. */
   readonly onFailure: ((error: unknown) => void) | undefined;
+  /** Called at the end of each command. */
+  readonly onAccess: AccessObserver | undefined;
 }
 
 /**
@@ -88,27 +92,49 @@ export class GitSession {
 
   /** Starts a command. @param channel undefined if the session has one already. */
   async #start(channel: SshChannel | undefined, text: string): Promise<void> {
+    const { identity, onAccess: observer, remoteAddress } = this.#options;
+    const access = observer && new AccessEntry({ observer, transport: 'ssh', remoteAddress });
+    if (access !== undefined) access.identity = identity;
     await this.#with(channel, async (output, stdin) => {
       const { commands } = this.#options;
       const [name = ''] = text.split(' ', 1);
-      if (commands?.names.includes(name)) return await this.#serve(output, text, commands);
-      const command = parseGitCommand(text);
-      if ('refusal' in command) return this.#say(output, command.refusal);
-      const { identity, remoteAddress, runner } = this.#options;
-      const io = { stdin, stdout: output.stdout, stderr: output.stderr };
-      try {
-        return await runner.run({
-          command,
-          identity,
-          remoteAddress,
-          gitProtocol: this.#gitProtocol,
-          io,
-          signal: this.#gone.signal,
-        });
-      } catch (error) {
-        return this.#fail(output, error);
+      if (commands?.names.includes(name)) {
+        if (access !== undefined) access.purpose = 'command';
+        return await this.#serve(output, text, commands);
       }
+      if (access !== undefined) output.onOutput = (data) => access.output(data);
+      return await this.#run(text, output, { stdin, access });
     });
+    if (this.#gone.signal.aborted) access?.ended('aborted');
+    access?.report();
+  }
+
+  async #run(
+    text: string,
+    output: ChannelOutput,
+    { access, stdin }: { readonly access: AccessEntry | undefined; readonly stdin: SshChannel },
+  ): Promise<number> {
+    const command = parseGitCommand(text);
+    if ('refusal' in command) {
+      if (access !== undefined) access.purpose = 'command';
+      access?.ended('refused', command.refusal);
+      return this.#say(output, command.refusal);
+    }
+    if (access !== undefined) {
+      access.purpose = command.service;
+      access.repository = command.path;
+    }
+    const { identity, remoteAddress, runner } = this.#options;
+    const io = { stdin, stdout: output.stdout, stderr: output.stderr };
+    const run = { command, identity, remoteAddress, gitProtocol: this.#gitProtocol, io, access };
+    try {
+      const exitCode = await runner.run({ ...run, signal: this.#gone.signal });
+      if (exitCode !== 0) access?.exited(exitCode);
+      return exitCode;
+    } catch (error) {
+      if (!this.#gone.signal.aborted) access?.threw(error);
+      return this.#fail(output, error);
+    }
   }
 
   /** Runs a command of a person. */

@@ -1,11 +1,14 @@
 import type { Socket } from 'node:net';
 import { GitalyError } from '#base/gitaly-error';
+import { AccessEntry } from '../access/access-entry.ts';
+import type { AccessObserver } from '../access/access-record.ts';
 import type { Identity } from '../identity.ts';
 import type { SshAccess } from './authentication.ts';
 import type { Sender } from './channel-output.ts';
 import { clientCiphers } from './client-offer.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { GitSession } from './git-session.ts';
+import { fingerprintOf } from './keys/host-key.ts';
 import { Login } from './login.ts';
 import type { PeopleCommands } from './people-commands.ts';
 import { hostKeysOf, SSH_ALGORITHMS } from './ssh-algorithms.ts';
@@ -32,6 +35,8 @@ export interface SshConnectionOptions {
   readonly runner: CommandRunner;
   readonly commands: PeopleCommands | undefined;
   readonly onFailure: ((error: unknown) => void) | undefined;
+  /** Called at the end of each command, and of a connection whose logins were refused. */
+  readonly onAccess: AccessObserver | undefined;
 }
 
 /**
@@ -59,6 +64,8 @@ export class SshConnection implements Sender {
   readonly #idle: NodeJS.Timeout;
   #client: SshClient | undefined;
   #identity: Identity | undefined;
+  /** The refused logins, until one succeeds. */
+  #refused: AccessEntry | undefined;
   #isDraining = false;
   /** Resolves when a condition that senders wait for may have changed. */
   #change = Promise.withResolvers<void>();
@@ -203,7 +210,7 @@ export class SshConnection implements Sender {
   }
 
   #open(session: SshSession, identity: Identity): void {
-    const { commands, onFailure, runner } = this.#options;
+    const { commands, onAccess, onFailure, runner } = this.#options;
     const opened: GitSession = new GitSession(session, {
       sender: this,
       runner,
@@ -211,6 +218,7 @@ export class SshConnection implements Sender {
       identity,
       remoteAddress: this.#remoteAddress,
       onFailure,
+      onAccess,
       onIdle: () => this.#endIfDrained(),
       onEnd: () => this.#sessions.delete(opened),
     });
@@ -220,6 +228,7 @@ export class SshConnection implements Sender {
 
   async #decide(login: Login, request: SshAuthRequest): Promise<void> {
     const answer = await login.answer(request);
+    if (answer === 'too many' || answer === 'refused') this.#noteRefusal(request);
     if (answer === 'too many') this.#end();
     else if (answer === 'refused') request.reject(login.methods);
     else if (answer === 'prove') request.accept();
@@ -227,6 +236,21 @@ export class SshConnection implements Sender {
       this.#identity = answer.identity;
       request.accept();
     }
+  }
+
+  #noteRefusal(request: SshAuthRequest): void {
+    const { onAccess: observer } = this.#options;
+    if (observer === undefined) return;
+    this.#refused ??= new AccessEntry({ observer, transport: 'ssh', remoteAddress: this.#remoteAddress });
+    if (request.method === 'publickey') this.#refused.offeredKey = fingerprintOf(request.key.data);
+  }
+
+  /** Reports a connection that ends without a login. Clients try several keys, so a refusal is none. */
+  #reportRefusal(): void {
+    if (this.#refused === undefined || this.#identity !== undefined) return;
+    this.#refused.purpose = 'login';
+    this.#refused.ended('refused', 'no accepted key or token');
+    this.#refused.report();
   }
 
   #endIfDrained(): void {
@@ -247,6 +271,7 @@ export class SshConnection implements Sender {
     clearTimeout(this.#exchangeLimit);
     clearTimeout(this.#last);
     for (const session of this.#sessions) session.abort();
+    this.#reportRefusal();
     this.#changed();
   }
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { checkNames, type NamesOf, namesIn } from '#base/check-names';
 import { Acceptor } from '../acceptor.ts';
+import type { AccessObserver } from '../access/access-record.ts';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
 import type { GatewayFamily, SharedGateway } from '../family.ts';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
@@ -39,6 +40,8 @@ export interface SshGatewayOptions {
   readonly ciphers?: readonly SshCipher[];
   /** Called for everything that failed because of the server. */
   readonly onFailure?: (error: unknown) => void;
+  /** Called at the end of each command, and of each connection whose logins were all refused. */
+  readonly onAccess?: AccessObserver;
 }
 
 const LISTEN_NAMES: NamesOf<ListenAddress> = { host: true, port: true };
@@ -55,6 +58,7 @@ const NAMES: NamesOf<SshGatewayOptions> = {
   limits: namesIn(SSH_LIMITS),
   ciphers: true,
   onFailure: true,
+  onAccess: true,
 };
 
 /** A running gateway. */
@@ -94,7 +98,7 @@ export async function openSshGateway(
   options: SshGatewayOptions,
   family?: GatewayFamily,
 ): Promise<SshGateway & SharedGateway> {
-  const { access, authorize, commands, createOnPush, gitaly, mapping, onFailure } = options;
+  const { access, authorize, commands, createOnPush, gitaly, mapping, onAccess, onFailure } = options;
   const library = await loadSshLibrary();
   const { fingerprint, key: hostKey } = await openHostKey(options.hostKeyPath, library);
   // The default window: encryption is slower than git, so a larger one would only fill up. Buffers
@@ -109,7 +113,9 @@ export async function openSshGateway(
   const runner = new CommandRunner({ link, mapping, creator, authorize, onFailure });
   const limits = { ...SSH_LIMITS, ...options.limits };
   const { ciphers = SSH_CIPHERS } = options;
-  const clients = new Clients({ library, hostKey, access, limits, ciphers, runner, commands, onFailure });
+  const clients = new Clients({
+    ...{ library, hostKey, access, limits, ciphers, runner, commands, onFailure, onAccess },
+  });
   const acceptor = new Acceptor({
     limits,
     allowHalfOpen: false,

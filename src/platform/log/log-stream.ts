@@ -20,6 +20,7 @@ const MAX_WAITING_BYTES = 8 << 20;
 /** Bytes of one write to the descriptor, if no line is longer. */
 const MAX_WRITE_BYTES = 64 << 10;
 const NEWLINE = 0x0a;
+const LINE_END = Buffer.from('\n');
 /** Number of bytes that a pipe takes atomically (`PIPE_BUF` of Linux). */
 const MAX_SHARED_WRITE_BYTES = 4096;
 
@@ -67,6 +68,12 @@ export class FdLogStream implements LogStream {
   #rest: Buffer | undefined;
   #writing = false;
   #dropped = 0;
+  /** Number of dropped lines that the line which is being written reports. */
+  #noted = 0;
+  /** True if the last write failed. */
+  #hasFailed = false;
+  /** True if the last write ended inside a line. */
+  #isCut = false;
   #ended = false;
   #idle: (() => void)[] = [];
 
@@ -176,6 +183,9 @@ export class FdLogStream implements LogStream {
       }
       // If the descriptor fails otherwise (closed pipe, full disk), the batch is lost and the
       // server continues.
+      this.#hasFailed = error !== null;
+      if (error !== null) this.#dropped += this.#noted || newlines(batch);
+      else if (written > 0) this.#isCut = batch[written - 1] !== NEWLINE;
       this.#rest = error === null && written < batch.length ? batch.subarray(written) : undefined;
       const isSmall = this.#rest === undefined && this.#waiting.length === 0;
       if (isSmall && this.#closed?.buffer === batch.buffer) {
@@ -192,17 +202,21 @@ export class FdLogStream implements LogStream {
     if (this.#rest !== undefined) return this.#rest;
     if (this.#waiting.length === 0) this.#closeBlock();
     const lines = this.#waiting.shift();
+    this.#noted = 0;
     if (lines !== undefined) {
       const isShared = this.isShared || this.hasWorkers;
       const size = isShared ? lengthOfLines(lines, MAX_SHARED_WRITE_BYTES) : lines.length;
       if (size < lines.length) this.#waiting.unshift(lines.subarray(size));
       this.#waitingBytes -= size;
-      return lines.subarray(0, size);
+      // The last line before a failure may have been written in part.
+      return this.#isCut ? Buffer.concat([LINE_END, lines.subarray(0, size)]) : lines.subarray(0, size);
     }
-    if (this.#dropped === 0) return undefined;
+    // While the descriptor fails, the note would fail, too: it follows the next line.
+    if (this.#dropped === 0 || this.#hasFailed) return undefined;
     const fields = new FieldList();
     fields.add('count', this.#dropped);
     fields.add('pid', process.pid);
+    this.#noted = this.#dropped;
     this.#dropped = 0;
     return Buffer.from(lineFormatter(this.#format)(new Date(), 'warning', 'log lines dropped', fields));
   }

@@ -17,9 +17,9 @@ export interface StopSignals extends Disposable {
   /** Aborts at the second signal, or together with `stop` if there can be no second signal. */
   readonly force: AbortSignal;
   /**
-   * Makes SIGHUP call `listener` instead of requesting a stop. If standard input is a terminal,
-   * SIGHUP still requests a stop: then it means that the terminal was closed. `always` makes it
-   * call the listener there, too.
+   * Makes SIGHUP call `listener` instead of requesting a stop. If standard input was a terminal
+   * that is closed now, SIGHUP still requests a stop. `always` makes it call the listener then,
+   * too.
    */
   useHangup(listener: () => void, options?: { readonly always?: boolean }): void;
 }
@@ -31,11 +31,12 @@ export interface StopSignals extends Disposable {
 export function listenForStop(): StopSignals {
   const stop = new AbortController();
   const force = new AbortController();
-  let onHangup: (() => void) | undefined;
+  let onHangup: { readonly listener: () => void; readonly mayCall: () => boolean } | undefined;
+  const isTerminal = isatty(0);
   const listeners = STOP_SIGNALS.map((name) => {
     const listener = (): void => {
       const request: StopRequest = { reason: signalWords(name) };
-      if (name === 'SIGHUP' && onHangup !== undefined && !stop.signal.aborted) onHangup();
+      if (name === 'SIGHUP' && onHangup?.mayCall() === true && !stop.signal.aborted) onHangup.listener();
       else if (stop.signal.aborted) force.abort(request);
       else stop.abort(request);
     };
@@ -46,7 +47,7 @@ export function listenForStop(): StopSignals {
     stop: stop.signal,
     force: force.signal,
     useHangup: (listener, { always = false } = {}) => {
-      if (always || !isatty(0)) onHangup = listener;
+      onHangup = { listener, mayCall: () => always || !isTerminal || isatty(0) };
     },
     [Symbol.dispose]: () => {
       for (const { name, listener } of listeners) process.off(name, listener);

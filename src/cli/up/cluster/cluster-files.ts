@@ -114,6 +114,8 @@ export interface PraefectSettings {
   readonly listen: UpGrpc['listen'];
   /** The change feed and its webhooks, if there is one. */
   readonly events: UpEvents | undefined;
+  /** `HOST:PORT` of the listener for monitoring. */
+  readonly metrics: string | undefined;
   /** Token of every caller. */
   readonly token: Secret | undefined;
 }
@@ -121,9 +123,10 @@ export interface PraefectSettings {
 /** Writes Praefect's configuration, which also the commands of `praefect` read. */
 export async function writePraefectConfig(
   { nodes, praefect }: ClusterFiles,
-  { database, events, listen, token }: PraefectSettings,
+  { database, events, listen, metrics, token }: PraefectSettings,
 ): Promise<void> {
-  const keys = { socket_path: praefect.socket, ...listen };
+  const monitoring = metrics === undefined ? {} : { prometheus_listen_addr: metrics };
+  const keys = { socket_path: praefect.socket, ...listen, ...monitoring };
   const table = (entries: object): string =>
     Object.entries(entries)
       .map(([key, value]) => `${key} = ${typeof value === 'string' ? quoted(value) : String(value)}\n`)

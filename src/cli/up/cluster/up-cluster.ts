@@ -31,6 +31,8 @@ export interface UpClusterOptions {
   readonly grpc: UpGrpc;
   /** The change feed and its webhooks, if there is one. */
   readonly events: UpEvents | undefined;
+  /** `HOST:PORT` of praefect's listener for monitoring. */
+  readonly metrics: string | undefined;
   /** A console shows the calls of the processes. */
   readonly hasConsole: boolean;
   /** Aborts the start. */
@@ -51,7 +53,7 @@ const LOOK_EVERY_MS = 50;
  * @throws {Error} that names the program that does not start; {WrongDirectoryError}
  */
 export async function startUpCluster(directory: UpDirectory, options: UpClusterOptions): Promise<UpServer> {
-  const { events, grpc, hasConsole: isOperated } = options;
+  const { events, grpc, hasConsole: isOperated, metrics } = options;
   if (options.database === undefined) requirePostgres();
   const files = filesFor(await clusterFiles(directory, options.nodes), grpc);
   await earlierOnesEnded(files);
@@ -83,7 +85,7 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
   if (postgres !== undefined) building.use(postgres);
   building.defer(() => disposeAll(nodes));
   const listen = await withPort(grpc.listen);
-  await writePraefectConfig(files, { database, listen, events, token: grpc.token });
+  await writePraefectConfig(files, { database, listen, events, metrics, token: grpc.token });
   await migrate(files.praefect.config);
   const args = ['--config', files.praefect.config];
   const server = { ...files.praefect, program: 'praefect', args, isOperated } as const;
@@ -94,6 +96,7 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
   const running = building.move();
   return {
     ...description(files, { listen, token: grpc.token }),
+    ...(metrics !== undefined && { metrics: `http://${metrics}` }),
     cluster: processesOf(files, { praefect, postgres, nodes }),
     console: {
       cluster: async () => statusData(await statusOfConfig(files.praefect.config)),

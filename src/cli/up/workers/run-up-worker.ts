@@ -5,6 +5,7 @@ import type { Working } from '#workers/family';
 import { answer } from '#workers/protocol';
 import { type GatewayInWorker, runWorker, type ServerInWorker } from '#workers/run-worker';
 import { openUpHttp, parseUpHttp } from '../up-http.ts';
+import { openUpLog } from '../up-log.ts';
 import { upPeople } from '../up-people.ts';
 import { targetOf } from '../up-server.ts';
 import { openUpSsh, parseUpSsh } from '../up-ssh.ts';
@@ -71,6 +72,9 @@ async function openGateways(
       newRepositories: repositoriesOf(link),
     },
   };
+  const log = openUpLog(options);
+  if (log !== undefined) resources.use(log);
+  const onAccess = log?.add;
   const verifier = await upTokens(directory, options);
   const people = await upPeople({ ...options, directory });
   const logins = slotsOf(link, 'logins');
@@ -78,13 +82,15 @@ async function openGateways(
   const target = targetOf(server, settings);
   const pages = parsed?.hasConsole === true ? resources.use(new WorkerPages(link, target)) : undefined;
   const hasEvents = settings.hasEvents;
-  const http = parsed && (await openUpHttp(parsed, target, { bundles, pages, hasEvents, family }));
-  if (http !== undefined) {
-    resources.use(http);
-    answer(link, GATEWAYS, { renewTls: () => void http.renewTls() });
-  }
+  const http = parsed && (await openUpHttp(parsed, target, { bundles, pages, hasEvents, family, onAccess }));
+  if (http !== undefined) resources.use(http);
+  const reload = (): void => {
+    log?.reopen();
+    void http?.reload();
+  };
+  answer(link, GATEWAYS, { reload });
   const parsedSsh = parseUpSsh(options, { people, verifier });
-  const ssh = parsedSsh && (await openUpSsh(parsedSsh, { ...target, directory, family }));
+  const ssh = parsedSsh && (await openUpSsh(parsedSsh, { ...target, directory, family, onAccess }));
   if (ssh !== undefined) resources.use(ssh);
   return { http, ssh };
 }

@@ -13,8 +13,8 @@ import { shareSlots } from './slots-by-link.ts';
 
 /** Messages to the gateways of workers. */
 export const GATEWAYS = protocol('gateways', {
-  /** Load a changed certificate. */
-  renewTls: told(nothing),
+  /** Read changed files now, and open the access log again. */
+  reload: told(nothing),
 });
 
 /** State that is one for the gateways of all processes. */
@@ -57,7 +57,7 @@ export class GatewaySupervisor {
     this.#pages = options;
   }
 
-  renewTls(): void {
-    for (const { link } of this.#family.workers()) remote(link, GATEWAYS).renewTls();
+  reload(): void {
+    for (const { link } of this.#family.workers()) remote(link, GATEWAYS).reload();
   }
 }

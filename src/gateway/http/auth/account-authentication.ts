@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Credential } from '#gateway/identity';
 import { ANONYMOUS, rightAt } from '#gateway/rights';
 import type { Slots } from '#gateway/slots';
-import type { Answer } from '../answer.ts';
-import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
+import type { AccessRequest, Admission, Authenticator, RefusedRequest } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
 import type { Account, Accounts } from './auth-file.ts';
 import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
@@ -41,14 +40,17 @@ function decide(
   { anonymous }: Accounts,
   account: Account | undefined,
   request: AccessRequest,
-): Admission | { answer: Answer } {
+): Admission | RefusedRequest {
   const right = rightAt([...anonymous, ...(account?.grants ?? [])], request.path);
-  if (right !== undefined && (request.operation === 'read' || right !== 'read')) {
-    const username = account?.name ?? ANONYMOUS;
-    return { glId: `username-${username}`, username, ...(account && { credential: credentialOf(account) }) };
-  }
+  const username = account?.name ?? ANONYMOUS;
+  const identity = {
+    glId: `username-${username}`,
+    username,
+    ...(account && { credential: credentialOf(account) }),
+  };
+  if (right !== undefined && (request.operation === 'read' || right !== 'read')) return identity;
   if (account === undefined) return { answer: SIGN_IN };
-  return { answer: right === 'read' ? READ_ONLY : NOT_FOUND };
+  return { answer: right === 'read' ? READ_ONLY : NOT_FOUND, identity };
 }
 
 /** A token of the file has no id: the first digits of its digest name it. */

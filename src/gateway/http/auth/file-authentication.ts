@@ -31,5 +31,8 @@ export async function fileAuthentication(
     parse: ([contents]) => parseAuthFile(contents?.toString() ?? ''),
     onProblem: onProblem ?? (() => {}),
   });
-  return accountAuthentication(() => file.current(), logins);
+  return {
+    ...accountAuthentication(() => file.current(), logins),
+    reload: async () => void (await file.refreshed()),
+  };
 }

@@ -1,8 +1,7 @@
 import { identityOfToken } from '#gateway/token-login';
 import { accessTo, hasAllRights } from '#tokens/scope';
 import type { TokenVerifier } from '#tokens/token-verifier';
-import type { Answer } from '../answer.ts';
-import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
+import type { AccessRequest, Admission, Authenticator, RefusedRequest } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
 import { EXPIRED_TOKEN, READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
 import { type Credentials, parseCredentials, secretIn } from './credentials.ts';
@@ -31,6 +30,7 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
       if (otherwise !== undefined) return await otherwise.authenticate(request);
       return { answer: credentials.kind === 'none' ? SIGN_IN : WRONG_CREDENTIALS };
     },
+    reload: async () => await otherwise?.reload?.(),
     readsWithoutCredentials: async () =>
       otherwise === undefined ? false : await otherwise.readsWithoutCredentials?.(),
     isAdministrator: async (client) => {
@@ -41,8 +41,8 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
   };
 }
 
-function decide(identity: Admission, { operation, path }: AccessRequest): Admission | { answer: Answer } {
+function decide(identity: Admission, { operation, path }: AccessRequest): Admission | RefusedRequest {
   const access = identity.scope && accessTo(identity.scope, path);
-  if (access === undefined) return { answer: NOT_FOUND };
-  return operation === 'write' && access === 'read' ? { answer: READ_ONLY } : identity;
+  if (access === undefined) return { answer: NOT_FOUND, identity };
+  return operation === 'write' && access === 'read' ? { answer: READ_ONLY, identity } : identity;
 }
