@@ -23,8 +23,8 @@ const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | cons
 
 /**
  * A file with one line for each request. Several processes may append to it: each writes whole
- * lines at once. Writing never waits; lines that the disk does not take are dropped, and a later line has
- * their number.
+ * lines at once. Writing never waits; lines that the disk does not take are dropped, and a later
+ * line has their number.
  */
 export class AccessLog implements AsyncDisposable {
   readonly #options: AccessLogOptions;
