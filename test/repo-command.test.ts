@@ -258,3 +258,54 @@ test('repo info shows the commit of a detached HEAD', async () => {
     new RegExp(`^default branch +HEAD ${id}$`, 'm'),
   );
 });
+
+test('default branch, description and rules of a repository are set and printed', async () => {
+  await using gitaly = await startGitaly();
+  const to = ['--to', gitaly.address];
+  const path = join(gitaly.storagePath(), 'x.git');
+  await ok('create', 'x', ...to);
+  addCommit(path, 1);
+  gitOutput(path, ['branch', 'next', 'main']);
+
+  assert.equal(await ok('default-branch', 'x', ...to), 'main\n');
+  assert.equal(await ok('default-branch', 'x', 'next', ...to), 'next\n');
+  assert.equal(gitOutput(path, ['symbolic-ref', 'HEAD']), 'refs/heads/next');
+  const missing = await repo('default-branch', 'x', 'gone', ...to);
+  assert.deepEqual([missing.code, missing.stdout], [1, '']);
+  assert.match(missing.stderr, /there is no branch gone/);
+
+  assert.equal(await ok('description', 'x', 'A text', ...to), 'A text\n');
+  assert.match((await repo('description', 'x', 'two\nlines', ...to)).stderr, /not one line/);
+  assert.deepEqual(JSON.parse(await ok('description', 'x', '--json', ...to)), {
+    name: 'x.git',
+    description: 'A text',
+  });
+  const [listed] = JSON.parse(await ok('list', '--json', ...to));
+  assert.deepEqual([listed.defaultBranch, listed.description], ['next', 'A text']);
+  assert.equal(await ok('description', 'x', '', ...to), '');
+
+  const file = join(gitaly.directory, 'rules.json');
+  writeFileSync(file, '{"protected": [{"on": "refs/heads/main", "update": []}]}\n');
+  assert.equal(await ok('rules', 'x', ...to), 'x.git: no rules\n');
+  assert.equal(await ok('rules', 'x', '--check', file, ...to), `valid ${file}\n`);
+  assert.equal(await ok('rules', 'x', ...to), 'x.git: no rules\n');
+  assert.equal(await ok('rules', 'x', '--set', file, ...to), 'set the rules of x.git\n');
+  assert.equal(await ok('rules', 'x', ...to), readFileSync(file, 'utf8'));
+  writeFileSync(file, '{"protected": [{"of": "refs/heads/main"}]}\n');
+  const wrong = await repo('rules', 'x', '--set', file, ...to);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /"protected", rule 1: unknown field "of"/);
+  assert.equal((await repo('rules', 'x', '--set', file, '--remove', ...to)).code, 2);
+  assert.equal(await ok('rules', 'x', '--remove', ...to), 'removed the rules of x.git\n');
+});
+
+test('the pools that forks share are listed with --all', async () => {
+  await using gitaly = await startGitaly();
+  const to = ['--to', gitaly.address];
+  await ok('create', 'x', ...to);
+  addCommit(join(gitaly.storagePath(), 'x.git'), 1);
+  await ok('fork', 'x', 'y', ...to);
+
+  assert.equal(await ok('list', ...to), 'x.git\ny.git\n');
+  assert.match(await ok('list', '--all', ...to), /^@pools\/.*\.git\nx\.git\ny\.git\n$/);
+});

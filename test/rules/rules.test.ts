@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { codeOf } from '#base/gitaly-error';
 import { HookRejectedError } from '#client/repository/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { NO_OPENSSH } from '#testkit/ssh-client';
+import { until } from '#testkit/until';
 import { fails, RulesSite, works } from './rules-site.ts';
 
 const MAIN = 'refs/heads/main';
@@ -116,7 +117,7 @@ test('a merge is checked by its result', async () => {
   await using site = await openWithMain({});
   await site.commit('deploy/a', 'base', 'base\n');
   works(await site.push('alice', 'main'));
-  await site.ok('-C', site.work, 'switch', '-qc', 'side', 'main~1');
+  await site.ok('-C', site.work, 'switch', '-qc', 'side', 'main');
   await site.commit('side.txt');
   await site.ok('-C', site.work, 'switch', '-q', 'main');
   await site.commit('deploy/a', 'newer', 'newer\n');
@@ -252,4 +253,43 @@ test('hooks that are set later keep rules and description, and a fork gets the r
   const ruled = await site.repository.fork('ruled.git', { rules: true });
   assert.equal(await plain.rules(), undefined);
   assert.deepEqual(JSON.parse(String(await ruled.rules())), ONLY_ALICE);
+});
+
+test('a push of many references is searched at once, and the refusal names the right one', async () => {
+  await using site = await openWithMain({
+    paths: [{ paths: ['deploy/'], except: ['alice'] }],
+    message: [{ pattern: '^[a-z]' }],
+  });
+  const refspecs: string[] = [];
+  for (let number = 0; number < 20; number++) {
+    await site.ok('-C', site.work, 'switch', '-qc', `topic-${number}`, 'main');
+    await site.commit(number === 13 ? 'deploy/a' : `f${number}`);
+    refspecs.push(`topic-${number}`);
+  }
+
+  fails(
+    await site.push('bob', ...refspecs),
+    /refs\/heads\/topic-13: rule 1 of "paths" of the repository does not allow to change "deploy\/a"/,
+  );
+  works(await site.push('alice', ...refspecs));
+});
+
+// Over SSH the server decides what a push needs before it knows what comes.
+test('rules that are set while a push waits for its client apply to it', { skip: NO_OPENSSH }, async () => {
+  await using site = await openWithMain({});
+  await site.repository.setRules(undefined);
+  await site.commit('second');
+  const [waits, goes] = [join(site.directory, 'waits'), join(site.directory, 'goes')];
+  writeFileSync(
+    join(site.work, '.git/hooks/pre-push'),
+    `#!/bin/sh\ntouch ${waits}\nwhile [ ! -e ${goes} ]; do sleep 0.05; done\n`,
+    { mode: 0o755 },
+  );
+  const pushing = site.pushBySsh('main');
+  await until(() => existsSync(waits));
+
+  await site.rule(ONLY_ALICE);
+  writeFileSync(goes, '');
+
+  fails(await pushing, /bob to update it/);
 });

@@ -7,7 +7,13 @@ import { addTokenCommands } from '#cli/commands/token-commands';
 import { PUSH_RULE_CHECKS } from '#domain/hooks/push-rules/check-push-rules';
 import { type PushChanges, RuleRefusal } from '#domain/hooks/push-rules/push-changes';
 import { type PushRule, RuleError } from '#tokens/push-rule';
-import { decodePushRules, encodePushRules, isUnrestricted, PUSH_RULES } from '#tokens/push-rules';
+import {
+  decodePushRules,
+  encodePushRules,
+  isUnrestricted,
+  PUSH_RULES,
+  parseRulesDocument,
+} from '#tokens/push-rules';
 import { formatScope, hasAllRights, parseScope } from '#tokens/scope';
 import { ADMIN, fails, Site, works } from './token-site.ts';
 
@@ -81,16 +87,18 @@ test('a rule without a check refuses every push', async () => {
   fails(await site.push(token, 'a', 'main'), /the server has no check for the rule nameLength of the token/);
 });
 
-test('a new rule limits the rights, and travels beside the rules of references', () => {
+test('a new rule limits the rights, travels, and belongs to repositories, too', async () => {
   const references = [{ allow: 'refs/heads/**' }];
   assert.equal(hasAllRights(parseScope(ADMIN)), true);
   using _rule = addRule();
   const json = { ...ADMIN, nameLength: 9 };
   const scope = parseScope(json);
+  const document = await parseRulesDocument(Buffer.from('{"nameLength":9}'));
 
   assert.deepEqual(formatScope(scope), json);
   assert.equal(hasAllRights(scope), false);
   assert.equal(isUnrestricted(scope), false);
+  assert.deepEqual(document, { references: [], nameLength: 9 });
   for (const rules of [{ nameLength: 9 }, { references, nameLength: 9 }]) {
     const encoded = encodePushRules(parseScope({ ...ADMIN, ...rules }));
     assert.deepEqual(JSON.parse(String(encoded)), rules);

@@ -5,7 +5,7 @@ import { isZeroOid } from '#git/names/object-id';
 import { type MessageRule, messageExpression, type PathRule, type SizeRule } from '#tokens/content-rules';
 import { applying, type ExceptRestriction } from '#tokens/restriction';
 import { movedReference, refusal } from './moved-reference.ts';
-import { MAX_CPU_SECONDS, newCommits, newRevisions, type PushedCommit } from './new-commits.ts';
+import { headOf, knownCommits, MAX_CPU_SECONDS, newCommits, type PushedCommit } from './new-commits.ts';
 import { PathIndex } from './path-index.ts';
 import type { PushChanges } from './push-changes.ts';
 import { refusedPath } from './refused-path.ts';
@@ -29,30 +29,74 @@ type Inspect<R> = (
   revisions: readonly string[],
 ) => Promise<Violation | undefined>;
 
+/** Changes with the same rules and known commits, which are searched at once. */
+interface Group<R> {
+  readonly found: readonly Applying<R>[];
+  readonly known: readonly string[];
+  readonly changes: { readonly newOid: string; readonly shown: string }[];
+}
+
+/** Limit of the arguments of one search. */
+const MAX_SEARCHED = 500;
+
 /** Returns the check of a kind of rules for what new commits contain. */
 function contentCheck<R extends ExceptRestriction>(kind: string, inspect: Inspect<R>) {
   return async (rules: readonly R[] = [], push: PushChanges): Promise<void> => {
-    const { owner, user } = push;
-    const slice = new LoopSlice();
-    for (const change of push.changes) {
-      await slice.pause(push.signal);
-      if (isZeroOid(change.newOid)) continue;
-      const { reference, shown } = await movedReference(push, change);
-      // Rules with the same new commits are checked at once.
-      const byRevisions = new Map<string, { revisions: readonly string[]; found: Applying<R>[] }>();
-      for (const one of applying(rules, { reference, user })) {
-        const revisions = await newRevisions(push, change, one.rule.on);
-        const group = byRevisions.get(revisions.join(' ')) ?? { revisions, found: [] };
-        byRevisions.set(revisions.join(' '), { ...group, found: [...group.found, one] });
+    for (const { changes, found, known } of await grouped(rules, push))
+      for (let start = 0; start < changes.length; start += MAX_SEARCHED) {
+        const broken = await firstBroken(changes.slice(start, start + MAX_SEARCHED), (some) =>
+          inspect(found, push, [...some.map(({ newOid }) => newOid), ...known]),
+        );
+        if (broken === undefined) continue;
+        const { change, violation } = broken;
+        const rule = `rule ${violation.number} of "${kind}" of the ${push.owner}`;
+        throw refusal(change.shown, `${rule} does not allow ${violation.reason}`);
       }
-      for (const { found, revisions } of byRevisions.values()) {
-        const violation = await inspect(found, push, revisions);
-        if (violation === undefined) continue;
-        const rule = `rule ${violation.number} of "${kind}" of the ${owner}`;
-        throw refusal(shown, `${rule} does not allow ${violation.reason}`);
-      }
-    }
   };
+}
+
+async function grouped<R extends ExceptRestriction>(
+  rules: readonly R[],
+  push: PushChanges,
+): Promise<Iterable<Group<R>>> {
+  const slice = new LoopSlice();
+  const head = await headOf(push);
+  const groups = new Map<string, Group<R>>();
+  for (const change of push.changes) {
+    await slice.pause(push.signal);
+    if (isZeroOid(change.newOid)) continue;
+    const { reference, shown } = await movedReference(push, change);
+    const applied = Map.groupBy(applying(rules, { reference, user: push.user }), ({ rule }) =>
+      knownCommits(head, change, rule.on).join(' '),
+    );
+    for (const [known, found] of applied) {
+      const key = `${known} ${found.map(({ number }) => number).join()}`;
+      const group: Group<R> = groups.get(key) ?? {
+        found,
+        known: known.split(' ').filter(Boolean),
+        changes: [],
+      };
+      group.changes.push({ newOid: change.newOid, shown });
+      groups.set(key, group);
+    }
+  }
+  return groups.values();
+}
+
+/** Returns a change that breaks a rule, found by halves; `undefined` if none does. */
+async function firstBroken<C>(
+  changes: readonly C[],
+  search: (some: readonly C[]) => Promise<Violation | undefined>,
+): Promise<{ readonly change: C; readonly violation: Violation } | undefined> {
+  const violation = await search(changes);
+  const [change] = changes;
+  if (violation === undefined || change === undefined) return undefined;
+  if (changes.length === 1) return { change, violation };
+  const middle = Math.ceil(changes.length / 2);
+  return (
+    (await firstBroken(changes.slice(0, middle), search)) ??
+    (await firstBroken(changes.slice(middle), search))
+  );
 }
 
 export const checkPaths = contentCheck<PathRule>('paths', async (rules, push, revisions) => {

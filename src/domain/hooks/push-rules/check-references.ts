@@ -3,7 +3,7 @@ import { isAncestor } from '#git/history/graph/is-ancestor';
 import { isZeroOid } from '#git/names/object-id';
 import { isInPaths, type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
 import { movedReference, refusal } from './moved-reference.ts';
-import { newRevisions } from './new-commits.ts';
+import { headOf, knownCommits } from './new-commits.ts';
 import type { PushChange, PushChanges, RuleRefusal } from './push-changes.ts';
 import { refusedPath } from './refused-path.ts';
 
@@ -46,7 +46,7 @@ async function checkChange(
     if (!isForward) throw by('does not allow to replace commits');
   }
   if (rule.paths.length === 0) return;
-  const revisions = await newRevisions(push, change, ALL);
+  const revisions = [newOid, ...knownCommits(await headOf(push), change, ALL)];
   const reason = await refusedPath(push, { revisions, isRefused: (path) => !isInPaths(rule, path) });
   if (reason !== undefined) throw by(`does not allow ${reason}`);
 }

@@ -9,30 +9,30 @@ export const MAX_CPU_SECONDS = 30;
 const NUL = 0;
 const INDENT = /^ {4}/gm;
 
+/** HEAD before a push. */
+export interface PushedHead {
+  /** `undefined` if it leads to no commit. */
+  readonly oid: string | undefined;
+  /** The reference that it names. */
+  readonly reference: string;
+}
+
+export async function headOf({ repository: { refs }, signal }: PushChanges): Promise<PushedHead> {
+  const { oid } = (await refs.resolve('HEAD', { signal })) ?? {};
+  const { symbolicTarget } = await refs.head({ signal });
+  return { oid, reference: symbolicTarget?.toString() ?? 'HEAD' };
+}
+
 /**
- * Returns the commits that a change brings, as revisions: those to which neither the old value nor
- * HEAD leads. HEAD counts when the same rule applies to it, or the reference is new.
+ * Returns the commits that are not new in a change, as revisions: the old value, and HEAD if the
+ * same rule applies to it or the reference is new.
  *
  * @param on pattern of the rule.
  */
-export async function newRevisions(
-  { repository, signal }: PushChanges,
-  { newOid, oldOid }: PushChange,
-  on: string,
-): Promise<readonly string[]> {
-  const head = await repository.refs.resolve('HEAD', { signal });
+export function knownCommits(head: PushedHead, { oldOid }: PushChange, on: string): readonly string[] {
   const isNew = isZeroOid(oldOid);
-  const knowsHead = head !== undefined && (isNew || (await isOfHead(on, repository, signal)));
-  return [newOid, ...(isNew ? [] : [`^${oldOid}`]), ...(knowsHead ? [`^${head.oid}`] : [])];
-}
-
-async function isOfHead(
-  on: string,
-  { refs }: PushChanges['repository'],
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { symbolicTarget } = await refs.head({ signal });
-  return fitsPattern(on, symbolicTarget?.toString() ?? 'HEAD');
+  const knowsHead = head.oid !== undefined && (isNew || fitsPattern(on, head.reference));
+  return [...(isNew ? [] : [`^${oldOid}`]), ...(knowsHead ? [`^${head.oid}`] : [])];
 }
 
 /** A new commit. */
