@@ -6,7 +6,7 @@ import type { SkippedTest } from './file-result.ts';
  */
 const ACCEPTED: readonly RegExp[] = [
   // Programs
-  /^there is no (?:JDK with Maven|docker compose|dpkg-deb|helm|nginx|promtool|gitaly-backup|man|systemd-analyze|rspec|fish|zsh|strace)$/,
+  /^there is no (?:JDK with Maven|docker compose|dpkg-deb|helm|nginx|promtool|gitaly-backup|man|systemd-analyze|rspec|fish|zsh|strace|git-lfs)$/,
   /^there is (?:no (?:Ruby with the gem grpc|Bun for this machine)|neither a Docker daemon nor podman)$/,
   /^no base image can be fetched$|^(?:grpcio|moto) cannot be installed$|^Go is not installed$|^npm's registry cannot be reached$/,
   /^git filter-repo is installed$/,

@@ -76,14 +76,23 @@ export class RepositoryCreator {
     const beginning = await readBeginning(push);
     if (beginning.kind === 'invalid') throw new GitalyError('INVALID_ARGUMENT', 'this is not a push');
     if (beginning.kind === 'nothing') return undefined;
+    await this.create(repository, options, beginning.objectFormat);
+    return beginning.bytes;
+  }
+
+  /** Creates a missing repository. It also succeeds if somebody creates it at the same time. */
+  async create(
+    repository: RepositoryInit,
+    options: CallOptions,
+    pushedFormat?: ObjectFormatName,
+  ): Promise<void> {
     const key = repositoryKey(repository);
     const running =
       this.#running.get(key) ??
-      this.#create(repository, options, beginning.objectFormat).finally(() => this.#running.delete(key));
+      this.#create(repository, options, pushedFormat).finally(() => this.#running.delete(key));
     this.#running.set(key, running);
     await running;
     this.#newOnes.add(key);
-    return beginning.bytes;
   }
 
   async #create(

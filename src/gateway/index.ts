@@ -46,6 +46,7 @@ export {
 } from './http/authentication.ts';
 export type { BundleOptions } from './http/bundles/bundle-source.ts';
 export { type HttpGateway, type HttpGatewayOptions, startHttpGateway } from './http/http-gateway.ts';
+export type { LfsStoreOptions } from './http/lfs/lfs-store.ts';
 export { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits/http-limits.ts';
 export {
   PAGES_PATH,

@@ -164,6 +164,15 @@ function addHttpOptions(up: Command): Command {
       '--bundle-url <url>',
       'public address of the HTTP gateway; clients download bundles of often-cloned repositories from it',
     )
+    .option(
+      '--lfs <url>',
+      'where the files of Git LFS are stored: a directory, s3://BUCKET, gs://BUCKET or azblob://CONTAINER; ' +
+        'or off (default: the folder lfs in the directory)',
+    )
+    .option(
+      '--lfs-url <url>',
+      'public address of the HTTP gateway, for git-lfs of users who log in by SSH (default: its address)',
+    )
     .option('--no-console', 'serve no pages for browsers at /-/console of the HTTP gateway');
 }
 

@@ -9,6 +9,7 @@ import { checkRepositoryPath, type RepositoryPath } from '#gateway/repository-pa
 import { RIGHTS } from '#gateway/rights';
 import { Repositories } from '#tools/repo/repositories';
 import { descriptionOf, type Holder, holderOf } from './ssh-rights.ts';
+import { lfsAuthenticate, type SshLfs } from './up-lfs.ts';
 
 /** A command that cannot be meant. */
 class UsageError extends Error {
@@ -47,6 +48,8 @@ interface RepoCommand {
 /** Names in a list: its lines are in memory. */
 const MAX_LISTED = 10_000;
 const TIMEOUT_MS = 60_000;
+/** The command that git-lfs calls by SSH. */
+const LFS_AUTHENTICATE = 'git-lfs-authenticate';
 const FORMATS = ['sha1', 'sha256'] as const;
 
 /** The commands of `gitaly-ts repo` that make sense from afar, with the same words. */
@@ -78,15 +81,16 @@ const HELP = [
 /**
  * Returns the commands of the SSH gateway of `up`.
  *
+ * @param lfs where git-lfs finds files.
  * @param byDefault right of users without rights of their own: everybody, and the keys of a file.
  */
-export function sshCommands(target: Target, byDefault: Right): PeopleCommands {
+export function sshCommands(target: Target, byDefault: Right, lfs: SshLfs): PeopleCommands {
   return {
-    names: ['help', 'repo'],
+    names: ['help', 'repo', LFS_AUTHENTICATE],
     run: async (command) => {
       const holder = holderOf(command.identity, byDefault);
       try {
-        return await run(command, holder, target);
+        return await run(command, holder, { ...target, lfs });
       } catch (error) {
         if (command.signal.aborted) throw error;
         command.stderr.write(`${messageWithHint(error)}\n`);
@@ -96,13 +100,18 @@ export function sshCommands(target: Target, byDefault: Right): PeopleCommands {
   };
 }
 
-async function run(command: PeopleCommand, holder: Holder, target: Target): Promise<number> {
+async function run(
+  command: PeopleCommand,
+  holder: Holder,
+  target: Target & { readonly lfs: SshLfs },
+): Promise<number> {
   const [group, name = '', ...args] = command.words;
   const say = async (lines: readonly string[]): Promise<number> => {
     await writeChunk(command.stdout, Buffer.from(lines.map((line) => `${line}\n`).join('')));
     return 0;
   };
   if (group === undefined) return await say([...(await descriptionOf(holder, command.identity)), ...HELP]);
+  if (group === LFS_AUTHENTICATE) return await say([await lfsAuthenticate(command, holder, target.lfs)]);
   if (group === 'help' || name === 'help') return await say(HELP);
   const found = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (found === undefined) throw new UsageError(`There is no such command. ${HELP.join('\n')}`);

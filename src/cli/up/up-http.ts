@@ -9,6 +9,7 @@ import {
   type BundleOptions,
   type HttpGateway,
   type HttpGatewayOptions,
+  type LfsStoreOptions,
   type PageSource,
   storageMapping,
   tokenAuthentication,
@@ -121,6 +122,7 @@ function bundleUrlOf({ bundleUrl, http }: UpHttpOptions): string | undefined {
 
 export interface OpenUpHttpOptions {
   readonly bundles: BundleOptions | undefined;
+  readonly lfs: LfsStoreOptions | undefined;
   readonly pages: PageSource | undefined;
   /** True with a change feed. */
   readonly hasEvents: boolean;
@@ -133,7 +135,7 @@ export interface OpenUpHttpOptions {
 export async function openUpHttp(
   { listen, mayMove, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
-  { bundles, family, hasEvents, onAccess, pages }: OpenUpHttpOptions,
+  { bundles, family, hasEvents, lfs, onAccess, pages }: OpenUpHttpOptions,
 ): Promise<HttpGateway & SharedGateway> {
   const options: HttpGatewayOptions = {
     ...settings,
@@ -142,6 +144,7 @@ export async function openUpHttp(
     mapping: storageMapping(storage),
     createOnPush: {},
     ...(bundles && { bundles }),
+    ...(lfs && { lfs }),
     ...(pages && { pages }),
     ...(hasEvents && { events: { storage } }),
     ...(onAccess && { onAccess }),

@@ -1,5 +1,6 @@
 import type { UpEventsOptions } from './up-events.ts';
 import type { UpHttpOptions } from './up-http.ts';
+import type { UpLfsOptions } from './up-lfs.ts';
 import type { UpLogOptions } from './up-log.ts';
 import type { UpPeopleOptions } from './up-people.ts';
 import type { UpSshOptions } from './up-ssh.ts';
@@ -11,6 +12,7 @@ export interface UpOptions
   extends UpHttpOptions,
     UpSshOptions,
     UpPeopleOptions,
+    UpLfsOptions,
     UpTokenOptions,
     UpTokensOptions,
     UpEventsOptions,

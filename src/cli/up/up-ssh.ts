@@ -15,6 +15,7 @@ import { openSshGateway } from '#gateway/ssh/ssh-gateway';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import { AddressError, type HostAndPort, parseSshAddress } from '../listen-address.ts';
 import { sshCommands } from './ssh-commands.ts';
+import type { SshLfs } from './up-lfs.ts';
 
 /** Command line options of the SSH gateway. */
 export interface UpSshOptions {
@@ -63,7 +64,7 @@ export function parseUpSsh(
 /** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
 export async function openUpSsh(
   { listen, keys, people, verifier }: UpSsh,
-  { directory, family, onAccess, ...target }: StartUpSshOptions,
+  { directory, family, lfs, onAccess, ...target }: StartUpSshOptions,
 ): Promise<SshGateway & SharedGateway> {
   const { storage, ...gitaly } = target;
   const options: SshGatewayOptions = {
@@ -75,7 +76,7 @@ export async function openUpSsh(
     ...(people
       ? { access: accessOf(people, verifier), authorize: (request) => people.authorize(request) }
       : { access: await accessBy(keys, verifier) }),
-    commands: sshCommands(target, keys === undefined ? 'admin' : 'write'),
+    commands: sshCommands(target, keys === undefined ? 'admin' : 'write', lfs),
     ...(onAccess && { onAccess }),
     onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
   };
@@ -89,6 +90,8 @@ export interface GatewayTarget extends GitalyAddress {
 
 export interface StartUpSshOptions extends GatewayTarget {
   readonly directory: string;
+  /** Where git-lfs finds the files of repositories. */
+  readonly lfs: SshLfs;
   /** The processes of the server, if there can be several. */
   readonly family: GatewayFamily | undefined;
   readonly onAccess: SshGatewayOptions['onAccess'];

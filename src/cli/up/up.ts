@@ -15,6 +15,7 @@ import { makeSampleRepository } from './sample-repository.ts';
 import { prepareBundles } from './up-bundles.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 import { openUpHttp } from './up-http.ts';
+import { lfsStoreOf, prepareLfs } from './up-lfs.ts';
 import { openUpLog } from './up-log.ts';
 import { startUpMirrors } from './up-mirrors.ts';
 import type { UpOptions } from './up-options.ts';
@@ -83,10 +84,11 @@ async function run(
   directory: UpDirectory,
   { reloading, signals }: RunContext,
 ): Promise<number> {
-  const { events, grpc, http, isJson, isNewToken, people, ssh } = parts;
+  const { events, http, isJson, ssh } = parts;
   await using log = openUpLog(parts.options);
   const bundleUrl = http?.bundleUrl;
   const hasConsole = http?.hasConsole === true;
+  await prepareLfs(directory.path, parts.options);
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
   const { gateways: others, server: started } = await startServer(
     directory,
@@ -102,10 +104,19 @@ async function run(
     : undefined;
   if (pages !== undefined) others?.sharePages({ pages, authenticator: http?.settings.authenticator });
   const onAccess = log?.add;
-  const httpOptions = { bundles: bundles?.gateway, pages, hasEvents: events !== undefined, onAccess };
+  const { options } = parts;
+  const lfs = lfsStoreOf(directory.path, options);
+  const httpOptions = { bundles: bundles?.gateway, lfs, pages, hasEvents: events !== undefined, onAccess };
   await using gateway =
     http && (await openUpHttp(http, target, { ...httpOptions, family: others?.of('http') }));
-  const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh'), onAccess };
+  const sshLfs = { directory: directory.path, httpUrl: gateway?.url, options };
+  const sshOptions = {
+    ...target,
+    directory: directory.path,
+    lfs: sshLfs,
+    family: others?.of('ssh'),
+    onAccess,
+  };
   await using sshGateway = ssh && (await openUpSsh(ssh, sshOptions));
   sshAddress = sshGateway?.url;
   reloading.reload = () => {
@@ -116,9 +127,31 @@ async function run(
   await makeHello(target);
   await using _mirrors = startUpMirrors(directory, target);
 
-  const report: UpReport = {
+  const report = reportOf(parts, { directory, gateway, hasPages: pages !== undefined, server, sshGateway });
+  directory.describe(report.http ?? target.address);
+  process.stdout.write(isJson ? jsonReport(report) : textReport(report));
+  await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
+  if (!isJson) process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
+  const drained = drain([gateway, sshGateway], server);
+  await Promise.race([drained, aborted(AbortSignal.any([signals.force, exceptions.force]))]);
+  return exceptions.stop.aborted ? 1 : 0;
+}
+
+interface Running {
+  readonly directory: UpDirectory;
+  readonly gateway: HttpGateway | undefined;
+  readonly hasPages: boolean;
+  readonly server: UpServer;
+  readonly sshGateway: SshGateway | undefined;
+}
+
+function reportOf(
+  { grpc, isNewToken, people, ssh }: UpParts,
+  { directory, gateway, hasPages, server, sshGateway }: Running,
+): UpReport {
+  return {
     http: gateway?.url,
-    console: pages && gateway && `${gateway.url}${PAGES_PATH}`,
+    console: hasPages ? gateway && `${gateway.url}${PAGES_PATH}` : undefined,
     ssh: sshGateway && ssh && describeSsh(sshGateway, ssh),
     people: people?.path,
     grpc: server.grpc,
@@ -129,13 +162,6 @@ async function run(
     storages: server.storages,
     ...(server.cluster && { cluster: server.cluster }),
   };
-  directory.describe(report.http ?? target.address);
-  process.stdout.write(isJson ? jsonReport(report) : textReport(report));
-  await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
-  if (!isJson) process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
-  const drained = drain([gateway, sshGateway], server);
-  await Promise.race([drained, aborted(AbortSignal.any([signals.force, exceptions.force]))]);
-  return exceptions.stop.aborted ? 1 : 0;
 }
 
 /** Lets running clones and pushes end, within their time. */

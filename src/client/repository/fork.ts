@@ -2,6 +2,7 @@ import { LINKED_FORK } from '#rpc/common/header-names';
 import type { CallOptions } from '../call/call-types.ts';
 import { gitalyServers } from '../gitaly-servers.ts';
 import type { Place } from './place.ts';
+import { shareLfs } from './settings.ts';
 import { bytesOf, type TextOrBytes } from './values.ts';
 
 const HEADS = Buffer.from('refs/heads/');
@@ -45,4 +46,5 @@ export async function fork(
       },
     },
   );
+  await shareLfs({ connection, repository }, { storageName, relativePath }, options);
 }

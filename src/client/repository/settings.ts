@@ -1,4 +1,5 @@
-import { GitalyError } from '#base/gitaly-error';
+import { randomUUID } from 'node:crypto';
+import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Place } from './place.ts';
 import { bytesOf, type TextOrBytes } from './values.ts';
@@ -30,4 +31,22 @@ export async function rulesOf(
 ): Promise<string | undefined> {
   const { rules } = await connection.settings.get({ repository }, options);
   return rules.length === 0 ? undefined : Buffer.from(rules).toString();
+}
+
+/**
+ * Gives a fork the files of Git LFS of its source. Does nothing for a source without such files,
+ * and on a server that has no settings.
+ */
+export async function shareLfs(
+  { connection, repository: source }: Pick<Place, 'connection' | 'repository'>,
+  fork: Place['repository'],
+  options: CallOptions,
+): Promise<void> {
+  try {
+    const { lfsIds } = await connection.settings.get({ repository: source }, options);
+    if (lfsIds.length === 0) return;
+    await connection.settings.setLfsIds({ repository: fork, ids: [randomUUID(), ...lfsIds] }, options);
+  } catch (error) {
+    if (codeOf(error) !== 'UNIMPLEMENTED') throw error;
+  }
 }

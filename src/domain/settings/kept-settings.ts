@@ -18,7 +18,7 @@ const DIRECTORY = 'gitaly-ts';
 /** As that of an empty `custom_hooks`. */
 const DIRECTORY_MODE = 0o700;
 
-export type SettingName = 'description' | 'rules.json';
+export type SettingName = 'description' | 'lfs-ids' | 'rules.json';
 
 /** Returns the path of a setting in a repository. */
 export function settingPath(repositoryPath: string, name: SettingName): string {

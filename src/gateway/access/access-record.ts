@@ -15,6 +15,7 @@ export type AccessOperation =
   | 'bundle'
   | 'command'
   | 'events'
+  | 'lfs'
   | 'login'
   | 'other'
   | 'page';

@@ -25,7 +25,7 @@ function isVersion2({ headers }: IncomingMessage): boolean {
 
 /** Reports a request of git, and any other one that was refused. */
 export function reportRequest(access: AccessEntry, route: Route, { statusCode }: ServerResponse): void {
-  const isOfGit = route.kind === 'info-refs' || route.kind === 'service';
+  const isOfGit = route.kind === 'info-refs' || route.kind === 'service' || route.kind === 'lfs';
   if (!isOfGit && route.kind !== 'answer') {
     if (!REPORTED.has(statusCode)) return;
     access.ended(statusCode < 500 ? 'refused' : 'failed', `status ${statusCode}`);

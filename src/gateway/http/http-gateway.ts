@@ -7,13 +7,14 @@ import type { ListenAddress } from '../listen.ts';
 import { type BundleOptions, openBundleSource } from './bundles/bundle-source.ts';
 import type { EventOptions } from './events/event-streams.ts';
 import { HttpConnections } from './http-connections.ts';
+import { type LfsStoreOptions, openLfsStore } from './lfs/lfs-store.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits/http-limits.ts';
 import { gatewayState } from './limits/http-state.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
 import type { TlsFiles } from './tls-server.ts';
 
 export interface HttpGatewayOptions
-  extends Omit<RequestServerOptions, 'bundles' | 'link' | 'limits' | 'state'> {
+  extends Omit<RequestServerOptions, 'bundles' | 'lfs' | 'link' | 'limits' | 'state'> {
   readonly gitaly: GitalyAddress;
   readonly listen: ListenAddress;
   /** Certificate for HTTPS; changed files are loaded within seconds. Default: plain HTTP. */
@@ -23,6 +24,8 @@ export interface HttpGatewayOptions
    * Bundles for clones, served at `/-/bundles`: `base_url` of Gitaly's bucket. Default: none.
    */
   readonly bundles?: BundleOptions;
+  /** The store of Git LFS. Default: LFS is not served. */
+  readonly lfs?: LfsStoreOptions;
   /**
    * Called for problems that an operator should fix while the gateway runs: a changed certificate
    * that is invalid, connections that cannot be accepted.
@@ -33,6 +36,7 @@ export interface HttpGatewayOptions
 const LISTEN_NAMES: NamesOf<ListenAddress> = { host: true, port: true };
 const TLS_NAMES: NamesOf<TlsFiles> = { certificatePath: true, keyPath: true };
 const BUNDLE_NAMES: NamesOf<BundleOptions> = { url: true, secretKeyPath: true };
+const LFS_NAMES: NamesOf<LfsStoreOptions> = { url: true, tokenKeyPath: true };
 const EVENT_NAMES: NamesOf<EventOptions> = { storage: true };
 const CREATE_NAMES: NamesOf<CreateOnPushOptions> = { objectFormat: true };
 const NAMES: NamesOf<HttpGatewayOptions> = {
@@ -46,6 +50,7 @@ const NAMES: NamesOf<HttpGatewayOptions> = {
   tls: TLS_NAMES,
   limits: namesIn(DEFAULT_HTTP_LIMITS),
   bundles: BUNDLE_NAMES,
+  lfs: LFS_NAMES,
   events: EVENT_NAMES,
   pages: true, // an object with functions
   onProblem: true,
@@ -104,10 +109,11 @@ export async function openHttpGateway(
   const link = await linkGitaly(options.gitaly, STREAM_WINDOW_BYTES);
   await using opening = new AsyncDisposableStack();
   opening.defer(() => link.connection.close());
-  const { bundles, ...others } = options;
+  const { bundles, lfs, ...others } = options;
   const requests = new RequestServer({
     ...others,
     ...(bundles && { bundles: await openBundleSource(bundles) }),
+    ...(lfs && { lfs: await openLfsStore(lfs) }),
     hosts: [inUrl(host), ...(options.hosts ?? [])],
     limits,
     link,

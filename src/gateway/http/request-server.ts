@@ -19,6 +19,9 @@ import { type EventOptions, EventStreams } from './events/event-streams.ts';
 import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
 import { HostCheck } from './host-check.ts';
+import { lfsError } from './lfs/lfs-answer.ts';
+import { LfsIdentities } from './lfs/lfs-identities.ts';
+import { type LfsOptions, LfsServer, type LfsServerOptions } from './lfs/lfs-server.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import { PAGES_PATH, type PageSource, repositoryPage } from './pages/page-source.ts';
 import { servePage } from './pages/serve-page.ts';
@@ -36,6 +39,7 @@ export interface RequestServerOptions {
   readonly limits: HttpLimits;
   readonly state: GatewayState;
   /** Bundles for clones. Default: none are served. */
+  readonly lfs?: LfsOptions;
   readonly bundles?: BundleSource;
   /** The console's pages, below `/-/console`. Default: none. */
   readonly pages?: PageSource;
@@ -67,7 +71,8 @@ export interface RequestServerOptions {
 
 type ServedRoute = Exclude<Route, { readonly kind: 'answer' }>;
 type PageRoute = Extract<Route, { readonly kind: 'page' }>;
-type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' | 'events' | 'page' }>;
+type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' | 'events' | 'lfs' | 'page' }>;
+type LfsRoute = Extract<Route, { readonly kind: 'lfs' }>;
 
 /** A request in progress; its fields are set step by step. */
 interface Visit {
@@ -92,10 +97,11 @@ export class RequestServer {
   readonly #proxies: TrustedProxies;
   readonly #hosts: HostCheck;
   readonly #events: EventStreams | undefined;
+  readonly #lfs: LfsServer | undefined;
 
   /** Creates a server. @throws {TypeError} for a trusted proxy that is not a network */
   constructor(options: RequestServerOptions) {
-    const { authenticator, createOnPush, events, link, state, trustedProxies } = options;
+    const { authenticator, createOnPush, events, lfs, link, state, trustedProxies } = options;
     this.#options = options;
     this.#authenticator = authenticator ?? noAuthentication();
     this.#creator = createOnPush
@@ -106,6 +112,7 @@ export class RequestServer {
     const { connection } = link;
     this.#names = new RepositoryNames(options.mapping, link);
     const slots = state.events;
+    this.#lfs = lfs && new LfsServer({ ...lfs, ...this.#lfsOptions() });
     this.#events = events && new EventStreams({ ...events, connection, authenticator, slots });
   }
 
@@ -148,6 +155,7 @@ export class RequestServer {
       if (route.kind === 'bundle') await this.#sendBundle(visit, route.query);
       else if (route.kind === 'events') await this.#sendEvents(visit, route.query);
       else if (route.kind === 'page') await this.#sendPage(visit, route);
+      else if (route.kind === 'lfs') await this.#serveLfs(visit, route);
       else await this.#answer(visit, route);
     } catch (error) {
       await this.#fail(visit, route, gone.signal.aborted ? gone.signal.reason : error);
@@ -199,6 +207,20 @@ export class RequestServer {
     else await serveReceivePack(exchange, visit.body, options);
   }
 
+  #lfsOptions(): Pick<LfsServerOptions, 'authenticator' | 'idsOf' | 'limits'> {
+    const { limits, link } = this.#options;
+    const times = { idleTimeoutMs: limits.bodyIdleTimeoutMs, timeoutMs: limits.requestTimeoutMs };
+    const ids = new LfsIdentities({ link, names: this.#names, creator: this.#creator });
+    return {
+      authenticator: this.#authenticator,
+      idsOf: (target) => ids.of(target),
+      limits: {
+        json: { ...times, maxBytes: MAX_LFS_JSON_BYTES, isGit: false },
+        file: { ...times, maxBytes: limits.maxLfsFileBytes, isGit: false },
+      },
+    };
+  }
+
   #bodyLimits(service: GitRoute['service']) {
     const { limits } = this.#options;
     const idleTimeoutMs = limits.bodyIdleTimeoutMs;
@@ -228,6 +250,17 @@ export class RequestServer {
     await servePage({ request, response, peer, signal: gone.signal, authenticator }, pages);
   }
 
+  async #serveLfs(
+    { access, gone, peer, request, response, sendContinue }: Visit,
+    route: LfsRoute,
+  ): Promise<void> {
+    if (this.#lfs === undefined) throw new Refusal(NO_LFS);
+    await reach(this.#options.link, gone.signal);
+    const { query, repository, rest } = route;
+    const { signal } = gone;
+    await this.#lfs.serve({ request, response, peer, sendContinue, signal, repository, rest, query, access });
+  }
+
   async #fail(visit: Visit, route: ServedRoute, error: unknown): Promise<void> {
     const { access, body, request, response } = visit;
     if (response.destroyed) return access?.ended('aborted'); // the client disconnected, which is the failure
@@ -244,6 +277,12 @@ export class RequestServer {
   }
 }
 
+/** A batch of 1,000 files has 120 KB. */
+const MAX_LFS_JSON_BYTES = 1 << 20;
+const NO_LFS = lfsError(
+  501,
+  'This server does not support Git LFS. Use another server for large files: git config lfs.url URL',
+);
 const NOTHING_HERE: Answer = { status: 404, text: NO_PAGE };
 const WELCOME = `This is a Git server. ${HOW_TO}`;
 

@@ -80,7 +80,6 @@ const ANSWERS: readonly (readonly [string, string, number, RegExp])[] = [
   ['POST', '/a.git/git-upload-archive', 403, /^Archives are served over SSH/],
   ['POST', '/a.git/info/refs?service=git-upload-pack', 405, /supports only GET/],
   ['GET', '/a.git/git-upload-pack', 405, /supports only POST/],
-  ['POST', '/a.git/info/lfs/objects/batch', 501, /Git LFS/],
   ['POST', '/a.git', 404, /git clone/],
   ['GET', '/a/../b', 404, /git clone/],
   ['GET', 'http://evil/a.git', 400, /begin with a slash/],
@@ -114,3 +113,14 @@ for (const [path, fields] of [
     assert.deepEqual(parseRoute('GET', path), { kind: 'page', ...fields });
   });
 }
+
+test('addresses of git-lfs are split at the part that it adds', () => {
+  const oid = 'ab'.repeat(32);
+  for (const [path, repository, rest] of [
+    ['/a.git/info/lfs/objects/batch', 'a.git', 'objects/batch'],
+    [`/team/a/info/lfs/objects/${oid}`, 'team/a', `objects/${oid}`],
+    ['/a.git/info/lfs', 'a.git', ''],
+  ] as const)
+    assert.deepEqual(parseRoute('POST', path), { kind: 'lfs', repository, rest, query: '' });
+  assert.notEqual(parseRoute('GET', '/a.git/info/lfsx/y').kind, 'lfs');
+});

@@ -3,6 +3,7 @@ import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts'
 import type { Answer } from './answer.ts';
 import { BUNDLES_PATH } from './bundles/bundle-source.ts';
 import { EVENTS_PATH } from './events/event-streams.ts';
+import { splitLfsPath } from './lfs/lfs-route.ts';
 import { PAGES_PATH } from './pages/page-source.ts';
 
 /** A parsed request line. */
@@ -10,6 +11,8 @@ export type Route =
   | { readonly kind: 'info-refs' | 'service'; readonly service: GitService; readonly path: RepositoryPath }
   /** A bundle at a signed address. */
   | { readonly kind: 'bundle'; readonly query: string }
+  /** A request of git-lfs; `rest` is what follows the part `info/lfs` of the address. */
+  | { readonly kind: 'lfs'; readonly repository: string; readonly rest: string; readonly query: string }
   /** Changes of repositories as server-sent events. */
   | { readonly kind: 'events'; readonly query: string }
   /**
@@ -28,16 +31,6 @@ const DUMB =
   'This server supports only the smart HTTP protocol, which needs git 1.6.6 or newer. Use a newer client.';
 const DUMB_FILES = ['/HEAD', '/info/refs', '/info/alternates'] as const;
 const DUMB_DIRECTORY = '/objects/';
-/** git-lfs shows the message. @see git-lfs: docs/api/batch.md, 'Response errors' */
-const NO_LFS: Answer = {
-  status: 501,
-  text: JSON.stringify({
-    message:
-      'This server does not support Git LFS. Use another server for large files: git config lfs.url URL',
-  }),
-  headers: { 'Content-Type': 'application/vnd.git-lfs+json' },
-};
-const LFS = '/info/lfs';
 const ARCHIVE_PATH = '/git-upload-archive';
 const NO_ARCHIVE =
   'Archives are served over SSH: git archive --remote=ssh://git@HOST/NAME.git. Over HTTP, use git clone.';
@@ -63,9 +56,10 @@ export function parseRoute(method: string, target: string): Route {
   if (path.endsWith(ARCHIVE_PATH) || name === ARCHIVE_PATH.slice(1)) return refuse(403, NO_ARCHIVE);
   if (infoRefs !== null && name !== null) return infoRefsRoute(method, infoRefs[1] ?? '', name);
   if (service !== null) return serviceRoute(method, service[1] ?? '', service[2] ?? '');
+  const lfs = splitLfsPath(path);
+  if (lfs !== undefined) return { kind: 'lfs', ...lfs, query };
   // A repository has a name of one character at least.
   const below = path.slice('/x'.length);
-  if (below.endsWith(LFS) || below.includes(`${LFS}/`)) return { kind: 'answer', answer: NO_LFS };
   if (below.includes(DUMB_DIRECTORY) || DUMB_FILES.some((file) => below.endsWith(file)))
     return refuse(403, DUMB);
   const isRead = (method === 'GET' || method === 'HEAD') && name === null;

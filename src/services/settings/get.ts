@@ -3,19 +3,21 @@ import { rulesProblem } from '#domain/hooks/push-rules/repository-rules';
 import { readSetting } from '#domain/settings/kept-settings';
 import type { GetRequest, GetResponseSchema } from '#wire/gen/gitalyts/settings/v1/settings_pb';
 import type { SettingsDependencies } from './dependencies.ts';
+import { lfsIds } from './set-lfs-ids.ts';
 
-/** Returns the description and the rules of a repository. */
+/** Returns the settings of a repository. */
 export async function get(
-  { repository: target }: GetRequest,
+  request: GetRequest,
   { storages }: SettingsDependencies,
 ): Promise<MessageInitShape<typeof GetResponseSchema>> {
-  const repository = storages.open(target);
+  const repository = storages.open(request.repository);
   const description = await readSetting(repository, 'description');
   const rules = await readSetting(repository, 'rules.json');
   const problem = rules && (await rulesProblem(rules));
   return {
     ...(description && { description: description.toString() }),
     ...(rules && { rules }),
+    lfsIds: await lfsIds(request, storages),
     ...(problem !== undefined && { rulesProblem: problem }),
   };
 }

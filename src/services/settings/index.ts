@@ -3,6 +3,7 @@ import type { SettingsService } from '#wire/gen/gitalyts/settings/v1/settings_pb
 import type { SettingsDependencies } from './dependencies.ts';
 import { get } from './get.ts';
 import { setDescription } from './set-description.ts';
+import { setLfsIds } from './set-lfs-ids.ts';
 import { setRules } from './set-rules.ts';
 
 /** Implements the settings of repositories. */
@@ -11,5 +12,6 @@ export function settingsService(deps: SettingsDependencies): ServiceImplementati
     get: (request) => get(request, deps),
     setDescription: (request, context) => setDescription(request, context, deps),
     setRules: (request, context) => setRules(request, context, deps),
+    setLfsIds: (request, context) => setLfsIds(request, context, deps),
   };
 }

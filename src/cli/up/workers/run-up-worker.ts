@@ -5,6 +5,7 @@ import type { Working } from '#workers/family';
 import { answer } from '#workers/protocol';
 import { type GatewayInWorker, runWorker, type ServerInWorker } from '#workers/run-worker';
 import { openUpHttp, parseUpHttp } from '../up-http.ts';
+import { lfsStoreOf } from '../up-lfs.ts';
 import { openUpLog } from '../up-log.ts';
 import { upPeople } from '../up-people.ts';
 import { targetOf } from '../up-server.ts';
@@ -82,15 +83,25 @@ async function openGateways(
   const target = targetOf(server, settings);
   const pages = parsed?.hasConsole === true ? resources.use(new WorkerPages(link, target)) : undefined;
   const hasEvents = settings.hasEvents;
-  const http = parsed && (await openUpHttp(parsed, target, { bundles, pages, hasEvents, family, onAccess }));
+  const http =
+    parsed &&
+    (await openUpHttp(parsed, target, {
+      bundles,
+      lfs: lfsStoreOf(directory, options),
+      pages,
+      hasEvents,
+      family,
+      onAccess,
+    }));
   if (http !== undefined) resources.use(http);
   const reload = (): void => {
     log?.reopen();
     void http?.reload();
   };
   answer(link, GATEWAYS, { reload });
+  const lfs = { directory, httpUrl: http?.url, options };
   const parsedSsh = parseUpSsh(options, { people, verifier });
-  const ssh = parsedSsh && (await openUpSsh(parsedSsh, { ...target, directory, family, onAccess }));
+  const ssh = parsedSsh && (await openUpSsh(parsedSsh, { ...target, directory, lfs, family, onAccess }));
   if (ssh !== undefined) resources.use(ssh);
   return { http, ssh };
 }

@@ -25,6 +25,8 @@ export interface HttpLimits {
   readonly maxUploadPackBodyBytes: number;
   /** Maximum size of a push's body, decompressed. Default 32 GiB. */
   readonly maxReceivePackBodyBytes: number;
+  /** Maximum size of a file of Git LFS. Default 32 GiB. */
+  readonly maxLfsFileBytes: number;
   /** Maximum number of concurrent git requests. Default 1024. */
   readonly maxRequests: number;
   /**
@@ -49,6 +51,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   uploadPackBodyTimeoutMs: 10 * MINUTE_MS,
   maxUploadPackBodyBytes: 64 * KIB ** 2,
   maxReceivePackBodyBytes: 32 * KIB ** 3,
+  maxLfsFileBytes: 32 * KIB ** 3,
   maxRequests: 1024,
   maxRequestsPerClient: 256,
 };

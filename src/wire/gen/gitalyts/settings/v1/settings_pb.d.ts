@@ -57,6 +57,14 @@ export declare type GetResponse = Message<"gitalyts.settings.v1.GetResponse"> & 
    * @generated from field: string rules_problem = 3;
    */
   rulesProblem: string;
+
+  /**
+   * Ids under which the store of Git LFS has the files of the repository: its own, and those of the
+   * repositories that it was forked from. Empty if it has no files.
+   *
+   * @generated from field: repeated string lfs_ids = 4;
+   */
+  lfsIds: string[];
 };
 
 /**
@@ -144,6 +152,51 @@ export declare type SetRulesResponse = Message<"gitalyts.settings.v1.SetRulesRes
 export declare const SetRulesResponseSchema: GenMessage<SetRulesResponse>;
 
 /**
+ * Request of SetLfsIds.
+ *
+ * @generated from message gitalyts.settings.v1.SetLfsIdsRequest
+ */
+export declare type SetLfsIdsRequest = Message<"gitalyts.settings.v1.SetLfsIdsRequest"> & {
+  /**
+   * @generated from field: gitaly.Repository repository = 1;
+   */
+  repository?: Repository | undefined;
+
+  /**
+   * Each has 1 to 64 letters, digits, dashes and underscores. The first one is the repository's own.
+   *
+   * @generated from field: repeated string ids = 2;
+   */
+  ids: string[];
+};
+
+/**
+ * Describes the message gitalyts.settings.v1.SetLfsIdsRequest.
+ * Use `create(SetLfsIdsRequestSchema)` to create a new message.
+ */
+export declare const SetLfsIdsRequestSchema: GenMessage<SetLfsIdsRequest>;
+
+/**
+ * Response of SetLfsIds.
+ *
+ * @generated from message gitalyts.settings.v1.SetLfsIdsResponse
+ */
+export declare type SetLfsIdsResponse = Message<"gitalyts.settings.v1.SetLfsIdsResponse"> & {
+  /**
+   * The ids that the repository has now: those that it had before, if there were any.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+};
+
+/**
+ * Describes the message gitalyts.settings.v1.SetLfsIdsResponse.
+ * Use `create(SetLfsIdsResponseSchema)` to create a new message.
+ */
+export declare const SetLfsIdsResponseSchema: GenMessage<SetLfsIdsResponse>;
+
+/**
  * Keeps settings in the repository. Clusters replicate them, and backups contain them.
  *
  * @generated from service gitalyts.settings.v1.SettingsService
@@ -178,6 +231,16 @@ export declare const SettingsService: GenService<{
     methodKind: "unary";
     input: typeof SetRulesRequestSchema;
     output: typeof SetRulesResponseSchema;
+  },
+  /**
+   * Names the files of Git LFS that belong to the repository, unless it has names.
+   *
+   * @generated from rpc gitalyts.settings.v1.SettingsService.SetLfsIds
+   */
+  setLfsIds: {
+    methodKind: "unary";
+    input: typeof SetLfsIdsRequestSchema;
+    output: typeof SetLfsIdsResponseSchema;
   },
 }>;
 

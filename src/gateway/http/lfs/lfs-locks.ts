@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { GitalyError } from '#base/gitaly-error';
+import { JsonFields } from '#base/json-fields';
+import type { ObjectStore } from '#object-store/object-store';
+import { PreconditionError } from '#object-store/store-error';
+
+/** A lock of a file, as git-lfs shows it. */
+export interface LfsLock {
+  readonly id: string;
+  readonly path: string;
+  /** RFC 3339. */
+  readonly locked_at: string;
+  readonly owner: { readonly name: string };
+}
+
+const MAX_LOCKS = 10_000;
+const MAX_PATH_CHARACTERS = 4096;
+/** Attempts to replace the list while others do. */
+const MAX_ATTEMPTS = 10;
+
+/** The locks of one repository: a document that is replaced as a whole, or not. */
+export class LfsLocks {
+  readonly #store: ObjectStore;
+  readonly #key: string;
+
+  constructor(store: ObjectStore, id: string) {
+    this.#store = store;
+    this.#key = `${id}/locks.json`;
+  }
+
+  /** Returns all locks, in the order of their paths. */
+  async list(signal: AbortSignal): Promise<readonly LfsLock[]> {
+    return (await this.#read(signal)).locks;
+  }
+
+  /** Locks a file. @returns the lock, and whether somebody had it before. */
+  async lock(path: string, owner: string, signal: AbortSignal): Promise<{ lock: LfsLock; isNew: boolean }> {
+    if (path === '' || path.length > MAX_PATH_CHARACTERS)
+      throw new GitalyError('INVALID_ARGUMENT', `a path has 1 to ${MAX_PATH_CHARACTERS} characters`);
+    const fresh = { id: randomUUID(), path, locked_at: new Date().toISOString(), owner: { name: owner } };
+    return await this.#change<{ lock: LfsLock; isNew: boolean }>(signal, (locks) => {
+      const held = locks.find((lock) => lock.path === path);
+      if (held !== undefined) return { result: { lock: held, isNew: false } };
+      if (locks.length >= MAX_LOCKS)
+        throw new GitalyError('RESOURCE_EXHAUSTED', `a repository has at most ${MAX_LOCKS} locks`);
+      const after = [...locks, fresh].sort((one, other) => (one.path < other.path ? -1 : 1));
+      return { result: { lock: fresh, isNew: true }, after };
+    });
+  }
+
+  /** Removes a lock. @param isForced also that of somebody else. */
+  async unlock(
+    id: string,
+    { isForced, owner }: { readonly isForced: boolean; readonly owner: string },
+    signal: AbortSignal,
+  ): Promise<LfsLock> {
+    return await this.#change(signal, (locks) => {
+      const lock = locks.find((each) => each.id === id);
+      if (lock === undefined) throw new GitalyError('NOT_FOUND', 'there is no such lock');
+      if (lock.owner.name !== owner && !isForced)
+        throw new GitalyError(
+          'PERMISSION_DENIED',
+          `${lock.owner.name} holds this lock: use --force to remove it`,
+        );
+      return { result: lock, after: locks.filter((each) => each !== lock) };
+    });
+  }
+
+  async #change<T>(
+    signal: AbortSignal,
+    change: (locks: readonly LfsLock[]) => { readonly result: T; readonly after?: readonly LfsLock[] },
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const { locks, version } = await this.#read(signal);
+      const { after, result } = change(locks);
+      if (after === undefined) return result;
+      const onlyIf = version === undefined ? 'absent' : { version };
+      try {
+        await this.#store.put(this.#key, piecesOf(JSON.stringify(after)), { onlyIf, signal });
+        return result;
+      } catch (error) {
+        if (!(error instanceof PreconditionError) || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<{ locks: readonly LfsLock[]; version: string | undefined }> {
+    const facts = await this.#store.head(this.#key, { signal });
+    if (facts === undefined) return { locks: [], version: undefined };
+    const json: unknown = JSON.parse((await buffer(this.#store.get(this.#key, { signal }))).toString());
+    const locks = Array.isArray(json) ? json.map(lockOf).filter((lock) => lock !== undefined) : [];
+    return { locks, version: facts.version };
+  }
+}
+
+function lockOf(value: unknown): LfsLock | undefined {
+  const fields = JsonFields.of(value);
+  const [id, path, lockedAt] = [fields?.text('id'), fields?.text('path'), fields?.text('locked_at')];
+  const name = JsonFields.of(fields?.value('owner'))?.text('name');
+  if (id === undefined || path === undefined || lockedAt === undefined || name === undefined)
+    return undefined;
+  return { id, path, locked_at: lockedAt, owner: { name } };
+}
+
+async function* piecesOf(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}

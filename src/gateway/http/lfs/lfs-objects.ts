@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import type { ByteRange } from '#base/byte-range';
+import { GitalyError } from '#base/gitaly-error';
+import type { ObjectStore } from '#object-store/object-store';
+
+/** Name and size of a file. */
+export interface LfsPointer {
+  /** SHA-256 of the content, in hexadecimal digits. */
+  readonly oid: string;
+  readonly size: number;
+}
+
+/** A file in the store. */
+export interface FoundFile extends LfsPointer {
+  readonly key: string;
+}
+
+/**
+ * The files of one repository. It also reads those of the repositories that it was forked from, and
+ * writes only its own.
+ */
+export class LfsObjects {
+  readonly #store: ObjectStore;
+  readonly #ids: readonly [own: string, ...sources: string[]];
+
+  /** @param ids of the repository, and of those that it was forked from. */
+  constructor(store: ObjectStore, ids: readonly [own: string, ...sources: string[]]) {
+    this.#store = store;
+    this.#ids = ids;
+  }
+
+  /** Finds a file. @returns `undefined` if there is none. */
+  async find(oid: string, signal: AbortSignal): Promise<FoundFile | undefined> {
+    for (const id of this.#ids) {
+      const key = keyOf(id, oid);
+      const facts = await this.#store.head(key, { signal });
+      if (facts !== undefined) return { oid, size: facts.sizeBytes, key };
+    }
+    return undefined;
+  }
+
+  /** Opens the file of an object, if the store is a directory. */
+  async open({ key }: FoundFile, signal: AbortSignal): Promise<FileHandle | undefined> {
+    return await this.#store.openFile?.(key, { signal });
+  }
+
+  /** Yields a part of a file. */
+  read({ key }: FoundFile, range: ByteRange, signal: AbortSignal): AsyncIterable<Buffer> {
+    return this.#store.get(key, { range, mayReuse: true, signal });
+  }
+
+  /**
+   * Stores a file. It appears when it is complete and right.
+   *
+   * @throws {GitalyError} INVALID_ARGUMENT if the bytes are not those of the name.
+   */
+  async write(
+    oid: string,
+    bytes: AsyncIterable<Uint8Array>,
+    { sizeBytes, signal }: WriteOptions,
+  ): Promise<void> {
+    const [own] = this.#ids;
+    await this.#store.put(keyOf(own, oid), checked(oid, bytes), {
+      signal,
+      ...(sizeBytes !== undefined && { sizeBytes }),
+    });
+  }
+}
+
+interface WriteOptions {
+  readonly sizeBytes: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+function keyOf(id: string, oid: string): string {
+  return `${id}/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`;
+}
+
+/** Passes bytes on, and fails at their end if they are not those of the name. */
+async function* checked(oid: string, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  for await (const chunk of bytes) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (hash.digest('hex') !== oid)
+    throw new GitalyError('INVALID_ARGUMENT', `the bytes are not those of ${oid}: their SHA-256 differs`);
+}

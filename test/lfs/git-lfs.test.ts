@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Login, PeopleSite } from '../people/people-site.ts';
+
+const skip = spawnSync('git', ['lfs', 'version']).status === 0 ? false : 'there is no git-lfs';
+const BIG_BYTES = 20 << 20;
+const MANY = 150;
+
+interface Opened {
+  readonly site: PeopleSite;
+  readonly ann: Required<Login>;
+  readonly bob: Required<Login>;
+  /** Runs git in a directory below that of the site. @throws if it fails. */
+  git(login: Login, directory: string, ...args: string[]): Promise<string>;
+}
+
+/** Starts `gitaly-ts up` with two people, and makes a clone `work` that tracks `*.bin`. */
+async function open(context: TestContext, ...options: string[]): Promise<Opened> {
+  const site = new PeopleSite();
+  context.after(() => site[Symbol.asyncDispose]());
+  const ann = await site.person('ann', '--access', 'write', '--path', 'team');
+  const bob = await site.person('bob', '--access', 'read', '--path', 'team');
+  await site.start(...options);
+  const git: Opened['git'] = async (login, directory, ...args) => {
+    const { code, stderr, stdout } = await site.git(login, '-C', join(site.directory, directory), ...args);
+    assert.equal(code, 0, `git ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  await site.commit();
+  await git({}, 'work', 'lfs', 'install', '--local');
+  await git({}, 'work', 'lfs', 'track', '*.bin');
+  return { site, ann, bob, git };
+}
+
+/** Clones a repository with its files. */
+async function clone({ git, site }: Opened, login: Login, repository: string, name: string): Promise<string> {
+  mkdirSync(join(site.directory, name));
+  await git({}, name, 'init', '-q', '-b', 'main');
+  await git({}, name, 'lfs', 'install', '--local');
+  await git(login, name, 'remote', 'add', 'origin', site.url(login, repository));
+  await git(login, name, 'pull', '-q', 'origin', 'main');
+  return join(site.directory, name);
+}
+
+for (const transport of ['http', 'ssh'] as const) {
+  test(`git-lfs pushes and pulls files over ${transport}`, { skip }, async (context) => {
+    const opened = await open(context);
+    const { ann, bob, git, site } = opened;
+    const by = (login: Required<Login>): Login => ({ [transport]: login[transport] });
+    const big = randomBytes(BIG_BYTES);
+    writeFileSync(join(site.work, 'big.bin'), big);
+    mkdirSync(join(site.work, 'many'));
+    for (let index = 0; index < MANY; index++)
+      writeFileSync(join(site.work, `many/${index}.bin`), `file ${index}\n`);
+    await git({}, 'work', 'add', '-A');
+    await git({}, 'work', 'commit', '-q', '-m', 'files');
+
+    await git(by(ann), 'work', 'push', '-q', site.url(by(ann), 'team/a.git'), 'main');
+    const cloned = await clone(opened, by(bob), 'team/a.git', 'cloned');
+
+    assert.ok(readFileSync(join(cloned, 'big.bin')).equals(big));
+    for (let index = 0; index < MANY; index++)
+      assert.equal(readFileSync(join(cloned, `many/${index}.bin`), 'utf8'), `file ${index}\n`);
+    await git({}, 'cloned', 'lfs', 'fsck');
+
+    writeFileSync(join(cloned, 'bob.bin'), randomBytes(1000));
+    await git({}, 'cloned', 'add', '-A');
+    await git({}, 'cloned', 'commit', '-q', '-m', 'not allowed');
+    const refused = await site.git(by(bob), '-C', cloned, 'lfs', 'push', 'origin', 'main');
+    assert.notEqual(refused.code, 0);
+
+    await git(by(ann), 'work', 'remote', 'add', 'origin', site.url(by(ann), 'team/a.git'));
+    await git(by(ann), 'work', 'lfs', 'lock', 'big.bin');
+    assert.match(await git(by(bob), 'cloned', 'lfs', 'locks'), /^big\.bin\s+ann\s/);
+    await git(by(ann), 'work', 'lfs', 'unlock', 'big.bin');
+    assert.equal(await git(by(bob), 'cloned', 'lfs', 'locks'), '');
+  });
+}
+
+test('a server that is killed has each file that was stored, and takes the others later', {
+  skip,
+}, async (context) => {
+  const { ann, git, site } = await open(context, '--workers', '2');
+  const by = { ssh: ann.ssh };
+  const files = Array.from({ length: 12 }, () => randomBytes(2 << 20));
+  for (const [index, bytes] of files.entries()) writeFileSync(join(site.work, `${index}.bin`), bytes);
+  await git({}, 'work', 'add', '-A');
+  await git({}, 'work', 'commit', '-q', '-m', 'files');
+  const push = site.git(by, '-C', site.work, 'push', '-q', site.url(by, 'team/a.git'), 'main');
+  await Promise.race([push, delay(700)]); // somewhere in the uploads
+  await site.stop();
+  await push;
+
+  await site.start('--workers', '2');
+  await git(by, 'work', 'push', '-q', site.url(by, 'team/a.git'), 'main');
+  mkdirSync(join(site.directory, 'again'));
+  await git({}, 'again', 'init', '-q', '-b', 'main');
+  await git({}, 'again', 'lfs', 'install', '--local');
+  await git(by, 'again', 'remote', 'add', 'origin', site.url(by, 'team/a.git'));
+  await git(by, 'again', 'pull', '-q', 'origin', 'main');
+
+  for (const [index, bytes] of files.entries())
+    assert.ok(readFileSync(join(site.directory, `again/${index}.bin`)).equals(bytes), `${index}.bin`);
+});
