@@ -88,4 +88,4 @@ export {
   rewriteHistory,
   setCustomHooks,
 } from './split/upload-to-repository.ts';
-export { type RepositoryEvent, type WatchOptions, watchEvents } from './watch-events.ts';
+export { type ChangeUser, type RepositoryEvent, type WatchOptions, watchEvents } from './watch-events.ts';

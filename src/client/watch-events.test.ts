@@ -181,14 +181,16 @@ test('the fields of an event that it does not have are undefined', () => {
     ...{ kind: Kind.RENAMED, sequence: 3n, storageName: 'default', relativePath: 'a.git' },
     ...{ time: { seconds: 1_600_000_000n, nanos: 250_000_000 }, reference: Buffer.from('refs/heads/a') },
     ...{ oldValue: '1', newValue: '2', previousRelativePath: 'b.git' },
+    user: { id: 'user-1', name: 'ann', credentialKind: 'token', credentialName: 'ci' },
   };
 
   assert.deepEqual(decodeEvent(create(EventSchema, full)), {
     ...{ kind: 'renamed', sequence: 3n, storageName: 'default', relativePath: 'a.git' },
     ...{ time: new Date(1_600_000_000_250), reference: Buffer.from('refs/heads/a') },
     ...{ oldValue: '1', newValue: '2', previousPath: 'b.git' },
+    user: { id: 'user-1', name: 'ann', credential: { kind: 'token', name: 'ci' } },
   });
-  const { time, reference, oldValue, newValue, previousPath } = decodeEvent(create(EventSchema, {}));
+  const { time, reference, oldValue, newValue, previousPath, user } = decodeEvent(create(EventSchema, {}));
   assert.deepEqual(time, new Date(0));
-  assert.deepEqual([reference, oldValue, newValue, previousPath], Array(4).fill(undefined));
+  assert.deepEqual([reference, oldValue, newValue, previousPath, user], Array(5).fill(undefined));
 });

@@ -4,6 +4,7 @@ import {
   type Event,
   EventService,
   Event_Kind as Kind,
+  type User,
   type WatchResponse,
 } from '#wire/gen/gitalyts/events/v1/events_pb';
 import type { CallOptions } from './call/call-types.ts';
@@ -53,6 +54,17 @@ export interface RepositoryEvent {
   readonly newValue: string | undefined;
   /** The path before the change, for the kind `renamed`. */
   readonly previousPath: string | undefined;
+  /** Who made the change; `undefined` if it is not known. */
+  readonly user: ChangeUser | undefined;
+}
+
+/** Who changed a repository. */
+export interface ChangeUser {
+  /** The id that hooks get as GL_ID: `username-ann`, `user-1`, `key-2`. */
+  readonly id: string;
+  readonly name: string;
+  /** The token, password or key of the login; a password has an empty name. */
+  readonly credential?: { readonly kind: 'password' | 'token' | 'key'; readonly name: string };
 }
 
 const KINDS = {
@@ -65,6 +77,7 @@ const KINDS = {
   [Kind.COMPACTED]: 'compacted',
 } as const satisfies Record<Kind, RepositoryEvent['kind']>;
 
+const CREDENTIAL_KINDS = ['password', 'token', 'key'] as const;
 const DEFAULT_HEARTBEAT_SECONDS = 30;
 /** Number of heartbeats without a message after which a connection counts as dead. */
 const SILENT_BEATS = 3;
@@ -151,6 +164,12 @@ async function* responses(
   }
 }
 
+/** Returns the user of a message. */
+export function decodeUser({ credentialKind, credentialName, id, name }: User): ChangeUser {
+  const kind = CREDENTIAL_KINDS.find((known) => known === credentialKind);
+  return { id, name, ...(kind && { credential: { kind, name: credentialName } }) };
+}
+
 /** Returns the event of a message. */
 export function decodeEvent(event: Event): RepositoryEvent {
   const { kind, sequence, storageName, relativePath, time, reference } = event;
@@ -165,5 +184,6 @@ export function decodeEvent(event: Event): RepositoryEvent {
     oldValue: event.oldValue || undefined,
     newValue: event.newValue || undefined,
     previousPath: event.previousRelativePath || undefined,
+    user: event.user && decodeUser(event.user),
   };
 }

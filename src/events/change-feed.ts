@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import type { ChangeUser } from '#base/change-user';
 import type {
   RecordedRepository,
   RecordingOptions,
@@ -22,6 +23,8 @@ export interface ChangeFeedOptions {
   readonly maxAgeMs: number;
   /** Called when changes cannot be read or recorded. */
   readonly onProblem: (error: unknown) => void;
+  /** Returns the user of the call that runs. Default: none is known. */
+  readonly currentUser?: () => ChangeUser | undefined;
 }
 
 /**
@@ -30,17 +33,19 @@ export interface ChangeFeedOptions {
  */
 export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRecorder, AsyncDisposable {
   readonly #storages: Storages;
+  readonly #currentUser: () => ChangeUser | undefined;
   readonly #feeds = new Map<string, StorageFeed>();
   readonly ending = new AbortController();
   readonly #watching = new Set<Promise<void>>();
 
-  private constructor(storages: Storages) {
+  private constructor(storages: Storages, { currentUser }: ChangeFeedOptions) {
     this.#storages = storages;
+    this.#currentUser = currentUser ?? (() => undefined);
   }
 
   /** Opens the journals, and records the changes that a dead process could not record. */
   static async open(storages: Storages, options: ChangeFeedOptions): Promise<ChangeFeed> {
-    const feed = new ChangeFeed(storages);
+    const feed = new ChangeFeed(storages, options);
     const { onProblem } = options;
     for (const storage of storages.all) {
       const directory = eventsRoot(storage);
@@ -86,7 +91,8 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     const place = recordedPlace(this.#storages, repository);
     const feed = place && this.#feeds.get(place.storageName);
     if (place === undefined || feed === undefined) return undefined;
-    return await feed.begin(repository, place.relativePath, names, options);
+    const user = options.user ?? this.#currentUser();
+    return await feed.begin(repository, place.relativePath, names, { ...options, user });
   }
 
   /**
@@ -113,7 +119,8 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
   async recordWhile(change: LifecycleChange, make: () => Promise<void>): Promise<void> {
     const feed = this.#feeds.get(change.location.storage.name);
     if (feed === undefined) return await make();
-    await feed.recordWhile(change, make, this.#storages.repositoryAt(change.location));
+    const user = change.user ?? this.#currentUser();
+    await feed.recordWhile({ ...change, user }, make, this.#storages.repositoryAt(change.location));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,7 +9,7 @@ import { eventPayload } from './event-payload.ts';
 const SCHEMA = join(import.meta.dirname, '../../docs/event.schema.json');
 const ABOUT = { sequence: 1, relativePath: 'a.git', timeMs: 0 };
 const EVENTS: readonly RepositoryEvent[] = [
-  { ...ABOUT, kind: 'created' },
+  { ...ABOUT, kind: 'created', user: { id: 'user-1', name: 'ann', credential: { kind: 'key', name: 'k' } } },
   { ...ABOUT, kind: 'removed' },
   { ...ABOUT, kind: 'resync' },
   { ...ABOUT, kind: 'compacted', sequence: 0, relativePath: '' },

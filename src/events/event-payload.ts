@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import type { ChangeUser } from '#base/change-user';
 import type { RepositoryEvent } from './event.ts';
 
 /** Version of {@link EventPayload}. Fields may be added to a version; other changes raise it. */
@@ -24,11 +25,13 @@ export interface EventPayload {
   /** `null`: the reference was deleted. */
   readonly new_value?: string | null;
   readonly previous_repository?: string;
+  /** Who made the change; absent if it is not known. */
+  readonly user?: ChangeUser;
 }
 
 /** Returns the JSON form of an event. */
 export function eventPayload(storage: string, event: RepositoryEvent): EventPayload {
-  const { kind, previousPath, reference, relativePath, sequence, timeMs } = event;
+  const { kind, previousPath, reference, relativePath, sequence, timeMs, user } = event;
   return {
     version: PAYLOAD_VERSION,
     id: `${storage}:${sequence}`,
@@ -43,6 +46,7 @@ export function eventPayload(storage: string, event: RepositoryEvent): EventPayl
       new_value: event.newValue ?? null,
     }),
     ...(previousPath !== undefined && { previous_repository: previousPath }),
+    ...(user !== undefined && { user }),
   };
 }
 

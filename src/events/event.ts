@@ -1,3 +1,4 @@
+import { changeUser } from '#base/change-user';
 import { number, object, oneOf, optional, type Shaped, text } from '#base/shape';
 import { fitsPattern, MAX_PATTERN_CHARACTERS } from '#tokens/pattern';
 
@@ -16,6 +17,8 @@ export const repositoryEvent = object({
   /** Absent for a deletion. */
   newValue: optional(text),
   previousPath: optional(text),
+  /** Absent if it is not known. */
+  user: optional(changeUser),
 });
 export type RepositoryEvent = Shaped<typeof repositoryEvent>;
 

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { ChangeUser } from '#base/change-user';
 import type {
   RecordedRepository,
   RecordingOptions,
@@ -22,10 +24,13 @@ export interface StorageFeedOptions {
 const ORPHAN_MS = 300_000;
 const ORPHAN_LOOKS = 150;
 
+/** A change that is under way. */
+type RunningChange = Pick<RecordingOptions, 'user' | 'wanted'>;
+
 /** A repository with changes under way. */
 interface Tracked {
   readonly tracker: RepositoryTracker;
-  changes: number;
+  readonly running: Set<RunningChange>;
   relativePath: string;
   /** The repository was removed. There may be another one at its path. */
   isGone: boolean;
@@ -55,7 +60,8 @@ export class StorageFeed implements AsyncDisposable {
     names: readonly string[] | undefined,
     options: RecordingOptions,
   ): Promise<RefChangeRecording> {
-    const tracked = this.#track(relativePath);
+    const change: RunningChange = { user: options.user, wanted: options.wanted };
+    const tracked = this.#track(relativePath, change);
     const { tracker } = tracked;
     const isFew = names !== undefined && names.length <= MAX_REFERENCES;
     let before: Observed | undefined;
@@ -86,7 +92,7 @@ export class StorageFeed implements AsyncDisposable {
         const isSame = (): boolean => !tracked.isGone && tracked.relativePath === relativePath;
         if (isSame()) await compare().catch((error: unknown) => this.#unreadable(repository, tracked, error));
         if (!isSame()) this.#replaced(repository, tracked, relativePath);
-        await this.#end(tracked, file);
+        await this.#end(tracked, change, file);
       },
     };
   }
@@ -121,17 +127,18 @@ export class StorageFeed implements AsyncDisposable {
     make: () => Promise<void>,
     opened: RecordedRepository,
   ): Promise<void> {
-    const { kind, location, previousPath } = change;
+    const { kind, location, previousPath, user } = change;
     const { relativePath } = location;
     const event = { kind, relativePath, ...(previousPath !== undefined && { previousPath }) };
+    const running: RunningChange = { user };
     const written = this.#intents.write({ ...event, after: this.journal.last });
     const file = (await written.catch(this.#onProblem)) ?? undefined;
     if (file === undefined) await this.#beginUnrecorded([relativePath, previousPath ?? relativePath]);
-    const tracked = this.#track(relativePath);
+    const tracked = this.#track(relativePath, running);
     try {
       if (kind === 'created') tracked.tracker.startEmpty();
       await make();
-      void this.journal.add([event]);
+      void this.journal.add([{ ...event, ...(user && { user }) }]);
       if (previousPath !== undefined) this.#move(previousPath, relativePath);
       if (kind === 'removed') this.#forget(tracked);
       if (kind === 'created')
@@ -139,7 +146,7 @@ export class StorageFeed implements AsyncDisposable {
           .compareAll(opened)
           .catch((error: unknown) => this.#unreadable(opened, tracked, error));
     } finally {
-      await this.#end(tracked, file);
+      await this.#end(tracked, running, file);
     }
   }
 
@@ -149,19 +156,19 @@ export class StorageFeed implements AsyncDisposable {
     await this.#unrecorded[Symbol.asyncDispose]();
   }
 
-  #track(relativePath: string): Tracked {
+  #track(relativePath: string, change: RunningChange): Tracked {
     let tracked = this.#tracked.get(relativePath);
     if (tracked === undefined) {
       const made: Tracked = {
         tracker: new RepositoryTracker((finding) => this.#add(made, finding)),
-        changes: 0,
+        running: new Set(),
         relativePath,
         isGone: false,
       };
       this.#tracked.set(relativePath, made);
       tracked = made;
     }
-    tracked.changes++;
+    tracked.running.add(change);
     return tracked;
   }
 
@@ -188,8 +195,9 @@ export class StorageFeed implements AsyncDisposable {
     for (const [path, each] of this.#tracked) if (each === tracked) this.#tracked.delete(path);
   }
 
-  async #end(tracked: Tracked, file: IntentFile | undefined): Promise<void> {
-    if (--tracked.changes === 0) this.#forget(tracked);
+  async #end(tracked: Tracked, change: RunningChange, file: IntentFile | undefined): Promise<void> {
+    tracked.running.delete(change);
+    if (tracked.running.size === 0) this.#forget(tracked);
     // The intent is kept until its events are in the journal.
     const isWritten = await this.journal.add([]);
     if (file === undefined) this.#unrecordedCount--;
@@ -204,9 +212,10 @@ export class StorageFeed implements AsyncDisposable {
     for (const path of relativePaths) await this.#unrecorded.note(path);
   }
 
-  #add({ isGone, relativePath }: Tracked, finding: Finding): void {
+  #add({ isGone, relativePath, running }: Tracked, finding: Finding): void {
     if (isGone) return;
-    void this.journal.add([eventOf(relativePath, finding)]);
+    const user = finding.kind === 'reference' ? userOf(running, finding) : undefined;
+    void this.journal.add([{ ...eventOf(relativePath, finding), ...(user && { user }) }]);
   }
 
   /**
@@ -218,6 +227,22 @@ export class StorageFeed implements AsyncDisposable {
     this.#onProblem(error);
     this.#add(tracked, { kind: 'resync' });
   }
+}
+
+/**
+ * Returns the user who has set a value. Changes at the same time find each other's values, so it is
+ * the one who wanted this value. Without one it is the user of all changes that may set any.
+ */
+function userOf(
+  running: ReadonlySet<RunningChange>,
+  { newValue, reference }: Extract<Finding, { kind: 'reference' }>,
+): ChangeUser | undefined {
+  const all = [...running];
+  const setters = all.filter(({ wanted }) => wanted?.has(reference) && wanted.get(reference) === newValue);
+  const candidates =
+    setters.length > 0 ? setters : all.filter(({ wanted }) => wanted?.has(reference) !== true);
+  const [first] = candidates;
+  return candidates.every(({ user }) => isDeepStrictEqual(user, first?.user)) ? first?.user : undefined;
 }
 
 /** Returns the event of a finding, without fields that have no value. */

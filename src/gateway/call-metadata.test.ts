@@ -12,6 +12,7 @@ test("Gitaly receives the caller's identity under gitlab-shell's keys", () => {
     {
       user_id: 'user-1',
       username: 'ann',
+      'x-gitaly-user-bin': Buffer.from('{"id":"user-1","name":"ann"}'),
       key_id: '7',
       key_type: 'key',
       remote_ip: '192.0.2.1',
@@ -26,6 +27,7 @@ test('unknown values are omitted, and characters that metadata cannot hold becom
     {
       user_id: 'user-1',
       username: 'J?rg',
+      'x-gitaly-user-bin': Buffer.from('{"id":"user-1","name":"Jörg"}'),
     },
   );
 });

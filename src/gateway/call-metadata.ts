@@ -1,4 +1,6 @@
+import { encodeCallUser } from '#rpc/common/call-user';
 import {
+  CALL_USER,
   CORRELATION_ID,
   KEY_ID,
   KEY_TYPE,
@@ -27,10 +29,13 @@ const NOT_PRINTABLE_ASCII = /[^ -~]/gu;
  */
 export function callMetadata({ correlationId, identity, remoteAddress }: Caller): MetadataInit {
   const rules = encodePushRules(identity.scope);
+  const { credential, glId: id, username: name } = identity;
+  const user = encodeCallUser({ id, name, ...(credential && { credential }) });
   return {
     [USER_ID]: identity.glId.replaceAll(NOT_PRINTABLE_ASCII, '?'),
     [USERNAME]: identity.username.replaceAll(NOT_PRINTABLE_ASCII, '?'),
     ...(identity.keyId === undefined ? {} : { [KEY_ID]: String(identity.keyId), [KEY_TYPE]: 'key' }),
+    ...(user === undefined ? {} : { [CALL_USER]: user }),
     ...(rules === undefined ? {} : { [REFERENCE_RULES]: rules }),
     ...(remoteAddress === undefined ? {} : { [REMOTE_IP]: remoteAddress }),
     ...(correlationId === undefined ? {} : { [CORRELATION_ID]: correlationId }),

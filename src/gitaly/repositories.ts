@@ -11,6 +11,7 @@ import { endSurvivors } from '#storage/leftovers/end-survivors';
 import { markKilled } from '#storage/leftovers/mark-killed';
 import type { Storages } from '#storage/storages';
 import type { Webhooks } from '#webhooks/webhooks';
+import { currentUser } from './current-user.ts';
 import { RemoteFeed } from './family/remote-feed.ts';
 import { shareFeed } from './family/share-feed.ts';
 import type { Foundation } from './foundation.ts';
@@ -94,12 +95,12 @@ async function openFeed(
   const onProblem = (error: unknown): void =>
     logger.error({ error: messageOf(error) }, 'the change feed could not record a change');
   if (family?.role === 'worker') {
-    const feed = new RemoteFeed(family.link, { storages, onProblem });
+    const feed = new RemoteFeed(family.link, { storages, onProblem, currentUser });
     storages.caches.changeRecorder = feed;
     storages.lifecycleRecorder = feed;
     return { feed, webhooks: undefined };
   }
-  const feed = resources.use(await ChangeFeed.open(storages, { maxBytes, maxAgeMs, onProblem }));
+  const feed = resources.use(await ChangeFeed.open(storages, { maxBytes, maxAgeMs, onProblem, currentUser }));
   storages.caches.changeRecorder = feed;
   storages.lifecycleRecorder = feed;
   if (family?.role === 'supervisor') shareFeed(family, feed, storages);

@@ -94,7 +94,7 @@ export class PeopleSite implements AsyncDisposable {
     const child = this.#server;
     this.#server = undefined;
     if (child === undefined || child.exitCode !== null) return;
-    child.kill('SIGKILL');
+    child.kill('SIGTERM');
     await once(child, 'exit');
   }
 

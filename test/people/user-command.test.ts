@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 import { NO_OPENSSH } from '#testkit/ssh-client';
+import { ended, logIn } from '#testkit/ssh-gateway-fixture';
 import { until } from '#testkit/until';
 import { PeopleSite } from './people-site.ts';
 
@@ -120,6 +121,37 @@ test('a change has an effect within a second, and an invalid file changes nothin
     /the previous file stays in use: \S+people\.toml: line \d+: "name": there is another ann/,
   );
   assert.deepEqual([await reads(ann), await reads(bob)], [true, true]);
+});
+
+test('rights are those of now, also on an SSH connection that is open', { skip: NO_OPENSSH }, async () => {
+  await using site = new PeopleSite();
+  const ann = await site.person('ann', '--access', 'write');
+  await site.start();
+  const port = Number(new URL(site.report.ssh).port);
+  const privateKey = readFileSync(ann.ssh);
+  await using client = await logIn({ host: '127.0.0.1', port }, { privateKey });
+  const command = async (text: string): Promise<[code: unknown, stderr: string]> => {
+    const { code, stderr } = await ended(await client.exec(text), '0000');
+    return [code, stderr];
+  };
+  const [read, push] = ["git-upload-pack 'hello'", "git-receive-pack 'hello'"];
+  assert.deepEqual([(await command(read))[0], (await command(push))[0]], [0, 0]);
+
+  await site.did('access', 'ann', '--access', 'read');
+  await until(async () => (await command(push))[0] === 1);
+  assert.match((await command(push))[1], /You may not write this repository\./);
+  assert.equal((await command(read))[0], 0);
+
+  const laptop = await site.key('laptop');
+  await site.did('key', 'add', 'ann', `${laptop}.pub`);
+  const url = site.url({ ssh: laptop }, 'hello');
+  await until(async () => (await site.git({ ssh: laptop }, 'ls-remote', url)).code === 0);
+
+  await site.did('remove', 'ann');
+  await until(async () => (await command(read))[0] === 1);
+  assert.match((await command(read))[1], /There is no such repository/);
+  assert.deepEqual(await command('repo list'), [0, '']);
+  assert.notEqual((await site.git({ ssh: laptop }, 'ls-remote', url)).code, 0);
 });
 
 test('a server does not start with an invalid file, or with two ways to log in', async () => {

@@ -43,7 +43,7 @@ ${changes === undefined ? NO_FEED : list(path, changes)}`,
 const NO_FEED = html`<p>Single changes are not known: the server keeps no change feed.
 Start with up --events, or set enabled = true in [events] of its configuration.</p>`;
 
-function dataOf({ kind, newValue, oldValue, reference, sequence, time }: RepositoryEvent) {
+function dataOf({ kind, newValue, oldValue, reference, sequence, time, user }: RepositoryEvent) {
   return {
     sequence: Number(sequence),
     time,
@@ -51,6 +51,7 @@ function dataOf({ kind, newValue, oldValue, reference, sequence, time }: Reposit
     reference: reference?.toString() ?? null,
     old: oldValue ?? null,
     new: newValue ?? null,
+    user: user ?? null,
   };
 }
 
@@ -64,8 +65,15 @@ function list(path: string, { events, searched }: RecentChanges): Html {
     instant(event.time),
     event.reference?.toString(),
     changeOf(path, event),
+    whoOf(event),
   ]);
-  return html`${table(['Time', 'Reference', 'Change'], rows)}\n${note}`;
+  return html`${table(['Time', 'Reference', 'Change', 'By'], rows)}\n${note}`;
+}
+
+/** Returns the name of who made a change, with the name of the token or key. */
+function whoOf({ user }: RepositoryEvent): string | undefined {
+  if (user?.credential === undefined || user.credential.name === '') return user?.name || user?.id;
+  return `${user.name} (${user.credential.kind} ${user.credential.name})`;
 }
 
 function changeOf(path: string, { kind, newValue, oldValue }: RepositoryEvent): Part {

@@ -4,7 +4,8 @@ import type { Repository } from '#storage/repository';
 
 /** A push that names more bytes of references may change any. */
 const MAX_BYTES = 16 * 1024 * 1024;
-const COMMAND = /^[0-9a-f]{40,64} [0-9a-f]{40,64} ([^\0\n]+)/;
+const COMMAND = /^[0-9a-f]{40,64} ([0-9a-f]{40,64}) ([^\0\n]+)/;
+const DELETION = /^0+$/;
 const SHALLOW = /^shallow [0-9a-f]+\n?$/;
 
 /** Records the changes of a push, if a listener is registered. Disposed of when git has ended. */
@@ -22,8 +23,9 @@ export class PushRecording implements AsyncDisposable {
     if (changeRecorder === undefined) return input;
     // The end of reading a sidechannel must leave its write side open.
     const chunks = input instanceof Readable ? input.iterator({ destroyOnReturn: false }) : input;
-    return reportingNames(chunks, async (names) => {
-      this.#recording = changeRecorder.begin(this.#repository, names);
+    return reportingNames(chunks, async (wanted) => {
+      const names = wanted && [...wanted.keys()];
+      this.#recording = changeRecorder.begin(this.#repository, names, { wanted });
       await this.#recording;
     });
   }
@@ -36,7 +38,8 @@ export class PushRecording implements AsyncDisposable {
 
 /** Collects the names of a push's commands, until the flush packet that ends them. */
 class Commands implements PacketSink {
-  readonly names: string[] = [];
+  /** New values by name; `undefined` for a deletion. */
+  readonly values = new Map<string, string | undefined>();
   isKnown = true;
   isOver = false;
   #pieces: Buffer[] = [];
@@ -54,8 +57,8 @@ class Commands implements PacketSink {
     if (this.#left > 0) return;
     const text = Buffer.concat(this.#pieces).toString('latin1');
     this.#pieces = [];
-    const name = COMMAND.exec(text)?.[1];
-    if (name !== undefined) this.names.push(name);
+    const [, oid = '', name] = COMMAND.exec(text) ?? [];
+    if (name !== undefined) this.values.set(name, DELETION.test(oid) ? undefined : oid);
     else if (!SHALLOW.test(text)) this.isKnown = false; // a signed push, for instance
   }
 }
@@ -64,11 +67,12 @@ class Commands implements PacketSink {
  * Passes the input of a push on, and reports the references that it names before git gets the
  * packet that starts their change.
  *
- * @param onNames gets full names, one character per byte; `undefined` if they are not known.
+ * @param onNames gets the new values by full name, one character per byte; `undefined` if they are
+ *   not known.
  */
 async function* reportingNames(
   input: AsyncIterable<Uint8Array>,
-  onNames: (names: readonly string[] | undefined) => Promise<void>,
+  onNames: (values: ReadonlyMap<string, string | undefined> | undefined) => Promise<void>,
 ): AsyncGenerator<Uint8Array> {
   const commands = new Commands();
   const splitter = new PacketSplitter(commands);
@@ -80,7 +84,7 @@ async function* reportingNames(
       const isValid = parses(splitter, chunk) && bytes <= MAX_BYTES;
       if (commands.isOver || !isValid) {
         isReported = true;
-        await onNames(isValid && commands.isKnown ? commands.names : undefined);
+        await onNames(isValid && commands.isKnown ? commands.values : undefined);
       }
     }
     yield chunk;

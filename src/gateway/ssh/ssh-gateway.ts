@@ -26,7 +26,10 @@ export interface SshGatewayOptions {
    */
   readonly hostKeyPath: string;
   readonly access: SshAccess;
-  /** Reports whether a user may do something. Default: everything is allowed. */
+  /**
+   * Reports whether a user may do something; throws NOT_FOUND to hide the repository. Default:
+   * everything is allowed.
+   */
   readonly authorize?: (request: SshAccessRequest) => Promise<boolean> | boolean;
   /** Commands for people, besides those of git. Default: none. */
   readonly commands?: PeopleCommands;

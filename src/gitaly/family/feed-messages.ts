@@ -1,3 +1,4 @@
+import { changeUser } from '#base/change-user';
 import {
   either,
   flag,
@@ -8,6 +9,7 @@ import {
   object,
   oneOf,
   optional,
+  pair,
   type Shaped,
   text,
 } from '#base/shape';
@@ -19,11 +21,15 @@ const begunChange = object({
   ...place,
   names: maybe(list(text)),
   options: object({ isLocked: optional(flag) }),
+  /** New values by name. */
+  wanted: maybe(list(pair(text, maybe(text)))),
+  user: maybe(changeUser),
 });
 const begunLifecycle = object({
   ...place,
   kind: oneOf('created', 'removed', 'renamed'),
   previousPath: optional(text),
+  user: maybe(changeUser),
 });
 const journalState = object({ storageName: text, id: text, last: number, oldest: number });
 const tooOld = object({ tooOld: text });

@@ -39,7 +39,11 @@ async function withFeed(run: (setting: Setting) => Promise<void>): Promise<void>
   const family = new LinkedFamily();
   shareFeed(family.supervisor, feed, fixture.storages);
   const worker = family.start();
-  const remote = new RemoteFeed(worker.link, { storages: fixture.storages, onProblem });
+  const remote = new RemoteFeed(worker.link, {
+    storages: fixture.storages,
+    onProblem,
+    currentUser: () => undefined,
+  });
   const move = (): string => {
     const tree = fixture.runGit(path, ['rev-parse', 'main^{tree}']);
     const commit = fixture.runGit(path, ['commit-tree', '-p', 'main', '-m', 'x', tree]);

@@ -1,3 +1,4 @@
+import type { ChangeUser } from '#base/change-user';
 import { recordedPlace } from '#events/change-feed';
 import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
@@ -19,6 +20,8 @@ export interface RemoteFeedOptions {
   readonly storages: Pick<Storages, 'all' | 'storage'>;
   /** Called when a change cannot be recorded. */
   readonly onProblem: (error: unknown) => void;
+  /** Returns the user of the call that runs. */
+  readonly currentUser: () => ChangeUser | undefined;
 }
 
 /**
@@ -55,19 +58,22 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, EventSo
   ): Promise<RefChangeRecording | undefined> {
     const place = names?.length === 0 ? undefined : recordedPlace(this.#options.storages, repository);
     if (place === undefined) return undefined;
-    const begun = await this.#begun(this.#feed.begin({ ...place, names, options }));
+    const { user = this.#options.currentUser(), wanted, ...others } = options;
+    const begun = await this.#begun(
+      this.#feed.begin({ ...place, names, options: others, wanted: wanted && [...wanted], user }),
+    );
     // The supervisor reads the references itself.
     return begun && { succeeded: () => {}, [Symbol.asyncDispose]: () => this.#end(begun, false) };
   }
 
   async recordWhile(
-    { kind, location, previousPath }: LifecycleChange,
+    { kind, location, previousPath, user = this.#options.currentUser() }: LifecycleChange,
     make: () => Promise<void>,
   ): Promise<void> {
     const { relativePath, storage } = location;
     const place = { storageName: storage.name, relativePath };
     const previous = previousPath === undefined ? {} : { previousPath };
-    const begun = await this.#begun(this.#feed.beginLifecycle({ kind, ...place, ...previous }));
+    const begun = await this.#begun(this.#feed.beginLifecycle({ kind, ...place, ...previous, user }));
     let hasFailed = true;
     try {
       await make();

@@ -68,10 +68,10 @@ export function shareFeed(
 async function beginChange(
   feed: ChangeFeed,
   storages: Storages,
-  { names, options, ...place }: BegunChange,
+  { names, options, user, wanted, ...place }: BegunChange,
 ): Promise<Change> {
   const repository = storages.repositoryAt(locationOf(storages, place));
-  const change = await feed.begin(repository, names, options);
+  const change = await feed.begin(repository, names, { ...options, user, wanted: wanted && new Map(wanted) });
   return {
     end: async () => await change?.[Symbol.asyncDispose](),
     abandon: () => change && feed.abandon(repository, names, change),
@@ -82,10 +82,10 @@ async function beginChange(
 async function beginLifecycle(
   feed: ChangeFeed,
   storages: Storages,
-  { kind, previousPath, ...place }: BegunLifecycle,
+  { kind, previousPath, user, ...place }: BegunLifecycle,
 ): Promise<Change> {
   const location = locationOf(storages, place);
-  const change = { kind, location, ...(previousPath !== undefined && { previousPath }) };
+  const change = { kind, location, user, ...(previousPath !== undefined && { previousPath }) };
   const begun = Promise.withResolvers<void>();
   const made = Promise.withResolvers<void>();
   const recorded = feed

@@ -29,6 +29,8 @@ const repositoryOf = (repositoryId: number, virtualStorage = VIRTUAL_STORAGE) =>
   ...{ repositoryId, virtualStorage, relativePath: `${repositoryId}.git` },
 });
 
+const ANN = { id: 'username-ann', name: 'ann', credential: { kind: 'key', name: 'laptop' } } as const;
+
 const move = (reference: string, oldValue: string | undefined, newValue: string | undefined) => ({
   ...{ reference, oldValue, newValue },
 });
@@ -49,7 +51,8 @@ test('events are read with all their facts', { skip }, async () => {
   const startedMs = Date.now();
   await write(database, async (writer) => {
     await writer.created(repositoryOf(1));
-    await writer.moved(repositoryOf(1), [move('refs/heads/\xe4', '1', '2'), move('HEAD', undefined, 'x')]);
+    const byAnn = { ...move('refs/heads/\xe4', '1', '2'), user: ANN };
+    await writer.moved(repositoryOf(1), [byAnn, move('HEAD', undefined, 'x')]);
     await writer.renamed({ ...repositoryOf(1), relativePath: 'new.git' }, '1.git');
   });
 
@@ -68,6 +71,7 @@ test('events are read with all their facts', { skip }, async () => {
         reference: 'refs/heads/\xe4',
         oldValue: '1',
         newValue: '2',
+        user: ANN,
       },
       { sequence: 3, kind: 'reference', relativePath: '1.git', reference: 'HEAD', newValue: 'x' },
       { sequence: 4, kind: 'renamed', relativePath: 'new.git', previousPath: '1.git' },

@@ -1,3 +1,5 @@
+import { changeUser } from '#base/change-user';
+import { parseAs } from '#base/shape';
 import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import { type CompactedPart, compactedMarker, type EventSource } from '#events/event-source';
@@ -19,6 +21,7 @@ interface EventRow {
   readonly was: string | null;
   readonly now: string | null;
   readonly time: Date;
+  readonly who: string | null;
 }
 
 const PAGE = 1000;
@@ -55,7 +58,8 @@ export class ClusterJournal implements EventSource {
       // One statement: events that are removed after it are here.
       const rows = await this.#database.rows(sql<EventRow & { compacted: number }>`
         SELECT compacted, sequence, kind, relative_path AS path, previous_path AS previous,
-          reference AS name, old_value AS was, new_value AS now, happened_at AS time
+          reference AS name, old_value AS was, new_value AS now, happened_at AS time,
+          changed_by AS who
         FROM gitalyts_feed_state LEFT JOIN gitalyts_feed_events
           ON virtual_storage = ${this.#storage} AND sequence > ${cursor} AND sequence <= ${end}
         ORDER BY sequence LIMIT ${PAGE}`);
@@ -91,7 +95,7 @@ export class ClusterJournal implements EventSource {
   async *#results(last: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
     for (let cursor = 0; cursor < last; ) {
       const rows = await this.#database.rows(sql<EventRow & { is_moved: boolean }>`
-        SELECT results.*, NULL AS previous, NULL AS was, clock_timestamp() AS time,
+        SELECT results.*, NULL AS previous, NULL AS was, NULL AS who, clock_timestamp() AS time,
           EXISTS (
             SELECT FROM gitalyts_feed_events WHERE virtual_storage = ${this.#storage}
               AND kind = 'renamed' AND sequence > ${last}
@@ -122,7 +126,18 @@ export class ClusterJournal implements EventSource {
   }
 }
 
-function eventOfRow({ kind, name, now, path, previous, sequence, time, was }: EventRow): RepositoryEvent {
+function eventOfRow({
+  kind,
+  name,
+  now,
+  path,
+  previous,
+  sequence,
+  time,
+  was,
+  who,
+}: EventRow): RepositoryEvent {
+  const user = who === null ? undefined : parseAs(changeUser, who);
   return {
     sequence,
     kind,
@@ -132,5 +147,6 @@ function eventOfRow({ kind, name, now, path, previous, sequence, time, was }: Ev
     ...(was !== null && { oldValue: was }),
     ...(now !== null && { newValue: now }),
     ...(previous !== null && { previousPath: previous }),
+    ...(user && { user }),
   };
 }

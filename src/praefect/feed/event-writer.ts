@@ -112,8 +112,9 @@ export class EventWriter {
     const first = this.#last - rows.length + 1;
     await sql`
       INSERT INTO gitalyts_feed_events
-        (sequence, virtual_storage, kind, relative_path, previous_path, reference, old_value, new_value)
-      SELECT ${first} + place - 1, storage, kind, path, previous, name, was, now
+        (sequence, virtual_storage, kind, relative_path, previous_path, reference, old_value, new_value,
+          changed_by)
+      SELECT ${first} + place - 1, storage, kind, path, previous, name, was, now, who
       FROM unnest(
         ${rows.map(({ repository }) => repository.virtualStorage)}::text[],
         ${rows.map(({ kind }) => kind)}::text[],
@@ -121,8 +122,9 @@ export class EventWriter {
         ${rows.map(({ previousPath }) => previousPath ?? null)}::text[],
         ${rows.map(({ move }) => (move ? Buffer.from(move.reference, 'latin1') : null))}::bytea[],
         ${rows.map(({ move }) => move?.oldValue ?? null)}::text[],
-        ${rows.map(({ move }) => move?.newValue ?? null)}::text[]
-      ) WITH ORDINALITY AS each(storage, kind, path, previous, name, was, now, place)`.execute(
+        ${rows.map(({ move }) => move?.newValue ?? null)}::text[],
+        ${rows.map(({ move }) => (move?.user ? JSON.stringify(move.user) : null))}::text[]
+      ) WITH ORDINALITY AS each(storage, kind, path, previous, name, was, now, who, place)`.execute(
       this.#executor,
     );
     await sql`UPDATE gitalyts_feed_state SET last = ${this.#last}`.execute(this.#executor);

@@ -30,6 +30,8 @@ const TABLES = [
     new_value text,
     happened_at timestamptz NOT NULL DEFAULT clock_timestamp()
   )`,
+  // Who made the change: JSON.
+  'ALTER TABLE gitalyts_feed_events ADD COLUMN IF NOT EXISTS changed_by text',
   // The result of all events: sequences of the latest ones of each repository and reference. A
   // reference without an event has the sequence 0.
   `CREATE TABLE IF NOT EXISTS gitalyts_feed_repositories (

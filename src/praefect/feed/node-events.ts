@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ChangeUser } from '#base/change-user';
 import { GitalyError } from '#base/gitaly-error';
 import { type RepositoryEvent, watchEvents } from '#client/watch-events';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -9,6 +10,8 @@ export interface Move {
   readonly reference: string;
   readonly oldValue: string | undefined;
   readonly newValue: string | undefined;
+  /** Who made the move, as far as the node knows it. */
+  readonly user?: ChangeUser;
 }
 
 /** A move that a node has reported. */
@@ -145,7 +148,7 @@ function steps(
 }
 
 function keep(moves: Map<string, ReportedMove[]>, event: RepositoryEvent): void {
-  const { kind, newValue, oldValue, reference, relativePath } = event;
+  const { kind, newValue, oldValue, reference, relativePath, user } = event;
   if (kind !== 'reference' || reference === undefined) {
     if (relativePath === '') moves.clear();
     else moves.delete(relativePath);
@@ -156,6 +159,7 @@ function keep(moves: Map<string, ReportedMove[]>, event: RepositoryEvent): void 
     reference: reference.toString('latin1'),
     oldValue,
     newValue,
+    ...(user && { user }),
     sequence: Number(event.sequence),
   });
   if (ofRepository.length > 2 * KEPT_MOVES) ofRepository.splice(0, KEPT_MOVES);

@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { decodeUser } from '#client/watch-events';
 import {
   type Event,
   EventService,
@@ -115,9 +116,11 @@ export async function* latestMoves(
   }
 }
 
-function moveOf({ newValue, oldValue, reference, sequence }: Event): ReportedMove {
+function moveOf(event: Event): ReportedMove {
+  const { newValue, oldValue, reference, sequence } = event;
   return {
     reference: nameOf({ reference }),
+    ...(event.user && { user: decodeUser(event.user) }),
     oldValue: oldValue || undefined,
     newValue: newValue || undefined,
     sequence: Number(sequence),

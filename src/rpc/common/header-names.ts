@@ -16,6 +16,8 @@ export const DEADLINE_TYPE = 'deadline_type';
 export const REMOTE_IP = 'remote_ip';
 export const USER_ID = 'user_id';
 export const USERNAME = 'username';
+/** JSON: the user whose request a gateway forwards, and the credential; see `call-user.ts`. */
+export const CALL_USER = 'x-gitaly-user-bin';
 /** Number of the caller's SSH key, and its type, `key` or `deploy_key`. */
 export const KEY_ID = 'key_id';
 export const KEY_TYPE = 'key_type';

@@ -35,6 +35,7 @@ export class CallContext implements HandlerContext, CallLog {
   readonly peer: Peer;
   readonly deadlineMs: number | undefined;
   readonly logFields: Record<string, unknown> = {};
+  user: HandlerContext['user'];
   readonly #extras: ContextExtras;
   #controller: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;

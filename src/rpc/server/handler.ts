@@ -9,6 +9,7 @@ import type {
   MessageInitShape,
   MessageShape,
 } from '@bufbuild/protobuf';
+import type { ChangeUser } from '#base/change-user';
 import type { GitalyError } from '#base/gitaly-error';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { Metadata } from '#rpc/common/metadata';
@@ -62,6 +63,8 @@ export interface HandlerContext {
   /** The client's `x-gitlab-correlation-id`, otherwise a new one. */
   readonly correlationId: string;
   readonly peer: Peer;
+  /** The user in the request; set by handlers that change something for one. */
+  user?: ChangeUser | undefined;
   readonly log: CallLog;
   readonly flags: CallFlags;
   /** Metadata to send before the first message. A call that fails without a message sends none. */

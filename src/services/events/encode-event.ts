@@ -19,7 +19,7 @@ export function encodeEvent(
   storageName: string,
   event: RepositoryEvent,
 ): MessageInitShape<typeof EventSchema> {
-  const { kind, relativePath, reference, timeMs } = event;
+  const { kind, relativePath, reference, timeMs, user } = event;
   return {
     sequence: BigInt(event.sequence),
     kind: KINDS[kind],
@@ -33,5 +33,13 @@ export function encodeEvent(
     oldValue: event.oldValue ?? '',
     newValue: event.newValue ?? '',
     previousRelativePath: event.previousPath ?? '',
+    ...(user && {
+      user: {
+        id: user.id,
+        name: user.name,
+        credentialKind: user.credential?.kind ?? '',
+        credentialName: user.credential?.name ?? '',
+      },
+    }),
   };
 }

@@ -4,7 +4,7 @@ import type { RepositoryEvent } from '#events/event';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
-import { EventSchema, WatchResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
+import { EventSchema, UserSchema, WatchResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { KINDS, NANOS_PER_MS, SECOND_MS } from './encode-event.ts';
 
 const RESPONSE = fieldNumbers(WatchResponseSchema, { events: 'message', cursor: 'number' });
@@ -18,6 +18,13 @@ const EVENT = fieldNumbers(EventSchema, {
   oldValue: 'text',
   newValue: 'text',
   previousRelativePath: 'text',
+  user: 'message',
+});
+const USER = fieldNumbers(UserSchema, {
+  id: 'text',
+  name: 'text',
+  credentialKind: 'text',
+  credentialName: 'text',
 });
 const TIME = fieldNumbers(TimestampSchema, { seconds: 'number', nanos: 'number' });
 
@@ -49,8 +56,16 @@ export function encodeEvents(
 function bytesOf(storageName: string, event: RepositoryEvent): Buffer {
   const known = encoded.get(event);
   if (known !== undefined) return known;
-  const { kind, newValue, oldValue, previousPath, reference, relativePath, sequence, timeMs } = event;
+  const { kind, newValue, oldValue, previousPath, reference, relativePath, sequence, timeMs, user } = event;
   const bytes = encodeWith((writer) => {
+    if (user !== undefined) {
+      const userEnd = writer.length;
+      writer.text(USER.credentialName, user.credential?.name);
+      writer.text(USER.credentialKind, user.credential?.kind);
+      writer.text(USER.name, user.name);
+      writer.text(USER.id, user.id);
+      writer.message(EVENT.user, userEnd);
+    }
     writer.text(EVENT.previousRelativePath, previousPath);
     writer.text(EVENT.newValue, newValue);
     writer.text(EVENT.oldValue, oldValue);

@@ -1,3 +1,4 @@
+import type { ChangeUser } from '#base/change-user';
 import type { RepositoryLocation } from '../repository-target.ts';
 
 /** A repository is created, removed, or moved from another path. */
@@ -7,6 +8,8 @@ export interface LifecycleChange {
   readonly location: RepositoryLocation;
   /** Path before the change, for a renamed repository. */
   readonly previousPath?: string;
+  /** Who makes the change. Default: the user of the call that runs. */
+  readonly user?: ChangeUser | undefined;
 }
 
 /** Records changes of repositories, so that none is lost when the server dies. It never throws. */

@@ -126,13 +126,14 @@ export class EventStreams {
 
 /** Returns the JSON of an event, which is one line. */
 function jsonOf({ reference, relativePath, sequence, storageName, time, ...event }: RepositoryEvent): string {
-  const { kind, newValue, oldValue, previousPath } = event;
+  const { kind, newValue, oldValue, previousPath, user } = event;
   const payload = eventPayload(storageName, {
     ...{ kind, relativePath, sequence: Number(sequence), timeMs: time.getTime() },
     ...(reference !== undefined && { reference: reference.toString('latin1') }),
     ...(oldValue !== undefined && { oldValue }),
     ...(newValue !== undefined && { newValue }),
     ...(previousPath !== undefined && { previousPath }),
+    ...(user && { user }),
   });
   return JSON.stringify(payload);
 }

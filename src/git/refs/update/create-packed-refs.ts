@@ -56,12 +56,13 @@ export async function createPackedRefs(
     await requireNoConflict(old, sorted, signal);
     const { changeRecorder } = repository;
     const names = sorted.map(({ name }) => name.toString('latin1'));
-    await using recording = await changeRecorder?.begin(repository, names, { isLocked: true });
+    const wanted = new Map(sorted.map(({ name, oid }) => [name.toString('latin1'), oid]));
+    await using recording = await changeRecorder?.begin(repository, names, { isLocked: true, wanted });
     await writeMerged(lock, old, sorted, signal);
     await lock.sync();
     await rename(`${repository.path}/packed-refs.lock`, `${repository.path}/packed-refs`);
     locks.forget('packed-refs.lock');
-    recording?.succeeded(new Map(sorted.map(({ name, oid }) => [name.toString('latin1'), oid])));
+    recording?.succeeded(wanted);
     return true;
   } catch (error) {
     if (error instanceof FallBackToGit || IN_THE_WAY.has(systemErrorCode(error) ?? '')) return false;

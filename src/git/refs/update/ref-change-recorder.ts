@@ -1,3 +1,4 @@
+import type { ChangeUser } from '#base/change-user';
 import type { RefReader } from '../ref-reader.ts';
 
 /** A repository whose references are read after a change. */
@@ -10,6 +11,10 @@ export interface RecordedRepository {
 export interface RecordingOptions {
   /** Nothing else can change the references until the change ends. */
   readonly isLocked?: boolean;
+  /** Values that the change is to set, by full name; `undefined` for a deletion. */
+  readonly wanted?: ReadonlyMap<string, string | undefined> | undefined;
+  /** Who makes the change. Default: the user of the call that runs. */
+  readonly user?: ChangeUser | undefined;
 }
 
 /** A change of references that is being made. Disposing it records what became of them. */

@@ -169,7 +169,10 @@ export class RefTransaction implements AsyncDisposable {
     await this.#step('prepare');
     this.#state = 'prepared';
     const { changeRecorder } = this.#repository;
-    this.#recording = await changeRecorder?.begin(this.#repository, this.#names, { isLocked: true });
+    this.#recording = await changeRecorder?.begin(this.#repository, this.#names, {
+      isLocked: true,
+      wanted: this.#values,
+    });
   }
 
   /** Applies the change, prepared or not. */

@@ -33,6 +33,7 @@ export function requestedPush(
       'INVALID_ARGUMENT',
       `reference rules: ${REFERENCE_RULES_REQUIRED} without the metadata ${REFERENCE_RULES}`,
     );
+  context.user = { id: first.glId, name: first.glUsername };
   return {
     repository,
     target: first.repository ?? repository,

@@ -8,6 +8,7 @@ import { clientContextOf, remoteIpOf, transactionOf } from './push-context.ts';
  * Returns the facts about a call that hooks and votes need when it changes a reference for a user.
  */
 export function updateContextOf(user: User, context: HandlerContext, hooks: HookManager): UpdateContext {
+  context.user = { id: user.glId, name: user.glUsername };
   return {
     hooks,
     user: { username: user.glUsername, userId: user.glId, protocol: 'web', remoteIp: remoteIpOf(context) },

@@ -15,6 +15,45 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_gitalyts_events_v1_events: GenFile;
 
 /**
+ * Who made a change.
+ *
+ * @generated from message gitalyts.events.v1.User
+ */
+export declare type User = Message<"gitalyts.events.v1.User"> & {
+  /**
+   * The id that hooks get as GL_ID: `username-ann`, `user-1`, `key-2`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * `password`, `token` or `key`; empty if it is not known.
+   *
+   * @generated from field: string credential_kind = 3;
+   */
+  credentialKind: string;
+
+  /**
+   * Name or id of the token, name or fingerprint of the key; never the secret.
+   *
+   * @generated from field: string credential_name = 4;
+   */
+  credentialName: string;
+};
+
+/**
+ * Describes the message gitalyts.events.v1.User.
+ * Use `create(UserSchema)` to create a new message.
+ */
+export declare const UserSchema: GenMessage<User>;
+
+/**
  * One change.
  *
  * @generated from message gitalyts.events.v1.Event
@@ -72,6 +111,13 @@ export declare type Event = Message<"gitalyts.events.v1.Event"> & {
    * @generated from field: string previous_relative_path = 9;
    */
   previousRelativePath: string;
+
+  /**
+   * Not set if it is not known.
+   *
+   * @generated from field: gitalyts.events.v1.User user = 10;
+   */
+  user?: User | undefined;
 };
 
 /**

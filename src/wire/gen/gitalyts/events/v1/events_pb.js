@@ -12,20 +12,27 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file gitalyts/events/v1/events.proto.
  */
 export const file_gitalyts_events_v1_events = /*@__PURE__*/
-  fileDesc("Ch9naXRhbHl0cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJnaXRhbHl0cy5ldmVudHMudjEihQMKBUV2ZW50EhAKCHNlcXVlbmNlGAEgASgEEiwKBGtpbmQYAiABKA4yHi5naXRhbHl0cy5ldmVudHMudjEuRXZlbnQuS2luZBIUCgxzdG9yYWdlX25hbWUYAyABKAkSFQoNcmVsYXRpdmVfcGF0aBgEIAEoCRIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZWZlcmVuY2UYBiABKAwSEQoJb2xkX3ZhbHVlGAcgASgJEhEKCW5ld192YWx1ZRgIIAEoCRIeChZwcmV2aW91c19yZWxhdGl2ZV9wYXRoGAkgASgJIosBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABISCg5LSU5EX1JFRkVSRU5DRRABEhAKDEtJTkRfQ1JFQVRFRBACEhAKDEtJTkRfUkVNT1ZFRBADEhAKDEtJTkRfUkVOQU1FRBAEEg8KC0tJTkRfUkVTWU5DEAUSEgoOS0lORF9DT01QQUNURUQQBiI4CgZGaWx0ZXISEwoLcGF0aF9wcmVmaXgYASABKAkSGQoRcmVmZXJlbmNlX3BhdHRlcm4YAiABKAkigwEKC0xpc3RSZXF1ZXN0EhQKDHN0b3JhZ2VfbmFtZRgBIAEoCRINCgVhZnRlchgCIAEoBBIqCgZmaWx0ZXIYAyABKAsyGi5naXRhbHl0cy5ldmVudHMudjEuRmlsdGVyEg0KBWxpbWl0GAQgASgNEhQKDGNvbXBhY3RlZF90bxgFIAEoBCKAAQoMTGlzdFJlc3BvbnNlEikKBmV2ZW50cxgBIAMoCzIZLmdpdGFseXRzLmV2ZW50cy52MS5FdmVudBIOCgZjdXJzb3IYAiABKAQSDgoGaXNfZW5kGAMgASgIEhQKDGNvbXBhY3RlZF90bxgEIAEoBBIPCgdqb3VybmFsGAUgASgJIowBCgxXYXRjaFJlcXVlc3QSFAoMc3RvcmFnZV9uYW1lGAEgASgJEg0KBWFmdGVyGAIgASgEEhAKCGZyb21fbm93GAMgASgIEioKBmZpbHRlchgEIAEoCzIaLmdpdGFseXRzLmV2ZW50cy52MS5GaWx0ZXISGQoRaGVhcnRiZWF0X3NlY29uZHMYBSABKA0iSgoNV2F0Y2hSZXNwb25zZRIpCgZldmVudHMYASADKAsyGS5naXRhbHl0cy5ldmVudHMudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgEMqkBCgxFdmVudFNlcnZpY2USSQoETGlzdBIfLmdpdGFseXRzLmV2ZW50cy52MS5MaXN0UmVxdWVzdBogLmdpdGFseXRzLmV2ZW50cy52MS5MaXN0UmVzcG9uc2USTgoFV2F0Y2gSIC5naXRhbHl0cy5ldmVudHMudjEuV2F0Y2hSZXF1ZXN0GiEuZ2l0YWx5dHMuZXZlbnRzLnYxLldhdGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Ch9naXRhbHl0cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJnaXRhbHl0cy5ldmVudHMudjEiUgoEVXNlchIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgDIAEoCRIXCg9jcmVkZW50aWFsX25hbWUYBCABKAkirQMKBUV2ZW50EhAKCHNlcXVlbmNlGAEgASgEEiwKBGtpbmQYAiABKA4yHi5naXRhbHl0cy5ldmVudHMudjEuRXZlbnQuS2luZBIUCgxzdG9yYWdlX25hbWUYAyABKAkSFQoNcmVsYXRpdmVfcGF0aBgEIAEoCRIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZWZlcmVuY2UYBiABKAwSEQoJb2xkX3ZhbHVlGAcgASgJEhEKCW5ld192YWx1ZRgIIAEoCRIeChZwcmV2aW91c19yZWxhdGl2ZV9wYXRoGAkgASgJEiYKBHVzZXIYCiABKAsyGC5naXRhbHl0cy5ldmVudHMudjEuVXNlciKLAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9SRUZFUkVOQ0UQARIQCgxLSU5EX0NSRUFURUQQAhIQCgxLSU5EX1JFTU9WRUQQAxIQCgxLSU5EX1JFTkFNRUQQBBIPCgtLSU5EX1JFU1lOQxAFEhIKDktJTkRfQ09NUEFDVEVEEAYiOAoGRmlsdGVyEhMKC3BhdGhfcHJlZml4GAEgASgJEhkKEXJlZmVyZW5jZV9wYXR0ZXJuGAIgASgJIoMBCgtMaXN0UmVxdWVzdBIUCgxzdG9yYWdlX25hbWUYASABKAkSDQoFYWZ0ZXIYAiABKAQSKgoGZmlsdGVyGAMgASgLMhouZ2l0YWx5dHMuZXZlbnRzLnYxLkZpbHRlchINCgVsaW1pdBgEIAEoDRIUCgxjb21wYWN0ZWRfdG8YBSABKAQigAEKDExpc3RSZXNwb25zZRIpCgZldmVudHMYASADKAsyGS5naXRhbHl0cy5ldmVudHMudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgEEg4KBmlzX2VuZBgDIAEoCBIUCgxjb21wYWN0ZWRfdG8YBCABKAQSDwoHam91cm5hbBgFIAEoCSKMAQoMV2F0Y2hSZXF1ZXN0EhQKDHN0b3JhZ2VfbmFtZRgBIAEoCRINCgVhZnRlchgCIAEoBBIQCghmcm9tX25vdxgDIAEoCBIqCgZmaWx0ZXIYBCABKAsyGi5naXRhbHl0cy5ldmVudHMudjEuRmlsdGVyEhkKEWhlYXJ0YmVhdF9zZWNvbmRzGAUgASgNIkoKDVdhdGNoUmVzcG9uc2USKQoGZXZlbnRzGAEgAygLMhkuZ2l0YWx5dHMuZXZlbnRzLnYxLkV2ZW50Eg4KBmN1cnNvchgCIAEoBDKpAQoMRXZlbnRTZXJ2aWNlEkkKBExpc3QSHy5naXRhbHl0cy5ldmVudHMudjEuTGlzdFJlcXVlc3QaIC5naXRhbHl0cy5ldmVudHMudjEuTGlzdFJlc3BvbnNlEk4KBVdhdGNoEiAuZ2l0YWx5dHMuZXZlbnRzLnYxLldhdGNoUmVxdWVzdBohLmdpdGFseXRzLmV2ZW50cy52MS5XYXRjaFJlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+
+/**
+ * Describes the message gitalyts.events.v1.User.
+ * Use `create(UserSchema)` to create a new message.
+ */
+export const UserSchema = /*@__PURE__*/
+  messageDesc(file_gitalyts_events_v1_events, 0);
 
 /**
  * Describes the message gitalyts.events.v1.Event.
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema = /*@__PURE__*/
-  messageDesc(file_gitalyts_events_v1_events, 0);
+  messageDesc(file_gitalyts_events_v1_events, 1);
 
 /**
  * Describes the enum gitalyts.events.v1.Event.Kind.
  */
 export const Event_KindSchema = /*@__PURE__*/
-  enumDesc(file_gitalyts_events_v1_events, 0, 0);
+  enumDesc(file_gitalyts_events_v1_events, 1, 0);
 
 /**
  * The kind of a change.
@@ -40,35 +47,35 @@ export const Event_Kind = /*@__PURE__*/
  * Use `create(FilterSchema)` to create a new message.
  */
 export const FilterSchema = /*@__PURE__*/
-  messageDesc(file_gitalyts_events_v1_events, 1);
+  messageDesc(file_gitalyts_events_v1_events, 2);
 
 /**
  * Describes the message gitalyts.events.v1.ListRequest.
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema = /*@__PURE__*/
-  messageDesc(file_gitalyts_events_v1_events, 2);
+  messageDesc(file_gitalyts_events_v1_events, 3);
 
 /**
  * Describes the message gitalyts.events.v1.ListResponse.
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema = /*@__PURE__*/
-  messageDesc(file_gitalyts_events_v1_events, 3);
+  messageDesc(file_gitalyts_events_v1_events, 4);
 
 /**
  * Describes the message gitalyts.events.v1.WatchRequest.
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema = /*@__PURE__*/
-  messageDesc(file_gitalyts_events_v1_events, 4);
+  messageDesc(file_gitalyts_events_v1_events, 5);
 
 /**
  * Describes the message gitalyts.events.v1.WatchResponse.
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema = /*@__PURE__*/
-  messageDesc(file_gitalyts_events_v1_events, 5);
+  messageDesc(file_gitalyts_events_v1_events, 6);
 
 /**
  * The change feed of a server.
