@@ -5,6 +5,7 @@ import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { dial } from '#client/index';
 import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
+import { ServiceManager } from '#platform/process/service-manager';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { AddressError } from '../listen-address.ts';
@@ -59,11 +60,14 @@ export async function runUp(options: UpOptions): Promise<number> {
   // From the beginning: a service manager may send it early.
   const reloading = { reload: () => {} };
   signals.useHangup(() => reloading.reload());
+  using systemd = new ServiceManager({
+    onProblem: (error) => process.stderr.write(`gitaly-ts: systemd is not notified: ${error}\n`),
+  });
   try {
     const parts = await parseUp(options);
     const kind = parts.cluster === undefined ? 'server' : 'cluster';
     await using directory = await openUpDirectory(options.directory, kind);
-    return await run(parts, directory, { signals, reloading });
+    return await run(parts, directory, { signals, reloading, systemd });
   } catch (error) {
     if (signals.stop.aborted) return 0; // during the start
     process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
@@ -75,17 +79,17 @@ interface RunContext {
   readonly signals: StopSignals;
   /** Its function is called for SIGHUP. */
   readonly reloading: { reload: () => void };
+  readonly systemd: ServiceManager;
 }
 
 async function run(
   parts: UpParts,
   directory: UpDirectory,
-  { reloading, signals }: RunContext,
+  { reloading, signals, systemd }: RunContext,
 ): Promise<number> {
   const { events, grpc, http, isJson, isNewToken, ssh } = parts;
   await using log = openUpLog(parts.options);
-  const bundleUrl = http?.bundleUrl;
-  const hasConsole = http?.hasConsole === true;
+  const { bundleUrl, hasConsole = false } = http ?? {};
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
   const { gateways: others, server: started } = await startServer(
     directory,
@@ -94,21 +98,16 @@ async function run(
   );
   await using server = started;
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
-  const { target } = server;
+  const { metrics, target } = server;
   let sshAddress: string | undefined;
   await using pages = hasConsole
     ? new ConsolePages({ target, ...server.console, sshAddress: () => sshAddress })
     : undefined;
   if (pages !== undefined) others?.sharePages({ pages, authenticator: http?.settings.authenticator });
-  const httpOptions = {
-    bundles: bundles?.gateway,
-    pages,
-    hasEvents: events !== undefined,
-    onAccess: log?.add,
-  };
-  await using gateway =
-    http && (await openUpHttp(http, target, { ...httpOptions, family: others?.of('http') }));
-  const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh'), onAccess: log?.add };
+  const onAccess = log?.add;
+  const settings = { bundles: bundles?.gateway, pages, hasEvents: events !== undefined, onAccess };
+  await using gateway = http && (await openUpHttp(http, target, { ...settings, family: others?.of('http') }));
+  const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh'), onAccess };
   await using sshGateway = ssh && (await openUpSsh(ssh, sshOptions));
   sshAddress = sshGateway?.url;
   reloading.reload = () => {
@@ -123,7 +122,7 @@ async function run(
     console: pages && gateway && `${gateway.url}${PAGES_PATH}`,
     ssh: sshGateway && ssh && describeSsh(sshGateway, ssh),
     grpc: server.grpc,
-    metrics: server.metrics,
+    metrics,
     token: grpc.token,
     isNewToken,
     directory: directory.path,
@@ -132,7 +131,9 @@ async function run(
   };
   directory.describe(report.http ?? target.address);
   process.stdout.write(isJson ? jsonReport(report) : textReport(report));
+  systemd.ready();
   await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
+  systemd.stopping();
   if (!isJson) process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
   const drained = drain([gateway, sshGateway], server);
   await Promise.race([drained, aborted(AbortSignal.any([signals.force, exceptions.force]))]);

@@ -49,9 +49,8 @@ function textLine(fields: Readonly<Record<string, Field>>): string {
   const words: string[] = [];
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue;
-    words.push(
-      `${name}=${typeof value === 'object' ? quoted(value.map(referenceText).join(' ')) : quoted(String(value))}`,
-    );
+    const text = typeof value === 'object' ? value.map(referenceText).join(' ') : String(value);
+    words.push(`${name}=${quoted(text)}`);
   }
   return `${words.join(' ')}\n`;
 }

@@ -22,9 +22,9 @@ const FILE_MODE = 0o640;
 const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
 /**
- * A file with one line for each request. Several processes may append to it: each writes whole lines
- * at once. Writing never waits; lines that the disk does not take are dropped, and a later line has
- * their number.
+ * A file with one line for each request. Several processes may append to it: each writes whole
+ * lines at once. Writing never waits; lines that the disk does not take are dropped, and a later
+ * line has their number.
  */
 export class AccessLog implements AsyncDisposable {
   readonly #options: AccessLogOptions;
