@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { run } from '#testkit/run-program';
@@ -110,6 +110,7 @@ suite('the archive with Node', { skip }, () => {
       const version = await run(join(root, 'usr/bin', server), ['--version'], { env: { PATH: tools } });
       assert.match(version.stdout, new RegExp(`^${server}, version `, 'i'), version.stderr);
     }
+    chmodSync(directory, 0o755); // for another user
     await followTeamServer(join(root, 'usr/bin/gitaly-ts'));
   });
 

@@ -29,9 +29,7 @@ export async function followTeamServer(program?: string): Promise<void> {
   someone.introduce();
   for (const folder of FOLDERS) makeFolders(someone.directory, folder.split('/'), user);
 
-  const output = await someone.follow(new Page('docs/team-server.md')).catch((error: unknown) => {
-    throw new Error(someone.log(), { cause: error });
-  });
+  const output = await someone.follow(new Page('docs/team-server.md'));
   await someone.lose('up --config', 'SIGTERM');
   await someone.lose('-drill', 'SIGTERM');
 
