@@ -28,12 +28,17 @@ const UNITS = [
   'praefect.service',
   'gitaly-backup.service',
   'gitaly-backup.timer',
+  'gitaly-ts.service',
+  'gitaly-ts-backup.service',
+  'gitaly-ts-backup.timer',
 ];
 /** Configurations by the files they come from. dpkg keeps changes that the administrator made. */
 const CONFIGURATIONS = {
   '/etc/gitaly/config.toml': 'deploy/config.toml',
   '/etc/praefect/praefect.toml': 'deploy/praefect.toml',
 };
+/** Rotation of the access log; also one that dpkg keeps. */
+const ROTATION = '/etc/logrotate.d/gitaly-ts';
 /** Node's libraries, the oldest that its builds run with, and the oldest git. */
 const DEPENDS = 'git (>= 1:2.39), libc6 (>= 2.28), libstdc++6, passwd';
 
@@ -97,6 +102,7 @@ function stageSystem(root: string): void {
   }
   for (const [path, source] of Object.entries(CONFIGURATIONS))
     put(root, path, readFileSync(join(ROOT, source)), 0o640);
+  put(root, ROTATION, readFileSync(join(ROOT, 'deploy/logrotate/gitaly-ts')));
 }
 
 function stageControl(root: string): void {
@@ -117,7 +123,7 @@ Description: ${description}
  and their tools. Node is included.
 `,
   );
-  put(root, '/DEBIAN/conffiles', `${Object.keys(CONFIGURATIONS).join('\n')}\n`);
+  put(root, '/DEBIAN/conffiles', `${[...Object.keys(CONFIGURATIONS), ROTATION].join('\n')}\n`);
   for (const script of ['postinst', 'prerm', 'postrm']) {
     const source = join(ROOT, 'deploy/debian', script);
     cpSync(source, join(root, 'DEBIAN', basename(source)));

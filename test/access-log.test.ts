@@ -4,7 +4,6 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } 
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
@@ -192,12 +191,12 @@ test('a client that leaves in the middle is a line with its outcome', async () =
     const socket = connect(Number(port), hostname);
     socket.write(
       'POST /team/app.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n' +
-        `Authorization: Basic ${authorization}\r\n` +
-        'Content-Type: application/x-git-receive-pack-request\r\n\r\n' +
-        `00a8${'0'.repeat(40)} ${'1'.repeat(40)} refs/heads/x`,
+        `Authorization: Basic ${authorization}\r\nExpect: 100-continue\r\n` +
+        'Content-Type: application/x-git-receive-pack-request\r\n\r\n',
     );
-    await once(socket, 'connect');
-    setTimeout(() => socket.destroy(), 300);
+    await once(socket, 'data'); // the server waits for the body
+    socket.end(`00a8${'0'.repeat(40)} ${'1'.repeat(40)} refs/heads/x`);
+    socket.destroySoon();
     await once(socket, 'close');
   };
 
@@ -241,13 +240,10 @@ test('a full disk does not stop the server; lost lines are counted, others are w
     await until(() => statSync(file).size > 0);
     fill(disk, 0);
     const pageBytes = 4096; // of which the first line takes a part
-    for (let calls = 0; statSync(file).size < pageBytes; calls++) {
-      assert.ok(calls < 100, readFileSync(file, 'utf8'));
+    await until(async () => {
       await read();
-      await delay(50);
-    }
-    for (let calls = 0; calls < 3; calls++) await read();
-    await delay(100);
+      return statSync(file).size >= pageBytes;
+    });
     rmSync(join(disk, 'filler'));
     await read();
     await read();
@@ -257,7 +253,7 @@ test('a full disk does not stop the server; lost lines are counted, others are w
     const broken = lines.filter((line) => !line.startsWith('{') || !line.endsWith('}'));
     assert.ok(broken.length <= 1, broken.join('\n'));
     const note = lines.map((line) => (broken.includes(line) ? {} : (JSON.parse(line) as Line)));
-    assert.ok(note.some(({ count, msg }) => msg === 'log lines dropped' && Number(count) >= 3));
+    assert.ok(note.some(({ count, msg }) => msg === 'log lines dropped' && Number(count) >= 1));
     assert.equal(await other.stop('SIGTERM'), 0);
   } finally {
     unmount(disk);
@@ -280,12 +276,16 @@ test('with worker processes each line arrives whole, and all of them open the lo
   renameSync(file, `${file}.1`);
   server.process.kill('SIGHUP');
   await until(() => statSync(file, { throwIfNoEntry: false }) !== undefined);
-  await delay(300); // until the workers have the message
-  const before = readLines(`${file}.1`).length;
-  for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await clone(name);
-  await until(() => readLines(file).filter(({ operation }) => operation === 'clone').length === 6);
+  // Each worker has the message as soon as clones add no line to the moved file.
+  let count = 0;
+  const written = (): number => readLines(file).length + readLines(`${file}.1`).length;
+  await until(async () => {
+    const [before, all] = [readLines(`${file}.1`).length, written()];
+    for (const _ of [1, 2, 3, 4]) await clone(`later-${count++}`);
+    await until(() => written() >= all + 8); // references and clone
+    return readLines(`${file}.1`).length === before;
+  });
 
-  assert.equal(readLines(`${file}.1`).length, before);
   assert.equal(await server.stop('SIGTERM'), 0);
 });
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { programCommand } from '#testkit/program-command';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
+import { bindNotifySocket } from './restart/notify-socket.ts';
 import { gitalyTs, startUp } from './start-up.ts';
 import { startUpFamily } from './workers/up-family.ts';
 
@@ -64,7 +64,6 @@ test('SIGHUP to all processes of a server with workers stops none of them', asyn
     for (const pid of before) process.kill(pid, 'SIGHUP');
     await runGit(['ls-remote', `${server.http}/hello.git`]);
   }
-  await delay(300);
 
   assert.equal(before.length, 3);
   assert.deepEqual(await pids(), before);
@@ -73,7 +72,8 @@ test('SIGHUP to all processes of a server with workers stops none of them', asyn
 
 test('SIGHUP does not stop a server in a terminal, unless that was closed', { skip: NO_SCRIPT }, async () => {
   const [report, data] = [join(scratch, 'report'), join(scratch, 'in-terminal')];
-  const command = [process.execPath, ...programCommand('gitaly-ts'), 'up', data, '--json'];
+  const log = join(scratch, 'terminal.log');
+  const command = [process.execPath, ...programCommand('gitaly-ts'), 'up', data, '--json', '--log', log];
   const terminal = spawn(
     'script',
     ['-qec', `${command.join(' ')} --http 127.0.0.1:0 > ${report}`, '/dev/null'],
@@ -91,14 +91,28 @@ test('SIGHUP does not stop a server in a terminal, unless that was closed', { sk
     }
   };
 
+  rmSync(log);
   process.kill(pid, 'SIGHUP');
-  await delay(500);
+  await until(() => existsSync(log));
   await runGit(['ls-remote', `${http}/hello.git`]);
   const ended = once(terminal, 'exit');
   terminal.kill('SIGKILL'); // closes the terminal
   await ended;
 
   await until(() => !isRunning());
+});
+
+test('up notifies systemd when it is ready, and when it stops', async () => {
+  const path = join(scratch, 'notify');
+  using socket = bindNotifySocket(path);
+  await using up = await startUp({
+    args: [join(scratch, 'notifying'), '--http', '127.0.0.1:0'],
+    env: { NOTIFY_SOCKET: path },
+  });
+  await until(() => socket.messages().some((message) => message.startsWith('READY=1')));
+  await up.stop('SIGTERM');
+
+  assert.ok(socket.messages().at(-1)?.startsWith('STOPPING=1'));
 });
 
 test('SIGHUP during the start does not stop the server', async () => {
@@ -109,15 +123,14 @@ test('SIGHUP during the start does not stop the server', async () => {
   );
   const exited = once(child, 'exit');
   try {
-    const lock = join(scratch, 'early');
-    await until(() => spawnSync('test', ['-d', lock]).status === 0);
-    for (let count = 0; count < 20; count++) {
-      child.kill('SIGHUP');
-      await delay(10);
-    }
-    const [line] = (await Promise.race([once(child.stdout, 'data'), exited])) as [Buffer | number];
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += chunk;
+    });
+    await until(() => existsSync(join(scratch, 'early')) || child.exitCode !== null);
+    await until(() => !child.kill('SIGHUP') || child.exitCode !== null || output.includes('\n'));
 
-    assert.ok(Buffer.isBuffer(line), `it has ended: ${line}`);
+    assert.equal(child.exitCode, null);
   } finally {
     child.kill('SIGTERM');
     await exited;

@@ -13,22 +13,30 @@ export async function runConfigCheck(
   path: string,
   { isJson }: { readonly isJson: boolean },
 ): Promise<number> {
-  const problems = await problemsOf(up, path);
+  const { problems } = await problemsOf(up, path);
   if (isJson) process.stdout.write(`${JSON.stringify({ file: path, problems }, undefined, 2)}\n`);
   else if (problems.length === 0) process.stdout.write(`${path} is valid\n`);
   else process.stderr.write(`${problemLines(path, problems).join('\n')}\n`);
   return problems.length === 0 ? 0 : 1;
 }
 
-/** Returns the problems of the keys, otherwise those of the options together. */
-export async function problemsOf(up: Command, path: string): Promise<readonly FileProblem[]> {
+/** The options of a file are those of the command from now on, if it can be read. */
+interface CheckedFile {
+  readonly directory: string;
+  /** Problems of the keys, otherwise those of the options together. */
+  readonly problems: readonly FileProblem[];
+}
+
+export async function problemsOf(up: Command, path: string): Promise<CheckedFile> {
+  let directory = DEFAULT_DIRECTORY;
   try {
     const file = await readUpFile(path, up);
-    if (file.problems.length > 0) return file.problems;
+    directory = file.directory ?? directory;
+    if (file.problems.length > 0) return { directory, problems: file.problems };
     applyValues(file, up);
-    const problems = await upProblems(upOptions(up, file.directory ?? DEFAULT_DIRECTORY));
-    return problems.map((message) => ({ line: undefined, message }));
+    const problems = await upProblems(upOptions(up, directory));
+    return { directory, problems: problems.map((message) => ({ line: undefined, message })) };
   } catch (error) {
-    return [{ line: undefined, message: messageOf(error) }];
+    return { directory, problems: [{ line: undefined, message: messageOf(error) }] };
   }
 }

@@ -1,6 +1,20 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { Command } from 'commander';
 import { messageOf } from '#base/gitaly-error';
+import { entriesOf } from '#platform/config/flat-document';
+import { diagnoseUp, type UpFacts } from '#tools/doctor/diagnose-up';
 import { diagnose } from '#tools/doctor/run-doctor';
+import { problemsOf } from './config-check.ts';
 import { printFindings, summaryOf } from './findings.ts';
+import { upOptions } from './up/run-up-command.ts';
+import { upSocket } from './up/up-directory.ts';
+import { DIRECTORY, keysOf, problemLines } from './up/up-file.ts';
+
+export interface DoctorOptions {
+  readonly json?: boolean;
+  /** The command whose options are the keys of a file. */
+  readonly up: Command;
+}
 
 /**
  * Runs `gitaly-ts doctor`. Resolves to the exit code: 1 if an error was found; warnings do not
@@ -8,10 +22,12 @@ import { printFindings, summaryOf } from './findings.ts';
  */
 export async function runDoctor(
   target: string | undefined,
-  { json = false }: { readonly json?: boolean },
+  { json = false, up }: DoctorOptions,
 ): Promise<number> {
   try {
-    const findings = await printFindings(diagnose(target), { json });
+    const isUp = target !== undefined && isUpFile(target, up);
+    const diagnosis = isUp ? diagnoseUp(await factsOf(target, up)) : diagnose(target);
+    const findings = await printFindings(diagnosis, { json });
     const summary = summaryOf(findings);
     if (json) process.stdout.write(`${JSON.stringify({ ...summary, findings }, undefined, 2)}\n`);
     return summary.errors > 0 ? 1 : 0;
@@ -19,4 +35,32 @@ export async function runDoctor(
     process.stderr.write(`gitaly-ts doctor: ${messageOf(error)}\n`);
     return 1;
   }
+}
+
+/** Reports whether a file is one of `up --config`: a server's configuration has none of its keys. */
+function isUpFile(path: string, up: Command): boolean {
+  try {
+    if (!statSync(path).isFile()) return false;
+    const keys = new Set([...keysOf(up).keys(), DIRECTORY]);
+    return entriesOf(readFileSync(path, 'utf8')).some(({ key }) => keys.has(key));
+  } catch {
+    return false; // the other diagnosis reports it
+  }
+}
+
+async function factsOf(path: string, up: Command): Promise<UpFacts> {
+  const { directory, problems } = await problemsOf(up, path);
+  const { authFile, http, log, metrics, ssh, tlsCert, tlsKey, tokenFile } = upOptions(up, directory);
+  const given = (entries: Readonly<Record<string, string | undefined>>): Map<string, string> =>
+    new Map(Object.entries(entries).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
+  return {
+    path,
+    problems: problemLines(path, problems),
+    directory,
+    socket: await upSocket(directory).catch(() => undefined), // there is no directory yet
+    addresses: given({ http: http === 'off' ? undefined : http, ssh, metrics }),
+    certificate: tlsCert,
+    secrets: given({ auth_file: authFile, tls_key: tlsKey, token_file: tokenFile }),
+    log,
+  };
 }

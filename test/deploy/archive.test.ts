@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { followTeamServer } from '../docs/follow-team-server.ts';
 import { offline, ROOT } from '../newcomer/registry.ts';
 
 const BUILD_LIMIT_MS = 10 * 60_000;
@@ -90,7 +91,10 @@ suite('the archive with Node', { skip }, () => {
       ['./etc/gitaly/config.toml', './etc/praefect/praefect.toml'],
     );
     const conffiles = readFileSync(join(directory, 'control/conffiles'), 'utf8');
-    assert.equal(conffiles, '/etc/gitaly/config.toml\n/etc/praefect/praefect.toml\n');
+    assert.equal(
+      conffiles,
+      '/etc/gitaly/config.toml\n/etc/praefect/praefect.toml\n/etc/logrotate.d/gitaly-ts\n',
+    );
     for (const program of programs) {
       assert.ok(contents.includes(` ./usr/bin/${program} -> ../lib/gitaly-ts/bin/${program}\n`), program);
       assert.ok(contents.includes(` ./usr/share/man/man1/${program}.1.gz\n`), program);
@@ -98,12 +102,16 @@ suite('the archive with Node', { skip }, () => {
     const backup = readFileSync(join(root, 'usr/lib/systemd/system/gitaly-backup.service'), 'utf8');
     assert.match(backup, /^ExecStart=\/usr\/bin\/gitaly-ts backup /m);
     assert.ok(contents.includes(' ./usr/lib/systemd/system/gitaly-backup.timer\n'));
-    for (const server of ['gitaly', 'praefect']) {
+    for (const unit of ['gitaly-ts.service', 'gitaly-ts-backup.service', 'gitaly-ts-backup.timer'])
+      assert.ok(contents.includes(` ./usr/lib/systemd/system/${unit}\n`), unit);
+    for (const server of ['gitaly', 'gitaly-ts', 'praefect']) {
       const unit = readFileSync(join(root, `usr/lib/systemd/system/${server}.service`), 'utf8');
       assert.match(unit, new RegExp(`^ExecStart=/usr/bin/${server} `, 'm'));
       const version = await run(join(root, 'usr/bin', server), ['--version'], { env: { PATH: tools } });
       assert.match(version.stdout, new RegExp(`^${server}, version `, 'i'), version.stderr);
     }
+    chmodSync(directory, 0o755); // for another user
+    await followTeamServer(join(root, 'usr/bin/gitaly-ts'));
   });
 
   for (const script of ['postinst', 'prerm', 'postrm']) {

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
 import { loadConfig } from '#platform/config/load-config';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { gitalyTs } from '../start-up.ts';
 import { layOutMachine } from './machine-root.ts';
 
 const CHARTS = join(import.meta.dirname, '../../deploy/helm');
-const SECRETS = { gitaly: 'tokenSecret=token', praefect: 'configSecret=praefect' } as const;
-const NAMES = ['gitaly', 'praefect'] as const;
+const SECRETS = {
+  gitaly: 'tokenSecret=token',
+  'gitaly-ts': 'config=', // its tokens are made in the running server
+  praefect: 'configSecret=praefect',
+} as const;
+const NAMES = ['gitaly', 'gitaly-ts', 'praefect'] as const;
 type Chart = (typeof NAMES)[number];
 
 const directory = makeScratchDirectory('charts');
@@ -47,7 +52,8 @@ for (const chart of NAMES) {
       return [...expressions].map(([, expression = '']) => expression);
     });
 
-    const numbers = /^\.Values\.(?:replicas|terminationGracePeriodSeconds|service\.(?:port|metricsPort))$/;
+    const numbers =
+      /^\.Values\.(?:replicas|terminationGracePeriodSeconds|service\.(?:port|sshPort|metricsPort))$/;
     assert.ok(unquoted.length > 5);
     assert.deepEqual(
       unquoted.filter((one) => !/\| (?:quote|nindent \d+)$/.test(one) && !numbers.test(one)),
@@ -71,6 +77,7 @@ for (const chart of NAMES) {
 
     assert.equal(lint.code, 0, lint.stdout + lint.stderr);
     assert.match(rendered.stdout, /runAsNonRoot: true/);
+    if (chart === 'gitaly-ts') return;
     assert.notEqual(bare.code, 0);
     assert.match(bare.stderr, /(tokenSecret|configSecret): name a secret whose key [\w.]+ is the/);
   });
@@ -116,6 +123,18 @@ test('the configuration of the chart of gitaly is valid', { skip: noHelm }, asyn
   const { git, warnings } = await loadConfig(layOutMachine(join(directory, 'config'), text));
   assert.deepEqual(warnings, []);
   assert.equal(git.catfileCacheSize, 10);
+});
+
+test('gitaly-ts accepts the options of its chart', async () => {
+  const template = readFileSync(join(CHARTS, 'gitaly-ts/templates/configmap.yaml'), 'utf8');
+  const [, lines = ''] = /up\.toml: \|\n((?: {4}\w.*\n)+)/.exec(template) ?? [];
+  const path = join(directory, 'up.toml');
+  writeFileSync(path, lines);
+
+  const { code, stderr } = await gitalyTs(['config', 'check', path]);
+
+  assert.ok(lines.split('\n').length > 5);
+  assert.deepEqual([code, stderr], [0, '']);
 });
 
 test('the chart of praefect migrates before it starts', { skip: noHelm }, async () => {

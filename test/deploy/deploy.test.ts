@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadConfig } from '#platform/config/load-config';
 import { loadPraefectConfig } from '#praefect/config/load-praefect-config';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { gitalyTs } from '../start-up.ts';
 import { layOutMachine, TOKEN } from './machine-root.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -27,8 +28,12 @@ const noCompose = !(await succeeds('docker', 'compose', 'version')) && 'there is
 const noMan = !(await succeeds('man', '--version')) && 'there is no man';
 
 test('systemd accepts the units', { skip: noSystemd }, async () => {
-  const servers = ['gitaly.service', 'gitaly.socket', 'praefect.service'];
-  const units = [...servers, 'gitaly-backup.service', 'gitaly-backup.timer'];
+  const servers = ['gitaly.service', 'gitaly.socket', 'gitaly-ts.service', 'praefect.service'];
+  const timers = ['gitaly-backup', 'gitaly-ts-backup'].flatMap((name) => [
+    `${name}.service`,
+    `${name}.timer`,
+  ]);
+  const units = [...servers, ...timers];
   for (const name of units) {
     const unit = readFileSync(join(DEPLOY, 'systemd', name), 'utf8');
     // The program and its manual page need not be installed here.
@@ -51,7 +56,7 @@ test('the socket unit listens where the configuration does, by the name of that 
   assert.match(unit, /^FileDescriptorName=unix$/m);
 });
 
-for (const name of [...SERVICES, 'gitaly-backup']) {
+for (const name of [...SERVICES, 'gitaly-backup', 'gitaly-ts', 'gitaly-ts-backup']) {
   const path = join(DEPLOY, `systemd/${name}.service`);
 
   test(`${name}.service takes from the server what it does not need`, { skip: noSystemd }, async () => {
@@ -124,6 +129,37 @@ test('man formats every manual page without a warning', { skip: noMan }, async (
   }
 });
 
-test('docker compose accepts its file', { skip: noCompose }, async () => {
-  assert.ok(await succeeds('docker', 'compose', '--file', 'deploy/docker/compose.yaml', 'config', '--quiet'));
+for (const file of ['compose.yaml', 'up/compose.yaml']) {
+  test(`docker compose accepts deploy/docker/${file}`, { skip: noCompose }, async () => {
+    const path = join('deploy/docker', file);
+    assert.ok(await succeeds('docker', 'compose', '--file', path, 'config', '--quiet'));
+  });
+}
+
+test('the unit of gitaly-ts starts what "gitaly-ts init up" makes, and writes where it may', async () => {
+  const unit = readFileSync(join(DEPLOY, 'systemd/gitaly-ts.service'), 'utf8');
+  const rotation = readFileSync(join(DEPLOY, 'logrotate/gitaly-ts'), 'utf8');
+  const { stdout: help } = await gitalyTs(['init', 'up', '--help']);
+  const path = join(directory, 'up.toml');
+  await gitalyTs(['init', 'up', path]);
+  const text = readFileSync(path, 'utf8');
+
+  const [, config = ''] = /^ExecStart=\/usr\/local\/bin\/gitaly-ts up --config (.*)$/m.exec(unit) ?? [];
+  assert.ok(help.replaceAll(/\s+/g, ' ').includes(`(default: "${config}")`));
+  assert.match(unit, new RegExp(`^AssertPathExists=${config}$`, 'm'));
+  assert.equal(
+    /^directory = "(.*)"$/m.exec(text)?.[1],
+    `/var/lib/${/^StateDirectory=(.*)$/m.exec(unit)?.[1]}`,
+  );
+  const log = /^log = "(.*)"$/m.exec(text)?.[1] ?? '';
+  assert.equal(dirname(log), `/var/log/${/^LogsDirectory=(.*)$/m.exec(unit)?.[1]}`);
+  assert.ok(rotation.includes(`${dirname(log)}/*.log {`));
 });
+
+for (const file of ['docker/up/up.toml']) {
+  test(`gitaly-ts accepts deploy/${file}`, async () => {
+    const { code, stderr } = await gitalyTs(['config', 'check', join(DEPLOY, file)]);
+
+    assert.deepEqual([code, stderr], [0, '']);
+  });
+}

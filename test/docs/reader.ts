@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
 import { programCommand } from '#testkit/program-command';
@@ -54,14 +54,21 @@ const PROGRAMS = [
 /** Directory, programs on PATH, and running servers of a reader of a page. */
 export class Reader implements AsyncDisposable {
   readonly directory = makeScratchDirectory('docs');
-  readonly #servers = new Map<string, { readonly kill: () => Promise<void> }>();
+  readonly #servers = new Map<string, { readonly kill: (signal?: NodeJS.Signals) => Promise<void> }>();
   readonly #programs: string;
   readonly #env: NodeJS.ProcessEnv;
   readonly #here: (directory: string) => Readonly<Record<string, string>>;
+  readonly #shell: readonly [program: string, ...args: string[]];
 
-  /** @param here replacements for texts of the page, such as directories and ports. */
-  constructor(here: (directory: string) => Readonly<Record<string, string>>) {
+  /**
+   * @param here replacements for texts of the page, such as directories and ports.
+   * @param user number of the user and group that follows the page; default: that of the test.
+   */
+  constructor(here: (directory: string) => Readonly<Record<string, string>>, user?: number) {
     this.#here = here;
+    const asUser = [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', '/bin/sh'];
+    this.#shell = user === undefined ? ['/bin/sh'] : ['setpriv', ...asUser];
+    if (user !== undefined) chownSync(this.directory, user, user);
     this.#programs = join(this.directory, 'bin');
     mkdirSync(this.#programs);
     for (const name of PROGRAMS) this.add(name, process.execPath, ...programCommand(name));
@@ -131,7 +138,8 @@ export class Reader implements AsyncDisposable {
   }
 
   async #run(script: string): Promise<string> {
-    const { code, stderr, stdout } = await run('/bin/sh', ['-ec', script], {
+    const [shell, ...args] = this.#shell;
+    const { code, stderr, stdout } = await run(shell, [...args, '-ec', script], {
       cwd: this.directory,
       env: this.#env as Record<string, string>,
       timeoutMs: COMMAND_LIMIT_MS,
@@ -146,7 +154,8 @@ export class Reader implements AsyncDisposable {
    */
   #start(command: string): void {
     const output = openSync(join(this.directory, 'log'), 'a');
-    const child = spawn('/bin/sh', ['-c', `exec ${command}`], {
+    const [shell, ...args] = this.#shell;
+    const child = spawn(shell, [...args, '-c', `exec ${command}`], {
       cwd: this.directory,
       detached: true,
       env: this.#env,
@@ -154,19 +163,19 @@ export class Reader implements AsyncDisposable {
     });
     const exited = once(child, 'exit');
     this.#servers.set(command, {
-      kill: async () => {
-        killGroup(child.pid);
+      kill: async (signal) => {
+        killGroup(child.pid, signal);
         await exited;
       },
     });
   }
 
-  /** Kills the server with these words in its command line. */
-  async lose(words: string): Promise<void> {
+  /** Ends the server with these words in its command line, at once or by a signal. */
+  async lose(words: string, signal?: NodeJS.Signals): Promise<void> {
     for (const [command, server] of this.#servers) {
       if (!command.includes(words)) continue;
       this.#servers.delete(command);
-      return await server.kill();
+      return await server.kill(signal);
     }
     assert.fail(`no server ${words}`);
   }
@@ -177,10 +186,10 @@ export class Reader implements AsyncDisposable {
   }
 }
 
-function killGroup(leader: number | undefined): void {
+function killGroup(leader: number | undefined, signal: NodeJS.Signals = 'SIGKILL'): void {
   assert.ok(leader !== undefined);
   try {
-    process.kill(-leader, 'SIGKILL');
+    process.kill(-leader, signal);
   } catch (error) {
     if (systemErrorCode(error) !== 'ESRCH') throw error;
   }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '#testkit/until';
 import { type Login, PeopleSite } from '../people/people-site.ts';
 
 const skip = spawnSync('git', ['lfs', 'version']).status === 0 ? false : 'there is no git-lfs';
@@ -92,7 +92,7 @@ test('a server that is killed has each file that was stored, and takes the other
   await git({}, 'work', 'add', '-A');
   await git({}, 'work', 'commit', '-q', '-m', 'files');
   const push = site.git(by, '-C', site.work, 'push', '-q', site.url(by, 'team/a.git'), 'main');
-  await Promise.race([push, delay(700)]); // somewhere in the uploads
+  await until(() => hasFiles(join(site.data, 'lfs'))); // somewhere in the uploads
   await site.stop();
   await push;
 
@@ -107,3 +107,9 @@ test('a server that is killed has each file that was stored, and takes the other
   for (const [index, bytes] of files.entries())
     assert.ok(readFileSync(join(site.directory, `again/${index}.bin`)).equals(bytes), `${index}.bin`);
 });
+
+/** Reports whether the store has a file. */
+function hasFiles(store: string): boolean {
+  if (!existsSync(store)) return false;
+  return readdirSync(store, { recursive: true, withFileTypes: true }).some((entry) => entry.isFile());
+}

@@ -10,9 +10,9 @@ import { addTokenCommands } from './token-commands.ts';
 import { addUserCommands } from './user-commands.ts';
 
 /** Adds the tool commands of `gitaly-ts`. Each loads its code on use. */
-export function addToolCommands(program: Command): void {
-  addInit(program);
-  addDoctor(program);
+export function addToolCommands(program: Command, up: Command): void {
+  addInit(program, up);
+  addDoctor(program, up);
   addImport(program);
   addRepoCommands(program);
   addBackupCommands(program);
@@ -24,8 +24,8 @@ export function addToolCommands(program: Command): void {
   addCompletion(program);
 }
 
-function addInit(program: Command): void {
-  program
+function addInit(program: Command, up: Command): void {
+  const init = program
     .command('init')
     .description('Create a directory with a commented configuration, ready for "gitaly serve".')
     .argument('[dir]', 'directory; created if it does not exist', 'gitaly')
@@ -37,16 +37,31 @@ function addInit(program: Command): void {
       const { runInit } = await import('../init.ts');
       process.exitCode = await runInit(directory);
     });
+  init
+    .command('up')
+    .description('Write a documented file of options for "gitaly-ts up --config", with safe defaults.')
+    .argument('[file]', 'the new file; one that exists is not overwritten', '/etc/gitaly-ts/up.toml')
+    .option('--directory <dir>', 'directory of the repositories', '/var/lib/gitaly-ts')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      '\nExamples:\n  gitaly-ts init up\n' +
+        '  gitaly-ts init up ./up.toml --directory ./data && gitaly-ts up --config up.toml',
+    )
+    .action(async (file: string, { directory }: { readonly directory: string }) => {
+      const { runInitUp } = await import('../init-up.ts');
+      process.exitCode = await runInitUp(up, { file, directory });
+    });
 }
 
-function addDoctor(program: Command): void {
+function addDoctor(program: Command, up: Command): void {
   program
     .command('doctor')
     .description('Check the machine, the configuration and a running server; print a fix for each problem.')
     .argument(
       '[target]',
-      'a configuration file, or a directory of "gitaly-ts init" or "gitaly-ts up" (default: check only ' +
-        'the machine)',
+      'a configuration file, one of "gitaly-ts up --config", or a directory of "gitaly-ts init" or ' +
+        '"gitaly-ts up" (default: check only the machine)',
     )
     .option('--json', 'print the findings as JSON')
     .addHelpText(
@@ -55,12 +70,13 @@ function addDoctor(program: Command): void {
 Examples:
   gitaly-ts doctor
   gitaly-ts doctor /etc/gitaly/config.toml --json
+  gitaly-ts doctor /etc/gitaly-ts/up.toml
 
 Exit code 0 without errors (warnings are allowed), 1 with errors.`,
     )
     .action(async (target: string | undefined, options: { json?: boolean }) => {
       const { runDoctor } = await import('../doctor.ts');
-      process.exitCode = await runDoctor(target, options);
+      process.exitCode = await runDoctor(target, { ...options, up });
     });
 }
 

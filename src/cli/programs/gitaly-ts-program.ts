@@ -52,7 +52,7 @@ export function gitalyTsProgram(): Command {
     async () => (await import('../up/workers/run-up-worker.ts')).runUpWorker(),
   );
   addHashPassword(program);
-  addToolCommands(program);
+  addToolCommands(program, up);
   addConfigCommands(program, up);
   for (const command of program.commands) command.exitOverride();
   suggestNames(program, (error, write, hint) => write(error + hint));

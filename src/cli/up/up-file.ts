@@ -22,7 +22,7 @@ export interface UpFile {
 }
 
 /** Key of the command's argument. */
-const DIRECTORY = 'directory';
+export const DIRECTORY = 'directory';
 /** Options of a single start, which are no keys. */
 const NO_KEYS: ReadonlySet<string> = new Set(['config', 'help']);
 /** Matches the placeholders of options whose value is a path. */
@@ -37,14 +37,18 @@ const PATH = /<(?:file|path|dir|directory)\b/;
 export async function readUpFile(path: string, up: Command): Promise<UpFile> {
   const document = await readFile(path, 'utf8');
   const directory = resolve(dirname(path));
-  const keys = new Map(up.options.flatMap((option) => keyOf(option)));
   try {
-    return read(entriesOf(document), keys, directory);
+    return read(entriesOf(document), keysOf(up), directory);
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
     const problem = { line: error.line, message: error.message };
     return { values: new Map(), directory: undefined, problems: [problem] };
   }
+}
+
+/** Returns the options that are keys of the file, in their order. */
+export function keysOf(up: Command): ReadonlyMap<string, Option> {
+  return new Map(up.options.flatMap((option) => keyOf(option)));
 }
 
 /** Returns the key of an option, if it has one. */

@@ -51,7 +51,7 @@ export interface SshLfs {
  * Answers `git-lfs-authenticate PATH download|upload`: the address of the files, and a token.
  *
  * @throws {GitalyError} if the user may not, or there is no address.
- * @see git-lfs: docs/api/server-discovery.md
+ * @see git-lfs: "Server Discovery"
  */
 export async function lfsAuthenticate(
   { identity, words: [, name = '', wanted] }: PeopleCommand,

@@ -5,6 +5,7 @@ import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { dial } from '#client/index';
 import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
+import { ServiceManager } from '#platform/process/service-manager';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { AddressError } from '../listen-address.ts';
@@ -61,11 +62,14 @@ export async function runUp(options: UpOptions): Promise<number> {
   // From the beginning: a service manager may send it early.
   const reloading = { reload: () => {} };
   signals.useHangup(() => reloading.reload());
+  using systemd = new ServiceManager({
+    onProblem: (error) => process.stderr.write(`gitaly-ts: systemd is not notified: ${error}\n`),
+  });
   try {
     const parts = await parseUp(options);
     const kind = parts.cluster === undefined ? 'server' : 'cluster';
     await using directory = await openUpDirectory(options.directory, kind);
-    return await run(parts, directory, { signals, reloading });
+    return await run(parts, directory, { signals, reloading, systemd });
   } catch (error) {
     if (signals.stop.aborted) return 0; // during the start
     process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
@@ -77,17 +81,17 @@ interface RunContext {
   readonly signals: StopSignals;
   /** Its function is called for SIGHUP. */
   readonly reloading: { reload: () => void };
+  readonly systemd: ServiceManager;
 }
 
 async function run(
   parts: UpParts,
   directory: UpDirectory,
-  { reloading, signals }: RunContext,
+  { reloading, signals, systemd }: RunContext,
 ): Promise<number> {
   const { events, http, isJson, ssh } = parts;
   await using log = openUpLog(parts.options);
-  const bundleUrl = http?.bundleUrl;
-  const hasConsole = http?.hasConsole === true;
+  const { bundleUrl, hasConsole = false } = http ?? {};
   await prepareLfs(directory.path, parts.options);
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
   const { gateways: others, server: started } = await startServer(
@@ -106,9 +110,8 @@ async function run(
   const onAccess = log?.add;
   const { options } = parts;
   const lfs = lfsStoreOf(directory.path, options);
-  const httpOptions = { bundles: bundles?.gateway, lfs, pages, hasEvents: events !== undefined, onAccess };
-  await using gateway =
-    http && (await openUpHttp(http, target, { ...httpOptions, family: others?.of('http') }));
+  const settings = { bundles: bundles?.gateway, lfs, pages, hasEvents: events !== undefined, onAccess };
+  await using gateway = http && (await openUpHttp(http, target, { ...settings, family: others?.of('http') }));
   const sshLfs = { directory: directory.path, httpUrl: gateway?.url, options };
   const sshOptions = {
     ...target,
@@ -130,7 +133,9 @@ async function run(
   const report = reportOf(parts, { directory, gateway, hasPages: pages !== undefined, server, sshGateway });
   directory.describe(report.http ?? target.address);
   process.stdout.write(isJson ? jsonReport(report) : textReport(report));
+  systemd.ready();
   await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
+  systemd.stopping();
   if (!isJson) process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
   const drained = drain([gateway, sshGateway], server);
   await Promise.race([drained, aborted(AbortSignal.any([signals.force, exceptions.force]))]);

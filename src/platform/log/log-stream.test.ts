@@ -41,6 +41,19 @@ test('an urgent line is in the file at once, and only once', async () => {
   closeSync(fd);
 });
 
+test('lines that a full disk refuses are counted, also those of a second attempt', async () => {
+  const fd = openSync('/dev/full', 'w');
+  const stream = new FdLogStream(fd, { format: 'json' });
+
+  for (let count = 1; count <= 3; count++) stream.write('lost\n');
+  await stream.flush();
+  assert.equal(stream.dropped, 3);
+  stream.write('lost, too\n');
+
+  assert.equal(await stream.end(), 4);
+  closeSync(fd);
+});
+
 test('the end of the log waits for the last lines', async () => {
   using directory = scratch();
   const file = join(directory.path, 'log');

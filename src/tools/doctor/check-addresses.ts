@@ -60,6 +60,14 @@ export async function checkSocket(path: string, token: string | undefined): Prom
   );
 }
 
+/** Checks that an address of `gitaly-ts up` is free, unless its server runs. */
+export async function checkUpAddress(key: string, address: string, isRunning: boolean): Promise<Finding> {
+  const inUse = isRunning
+    ? ok('', `the running server uses ${address}`)
+    : failure('', `another program listens on ${address}`, 'Stop it, or choose another address.');
+  return await checkPort(key, address, async () => inUse);
+}
+
 async function checkPort(
   key: string,
   address: string,

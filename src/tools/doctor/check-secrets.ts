@@ -28,7 +28,8 @@ export async function* checkSecrets(
   if (tls.certificatePath) yield await checkCertificate(tls.certificatePath, now);
 }
 
-async function checkMode(subject: string, path: string): Promise<Finding> {
+/** Checks that only the owner of a file can read it. */
+export async function checkMode(subject: string, path: string): Promise<Finding> {
   try {
     const { mode } = await stat(path);
     const octal = `0${(mode & 0o777).toString(8)}`;
@@ -43,7 +44,8 @@ async function checkMode(subject: string, path: string): Promise<Finding> {
   }
 }
 
-async function checkCertificate(path: string, now: Date): Promise<Finding> {
+/** Checks how long a certificate is valid. */
+export async function checkCertificate(path: string, now: Date): Promise<Finding> {
   try {
     const { validToDate } = new X509Certificate(await readFile(path));
     const text = `${path} is valid until ${validToDate.toISOString().slice(0, 10)}`;

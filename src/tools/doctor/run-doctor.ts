@@ -37,7 +37,8 @@ export async function* diagnose(target: string | undefined): AsyncGenerator<Find
   yield await roundTrip(gitBinary);
 }
 
-function* checkVariables(): Generator<Finding> {
+/** Warns of misspelt variables of the environment. */
+export function* checkVariables(): Generator<Finding> {
   for (const message of misspeltVariables())
     yield warning('environment', message, 'Correct the name, or remove the variable.');
 }
@@ -78,7 +79,8 @@ function configPathOf(target: string): string | undefined {
   return existsSync(inside) ? inside : undefined;
 }
 
-async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, void, undefined> {
+/** Checks a directory of `gitaly-ts up`. */
+export async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, void, undefined> {
   let names: string[];
   try {
     names = existsSync(directory) ? readdirSync(directory) : [];

@@ -17,7 +17,7 @@ export interface LockRequest {
   readonly signal: AbortSignal;
 }
 
-/** Answers a request for locks. @see git-lfs: docs/api/locking.md */
+/** Answers a request for locks. @see git-lfs: "File Locking API" */
 export async function answerLocks(
   { body, call, query, signal, user }: LockRequest,
   locks: LfsLocks,

@@ -1,4 +1,4 @@
-/** A request of git-lfs for a repository. @see git-lfs: docs/api */
+/** A request of git-lfs for a repository. @see git-lfs: "Git LFS API" */
 export type LfsCall =
   | { readonly kind: 'batch' }
   | { readonly kind: 'verify' }

@@ -75,7 +75,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   RESOURCE_EXHAUSTED: 413,
 };
 
-/** Serves Git LFS: batches, transfers and locks. @see git-lfs: docs/api */
+/** Serves Git LFS: batches, transfers and locks. @see git-lfs: "Git LFS API" */
 export class LfsServer {
   readonly #options: LfsServerOptions;
 
