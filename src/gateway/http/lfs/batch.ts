@@ -79,5 +79,7 @@ async function answerOne(
   }
   if (found === undefined)
     return { oid, size, error: { code: 404, message: 'The server has no such file.' } };
-  return { oid, size: found.size, actions: { download: action(oid) } };
+  const href = await objects.signedUrl(found, expiresIn, signal);
+  const download = href === undefined ? action(oid) : { href, expires_in: expiresIn };
+  return { oid, size: found.size, actions: { download } };
 }

@@ -45,6 +45,15 @@ export class LfsObjects {
     return await this.#store.openFile?.(key, { signal });
   }
 
+  /** Returns the address at which a client loads a file from the store; `undefined` if it has none. */
+  async signedUrl(
+    { key }: FoundFile,
+    validSeconds: number,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    return await this.#store.signedUrl(key, { validMs: validSeconds * 1000, signal });
+  }
+
   /** Yields a part of a file. */
   read({ key }: FoundFile, range: ByteRange, signal: AbortSignal): AsyncIterable<Buffer> {
     return this.#store.get(key, { range, mayReuse: true, signal });
