@@ -12,7 +12,7 @@ function grant() {
   if (typeof path !== 'string') throw new Error(path.refusal);
   const credential = { kind: 'key', name: 'SHA256:abc' } as const;
   const identity = { glId: 'username-ann', username: 'ann', credential };
-  return { identity, path, operation: 'write' } as const;
+  return { identity, path, operation: 'write', mayCreate: true } as const;
 }
 
 test('a token allows what it was made for, until its end', () => {

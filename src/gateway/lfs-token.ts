@@ -12,15 +12,22 @@ export interface LfsGrant {
   readonly identity: Identity;
   readonly path: RepositoryPath;
   readonly operation: 'read' | 'write';
+  /** True if an upload may create the repository, as a push of the user may. */
+  readonly mayCreate: boolean;
 }
 
 /**
  * Returns a token for the files of a repository. Only servers with the same key accept it, and only
  * for LFS.
  */
-export function lfsToken({ identity, operation, path }: LfsGrant, key: Secret, nowSeconds: number): string {
+export function lfsToken(
+  { identity, mayCreate, operation, path }: LfsGrant,
+  key: Secret,
+  nowSeconds: number,
+): string {
   const { credential, glId, username } = identity;
-  const claims = { path, operation, glId, username, credential, end: nowSeconds + LFS_TOKEN_SECONDS };
+  const end = nowSeconds + LFS_TOKEN_SECONDS;
+  const claims = { path, operation, mayCreate, glId, username, credential, end };
   const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
   return `${payload}.${signatureOf(payload, key)}`;
 }
@@ -42,7 +49,8 @@ export function grantOfLfsToken(token: string, key: Secret, nowSeconds: number):
     return undefined;
   const name = JsonFields.of(fields.value('credential'))?.text('name');
   const credential = name === undefined ? {} : { credential: { kind: 'key', name } as const };
-  return { identity: { glId, username, ...credential }, path, operation };
+  const mayCreate = fields.flag('mayCreate') === true;
+  return { identity: { glId, username, ...credential }, path, operation, mayCreate };
 }
 
 function signatureOf(payload: string, key: Secret): string {

@@ -4,12 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { NO_OPENSSH } from '#testkit/ssh-client';
 import { until } from '#testkit/until';
 import { type Login, PeopleSite } from '../people/people-site.ts';
 
 const skip = spawnSync('git', ['lfs', 'version']).status === 0 ? false : 'there is no git-lfs';
 const BIG_BYTES = 20 << 20;
 const MANY = 150;
+/** git-lfs leaves the sockets of shared connections by SSH behind. */
+const WITHOUT_SOCKETS = ['config', 'lfs.ssh.autoMultiplex', 'false'];
 
 interface Opened {
   readonly site: PeopleSite;
@@ -33,6 +36,7 @@ async function open(context: TestContext, ...options: string[]): Promise<Opened>
   };
   await site.commit();
   await git({}, 'work', 'lfs', 'install', '--local');
+  await git({}, 'work', ...WITHOUT_SOCKETS);
   await git({}, 'work', 'lfs', 'track', '*.bin');
   return { site, ann, bob, git };
 }
@@ -42,6 +46,7 @@ async function clone({ git, site }: Opened, login: Login, repository: string, na
   mkdirSync(join(site.directory, name));
   await git({}, name, 'init', '-q', '-b', 'main');
   await git({}, name, 'lfs', 'install', '--local');
+  await git({}, name, ...WITHOUT_SOCKETS);
   await git(login, name, 'remote', 'add', 'origin', site.url(login, repository));
   await git(login, name, 'pull', '-q', 'origin', 'main');
   return join(site.directory, name);
@@ -101,6 +106,7 @@ test('a server that is killed has each file that was stored, and takes the other
   mkdirSync(join(site.directory, 'again'));
   await git({}, 'again', 'init', '-q', '-b', 'main');
   await git({}, 'again', 'lfs', 'install', '--local');
+  await git({}, 'again', ...WITHOUT_SOCKETS);
   await git(by, 'again', 'remote', 'add', 'origin', site.url(by, 'team/a.git'));
   await git(by, 'again', 'pull', '-q', 'origin', 'main');
 
@@ -113,3 +119,52 @@ function hasFiles(store: string): boolean {
   if (!existsSync(store)) return false;
   return readdirSync(store, { recursive: true, withFileTypes: true }).some((entry) => entry.isFile());
 }
+
+test('a token by SSH is for one repository, with the rights of its key', {
+  skip: NO_OPENSSH,
+}, async (context) => {
+  const site = new PeopleSite();
+  context.after(() => site[Symbol.asyncDispose]());
+  const ann = await site.person('ann', '--access', 'write', '--path', 'team');
+  const bob = await site.person('bob', '--access', 'read', '--path', 'team');
+  const deploy = await site.key('deploy');
+  await site.did('key', 'add', '--deploy', 'team/new', `${deploy}.pub`, '--write');
+  await site.start();
+  await site.commit();
+  for (const name of ['a', 'b']) {
+    const { code } = await site.git(
+      ann,
+      '-C',
+      site.work,
+      'push',
+      '-q',
+      site.url(ann, `team/${name}.git`),
+      'main',
+    );
+    assert.equal(code, 0);
+  }
+  const grant = async (key: string, path: string, operation: string) => {
+    const { code, stdout } = await site.ssh(key, 'git-lfs-authenticate', path, operation);
+    return code === 0 ? JSON.parse(stdout) : undefined;
+  };
+  const batch = async (href: string, header: Record<string, string>, operation: string): Promise<number> => {
+    const objects = [{ oid: 'ab'.repeat(32), size: 1 }];
+    const body = JSON.stringify({ operation, objects });
+    return (await fetch(`${href}/objects/batch`, { method: 'POST', headers: header, body })).status;
+  };
+
+  const byAnn = await grant(ann.ssh, 'team/a.git', 'upload');
+  assert.equal(await batch(byAnn.href, byAnn.header, 'upload'), 200);
+  assert.equal(await batch(byAnn.href.replace('team/a', 'team/b'), byAnn.header, 'download'), 404);
+  assert.equal(await grant(bob.ssh, 'team/a.git', 'upload'), undefined);
+  const byBob = await grant(bob.ssh, 'team/a', 'download');
+  assert.deepEqual(
+    [await batch(byBob.href, byBob.header, 'download'), await batch(byBob.href, byBob.header, 'upload')],
+    [200, 404],
+  );
+  assert.equal(await grant(bob.ssh, 'other/a', 'download'), undefined);
+  const byDeploy = await grant(deploy, 'team/new', 'upload');
+  assert.equal(await batch(byDeploy.href, byDeploy.header, 'upload'), 404, 'it creates no repository');
+  const creating = await grant(ann.ssh, 'team/fresh', 'upload');
+  assert.equal(await batch(creating.href, creating.header, 'upload'), 200, 'a push may create it');
+});

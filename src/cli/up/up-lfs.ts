@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { replaceFile } from '#base/files/replace-file';
 import { GitalyError } from '#base/gitaly-error';
 import { Secret } from '#base/secret';
+import { mayCreate } from '#gateway/identity';
 import type { LfsStoreOptions, PeopleCommand } from '#gateway/index';
 import { LFS_TOKEN_SECONDS, lfsToken } from '#gateway/lfs-token';
 import { checkRepositoryPath } from '#gateway/repository-path';
@@ -72,7 +73,11 @@ export async function lfsAuthenticate(
   if (typeof path !== 'string' || right === undefined || (operation === 'write' && right === 'read'))
     throw new GitalyError('PERMISSION_DENIED', `You may not ${operation} this repository.`);
   const key = new Secret((await readFile(keyPathOf(directory))).toString('base64'));
-  const token = lfsToken({ identity, operation, path }, key, Date.now() / 1000);
+  const token = lfsToken(
+    { identity, operation, path, mayCreate: mayCreate(identity) },
+    key,
+    Date.now() / 1000,
+  );
   return JSON.stringify({
     href: `${url}/${path.split('/').map(encodeURIComponent).join('/')}/info/lfs`,
     header: { Authorization: `Bearer ${token}` },

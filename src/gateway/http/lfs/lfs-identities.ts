@@ -5,7 +5,6 @@ import type { CallOptions } from '#client/call/call-types';
 import { callMetadata } from '#gateway/call-metadata';
 import type { RepositoryCreator } from '#gateway/create-on-push';
 import type { GitalyLink } from '#gateway/gitaly-link';
-import { mayCreate } from '#gateway/identity';
 import type { RepositoryInit } from '#gateway/repository-mapping';
 import type { RepositoryNames } from '#gateway/repository-names';
 import type { LfsIds, LfsTarget } from './lfs-server.ts';
@@ -32,7 +31,14 @@ export class LfsIdentities {
    * Returns the ids of a repository; `undefined` if it does not exist. A write names a repository
    * that has no id, and creates a missing one: git-lfs sends its files before git's push.
    */
-  async of({ identity, operation, path, remoteAddress, signal }: LfsTarget): Promise<LfsIds | undefined> {
+  async of({
+    identity,
+    mayCreate,
+    operation,
+    path,
+    remoteAddress,
+    signal,
+  }: LfsTarget): Promise<LfsIds | undefined> {
     const { names } = this.#options;
     const repository = names.at(path);
     if (repository === undefined) return undefined;
@@ -43,7 +49,7 @@ export class LfsIdentities {
     const other = await names.otherAt(path, repository, calls);
     if (other !== undefined) return await this.#idsAt(other, isWrite, calls);
     const fresh = names.newAt(path);
-    const creator = isWrite && mayCreate(identity) ? this.#options.creator : undefined;
+    const creator = isWrite && mayCreate ? this.#options.creator : undefined;
     if (creator === undefined || fresh === undefined) return undefined;
     await creator.create(fresh, calls);
     return await this.#idsAt(fresh, isWrite, calls);

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Secret } from '#base/secret';
 import type { AccessEntry } from '#gateway/access/access-entry';
-import type { Identity } from '#gateway/identity';
+import { type Identity, mayCreate } from '#gateway/identity';
 import { grantOfLfsToken, LFS_TOKEN_SECONDS } from '#gateway/lfs-token';
 import { parseRepositoryPath, type RepositoryPath } from '#gateway/repository-path';
 import type { ObjectStore } from '#object-store/object-store';
@@ -44,6 +44,8 @@ export interface LfsTarget {
   readonly path: RepositoryPath;
   readonly identity: Identity;
   readonly operation: 'read' | 'write';
+  /** True if an upload may create the repository. */
+  readonly mayCreate: boolean;
   readonly remoteAddress: string | undefined;
   readonly signal: AbortSignal;
 }
@@ -191,7 +193,8 @@ export class LfsServer {
       identity = admission;
     }
     if (access !== undefined) access.identity = identity;
-    const target = { path, identity, operation, remoteAddress: peer.address, signal };
+    const isCreator = grant ? grant.mayCreate : mayCreate(identity);
+    const target = { path, identity, operation, mayCreate: isCreator, remoteAddress: peer.address, signal };
     const ids = await this.#options.idsOf(target);
     return ids === undefined
       ? NO_REPOSITORY
