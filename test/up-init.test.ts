@@ -61,6 +61,8 @@ test('init up makes a documented file that is valid, refuses strangers, and star
   assert.equal(before.code, 0, JSON.stringify(before.findings));
   assert.deepEqual(about(before.findings, 'http'), [`ok: 127.0.0.1:${port} is free`]);
   assert.deepEqual(about(running.findings, 'http'), [`ok: the running server uses 127.0.0.1:${port}`]);
+  const lfs = about(running.findings, 'store of LFS');
+  assert.deepEqual(lfs, ['ok: an object was written, read, listed and deleted']);
   assert.deepEqual(about(running.findings, 'log'), [`ok: ${data}/access.log is writable`]);
   const url = `${up.report.http}/hello.git`;
   await assert.rejects(runGit(['ls-remote', url]), /could not read Username/);
@@ -82,7 +84,7 @@ test('doctor finds an expired certificate, a used port and a log that cannot be 
   writeFileSync(
     path,
     `directory = "new"\nhttp = "127.0.0.1:${address.port}"\ntls_cert = "cert.pem"\ntls_key = "key.pem"\n` +
-      'log = "/nonexistent/access.log"\n',
+      'log = "/nonexistent/access.log"\nlfs = "s4://bucket"\n',
   );
 
   const { findings } = await doctor(path);
@@ -91,6 +93,7 @@ test('doctor finds an expired certificate, a used port and a log that cannot be 
 
   assert.match(about(findings, 'certificate')[0] ?? '', /^warning: .* is valid until /);
   assert.match(about(findings, 'http')[0] ?? '', /^error: another program listens on /);
+  assert.match(about(findings, 'store of LFS')[0] ?? '', /^error: buckets of the kind "s4"/);
   assert.match(about(findings, 'log')[0] ?? '', /^error: \/nonexistent: no such file/);
   assert.deepEqual(
     about(wrong.findings, 'configuration').map((line) => /:(\d+): (\w+):/.exec(line)?.slice(1)),

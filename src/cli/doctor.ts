@@ -9,6 +9,7 @@ import { printFindings, summaryOf } from './findings.ts';
 import { upOptions } from './up/run-up-command.ts';
 import { upSocket } from './up/up-directory.ts';
 import { DIRECTORY, keysOf, problemLines } from './up/up-file.ts';
+import { lfsStoreOf } from './up/up-lfs.ts';
 
 export interface DoctorOptions {
   readonly json?: boolean;
@@ -50,7 +51,8 @@ function isUpFile(path: string, up: Command): boolean {
 
 async function factsOf(path: string, up: Command): Promise<UpFacts> {
   const { directory, problems } = await problemsOf(up, path);
-  const { authFile, http, log, metrics, ssh, tlsCert, tlsKey, tokenFile } = upOptions(up, directory);
+  const options = upOptions(up, directory);
+  const { authFile, http, log, metrics, ssh, tlsCert, tlsKey, tokenFile } = options;
   const given = (entries: Readonly<Record<string, string | undefined>>): Map<string, string> =>
     new Map(Object.entries(entries).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
   return {
@@ -62,5 +64,6 @@ async function factsOf(path: string, up: Command): Promise<UpFacts> {
     certificate: tlsCert,
     secrets: given({ auth_file: authFile, tls_key: tlsKey, token_file: tokenFile }),
     log,
+    lfs: lfsStoreOf(directory, options)?.url,
   };
 }

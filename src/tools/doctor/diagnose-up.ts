@@ -3,6 +3,7 @@ import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemErrorText } from '#base/go/system-error';
 import { checkSocket, checkUpAddress } from './check-addresses.ts';
+import { checkBucket } from './check-buckets.ts';
 import { checkLeftovers } from './check-leftovers.ts';
 import { checkMachine } from './check-machine.ts';
 import { checkCertificate, checkMode } from './check-secrets.ts';
@@ -26,6 +27,8 @@ export interface UpFacts {
   readonly secrets: ReadonlyMap<string, string>;
   /** Path of the access log. */
   readonly log: string | undefined;
+  /** URL of the store of Git LFS; `undefined` without one. */
+  readonly lfs: string | undefined;
 }
 
 /** Checks what `gitaly-ts up --config FILE` needs, and yields the findings. */
@@ -48,6 +51,7 @@ async function* checkParts({
   addresses,
   certificate,
   directory,
+  lfs,
   log,
   secrets,
   socket,
@@ -59,6 +63,7 @@ async function* checkParts({
   for (const [key, address] of addresses) yield await checkUpAddress(key, address, isRunning);
   if (certificate !== undefined) yield await checkCertificate(certificate, new Date());
   for (const [key, file] of secrets) yield await checkMode(key, file);
+  if (lfs !== undefined) yield await checkBucket('store of LFS', lfs);
   // Missing directories are created with that of the repositories only.
   const isBeside = log !== undefined && dirname(log) === directory && !existsSync(directory);
   if (log !== undefined && log !== '-' && !isBeside) yield await checkWritable('log', log);
