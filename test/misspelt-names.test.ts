@@ -105,11 +105,11 @@ const PROGRAMS = [
 /** Returns what a program writes about a wrong command line. */
 async function refusal(program: Command, args: readonly string[]): Promise<string> {
   let written = '';
-  const all = [program, ...program.commands, ...program.commands.flatMap((each) => each.commands)];
   const writeErr = (text: string): void => {
     written += text;
   };
-  for (const each of all) each.exitOverride().configureOutput({ writeErr, writeOut: () => {} });
+  for (const [each] of commandsOf(program))
+    each.exitOverride().configureOutput({ writeErr, writeOut: () => {} });
   await assert.rejects(program.parseAsync(args, { from: 'user' }), CommanderError);
   return written;
 }

@@ -55,12 +55,13 @@ function add(group: Command, name: string, description: string, examples: readon
   );
 }
 
-function withAccess(command: Command, isRequired: boolean): Command {
-  const access = new Option('--access <right>', 'right, which includes those before it')
-    .choices(['read', 'write', 'admin'])
-    .makeOptionMandatory(isRequired);
+/** @param otherwise the right without the option. */
+function withAccess(command: Command, otherwise?: string): Command {
+  const access = new Option('--access <right>', 'right, which includes those before it').choices([
+    ...['read', 'write', 'admin'],
+  ]);
   return command
-    .addOption(isRequired ? access : access.default('read'))
+    .addOption(otherwise === undefined ? access : access.default(otherwise))
     .option(
       '--path <path>',
       'a repository, or a directory of repositories, to which the right is limited; may be repeated',
@@ -76,7 +77,7 @@ function addAdd(user: Command, on: UserProcess): void {
   ];
   withAccess(
     add(user, 'add', 'Add a person. A password is asked for unless --token or --key is given.', examples),
-    false,
+    'read',
   )
     .argument('<name>', 'name for HTTP, hooks, logs and events')
     .option('--password-stdin', 'read the password from standard input')
@@ -90,9 +91,12 @@ function addAdd(user: Command, on: UserProcess): void {
 
 function addAccess(user: Command, on: UserProcess): void {
   const examples = ['access ann --access read', 'access ann --access write --path team --path docs'];
-  withAccess(add(user, 'access', 'Replace the rights of a person.', examples), true)
+  const command = withAccess(add(user, 'access', 'Replace the rights of a person.', examples));
+  command
     .argument('<name>', 'the person')
     .action(async (name: string, options: UserOptions & AccessOptions) => {
+      // commander would say this before it says that another option is misspelt
+      if (options.access === undefined) command.error('error: add --access read, write or admin');
       const { setAccess } = await import('../user.ts');
       on.exitCode = await setAccess(name, options, on);
     });
