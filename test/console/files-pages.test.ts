@@ -4,6 +4,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { LastChanges } from '#console/last-changes';
+import { lfsPointer } from '#testkit/repositories/lfs-pointer';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openConsole } from './open-console.ts';
 
@@ -198,6 +199,24 @@ test('links, submodules, pictures and large files are shown as such', async () =
     await text('big.txt'),
     /Only the first 256\.0 KiB are shown\. See <a href="[^"]*\/raw\/big\.txt/,
   );
+});
+
+test('a pointer of Git LFS is named, with its size and the address of its file', async () => {
+  const { console, repository } = await open();
+  await using _ = console;
+  const pointer = lfsPointer({ oid: 'ab'.repeat(32), size: 3_000_000 });
+  await repository.commit({ files: { 'film.mp4': pointer, 'text.txt': `${pointer}more\n` } });
+
+  assert.deepEqual((await console.json(`${PATH}/files/film.mp4`)).lfs, {
+    oid: 'ab'.repeat(32),
+    bytes: 3_000_000,
+  });
+  const { text } = await console.get(`${PATH}/files/film.mp4`);
+  assert.match(
+    text,
+    /A file of Git LFS with 2\.9 MiB\. <a href="\/team\/a\.git\/info\/lfs\/objects\/(?:ab){32}">/,
+  );
+  assert.equal((await console.json(`${PATH}/files/text.txt`)).lfs, undefined);
 });
 
 test('the same path is shown at another branch, tag or commit', async () => {

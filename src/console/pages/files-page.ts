@@ -11,7 +11,7 @@ import { type Html, html } from '../html/html.ts';
 import type { Page } from '../page.ts';
 import { directoryPage } from './directory-page.ts';
 import { contents, MAX_SHOWN_BYTES, trail } from './file-contents.ts';
-import { looksBinary } from './file-kind.ts';
+import { type LfsPointer, lfsPointer, looksBinary } from './file-kind.ts';
 import { isPicture } from './raw-file.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
@@ -52,6 +52,7 @@ async function filePage(visit: RepositoryVisit, { bytes, size }: ShownFile): Pro
   const { path, rest, revision } = visit;
   const isBinary = looksBinary(bytes);
   const isCut = bytes.length < size;
+  const pointer = lfsPointer(bytes);
   const isShownAsPicture = isPicture(rest) && size <= MAX_PICTURE_BYTES;
   return {
     title: `${rest} · ${nameOf(path)}`,
@@ -65,11 +66,13 @@ async function filePage(visit: RepositoryVisit, { bytes, size }: ShownFile): Pro
       isBinary,
       isCut,
       ...(!isBinary && { text: bytes.toString() }),
+      ...(pointer && { lfs: pointer }),
     },
     body: html`${frame(visit)}
 ${await revisionChooser(visit, 'files')}
 ${trail(visit)}
 ${actions(visit, { size, isBinary })}
+${pointer && lfsNote(path, pointer)}
 ${isCut && !isBinary ? cutNote(visit, bytes.length) : undefined}
 ${isShownAsPicture ? picture(visit) : await contents(visit, { path: rest, bytes })}`,
   };
@@ -93,6 +96,13 @@ function actions(
   );
   const links = [...(isBinary ? [] : [blame]), history, raw, download, permanent];
   return html`<p>${formatBytes(size)}${links.map((each) => [' · ', each])}</p>`;
+}
+
+/** Returns a link to the content that Git LFS has. */
+function lfsNote(path: string, { bytes, oid }: LfsPointer): Html {
+  const encoded = path.split('/').map(encodeURIComponent).join('/');
+  const file = link(`/${encoded}/info/lfs/objects/${oid}`, 'Download it');
+  return html`<p class="notice">A file of Git LFS with ${formatBytes(bytes)}. ${file}. This is its pointer:</p>`;
 }
 
 function cutNote({ path, rest, revision }: RepositoryVisit, shown: number): Html {
