@@ -102,7 +102,7 @@ function actions(
 function lfsNote(path: string, { bytes, oid }: LfsPointer): Html {
   const encoded = path.split('/').map(encodeURIComponent).join('/');
   const file = link(`/${encoded}/info/lfs/objects/${oid}`, 'Download it');
-  return html`<p class="notice">A file of Git LFS with ${formatBytes(bytes)}. ${file}. This is its pointer:</p>`;
+  return html`<p class="notice">A file of Git LFS with ${formatBytes(bytes)}. ${file}.</p>`;
 }
 
 function cutNote({ path, rest, revision }: RepositoryVisit, shown: number): Html {
