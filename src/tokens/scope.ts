@@ -44,6 +44,11 @@ export function hasAllRights(scope: TokenScope): boolean {
   return scope.access === 'admin' && scope.repositories.some(fitsAll) && isUnrestricted(scope);
 }
 
+/** Reports whether a token may change the settings of a repository. @param path as {@link accessTo}. */
+export function mayAdminister(scope: TokenScope, path: string): boolean {
+  return accessTo(scope, path) === 'admin' && isUnrestricted(scope);
+}
+
 /**
  * Returns the access to a repository; `undefined` for none.
  *

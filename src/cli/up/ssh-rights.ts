@@ -1,7 +1,6 @@
 import type { Identity, Right } from '#gateway/index';
 import type { Grant } from '#gateway/rights';
-import { isUnrestricted } from '#tokens/push-rules';
-import { accessTo, type TokenScope } from '#tokens/scope';
+import { accessTo, mayAdminister, type TokenScope } from '#tokens/scope';
 
 /** Rights of who is logged in. */
 export interface Holder {
@@ -26,7 +25,7 @@ export function holderOf({ rights, scope }: Identity, byDefault: Right): Holder 
 /** An administrator whose pushes have rules may change no repository otherwise. */
 function rightOfToken(scope: TokenScope, path: string): Right | undefined {
   const access = accessTo(scope, path);
-  return access === 'admin' && !isUnrestricted(scope) ? 'write' : access;
+  return access === 'admin' && !mayAdminister(scope, path) ? 'write' : access;
 }
 
 function grantText({ paths, right }: Grant): string {

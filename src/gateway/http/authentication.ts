@@ -45,10 +45,11 @@ export interface Authenticator {
    */
   authenticate(request: AccessRequest): Promise<Admission | RefusedRequest>;
   /**
-   * Reports whether a client may see and end the calls of all users in the console. Default: none
-   * may. @throws {Error} when it cannot decide.
+   * Reports whether a client may see and end the calls of all users in the console; with a path,
+   * whether it may change the settings of that repository. Default: none may. @throws {Error} when
+   * it cannot decide.
    */
-  isAdministrator?(client: AccessClient): Promise<boolean>;
+  isAdministrator?(client: AccessClient, path?: RepositoryPath): Promise<boolean>;
   /**
    * Reports whether clients without credentials may read some repository, existing or not. Without
    * this method the console searches for such a repository.

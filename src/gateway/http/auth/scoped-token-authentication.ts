@@ -1,5 +1,5 @@
 import { identityOfToken } from '#gateway/token-login';
-import { accessTo, hasAllRights } from '#tokens/scope';
+import { accessTo, hasAllRights, mayAdminister } from '#tokens/scope';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import type { AccessRequest, Admission, Authenticator, RefusedRequest } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
@@ -33,10 +33,11 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
     reload: async () => await otherwise?.reload?.(),
     readsWithoutCredentials: async () =>
       otherwise === undefined ? false : await otherwise.readsWithoutCredentials?.(),
-    isAdministrator: async (client) => {
+    isAdministrator: async (client, path) => {
       const identity = await identityIn(parseCredentials(client.headers.authorization));
-      if (identity === undefined) return (await otherwise?.isAdministrator?.(client)) ?? false;
-      return typeof identity !== 'string' && identity.scope !== undefined && hasAllRights(identity.scope);
+      if (identity === undefined) return (await otherwise?.isAdministrator?.(client, path)) ?? false;
+      if (typeof identity === 'string' || identity.scope === undefined) return false;
+      return path === undefined ? hasAllRights(identity.scope) : mayAdminister(identity.scope, path);
     },
   };
 }

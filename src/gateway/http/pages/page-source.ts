@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { MetadataInit } from '#rpc/common/metadata';
 
 /** Address below which a gateway serves pages for people. */
 export const PAGES_PATH = '/-/console';
@@ -26,6 +27,8 @@ export interface PageRequest {
   /** Path and query, as the client sent them. */
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
+  /** Fields of a form that is posted; empty for other methods. */
+  readonly body: Uint8Array;
   /** Scheme used by the client, also behind trusted proxies. */
   readonly scheme: 'http' | 'https';
   /** Address of the client, also behind trusted proxies. */
@@ -56,8 +59,18 @@ export interface PageAccess {
   isAdministrator(): Promise<boolean>;
   /** Reports whether the client may push to a repository. @throws as the authenticator. */
   mayWriteAt(path: string): Promise<boolean>;
+  /**
+   * Returns the options of calls that change the settings of a repository in the client's name;
+   * `undefined` if the client may not change them. @throws as the authenticator.
+   */
+  administrationAt(path: string): Promise<ClientCalls | undefined>;
   /** The response that requests credentials. */
   readonly signIn: PageAnswer;
+}
+
+/** Options of calls in the name of a client, whom hooks and events then know. */
+export interface ClientCalls {
+  readonly metadata: MetadataInit;
 }
 
 /** A response. */
