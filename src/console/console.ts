@@ -12,6 +12,7 @@ import { LiveStreams } from './live-streams.ts';
 import type { MirrorSource } from './mirror-source.ts';
 import type { NodesSource } from './nodes-status.ts';
 import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
+import { accountPage } from './pages/account-page.ts';
 import { clusterPage } from './pages/cluster-page.ts';
 import { mirrorsPage } from './pages/mirrors-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
@@ -190,9 +191,11 @@ export class Console implements AsyncDisposable {
 
   /** Returns the entries of the navigation that the client may open. */
   async #sectionsFor({ access }: PageRequest): Promise<ReadonlySet<Section>> {
-    if (!(await access.isAdministrator())) return this.#sections.intersection(FOR_READERS);
-    const hasMirrors = (await this.#options.mirrors?.hasSome()) === true;
-    return hasMirrors ? new Set<Section>([...this.#sections, 'mirrors']) : this.#sections;
+    const isAdministrator = await access.isAdministrator();
+    const sections = new Set(isAdministrator ? this.#sections : this.#sections.intersection(FOR_READERS));
+    if (isAdministrator && (await this.#options.mirrors?.hasSome())) sections.add('mirrors');
+    if (access.hasCredentials && access.account !== undefined) sections.add('account');
+    return sections;
   }
 
   /** Reports whether the client's credentials are right, or it may read something without any. */
@@ -230,7 +233,7 @@ export class Console implements AsyncDisposable {
       case 'mirrors':
         return await mirrorsPage(this.#options.mirrors);
       case 'account':
-        return notFound();
+        return await accountPage(visit);
     }
   }
 }

@@ -1,7 +1,14 @@
 import { JsonFields } from '#base/json-fields';
 import { fitsAll, fitsPattern, MAX_PATTERN_CHARACTERS } from './pattern.ts';
 import { RuleError } from './push-rule.ts';
-import { formatPushRules, isUnrestricted, PUSH_RULES, type PushRules, parsePushRules } from './push-rules.ts';
+import {
+  formatPushRules,
+  isUnrestricted,
+  PUSH_RULES,
+  type PushRules,
+  parsePushRules,
+  pushRuleKinds,
+} from './push-rules.ts';
 import { refuseUnknown } from './restriction.ts';
 
 /** Rights, each with those before it. */
@@ -37,6 +44,14 @@ function isPattern(value: unknown): value is string {
 /** Returns the JSON form of a scope, as {@link parseScope} reads it. */
 export function formatScope(scope: TokenScope): object {
   return { access: scope.access, repositories: scope.repositories, ...formatPushRules(scope) };
+}
+
+/** Describes a scope in one line. */
+export function describeScope(scope: TokenScope): string {
+  const limiting = formatPushRules(scope);
+  const rules = pushRuleKinds().filter(([kind]) => kind in limiting);
+  const described = rules.map(([kind, { describe }]) => `, ${describe(scope[kind])}`).join('');
+  return `${scope.access} ${scope.repositories.join(' ')}${described}`;
 }
 
 /** Reports whether a token has all rights to all repositories. */

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster } from '#testkit/start-cluster';
 import { until } from '#testkit/until';
 import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } from './browser.ts';
@@ -188,6 +192,26 @@ describe('the console in Chromium', { skip: WITHOUT_CHROMIUM }, () => {
 
     await page.getByRole('status').getByText('The rules were changed').waitFor();
     assert.match((await console.json(`${PATH}/settings`)).rules, /^\{\n {2}"readOnly": \[\]\n\}\n$/);
+  });
+
+  test('users see their account', async (context) => {
+    const directory = makeScratchDirectory('browser');
+    context.after(() => rmSync(directory, { recursive: true }));
+    const authFile = join(directory, 'users');
+    const digest = createHash('sha256').update('secret').digest('hex');
+    writeFileSync(authFile, `ann write sha256:${digest} team/${'a-long-name-'.repeat(9)}\n`);
+    await using ofUsers = await openConsole({ authFile });
+    const problems: string[] = [];
+    for (const view of [VIEWS.narrow, VIEWS.dark]) {
+      const httpCredentials = { username: 'ann', password: 'secret' };
+      await using shown = await browser.newContext({ ...view, httpCredentials });
+      const page = await shown.newPage();
+      await page.goto(`${ofUsers.url}/repositories`);
+      await page.getByRole('link', { name: 'Account' }).click();
+      await page.getByText('ann', { exact: true }).waitFor();
+      problems.push(...(await layoutProblems(page, 'account')), ...(await axeViolations(page, 'account')));
+    }
+    assert.deepEqual(problems, []);
   });
 
   test('a page is renewed as it changes, but not under the focus of the keyboard', async () => {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Identity } from '../identity.ts';
 import type { RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
+import type { AccountFacts } from './pages/page-source.ts';
 
 /** An accepted request with its identity. */
 export interface Admission extends Identity {
@@ -55,6 +56,11 @@ export interface Authenticator {
    * this method the console searches for such a repository.
    */
   readsWithoutCredentials?(): Promise<boolean | undefined>;
+  /**
+   * Returns what a client may know about itself, for the console; `undefined` without right
+   * credentials. Without this method the console has no such page.
+   */
+  account?(client: AccessClient): Promise<AccountFacts | undefined>;
   /** Reads changed files now. Otherwise they are read within a second. */
   reload?(): Promise<void>;
 }

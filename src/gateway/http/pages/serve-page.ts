@@ -66,6 +66,7 @@ export function pageAccess(authenticator: Authenticator | undefined, client: Acc
     if ('answer' in identity) return undefined;
     return { metadata: callMetadata({ identity, remoteAddress: client.remoteAddress }) };
   };
+  const account = authenticator?.account?.bind(authenticator);
   return {
     isOpen: authenticator === undefined,
     hasCredentials: client.headers.authorization !== undefined,
@@ -75,6 +76,7 @@ export function pageAccess(authenticator: Authenticator | undefined, client: Acc
     isAdministrator: () => isAdministrator(),
     mayWriteAt: async (path) => (await refusal(path, 'write')) === undefined,
     administrationAt,
+    ...(account && { account: () => account(client) }),
   };
 }
 
