@@ -4,7 +4,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { MirrorDirectory } from '#tools/mirror/mirror-directory';
+import { startUp } from '../start-up.ts';
 import { openConsole } from './open-console.ts';
 
 const HOSTILE = `"><img/src=x/onerror=alert(1)>`;
@@ -84,4 +86,19 @@ test('a server without mirrors has no page about them', async () => {
 
   assert.equal((await console.get('/mirrors')).status, 404);
   assert.doesNotMatch((await console.get('/overview')).text, /\/mirrors"/);
+});
+
+test('the console of up shows the mirrors of its directory', async (context) => {
+  const directory = makeScratchDirectory('mirrors-up');
+  context.after(() => rmSync(directory, { recursive: true }));
+  const data = join(directory, 'data');
+  await using up = await startUp({ args: [data, '--http', '127.0.0.1:0'] });
+  const mirror = { repository: 'hello.git', url: 'http://127.0.0.1:1/none.git', everySeconds: 900 };
+  await new MirrorDirectory(data).set(mirror, '');
+
+  const page = async (name: string): Promise<string> =>
+    await (await fetch(`${up.report.http}/-/console/${name}`)).text();
+
+  await until(async () => (await page('mirrors')).includes('<td role="cell" data-heading="Problem">'));
+  assert.match(await page('repository/hello.git/-/settings'), /http:\/\/127\.0\.0\.1:1\/none\.git/);
 });
