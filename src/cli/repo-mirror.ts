@@ -95,14 +95,9 @@ async function replaceReason(
 }
 
 async function list(directory: MirrorDirectory): Promise<ToolResult> {
-  const mirrors = await Promise.all(
-    (await directory.list()).map(async (one) => ({
-      ...one,
-      lastRun: (await directory.lastRun(one.repository)) ?? null,
-    })),
-  );
+  const mirrors = await directory.states();
   return {
-    json: mirrors,
-    lines: mirrors.map((one) => `${one.repository}  ${describeMirror(one, one.lastRun ?? undefined)}`),
+    json: mirrors.map((one) => ({ ...one, lastRun: one.lastRun ?? null })),
+    lines: mirrors.map((one) => `${one.repository}  ${describeMirror(one)}`),
   };
 }

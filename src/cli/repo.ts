@@ -183,8 +183,8 @@ export function showRepository(text: string, options: RepoOptions, on: RepoConso
 /** Describes a mirror; `undefined` for another repository. */
 async function mirrorOf(directory: string, name: string): Promise<string | undefined> {
   const mirrors = new MirrorDirectory(directory);
-  const mirror = await mirrors.find(name);
-  return mirror && describeMirror(mirror, await mirrors.lastRun(name));
+  const mirror = await mirrors.stateOf(name);
+  return mirror && describeMirror(mirror);
 }
 
 function linesOf(facts: RepositoryFacts): string[] {

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { dateOfSeconds } from '#base/date-of-seconds';
 import { issueToken, NEVER_EXPIRES_AT } from '#tokens/issue';
 import { RuleError } from '#tokens/push-rule';
-import { formatPushRules, pushRuleKinds } from '#tokens/push-rules';
-import { formatScope, parseScope } from '#tokens/scope';
+import { pushRuleKinds } from '#tokens/push-rules';
+import { describeScope, formatScope, parseScope } from '#tokens/scope';
 import { type IssuedToken, TokenStore } from '#tokens/token-store';
 import { printResult, type ToolConsole, type ToolResult } from './commands/tool-command.ts';
 
@@ -67,10 +67,7 @@ export function listTokens(options: TokenOptions, on: ToolConsole): Promise<numb
 function lineOf({ expiresAt, id, isExpired, isRevoked, scope, subject }: IssuedToken): string {
   const state = isRevoked ? 'revoked' : isExpired ? `expired ${timeOf(expiresAt)}` : endOf(expiresAt);
   if (scope === undefined) return `${id}  ${subject || '?'}  unreadable for this version  ${state}`;
-  const limiting = formatPushRules(scope);
-  const rules = pushRuleKinds().filter(([kind]) => kind in limiting);
-  const described = rules.map(([kind, { describe }]) => `, ${describe(scope[kind])}`).join('');
-  return `${id}  ${subject}  ${scope.access} ${scope.repositories.join(' ')}${described}  ${state}`;
+  return `${id}  ${subject}  ${describeScope(scope)}  ${state}`;
 }
 
 function endOf(expiresAt: number): string {

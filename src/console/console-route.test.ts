@@ -32,7 +32,7 @@ for (const path of [
   '/-/console/other',
   '/-/console/repository/',
   '/-/console/repository/a.git/-/',
-  '/-/console/repository/a.git/-/settings',
+  '/-/console/repository/a.git/-/unknown',
   '/-/console/repository/a%2.git',
   '/-/console/repository/a.git/-/files/%zz',
 ]) {

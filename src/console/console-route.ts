@@ -25,6 +25,8 @@ const SERVER_PAGES = [
   'running',
   'slow',
   'webhooks',
+  'mirrors',
+  'account',
   'sign-in',
 ] as const;
 export type ServerPage = (typeof SERVER_PAGES)[number];
@@ -42,6 +44,7 @@ const VIEWS = [
   'pushes',
   'search',
   'storage',
+  'settings',
 ] as const;
 export type RepositoryView = (typeof VIEWS)[number];
 

@@ -9,9 +9,12 @@ import { FormTokens } from './form-tokens.ts';
 import { document } from './html/layout.ts';
 import { LastChanges } from './last-changes.ts';
 import { LiveStreams } from './live-streams.ts';
+import type { MirrorSource } from './mirror-source.ts';
 import type { NodesSource } from './nodes-status.ts';
 import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
+import { accountPage } from './pages/account-page.ts';
 import { clusterPage } from './pages/cluster-page.ts';
+import { mirrorsPage } from './pages/mirrors-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
 import { readsAny, repositoriesPage } from './pages/repositories-page.ts';
 import { repositoryPage } from './pages/repository-pages.ts';
@@ -49,6 +52,8 @@ export interface ConsoleOptions {
   readonly cluster?: ClusterSource;
   /** Returns when repositories last changed. Default: times are those of their directories. */
   readonly lastWrites?: LastWrites;
+  /** Returns the mirrors. Default: there are none. */
+  readonly mirrors?: MirrorSource;
   /** Finds the repositories of the storage. Default: they are listed by RPC, every two seconds. */
   readonly scanner?: RepositoryScanner;
 }
@@ -66,7 +71,13 @@ const HEADERS = {
   Vary: 'Accept, Accept-Encoding',
 } as const;
 /** Pages about the calls and repositories of all users. */
-const FOR_ADMINISTRATORS: ReadonlySet<ServerPage> = new Set(['cluster', 'running', 'slow', 'webhooks']);
+const FOR_ADMINISTRATORS: ReadonlySet<ServerPage> = new Set([
+  'cluster',
+  'running',
+  'slow',
+  'webhooks',
+  'mirrors',
+]);
 /** The pages, each limited to what its reader may see. */
 const FOR_READERS: ReadonlySet<ServerPage> = new Set(['overview', 'repositories']);
 /** A repository that is used to check credentials; it need not exist. */
@@ -77,9 +88,9 @@ const COMPRESS_BYTES = 1024;
 const compress = promisify(gzip);
 
 /**
- * Pages about a server and its repositories, below `/-/console`. They are read only, and show what
- * the client may read with git. Each page has a JSON form at the same address, with `?format=json`
- * or `Accept: application/json`.
+ * Pages about a server and its repositories, below `/-/console`. They show what the client may read
+ * with git; forms make the few changes. Each page has a JSON form at the same address, with
+ * `?format=json` or `Accept: application/json`.
  */
 export class Console implements AsyncDisposable {
   readonly #options: ConsoleOptions;
@@ -143,7 +154,7 @@ export class Console implements AsyncDisposable {
     request: PageRequest,
     query: URLSearchParams,
   ): Promise<Page | PageAnswer> {
-    const { access, headers, method, signal } = request;
+    const { access, body, headers, method, signal } = request;
     const visit: Visit = {
       access,
       headers,
@@ -152,6 +163,7 @@ export class Console implements AsyncDisposable {
       isJson: isJson(request, query),
       formParameters: this.#formTokens.parameters(request),
       query,
+      form: new URLSearchParams(Buffer.from(body).toString()),
       signal,
     };
     if (route === undefined) return notFound();
@@ -173,12 +185,17 @@ export class Console implements AsyncDisposable {
       sshAddress,
       renderer: this.#renderer,
       lastChanges: this.#lastChanges,
+      mirrors: this.#options.mirrors,
     });
   }
 
   /** Returns the entries of the navigation that the client may open. */
   async #sectionsFor({ access }: PageRequest): Promise<ReadonlySet<Section>> {
-    return (await access.isAdministrator()) ? this.#sections : this.#sections.intersection(FOR_READERS);
+    const isAdministrator = await access.isAdministrator();
+    const sections = new Set(isAdministrator ? this.#sections : this.#sections.intersection(FOR_READERS));
+    if (isAdministrator && (await this.#options.mirrors?.hasSome())) sections.add('mirrors');
+    if (access.hasCredentials && access.account !== undefined) sections.add('account');
+    return sections;
   }
 
   /** Reports whether the client's credentials are right, or it may read something without any. */
@@ -213,6 +230,10 @@ export class Console implements AsyncDisposable {
         return await slowPage(visit, this.#options);
       case 'webhooks':
         return await webhooksPage(this.#options.status);
+      case 'mirrors':
+        return await mirrorsPage(this.#options.mirrors);
+      case 'account':
+        return await accountPage(visit);
     }
   }
 }

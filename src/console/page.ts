@@ -1,7 +1,15 @@
 import { type Html, html } from './html/html.ts';
 
 /** An entry of the main navigation. */
-export type Section = 'overview' | 'repositories' | 'cluster' | 'running' | 'slow' | 'webhooks';
+export type Section =
+  | 'overview'
+  | 'repositories'
+  | 'cluster'
+  | 'running'
+  | 'slow'
+  | 'webhooks'
+  | 'mirrors'
+  | 'account';
 
 /** A page of the console, for people and as JSON at the same address. */
 export interface Page {

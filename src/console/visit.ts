@@ -8,6 +8,8 @@ export interface Visit extends Pick<PageRequest, 'headers' | 'method'> {
   /** True if the JSON form of the page is requested. */
   readonly isJson: boolean;
   readonly query: URLSearchParams;
+  /** Fields of the form that was sent; empty for a request that changes nothing. */
+  readonly form: URLSearchParams;
   /** Parameters that the addresses of forms need. */
   readonly formParameters: Query;
   readonly access: PageAccess;

@@ -49,6 +49,10 @@ export { type HttpGateway, type HttpGatewayOptions, startHttpGateway } from './h
 export type { LfsStoreOptions } from './http/lfs/lfs-store.ts';
 export { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits/http-limits.ts';
 export {
+  type AccountFacts,
+  type AccountKey,
+  type AccountToken,
+  type ClientCalls,
   PAGES_PATH,
   type PageAccess,
   type PageAnswer,

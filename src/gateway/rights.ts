@@ -9,6 +9,11 @@ export interface Grant {
   readonly paths: readonly string[];
 }
 
+/** Returns a right in words. */
+export function describeGrant({ paths, right }: Grant): string {
+  return `${right} ${paths.length === 0 ? 'everything' : paths.join(', ')}`;
+}
+
 /** Name of the holder of the rights that everybody has. */
 export const ANONYMOUS = 'anonymous';
 

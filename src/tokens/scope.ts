@@ -1,7 +1,14 @@
 import { JsonFields } from '#base/json-fields';
 import { fitsAll, fitsPattern, MAX_PATTERN_CHARACTERS } from './pattern.ts';
 import { RuleError } from './push-rule.ts';
-import { formatPushRules, isUnrestricted, PUSH_RULES, type PushRules, parsePushRules } from './push-rules.ts';
+import {
+  formatPushRules,
+  isUnrestricted,
+  PUSH_RULES,
+  type PushRules,
+  parsePushRules,
+  pushRuleKinds,
+} from './push-rules.ts';
 import { refuseUnknown } from './restriction.ts';
 
 /** Rights, each with those before it. */
@@ -39,9 +46,22 @@ export function formatScope(scope: TokenScope): object {
   return { access: scope.access, repositories: scope.repositories, ...formatPushRules(scope) };
 }
 
+/** Describes a scope in one line. */
+export function describeScope(scope: TokenScope): string {
+  const limiting = formatPushRules(scope);
+  const rules = pushRuleKinds().filter(([kind]) => kind in limiting);
+  const described = rules.map(([kind, { describe }]) => `, ${describe(scope[kind])}`).join('');
+  return `${scope.access} ${scope.repositories.join(' ')}${described}`;
+}
+
 /** Reports whether a token has all rights to all repositories. */
 export function hasAllRights(scope: TokenScope): boolean {
   return scope.access === 'admin' && scope.repositories.some(fitsAll) && isUnrestricted(scope);
+}
+
+/** Reports whether a token may change the settings of a repository. @param path as {@link accessTo}. */
+export function mayAdminister(scope: TokenScope, path: string): boolean {
+  return accessTo(scope, path) === 'admin' && isUnrestricted(scope);
 }
 
 /**

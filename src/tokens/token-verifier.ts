@@ -6,7 +6,7 @@ import { messageOf } from '#base/gitaly-error';
 import { keyFetcher } from './fetch-keys.ts';
 import { AUDIENCE, OWN_ISSUER, SCOPE_CLAIM } from './issue.ts';
 import { parseScope, type TokenScope } from './scope.ts';
-import { CLOCK_TOLERANCE_SECONDS, type TokenStore } from './token-store.ts';
+import { CLOCK_TOLERANCE_SECONDS, type IssuedToken, type TokenStore } from './token-store.ts';
 
 /** The owner of a valid token. */
 export interface TokenOwner {
@@ -69,6 +69,12 @@ export class TokenVerifier {
   async prepare(): Promise<void> {
     await this.#options.store.prepare();
     if (this.#options.foreign !== undefined) await this.#keysOfForeign(this.#options.foreign);
+  }
+
+  /** Returns the tokens of a subject that were issued here and are accepted. */
+  async issuedTo(subject: string): Promise<IssuedToken[]> {
+    const all = await this.#options.store.list();
+    return all.filter((token) => token.subject === subject && !token.isRevoked && !token.isExpired);
   }
 
   /** Returns the owner of a token; `undefined` for one that is not valid, for whatever reason. */

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster } from '#testkit/start-cluster';
 import { until } from '#testkit/until';
 import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } from './browser.ts';
@@ -37,6 +41,14 @@ const CLUSTER = {
   praefects: [{ name: HOSTILE, last_contact: new Date(1e12).toISOString() }],
 };
 
+const MIRROR = {
+  repository: 'group/sample.git',
+  url: `https://example.com/${HOSTILE}`,
+  everySeconds: 900,
+  lastRun: { at: '2026-01-02T03:04:05Z', problem: HOSTILE, failures: 1, succeededAt: undefined },
+};
+const MIRRORS = { hasSome: async () => true, states: async () => [MIRROR], stateOf: async () => MIRROR };
+
 const PICTURE = Buffer.from(
   'GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;',
   'latin1',
@@ -50,7 +62,7 @@ const PAGES = [
   '/running',
   '/slow',
   '/webhooks',
-  '/webhooks',
+  '/mirrors',
   '/cluster',
   '/repositories',
   '/repositories?sort=debt',
@@ -77,6 +89,9 @@ const PAGES = [
   `${PATH}/branches?search=nothing`,
   `${PATH}/tags`,
   `${PATH}/pushes`,
+  `${PATH}/settings`,
+  `${PATH}/settings?changed=rules`,
+  '/repository/empty.git/-/settings',
 ];
 
 describe('the console in Chromium', { skip: WITHOUT_CHROMIUM }, () => {
@@ -86,6 +101,7 @@ describe('the console in Chromium', { skip: WITHOUT_CHROMIUM }, () => {
   before(async () => {
     console = await openConsole({
       cluster: async () => CLUSTER,
+      sources: { mirrors: MIRRORS },
       config: { events: { enabled: true } },
     });
     const repository = await console.gitaly.createRepository({
@@ -159,6 +175,43 @@ describe('the console in Chromium', { skip: WITHOUT_CHROMIUM }, () => {
     await page.getByRole('link', { name: 'README.md' }).click();
     await page.getByRole('link', { name: 'a link' }).click();
     assert.match((await page.locator('.code code').textContent()) ?? '', /export const answer = 42;/);
+  });
+
+  test('rules are changed without scripts, and invalid ones are shown again', async () => {
+    await using context = await browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(`${console.url}${PATH}/settings`);
+    const change = page.getByLabel('JSON document').locator('xpath=..').getByRole('button');
+
+    await page.getByLabel('JSON document').fill('{ "protected": 1 }');
+    await change.press('Enter');
+    await page.getByRole('alert').getByText('Nothing was changed').waitFor();
+    assert.equal(await page.getByLabel('JSON document').inputValue(), '{ "protected": 1 }');
+    await page.getByLabel('JSON document').fill('{\n  "readOnly": []\n}\n');
+    await change.press('Enter');
+
+    await page.getByRole('status').getByText('The rules were changed').waitFor();
+    assert.match((await console.json(`${PATH}/settings`)).rules, /^\{\n {2}"readOnly": \[\]\n\}\n$/);
+  });
+
+  test('users see their account', async (context) => {
+    const directory = makeScratchDirectory('browser');
+    context.after(() => rmSync(directory, { recursive: true }));
+    const authFile = join(directory, 'users');
+    const digest = createHash('sha256').update('secret').digest('hex');
+    writeFileSync(authFile, `ann write sha256:${digest} team/${'a-long-name-'.repeat(9)}\n`);
+    await using ofUsers = await openConsole({ authFile });
+    const problems: string[] = [];
+    for (const view of [VIEWS.narrow, VIEWS.dark]) {
+      const httpCredentials = { username: 'ann', password: 'secret' };
+      await using shown = await browser.newContext({ ...view, httpCredentials });
+      const page = await shown.newPage();
+      await page.goto(`${ofUsers.url}/repositories`);
+      await page.getByRole('link', { name: 'Account' }).click();
+      await page.getByText('ann', { exact: true }).waitFor();
+      problems.push(...(await layoutProblems(page, 'account')), ...(await axeViolations(page, 'account')));
+    }
+    assert.deepEqual(problems, []);
   });
 
   test('a page is renewed as it changes, but not under the focus of the keyboard', async () => {

@@ -26,7 +26,7 @@ export interface OpenConsoleOptions {
   /** State of a cluster that the console shows. */
   readonly cluster?: NonNullable<ConsoleOptions['cluster']>;
   /** Sources of the pages, instead of the server's. */
-  readonly sources?: Pick<ConsoleOptions, 'history' | 'nodes' | 'status'>;
+  readonly sources?: Pick<ConsoleOptions, 'history' | 'mirrors' | 'nodes' | 'status'>;
   /** Additional keys of the server's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
 }

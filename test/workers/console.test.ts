@@ -6,6 +6,7 @@ import type { ServerStatus } from '#calls/top/status';
 import { until } from '#testkit/until';
 import { repository, startFamily } from './family.ts';
 import { hold } from './held-calls.ts';
+import { startUpFamily } from './up-family.ts';
 
 const SLOW_MS = 500;
 
@@ -40,4 +41,24 @@ test('the console ends calls of workers, and shows those that were slow', async 
     calls.map(({ correlation_id, status }) => [correlation_id, status]),
     [[id, 'Canceled']],
   );
+});
+
+test('a form that a worker receives changes a repository', async () => {
+  await using up = await startUpFamily({ args: [] });
+  const page = `${up.http}/-/console/repository/hello.git/-/settings`;
+  const html = await (await fetch(page)).text();
+  const [, action = ''] = /<form class="setting" method="post" action="([^"]+)"/.exec(html) ?? [];
+  const address = new URL(action.replaceAll('&amp;', '&'), up.http);
+  const body = new URLSearchParams({ description: 'größer & <b>' });
+
+  const { status } = await fetch(address, {
+    method: 'POST',
+    headers: { Origin: up.http },
+    body,
+    redirect: 'manual',
+  });
+
+  assert.equal(status, 303);
+  const shown = (await (await fetch(`${page}?format=json`)).json()) as Record<string, unknown>;
+  assert.equal(shown.description, 'größer & <b>');
 });

@@ -12,7 +12,15 @@ export interface ConsoleTarget {
 export interface ConsolePagesOptions
   extends Pick<
     ConsoleOptions,
-    'cancel' | 'cluster' | 'history' | 'httpAddress' | 'lastWrites' | 'nodes' | 'scanner' | 'status'
+    | 'cancel'
+    | 'cluster'
+    | 'history'
+    | 'httpAddress'
+    | 'lastWrites'
+    | 'mirrors'
+    | 'nodes'
+    | 'scanner'
+    | 'status'
   > {
   readonly target: ConsoleTarget;
   /** Returns the address of the SSH gateway once it is open. */

@@ -54,7 +54,10 @@ export async function gatewayOptions(
     );
   }
   const otherwise = people
-    ? accountAuthentication(async () => (await people.current()).accounts, logins)
+    ? accountAuthentication(async () => (await people.current()).accounts, {
+        logins,
+        keysOf: (name) => people.keysOf(name),
+      })
     : await authenticatorOf(authFile, authUrl, logins);
   const authenticator = verifier ? scopedTokenAuthentication({ verifier, otherwise }) : otherwise;
   return {

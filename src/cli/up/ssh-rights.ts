@@ -1,7 +1,6 @@
 import type { Identity, Right } from '#gateway/index';
-import type { Grant } from '#gateway/rights';
-import { isUnrestricted } from '#tokens/push-rules';
-import { accessTo, type TokenScope } from '#tokens/scope';
+import { describeGrant } from '#gateway/rights';
+import { accessTo, mayAdminister, type TokenScope } from '#tokens/scope';
 
 /** Rights of who is logged in. */
 export interface Holder {
@@ -14,23 +13,25 @@ export interface Holder {
 /** Returns the rights of a user. @param byDefault right to everything of one without rights or a scope. */
 export function holderOf({ rights, scope }: Identity, byDefault: Right): Holder {
   if (rights !== undefined)
-    return { at: (path) => rights.at(path), describe: async () => (await rights.grants()).map(grantText) };
+    return {
+      at: (path) => rights.at(path),
+      describe: async () => (await rights.grants()).map(describeGrant),
+    };
   if (scope !== undefined)
     return {
       at: async (path) => rightOfToken(scope, path),
       describe: async () => [`${scope.access} ${scope.repositories.join(', ')}`],
     };
-  return { at: async () => byDefault, describe: async () => [grantText({ right: byDefault, paths: [] })] };
+  return {
+    at: async () => byDefault,
+    describe: async () => [describeGrant({ right: byDefault, paths: [] })],
+  };
 }
 
 /** An administrator whose pushes have rules may change no repository otherwise. */
 function rightOfToken(scope: TokenScope, path: string): Right | undefined {
   const access = accessTo(scope, path);
-  return access === 'admin' && !isUnrestricted(scope) ? 'write' : access;
-}
-
-function grantText({ paths, right }: Grant): string {
-  return `${right} ${paths.length === 0 ? 'everything' : paths.join(', ')}`;
+  return access === 'admin' && !mayAdminister(scope, path) ? 'write' : access;
 }
 
 /** Returns the lines for a login without a command. */

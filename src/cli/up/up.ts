@@ -8,6 +8,7 @@ import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
 import { ServiceManager } from '#platform/process/service-manager';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
+import { MirrorDirectory } from '#tools/mirror/mirror-directory';
 import { AddressError } from '../listen-address.ts';
 import { ConsolePages } from '../serve/console-pages.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
@@ -104,7 +105,10 @@ async function run(
   const { target } = server;
   let sshAddress: string | undefined;
   await using pages = hasConsole
-    ? new ConsolePages({ target, ...server.console, sshAddress: () => sshAddress })
+    ? new ConsolePages({
+        ...{ target, ...server.console, sshAddress: () => sshAddress },
+        mirrors: new MirrorDirectory(directory.path),
+      })
     : undefined;
   if (pages !== undefined) others?.sharePages({ pages, authenticator: http?.settings.authenticator });
   const onAccess = log?.add;

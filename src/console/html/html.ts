@@ -59,10 +59,10 @@ export function escapeText(text: string): string {
   return visible(text).replace(SPECIAL, (character) => ENTITIES[character] ?? '');
 }
 
-/** Returns text with its invisible characters shown by their numbers. */
-export function visible(text: string): string {
+/** Returns text with its invisible characters shown by their numbers. @param show returns how. */
+export function visible(text: string, show = (number: string) => `⟨U+${number}⟩`): string {
   return text.replace(INVISIBLE, (character) => {
     const number = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
-    return `⟨U+${number}⟩`;
+    return show(number);
   });
 }

@@ -10,6 +10,8 @@ const SECTIONS: readonly (readonly [Section, string])[] = [
   ['running', 'Running'],
   ['slow', 'Slow'],
   ['webhooks', 'Webhooks'],
+  ['mirrors', 'Mirrors'],
+  ['account', 'Account'],
 ];
 
 export interface DocumentOptions {

@@ -21,6 +21,7 @@ const TABS = [
   ['pushes', 'Pushes'],
   ['search', 'Search'],
   ['storage', 'Storage'],
+  ['settings', 'Settings'],
 ] as const;
 
 /** Returns the heading of a repository, its addresses for git, and the links to its pages. */

@@ -16,6 +16,7 @@ import { rawFile } from './raw-file.ts';
 import { emptyPage } from './repository-frame.ts';
 import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
 import { searchPage } from './search-page.ts';
+import { settingsPage } from './settings-page.ts';
 import { maintain, storagePage } from './storage-page.ts';
 import { tagsPage } from './tags-page.ts';
 
@@ -25,7 +26,9 @@ const MAX_REVISION = 1000;
 const HEAD = 'HEAD';
 
 /** Pages of a repository that exists and has commits. */
-const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise<Page | PageAnswer>>> = {
+const PAGES: Readonly<
+  Record<Exclude<RepositoryView, 'settings'>, (visit: RepositoryVisit) => Promise<Page | PageAnswer>>
+> = {
   files: filesPage,
   raw: rawFile,
   archive: archiveFile,
@@ -69,13 +72,15 @@ async function pageOf(
   const repository = new Repository(connection, { storage, path });
   const calls = { signal: visit.signal, timeoutMs: TIMEOUT_MS };
   try {
+    const place = { ...visit, ...options, repository, path, view, calls };
+    if (view === 'settings') return await settingsPage(place);
     const revision = await revisionOf(visit, repository, calls);
     if (revision === undefined) {
       return (await repository.exists(calls)) ? emptyPage({ ...visit, ...options, path }) : undefined;
     }
     const commit = await repository.findCommit(view === 'commit' ? rest : revision, calls);
     if (commit === undefined) return noRevision();
-    const whole = { ...visit, ...options, repository, path, view, rest, revision, commit, calls };
+    const whole = { ...place, rest, revision, commit };
     if (!visit.isPost) return await PAGES[view](whole);
     if (view !== 'storage') return cannotPost();
     if (!(await visit.access.mayWriteAt(path))) return problemPage(403, 'Refused', 'You may not write here.');

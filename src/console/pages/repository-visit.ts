@@ -3,6 +3,7 @@ import type { Repository } from '#client/repository/repository';
 import type { Commit } from '#client/repository/values';
 import type { RepositoryView } from '../console-route.ts';
 import type { LastChanges } from '../last-changes.ts';
+import type { MirrorSource } from '../mirror-source.ts';
 import type { Renderer } from '../rendering/renderer.ts';
 import type { LastWrites } from '../repositories/repository-catalog.ts';
 import type { Visit } from '../visit.ts';
@@ -16,22 +17,28 @@ export interface RepositoryPagesOptions {
   readonly lastWrites: LastWrites | undefined;
   readonly renderer: Renderer;
   readonly lastChanges: LastChanges;
+  /** `undefined` if there are no mirrors. */
+  readonly mirrors: MirrorSource | undefined;
   /** Address for `git clone` by HTTP, before the path of a repository; `undefined` without HTTP. */
   readonly httpAddress: string | undefined;
   /** Address for `git clone` by SSH, before the path of a repository; `undefined` without SSH. */
   readonly sshAddress: string | undefined;
 }
 
-/** The repository of a page, and the choices in its address. */
-export interface RepositoryVisit extends Visit, RepositoryPagesOptions {
+/** The repository of a page, with or without commits. */
+export interface PlainVisit extends Visit, RepositoryPagesOptions {
   readonly repository: Repository;
   /** Path in the storage, which ends in `.git`. */
   readonly path: string;
   readonly view: RepositoryView;
+  readonly calls: { readonly signal: AbortSignal; readonly timeoutMs: number };
+}
+
+/** A repository with commits, and the choices in the address of the page. */
+export interface RepositoryVisit extends PlainVisit {
   readonly rest: Buffer;
   /** The chosen branch, tag or commit; the default branch if the address has none. */
   readonly revision: string;
   /** The commit of the revision. */
   readonly commit: Commit;
-  readonly calls: { readonly signal: AbortSignal; readonly timeoutMs: number };
 }

@@ -1,7 +1,7 @@
 import { eachItem } from '#client/content/collect/each-item';
 import { type RepositoryView, repositoryAddress } from '../console-route.ts';
 import { type Html, html } from '../html/html.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
+import type { PlainVisit, RepositoryVisit } from './repository-visit.ts';
 
 /** Number of suggested branches, and of tags. Other names can be typed. */
 const MAX_SUGGESTED = 100;
@@ -20,8 +20,11 @@ export async function revisionChooser(visit: RepositoryVisit, view: RepositoryVi
 </form>`;
 }
 
-/** Returns names of references; those that are not UTF-8 cannot be in an address, and are left out. */
-async function namesOf({ calls, connection, repository }: RepositoryVisit, kind: string): Promise<string[]> {
+/** Returns some names of references, to suggest them; those that are not UTF-8 cannot be in an address, and are left out. */
+export async function namesOf(
+  { calls, connection, repository }: PlainVisit,
+  kind: string,
+): Promise<string[]> {
   const request = {
     repository: repository.message,
     patterns: [Buffer.from(kind)],

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Identity } from '../identity.ts';
 import type { RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
+import type { AccountFacts } from './pages/page-source.ts';
 
 /** An accepted request with its identity. */
 export interface Admission extends Identity {
@@ -45,15 +46,21 @@ export interface Authenticator {
    */
   authenticate(request: AccessRequest): Promise<Admission | RefusedRequest>;
   /**
-   * Reports whether a client may see and end the calls of all users in the console. Default: none
-   * may. @throws {Error} when it cannot decide.
+   * Reports whether a client may see and end the calls of all users in the console; with a path,
+   * whether it may change the settings of that repository. Default: none may. @throws {Error} when
+   * it cannot decide.
    */
-  isAdministrator?(client: AccessClient): Promise<boolean>;
+  isAdministrator?(client: AccessClient, path?: RepositoryPath): Promise<boolean>;
   /**
    * Reports whether clients without credentials may read some repository, existing or not. Without
    * this method the console searches for such a repository.
    */
   readsWithoutCredentials?(): Promise<boolean | undefined>;
+  /**
+   * Returns what a client may know about itself, for the console; `undefined` without right
+   * credentials. Without this method the console has no such page.
+   */
+  account?(client: AccessClient): Promise<AccountFacts | undefined>;
   /** Reads changed files now. Otherwise they are read within a second. */
   reload?(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { GitalyError } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
 import { AccessEntry } from '../access/access-entry.ts';
@@ -241,13 +242,30 @@ export class RequestServer {
     await this.#events.serve({ request, response, query, peer, signal: gone.signal });
   }
 
-  async #sendPage({ gone, peer, request, response }: Visit, { isTop, repository }: PageRoute): Promise<void> {
+  async #sendPage(visit: Visit, { isTop, repository }: PageRoute): Promise<void> {
+    const { gone, peer, request, response } = visit;
     const { authenticator, pages } = this.#options;
     const isBrowser = pages !== undefined && request.headers.accept?.includes('text/html') === true;
     if (isTop === true) throw new Refusal(isBrowser ? seeOther(PAGES_PATH) : { status: 200, text: WELCOME });
     if (isBrowser && repository !== undefined) throw new Refusal(seeOther(repositoryPage(repository)));
     if (pages === undefined || repository !== undefined) throw new Refusal(NOTHING_HERE);
-    await servePage({ request, response, peer, signal: gone.signal, authenticator }, pages);
+    const body = await this.#formOf(visit);
+    await servePage({ request, response, body, peer, signal: gone.signal, authenticator }, pages);
+  }
+
+  /** Reads the fields of a form that is posted. */
+  async #formOf(visit: Visit): Promise<Uint8Array> {
+    const { request, sendContinue } = visit;
+    if (request.method !== 'POST') return Buffer.alloc(0);
+    const { bodyIdleTimeoutMs: idleTimeoutMs, requestTimeoutMs: timeoutMs } = this.#options.limits;
+    visit.body = RequestBody.of(request, {
+      idleTimeoutMs,
+      timeoutMs,
+      maxBytes: MAX_FORM_BYTES,
+      isGit: false,
+    });
+    sendContinue();
+    return await buffer(visit.body);
   }
 
   async #serveLfs(
@@ -277,6 +295,8 @@ export class RequestServer {
   }
 }
 
+/** Rules of 64 KiB, in a form that encodes each byte with three. */
+const MAX_FORM_BYTES = 1 << 18;
 /** A batch of 1,000 files has 120 KB. */
 const MAX_LFS_JSON_BYTES = 1 << 20;
 const NO_LFS = lfsError(

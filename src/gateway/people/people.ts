@@ -1,9 +1,18 @@
 import { GitalyError } from '#base/gitaly-error';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
+import type { AccountKey } from '../http/pages/page-source.ts';
 import type { Identity } from '../identity.ts';
-import { coversOne, type Grant, type Right, rightAt } from '../rights.ts';
+import { coversOne, describeGrant, type Grant, type Right, rightAt } from '../rights.ts';
 import type { SshAccessRequest, SshLogin } from '../ssh/authentication.ts';
+import { fingerprintOf } from '../ssh/keys/host-key.ts';
 import { type HeldKey, type PeopleFile, parsePeople } from './people-file.ts';
+
+function factsOf({ data, grants, isReadOnly, name, paths }: HeldKey): AccountKey {
+  const allowed = isReadOnly ? grants.map((grant) => ({ ...grant, right: 'read' as const })) : grants;
+  const scope = [...new Set(allowed.map(describeGrant))].join('; ');
+  const only = paths.length === 0 ? '' : `, only in ${paths.join(', ')}`;
+  return { name, fingerprint: fingerprintOf(data), scope: `${scope}${only}` };
+}
 
 /** The people of a file, for both gateways. A change of the file has an effect within a second. */
 export class People {
@@ -28,6 +37,12 @@ export class People {
 
   current(): Promise<PeopleFile> {
     return this.#file.current();
+  }
+
+  /** Returns the keys of a person, without deploy keys. */
+  async keysOf(name: string): Promise<AccountKey[]> {
+    const keys = [...(await this.#file.current()).keys.values()];
+    return keys.filter(({ holder, isDeployKey }) => holder === name && !isDeployKey).map(factsOf);
   }
 
   /** Returns the holder of an SSH key. */

@@ -27,6 +27,11 @@ export interface MirrorRun {
   readonly succeededAt: string | undefined;
 }
 
+/** A mirror with its last run; `undefined` before the first one. */
+export interface MirrorState extends Mirror {
+  readonly lastRun: MirrorRun | undefined;
+}
+
 const HASH_DIGITS = 32;
 const MIRROR = /^([0-9a-f]{32})\.json$/;
 const PRIVATE = 0o600;
@@ -59,6 +64,25 @@ export class MirrorDirectory {
     return repository === undefined || url === undefined || everySeconds === undefined
       ? []
       : [{ repository, url, everySeconds }];
+  }
+
+  async hasSome(): Promise<boolean> {
+    const names = (await readdir(this.path).catch(ignoreMissing)) ?? [];
+    return names.some((name) => MIRROR.test(name));
+  }
+
+  /** Returns all mirrors by name, with their last runs. */
+  async states(): Promise<MirrorState[]> {
+    return await Promise.all((await this.list()).map((mirror) => this.#withRun(mirror)));
+  }
+
+  async stateOf(repository: string): Promise<MirrorState | undefined> {
+    const mirror = await this.find(repository);
+    return mirror && (await this.#withRun(mirror));
+  }
+
+  async #withRun(mirror: Mirror): Promise<MirrorState> {
+    return { ...mirror, lastRun: await this.lastRun(mirror.repository) };
   }
 
   async find(repository: string): Promise<Mirror | undefined> {
@@ -114,7 +138,7 @@ function keyOf(repository: string): string {
 }
 
 /** Describes a mirror and its last run, in one line. */
-export function describeMirror({ everySeconds, url }: Mirror, last: MirrorRun | undefined): string {
+export function describeMirror({ everySeconds, lastRun: last, url }: MirrorState): string {
   const result =
     last === undefined
       ? 'has not run yet'

@@ -78,6 +78,7 @@ function request(signal: AbortSignal): PageRequest {
     method: 'GET',
     target: '/-/console/x?y=1',
     headers: { accept: 'text/html' },
+    body: Buffer.from('a=b'),
     scheme: 'https',
     remoteAddress: '192.0.2.1',
     signal,
@@ -88,9 +89,12 @@ function request(signal: AbortSignal): PageRequest {
 
 test('a page comes from the supervisor, which checks the rights', async () => {
   const pages = remotePages({
-    answer: async ({ access, headers, method, remoteAddress, scheme, target }) => {
+    answer: async ({ access, body: form, headers, method, remoteAddress, scheme, target }) => {
       const isAllowed = (await access.refusalAt('a.git')) === undefined;
-      const body = JSON.stringify([method, target, headers.accept, scheme, remoteAddress, isAllowed]);
+      const body = JSON.stringify([
+        ...[method, target, headers.accept, scheme, remoteAddress, isAllowed],
+        Buffer.from(form).toString(),
+      ]);
       return { status: 203, headers: { 'X-A': 'b' }, body: Buffer.from(body) };
     },
   });
@@ -99,7 +103,7 @@ test('a page comes from the supervisor, which checks the rights', async () => {
 
   assert.deepEqual([status, headers, stream], [203, { 'X-A': 'b' }, undefined]);
   assert.deepEqual(JSON.parse(Buffer.from(body).toString()), [
-    ...['GET', '/-/console/x?y=1', 'text/html', 'https', '192.0.2.1', true],
+    ...['GET', '/-/console/x?y=1', 'text/html', 'https', '192.0.2.1', true, 'a=b'],
   ]);
 });
 

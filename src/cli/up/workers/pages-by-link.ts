@@ -36,6 +36,7 @@ const request = object({
   method: text,
   target: text,
   headers,
+  body: bytes,
   scheme: oneOf('http', 'https'),
   remoteAddress: maybe(text),
 });

@@ -1,24 +1,42 @@
 import { createHash } from 'node:crypto';
 import type { Credential } from '#gateway/identity';
-import { ANONYMOUS, rightAt } from '#gateway/rights';
+import { ANONYMOUS, describeGrant, rightAt } from '#gateway/rights';
 import type { Slots } from '#gateway/slots';
-import type { AccessRequest, Admission, Authenticator, RefusedRequest } from '../authentication.ts';
+import type {
+  AccessClient,
+  AccessRequest,
+  Admission,
+  Authenticator,
+  RefusedRequest,
+} from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
+import type { AccountFacts, AccountKey } from '../pages/page-source.ts';
 import type { Account, Accounts } from './auth-file.ts';
 import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
 import { type Credentials, parseCredentials } from './credentials.ts';
 import { DUMMY_HASH, isSecretOf } from './password-hash.ts';
 import { SecretChecker } from './secret-checker.ts';
 
+export interface AccountAuthenticationOptions {
+  /** Slots of waiting logins of all processes of a server; default: only this one's. */
+  readonly logins?: Slots | undefined;
+  /** Returns the SSH keys of a user. Default: there are none. */
+  readonly keysOf?: (name: string) => Promise<AccountKey[]>;
+}
+
 /**
  * Returns an authenticator for accounts. A repository that a user may not read is reported as
  * missing; `gl_id` is `username-<name>`.
  *
  * @param current returns the accounts of now.
- * @param logins slots of waiting logins of all processes of a server; default: only this one's.
  */
-export function accountAuthentication(current: () => Promise<Accounts>, logins?: Slots): Authenticator {
+export function accountAuthentication(
+  current: () => Promise<Accounts>,
+  { keysOf, logins }: AccountAuthenticationOptions = {},
+): Authenticator {
   const checker = new SecretChecker(logins);
+  const holderOf = async (accounts: Accounts, { headers, remoteAddress: client }: AccessClient) =>
+    accountOf(accounts, parseCredentials(headers.authorization), { checker, client });
   return {
     authenticate: async (request) => {
       const accounts = await current();
@@ -28,10 +46,14 @@ export function accountAuthentication(current: () => Promise<Accounts>, logins?:
       return account === undefined ? { answer: WRONG_CREDENTIALS } : decide(accounts, account, request);
     },
     readsWithoutCredentials: async () => (await current()).anonymous.length > 0,
-    isAdministrator: async ({ headers, remoteAddress: client }) => {
-      const credentials = parseCredentials(headers.authorization);
-      const account = await accountOf(await current(), credentials, { checker, client });
+    isAdministrator: async (client) => {
+      const account = await holderOf(await current(), client);
       return account?.grants.some(({ right }) => right === 'admin') ?? false;
+    },
+    account: async (client) => {
+      const accounts = await current();
+      const account = await holderOf(accounts, client);
+      return account && factsOf(accounts, account, (await keysOf?.(account.name)) ?? []);
     },
   };
 }
@@ -51,6 +73,22 @@ function decide(
   if (right !== undefined && (request.operation === 'read' || right !== 'read')) return identity;
   if (account === undefined) return { answer: SIGN_IN };
   return { answer: right === 'read' ? READ_ONLY : NOT_FOUND, identity };
+}
+
+function factsOf(accounts: Accounts, account: Account, keys: readonly AccountKey[]): AccountFacts {
+  const { grants, name } = account;
+  const tokens = [...accounts.tokens.values()].filter((token) => token.name === name);
+  return {
+    name,
+    credential: credentialOf(account),
+    rights: [...accounts.anonymous, ...grants].map(describeGrant),
+    keys,
+    tokens: tokens.map((token) => ({
+      name: credentialOf(token).name,
+      scope: token.grants.map(describeGrant).join('; '),
+      expiresAt: undefined,
+    })),
+  };
 }
 
 /** A token of the file has no id: the first digits of its digest name it. */

@@ -32,7 +32,7 @@ export async function fileAuthentication(
     onProblem: onProblem ?? (() => {}),
   });
   return {
-    ...accountAuthentication(() => file.current(), logins),
+    ...accountAuthentication(() => file.current(), { logins }),
     reload: async () => void (await file.refreshed()),
   };
 }

@@ -21,23 +21,24 @@ test('an administrator has all rights to all repositories', async (context) => {
     verifier: new TokenVerifier({ store }),
     otherwise: tokenAuthentication(new Secret('the token of the server')),
   });
-  const isAdministrator = (token: string): Promise<boolean> | undefined =>
-    authenticator.isAdministrator?.({
-      headers: { authorization: `Basic ${btoa(`git:${token}`)}` },
-      remoteAddress: '192.0.2.1',
-      scheme: 'http',
-    });
+  const isAdministrator = (token: string, path?: RepositoryPath): Promise<boolean> | undefined => {
+    const headers = { authorization: `Basic ${btoa(`git:${token}`)}` };
+    return authenticator.isAdministrator?.({ headers, remoteAddress: '192.0.2.1', scheme: 'http' }, path);
+  };
+  const paths = ['team/a.git', 'other/a.git'].map((path) => parseRepositoryPath(path) as RepositoryPath);
   const noForcePush = [{ allow: '**', force: false }];
-  for (const [scope, expected] of [
-    [{ access: 'admin', repositories: ['**'] }, true],
-    [{ access: 'admin', repositories: ['team/**'] }, false],
-    [{ access: 'admin', repositories: ['team/**', '**'] }, true],
-    [{ access: 'write', repositories: ['**'] }, false],
-    [{ access: 'admin', repositories: ['**'], references: noForcePush }, false],
+  for (const [scope, expected, at] of [
+    [{ access: 'admin', repositories: ['**'] }, true, [true, true]],
+    [{ access: 'admin', repositories: ['team/**'] }, false, [true, false]],
+    [{ access: 'admin', repositories: ['team/**', '**'] }, true, [true, true]],
+    [{ access: 'write', repositories: ['**'] }, false, [false, false]],
+    [{ access: 'admin', repositories: ['**'], references: noForcePush }, false, [false, false]],
   ] as const) {
     const issued = { subject: 'ops', scope: parseScope(scope), lifetimeSeconds: 60 };
     const { id, token } = await issueToken(store, issued);
     assert.equal(await isAdministrator(token), expected, JSON.stringify(scope));
+    for (const [index, path] of paths.entries())
+      assert.equal(await isAdministrator(token, path), at[index], `${path} ${JSON.stringify(scope)}`);
     if (expected) await store.revoke(id);
     assert.equal(await isAdministrator(token), false);
   }

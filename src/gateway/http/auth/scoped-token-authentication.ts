@@ -1,8 +1,11 @@
+import type { Identity } from '#gateway/identity';
 import { identityOfToken } from '#gateway/token-login';
-import { accessTo, hasAllRights } from '#tokens/scope';
+import { NEVER_EXPIRES_AT } from '#tokens/issue';
+import { accessTo, describeScope, hasAllRights, mayAdminister } from '#tokens/scope';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import type { AccessRequest, Admission, Authenticator, RefusedRequest } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
+import type { AccountFacts, AccountToken } from '../pages/page-source.ts';
 import { EXPIRED_TOKEN, READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
 import { type Credentials, parseCredentials, secretIn } from './credentials.ts';
 
@@ -33,12 +36,41 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
     reload: async () => await otherwise?.reload?.(),
     readsWithoutCredentials: async () =>
       otherwise === undefined ? false : await otherwise.readsWithoutCredentials?.(),
-    isAdministrator: async (client) => {
+    isAdministrator: async (client, path) => {
       const identity = await identityIn(parseCredentials(client.headers.authorization));
-      if (identity === undefined) return (await otherwise?.isAdministrator?.(client)) ?? false;
-      return typeof identity !== 'string' && identity.scope !== undefined && hasAllRights(identity.scope);
+      if (identity === undefined) return (await otherwise?.isAdministrator?.(client, path)) ?? false;
+      if (typeof identity === 'string' || identity.scope === undefined) return false;
+      return path === undefined ? hasAllRights(identity.scope) : mayAdminister(identity.scope, path);
+    },
+    account: async (client) => {
+      const identity = await identityIn(parseCredentials(client.headers.authorization));
+      if (typeof identity === 'string') return undefined;
+      if (identity !== undefined) return await factsOfToken(verifier, identity);
+      const account = await otherwise?.account?.(client);
+      return (
+        account && { ...account, tokens: [...account.tokens, ...(await tokensOf(verifier, account.name))] }
+      );
     },
   };
+}
+
+/** A token shows nothing of the others of its name, which may have more rights. */
+async function factsOfToken(
+  verifier: TokenVerifier,
+  { credential, scope, username: name }: Identity,
+): Promise<AccountFacts | undefined> {
+  if (credential === undefined || scope === undefined) return undefined;
+  const tokens = await tokensOf(verifier, name);
+  const own = tokens.filter((token) => token.name === credential.name);
+  return { name, credential, rights: [describeScope(scope)], keys: [], tokens: own };
+}
+
+async function tokensOf(verifier: TokenVerifier, name: string): Promise<AccountToken[]> {
+  return (await verifier.issuedTo(name)).map(({ expiresAt, id, scope }) => ({
+    name: id,
+    scope: scope === undefined ? 'unreadable for this version' : describeScope(scope),
+    expiresAt: expiresAt === 0 || expiresAt === NEVER_EXPIRES_AT ? undefined : expiresAt,
+  }));
 }
 
 function decide(identity: Admission, { operation, path }: AccessRequest): Admission | RefusedRequest {

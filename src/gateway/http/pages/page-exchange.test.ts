@@ -17,8 +17,9 @@ async function open(context: TestContext, answer: PageAnswer) {
   };
   const { signal } = new AbortController();
   const peer = { address: '192.0.2.1', scheme: 'https' } as const;
+  const body = Buffer.from('a=b');
   const server = createServer((request, response) => {
-    void servePage({ request, response, peer, signal, authenticator: undefined }, pages);
+    void servePage({ request, response, body, peer, signal, authenticator: undefined }, pages);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   context.after(() => {
@@ -45,6 +46,7 @@ test('a page is asked for as the client asked, and sent with its length', async 
   assert.deepEqual([first?.method, first?.target], ['POST', '/-/console/a?b=c']);
   assert.deepEqual([first?.remoteAddress, first?.scheme, first?.signal], ['192.0.2.1', 'https', signal]);
   assert.equal(first?.headers.accept, 'text/html');
+  assert.equal(String(first?.body), 'a=b');
 });
 
 test('a stream has no length and ends with its source', async (context) => {

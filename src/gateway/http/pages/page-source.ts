@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Credential } from '#gateway/identity';
+import type { MetadataInit } from '#rpc/common/metadata';
 
 /** Address below which a gateway serves pages for people. */
 export const PAGES_PATH = '/-/console';
@@ -26,6 +28,8 @@ export interface PageRequest {
   /** Path and query, as the client sent them. */
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
+  /** Fields of a form that is posted; empty for other methods. */
+  readonly body: Uint8Array;
   /** Scheme used by the client, also behind trusted proxies. */
   readonly scheme: 'http' | 'https';
   /** Address of the client, also behind trusted proxies. */
@@ -56,8 +60,53 @@ export interface PageAccess {
   isAdministrator(): Promise<boolean>;
   /** Reports whether the client may push to a repository. @throws as the authenticator. */
   mayWriteAt(path: string): Promise<boolean>;
+  /**
+   * Returns the options of calls that change the settings of a repository in the client's name;
+   * `undefined` if the client may not change them. @throws as the authenticator.
+   */
+  administrationAt(path: string): Promise<ClientCalls | undefined>;
+  /**
+   * Returns what the client may know about itself; `undefined` for wrong credentials. Without this
+   * function there is no page about it.
+   */
+  account?(): Promise<AccountFacts | undefined>;
   /** The response that requests credentials. */
   readonly signIn: PageAnswer;
+}
+
+/** The user of a client, without secrets. */
+export interface AccountFacts {
+  readonly name: string;
+  /** How the client has logged in. */
+  readonly credential: Credential;
+  /** Rights in words, such as `write team`. */
+  readonly rights: readonly string[];
+  readonly keys: readonly AccountKey[];
+  readonly tokens: readonly AccountToken[];
+}
+
+/** An SSH key. */
+export interface AccountKey {
+  readonly name: string;
+  /** `SHA256:…` */
+  readonly fingerprint: string;
+  /** Rights of the key, in words. */
+  readonly scope: string;
+}
+
+/** A token that is accepted. */
+export interface AccountToken {
+  /** The id or name. */
+  readonly name: string;
+  /** Rights of the token, in words. */
+  readonly scope: string;
+  /** Its end in seconds since 1970; `undefined`: it has none, or none that is known. */
+  readonly expiresAt: number | undefined;
+}
+
+/** Options of calls in the name of a client, whom hooks and events then know. */
+export interface ClientCalls {
+  readonly metadata: MetadataInit;
 }
 
 /** A response. */

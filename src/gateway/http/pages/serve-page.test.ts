@@ -42,3 +42,31 @@ test('without authentication everything is allowed', async () => {
     [true, true, true, true],
   );
 });
+
+test('an administrator of a repository makes calls in its own name', async () => {
+  const administrator: Authenticator = {
+    ...reading,
+    isAdministrator: async (_client, path) => path === 'public/a.git' || path === 'public/b.git',
+    authenticate: async ({ operation, path }) =>
+      path === 'public/b.git'
+        ? { answer: { status: 403, text: 'Nothing is written there.' } }
+        : { glId: `username-${operation}`, username: 'ann' },
+  };
+  const access = pageAccess(administrator, CLIENT);
+
+  const calls = await access.administrationAt('public/a.git');
+
+  const metadata = Object(calls?.metadata);
+  assert.deepEqual(
+    [metadata.user_id, metadata.username, metadata.remote_ip],
+    ['username-write', 'ann', '192.0.2.1'],
+  );
+  for (const path of ['public/b.git', 'public/c.git', 'public/../public/a.git'])
+    assert.equal(await access.administrationAt(path), undefined, path);
+  assert.equal(await access.isAdministrator(), false);
+  assert.equal(await pageAccess(reading, CLIENT).administrationAt('public/a.git'), undefined);
+  assert.equal(
+    Object((await pageAccess(undefined, CLIENT).administrationAt('a.git'))?.metadata).username,
+    'git',
+  );
+});

@@ -1,17 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { checkRepositoryPath } from '#gateway/repository-path';
+import { callMetadata } from '#gateway/call-metadata';
+import { checkRepositoryPath, type RepositoryPath } from '#gateway/repository-path';
 import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
-import type { AccessClient, Authenticator } from '../authentication.ts';
+import { type AccessClient, type Authenticator, noAuthentication } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
 import type { Peer } from '../trusted-proxies.ts';
-import type { PageAccess, PageAnswer, PageSource } from './page-source.ts';
+import type { ClientCalls, PageAccess, PageAnswer, PageSource } from './page-source.ts';
 
 /** A request for a page, on its way to the pages. */
 export interface PageExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly body: Uint8Array;
   readonly peer: Peer;
   readonly signal: AbortSignal;
   /** `undefined` if everybody may read everything. */
@@ -25,6 +27,7 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
     method: request.method ?? '',
     target: request.url ?? '',
     headers: request.headers,
+    body: exchange.body,
     scheme: peer.scheme,
     remoteAddress: peer.address,
     signal,
@@ -53,15 +56,27 @@ export function pageAccess(authenticator: Authenticator | undefined, client: Acc
     const admission = await authenticator?.authenticate({ ...client, path, operation });
     return admission !== undefined && 'answer' in admission ? asPage(admission.answer) : undefined;
   };
+  const isAdministrator = async (path?: RepositoryPath): Promise<boolean> =>
+    authenticator === undefined || ((await authenticator.isAdministrator?.(client, path)) ?? false);
+  const administrationAt = async (text: string): Promise<ClientCalls | undefined> => {
+    const path = checkRepositoryPath(text.split('/'));
+    if (typeof path !== 'string' || !(await isAdministrator(path))) return undefined;
+    const request = { ...client, path, operation: 'write' } as const;
+    const identity = await (authenticator ?? noAuthentication()).authenticate(request);
+    if ('answer' in identity) return undefined;
+    return { metadata: callMetadata({ identity, remoteAddress: client.remoteAddress }) };
+  };
+  const account = authenticator?.account?.bind(authenticator);
   return {
     isOpen: authenticator === undefined,
     hasCredentials: client.headers.authorization !== undefined,
     signIn: asPage(SIGN_IN),
     refusalAt: (path) => refusal(path, 'read'),
     readsWithoutCredentials: async () => await authenticator?.readsWithoutCredentials?.(),
-    isAdministrator: async () =>
-      authenticator === undefined || ((await authenticator.isAdministrator?.(client)) ?? false),
+    isAdministrator: () => isAdministrator(),
     mayWriteAt: async (path) => (await refusal(path, 'write')) === undefined,
+    administrationAt,
+    ...(account && { account: () => account(client) }),
   };
 }
 
