@@ -310,8 +310,9 @@ test('the navigation has only the pages that its reader may open', async (contex
     return [...text.matchAll(/<a href="\/-\/console\/(\w+)"/g)].map(([, page]) => page);
   };
 
-  assert.deepEqual(await linksOf('ann'), ['overview', 'repositories']);
-  assert.deepEqual(await linksOf('admin'), ['overview', 'repositories', 'running', 'slow', 'webhooks']);
+  assert.deepEqual(await linksOf('ann'), ['overview', 'repositories', 'account']);
+  const all = ['overview', 'repositories', 'running', 'slow', 'webhooks', 'account'];
+  assert.deepEqual(await linksOf('admin'), all);
 });
 
 test('large files and changes are cut, and say so', async () => {
