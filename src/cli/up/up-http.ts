@@ -141,6 +141,7 @@ export async function openUpHttp(
     listen,
     mapping: storageMapping(storage),
     createOnPush: {},
+    api: { storage },
     ...(bundles && { bundles }),
     ...(pages && { pages }),
     ...(hasEvents && { events: { storage } }),

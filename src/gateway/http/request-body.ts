@@ -13,6 +13,8 @@ export interface BodyLimits {
   readonly idleTimeoutMs: number;
   /** Maximum time from now to the end of the body. */
   readonly timeoutMs: number;
+  /** False for a body that need not be one of Git's protocol. */
+  readonly isGit?: boolean;
 }
 
 /**
@@ -113,7 +115,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
    * @param chunk `undefined` at the end of the body.
    */
   #isForeign(chunk: Uint8Array | undefined): boolean {
-    if (this.#length.length === LENGTH_BYTES) return false;
+    if (this.#length.length === LENGTH_BYTES || this.#limits.isGit === false) return false;
     if (chunk === undefined) return this.#length !== '';
     const more = chunk.subarray(0, LENGTH_BYTES - this.#length.length);
     this.#length += Buffer.from(more).toString('latin1');

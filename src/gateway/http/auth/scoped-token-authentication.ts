@@ -1,4 +1,5 @@
 import { identityOfToken } from '#gateway/token-login';
+import { isUnrestricted } from '#tokens/push-rules';
 import { accessTo, hasAllRights } from '#tokens/scope';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import type { AccessRequest, Admission, Authenticator, RefusedRequest } from '../authentication.ts';
@@ -44,5 +45,8 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
 function decide(identity: Admission, { operation, path }: AccessRequest): Admission | RefusedRequest {
   const access = identity.scope && accessTo(identity.scope, path);
   if (access === undefined) return { answer: NOT_FOUND, identity };
-  return operation === 'write' && access === 'read' ? { answer: READ_ONLY, identity } : identity;
+  if (operation === 'write' && access === 'read') return { answer: READ_ONLY, identity };
+  return access === 'admin' && isUnrestricted(identity.scope)
+    ? { ...identity, isAdministrator: true }
+    : identity;
 }
