@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { codeOf } from '#base/gitaly-error';
+import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 import { Repository } from '#client/repository/index';
 import type { AccessEntry } from '#gateway/access/access-entry';
@@ -18,6 +19,7 @@ import type { Operation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 import { Problem, problemOf } from './problems.ts';
 import { AddressReader, Checker, parseJson, queryParts, wholeBody } from './read-request.ts';
+import { RepositoryList } from './repository-list.ts';
 import { sendJson, sendProblem, sendReply } from './send-answer.ts';
 
 /** Options of the API of a gateway. */
@@ -54,10 +56,12 @@ const DOCUMENT = '/openapi.json';
 export class ApiServer {
   readonly #options: ApiServerOptions;
   readonly #operations = OPERATIONS.map(ready);
+  readonly #list: RepositoryList;
   readonly #finder = new OperationFinder(this.#operations);
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
+    this.#list = new RepositoryList(options.connection, options.storage);
   }
 
   /** Serves a request. A failure becomes a problem document. @returns an error of the server. */
@@ -98,13 +102,16 @@ export class ApiServer {
     const { body, content } = await this.#bodyOf(exchange, found);
     const options = { signal, timeoutMs: CALL_TIMEOUT_MS, metadata: metadataOf(identity, client) };
     const { connection, names, storage } = this.#options;
-    const repositoryAt = (init: RepositoryInit): Repository => repositoryOf(connection, init, identity);
+    const repositoryAt = (where: RepositoryInit) => repositoryOf(connection, where, identity);
     const others = {
       mayRead: (relativePath: string) => rights.mayRead(relativePath),
+      paths: (limits: CallOptions) => this.#list.paths(limits),
       toCreate: async (text: string) => {
         const toPath = requirePath(text);
-        await rights.admit(toPath, 'create');
-        return { path: toPath, repository: repositoryAt(this.#mapped(toPath)) };
+        const creator = await rights.admit(toPath, 'create');
+        const { repository } = repositoryOf(connection, this.#mapped(toPath), creator);
+        const metadata = metadataOf(creator, client);
+        return { path: toPath, repository, options: { ...options, metadata } };
       },
     };
     const call = {
@@ -113,7 +120,7 @@ export class ApiServer {
     };
     const init = repositoryPath === undefined ? { storageName: storage } : this.#mapped(repositoryPath);
     const run = async (where: RepositoryInit): Promise<void> => {
-      const reply = await operation.serve({ ...call, repository: repositoryAt(where) });
+      const reply = await operation.serve({ ...call, ...repositoryAt(where) });
       await sendReply(exchange, call.query, reply);
     };
     try {
@@ -193,15 +200,20 @@ async function admit(
 /** Lists are made for the server, and then limited to what their reader may see. */
 const NOBODY: Identity = { glId: 'user-0', username: '' };
 
-function repositoryOf(connection: Connection, init: RepositoryInit, identity: Identity): Repository {
-  const { glRepository, relativePath = '', storageName } = init;
-  const { glId, username } = identity;
-  return new Repository(connection, {
+/** Returns a repository for a user, in both forms. */
+function repositoryOf(connection: Connection, init: RepositoryInit, identity: Identity) {
+  const { glRepository = '', relativePath = '', storageName = '' } = init;
+  const { glId: id, username } = identity;
+  const email = `${username}@localhost`;
+  const user = { name: username, email, id, username };
+  const repository = new Repository(connection, {
     path: relativePath,
-    ...(storageName !== undefined && { storage: storageName }),
-    ...(glRepository !== undefined && { glRepository }),
-    user: { name: username, email: `${username}@localhost`, id: glId, username },
+    storage: storageName,
+    glRepository,
+    user,
   });
+  const message = { name: Buffer.from(username), email: Buffer.from(email), glId: id, glUsername: username };
+  return { repository, place: { connection, repository: repository.message, user: message } };
 }
 
 /** @throws {Problem} for a change that the page of another site sends with this site's credentials. */

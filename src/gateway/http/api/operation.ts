@@ -3,6 +3,7 @@ import type { Static, TObject, TProperties, TSchema } from 'typebox';
 import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 import type { Repository } from '#client/repository/index';
+import type { Place } from '#client/repository/place';
 import type { RepositoryPath } from '#gateway/repository-path';
 import type { BytesSchema } from './schemas/parts.ts';
 
@@ -48,10 +49,18 @@ type Values<S extends TProperties> = {
 
 /** The repositories that the user of a request may use besides that of the address. */
 export interface OtherRepositories {
-  /** Returns one that the user may create. @throws {Problem} */
-  toCreate(path: string): Promise<{ readonly path: RepositoryPath; readonly repository: Repository }>;
-  /** Reports whether the user may read a repository. @throws {Problem} for wrong credentials. */
+  /** Returns one that the user may create, and the options of calls for them. @throws {Problem} */
+  toCreate(path: string): Promise<OtherRepository>;
+  /** Returns the paths of all repositories in order. */
+  paths(options: CallOptions): Promise<readonly string[]>;
+  /** Reports whether the user may read a repository. @throws {Refusal} for wrong credentials. */
   mayRead(relativePath: string): Promise<boolean>;
+}
+
+export interface OtherRepository {
+  readonly path: RepositoryPath;
+  readonly repository: Repository;
+  readonly options: CallOptions;
 }
 
 /** A checked request of an operation. */
@@ -66,6 +75,8 @@ export interface ApiCall<P extends TProperties, Q extends TProperties, B extends
   readonly storage: string;
   /** That of the address, for its user. */
   readonly repository: Repository;
+  /** The same one, for calls that `Repository` does not have. */
+  readonly place: Place;
   readonly path: RepositoryPath;
   readonly others: OtherRepositories;
   /** Identity and rules of the user, the end of the request and a time limit. */

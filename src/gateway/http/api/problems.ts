@@ -1,5 +1,6 @@
 import { GitalyError, type StatusCode } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
+import { typedError } from '#client/repository/errors';
 import {
   AccessDeniedError,
   FileChangeError,
@@ -24,6 +25,7 @@ export const PROBLEM_KINDS = {
   'reference-changed': 'The reference has another value',
   'merge-conflict': 'The change conflicts',
   'hook-rejected': 'A hook or rule refused the change',
+  'file-changed': 'The file has another content',
   'file-change': 'A file cannot be changed as requested',
   'failed-precondition': 'The state of the repository does not allow this',
   'precondition-required': 'The request must name the expected value',
@@ -76,7 +78,8 @@ interface ProblemOptions {
 }
 
 /** Returns the problem of anything that was thrown. */
-export function problemOf(error: unknown): Problem {
+export function problemOf(thrown: unknown): Problem {
+  const error = typedError(thrown);
   if (error instanceof Problem) return error;
   if (error instanceof Refusal) return problemOfAnswer(error.answer, error);
   return typedProblem(error) ?? codedProblem(error) ?? problemOfAnswer(failureAnswer(error), error);

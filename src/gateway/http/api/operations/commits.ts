@@ -93,7 +93,7 @@ export const createCommit = operation({
   body: CommitBody,
   answer: { kind: 'json', status: 201, schema: NewCommit },
   example: { body: { branch: 'main', message: 'Add a greeting', files: { 'hello.txt': 'Hello\n' } } },
-  serve: async ({ body, connection, headers, options, path, repository }) => {
+  serve: async ({ body, headers, options, path, place, repository }) => {
     const { actions = [], author, files = {}, message, startBranch, startCommit } = body;
     if (startBranch !== undefined && startCommit !== undefined)
       throw new Problem('invalid-request', 400, 'Give `startBranch` or `startCommit`, not both.');
@@ -106,7 +106,6 @@ export const createCommit = operation({
       ...(startCommit !== undefined && { start: { oid: startCommit } }),
       ...(expectedOid !== undefined && { expectedOid }),
     });
-    const place = { connection, repository: repository.message };
     const reference = `refs/heads/${body.branch}`;
     const moved = { place, reference, expected: expectedOid, options };
     return created(await unlessMoved(change, moved), path);

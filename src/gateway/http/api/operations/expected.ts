@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CallOptions } from '#client/call/call-types';
+import { typedError } from '#client/repository/errors';
 import { ReferenceChangedError } from '#client/repository/index';
 import type { Place } from '#client/repository/place';
 import { Problem } from '../problems.ts';
@@ -79,7 +80,8 @@ export async function unlessMoved<T>(
 ): Promise<T> {
   try {
     return await change;
-  } catch (error) {
+  } catch (thrown) {
+    const error = typedError(thrown);
     const hasMoved = error instanceof ReferenceChangedError;
     if ((!hasMoved && expected === undefined) || options.signal?.aborted === true) throw error;
     const current = await readReference(place, Buffer.from(reference), options).catch(() => undefined);
