@@ -34,7 +34,7 @@ function refusalOf(holder: Holder, { id, right }: Operation): readonly number[] 
   return holder === 'ruled' ? [403] : undefined;
 }
 
-test('every operation needs the right that its row names, and obeys the rules of a token', async (context) => {
+test('every operation needs the right of its row, and obeys the rules of a token', async (context) => {
   const directory = mkdtempSync(join(tmpdir(), 'tokens-'));
   context.after(() => rmSync(directory, { recursive: true }));
   const store = new TokenStore(directory);

@@ -1,8 +1,11 @@
 import { type Static, Type } from 'typebox';
+import type { CallOptions } from '#client/call/call-types';
+import type { Repository } from '#client/repository/index';
 import type { FileAction } from '#client/split/commit-files';
 import { operation } from '../operation.ts';
 import { Problem } from '../problems.ts';
 import { CommitAnswer, commitAnswer, NewCommit } from '../schemas/answers.ts';
+import { isGitPath } from '../schemas/formats.ts';
 import {
   branch,
   closed,
@@ -14,7 +17,7 @@ import {
   revision,
   text,
 } from '../schemas/parts.ts';
-import { expectedValue, unlessMoved } from './expected.ts';
+import { commitId, expectedValue, requireCommit, unlessMoved } from './expected.ts';
 
 const MAX_ACTIONS = 1000;
 
@@ -74,9 +77,7 @@ export const readCommit = operation({
   answer: { kind: 'json', status: 200, schema: CommitAnswer },
   example: { parameters: { revision: 'main' } },
   serve: async ({ options, parameters, repository }) => {
-    const commit = await repository.findCommit(parameters.revision, options);
-    if (commit === undefined)
-      throw new Problem('not-found', 404, `There is no commit ${parameters.revision}.`);
+    const commit = await requireCommit(repository, parameters.revision, options);
     return { json: commitAnswer(commit), headers: { ETag: `"${commit.id}"` } };
   },
 });
@@ -98,6 +99,10 @@ export const createCommit = operation({
     if (startBranch !== undefined && startCommit !== undefined)
       throw new Problem('invalid-request', 400, 'Give `startBranch` or `startCommit`, not both.');
     const expectedOid = expectedValue(body.expected, headers);
+    for (const each of Object.keys(files))
+      if (!isGitPath(each)) throw new Problem('invalid-request', 400, `files: ${each} is no path of a file.`);
+    const start = startBranch === undefined ? startCommit : `refs/heads/${startBranch}`;
+    if (start !== undefined) await requireCommit(repository, start, options);
     const change = repository.commit({
       ...options,
       ...{ branch: body.branch, message, files, actions: actions.map(fileAction) },
@@ -168,35 +173,41 @@ export const listCommits = operation({
     const selected = {
       ...options,
       ...(path !== undefined && { paths: [path] }),
-      ...(author !== undefined && { author }),
+      ...(author !== undefined && { author: author.replaceAll(EXPRESSION, '\\$&') }),
       ...(firstParent !== undefined && { firstParent }),
     };
     return {
       all: async function* () {
         // A stream may take longer than a call of a page.
         const { timeoutMs: _, ...untimed } = selected;
-        for await (const commit of repository.log(asked, untimed)) yield commitAnswer(commit);
+        const start = await startOf(repository, asked, options);
+        for await (const commit of repository.log(start, untimed)) yield commitAnswer(commit);
       },
       page: async (after, limit) => {
         const { skip, start } =
-          after === undefined ? { start: await startOf(asked), skip: 0 } : parseCursor(after);
+          after === undefined
+            ? { start: await startOf(repository, asked, options), skip: 0 }
+            : parseCursor(after);
         const found = await Array.fromAsync(repository.log(start, { ...selected, skip, limit: limit + 1 }));
         const items = found.slice(0, limit).map(commitAnswer);
         return { items, next: found.length > limit ? `${skip + limit} ${start}` : undefined };
       },
     };
-
-    /** Later pages begin at the same commit, even if the branch has moved. */
-    async function startOf(text: string): Promise<string> {
-      if (text.includes('..')) return text;
-      const commit = await repository.findCommit(text, options);
-      if (commit === undefined) throw new Problem('not-found', 404, `There is no commit ${text}.`);
-      return commit.id;
-    }
   },
 });
 
-const CURSOR = /^(\d{1,9}) ([^-\p{Cc}][^\p{Cc}]{0,1023})$/u;
+const RANGE = /^([^.](?:[^.]|\.(?!\.))*)(\.{2,3})([^.].*)$/;
+
+/** Returns the ids of a revision or range: later pages begin there, even if a branch has moved. */
+async function startOf(repository: Repository, asked: string, options: CallOptions): Promise<string> {
+  const [, from, dots, to] = RANGE.exec(asked) ?? [];
+  if (from === undefined || to === undefined) return await commitId(repository, asked, options);
+  return `${await commitId(repository, from, options)}${dots}${await commitId(repository, to, options)}`;
+}
+
+const CURSOR = /^(\d{1,9}) ([0-9a-f.]{40,140})$/;
+/** Characters of git's expressions: the text itself is meant. */
+const EXPRESSION = /[\\[\].*^$]/g;
 
 function parseCursor(text: string): { start: string; skip: number } {
   const [, skip, start] = CURSOR.exec(text) ?? [];

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CallOptions } from '#client/call/call-types';
 import { typedError } from '#client/repository/errors';
-import { ReferenceChangedError } from '#client/repository/index';
+import { type Commit, ReferenceChangedError, type Repository } from '#client/repository/index';
 import type { Place } from '#client/repository/place';
 import { Problem } from '../problems.ts';
 
@@ -14,6 +14,26 @@ export function ifMatch({ 'if-match': header }: IncomingHttpHeaders): string | u
   if (id === undefined)
     throw new Problem('invalid-request', 400, 'If-Match must be one object id in quotes.');
   return id;
+}
+
+/** Returns the commit at a revision. @throws {Problem} without one. */
+export async function requireCommit(
+  repository: Repository,
+  asked: string,
+  options: CallOptions,
+): Promise<Commit> {
+  const commit = await repository.findCommit(asked, options);
+  if (commit === undefined) throw new Problem('not-found', 404, `There is no commit ${asked}.`);
+  return commit;
+}
+
+/** Returns the id of a commit. @throws as {@link requireCommit} */
+export async function commitId(
+  repository: Repository,
+  asked: string | undefined,
+  options: CallOptions,
+): Promise<string> {
+  return (await requireCommit(repository, asked ?? 'HEAD', options)).id;
 }
 
 /** Returns the value that a reference must have, of the body or of `If-Match`. @throws {Problem} */
@@ -34,7 +54,7 @@ export interface ReferenceValue {
   readonly peeled: string | undefined;
 }
 
-/** Reads a reference by its full name; `undefined` if there is none. */
+/** Reads a reference by its full name; `undefined` if there is none. @throws {Problem} */
 export async function readReference(
   { connection, repository }: Pick<Place, 'connection' | 'repository'>,
   name: Uint8Array,
@@ -52,11 +72,12 @@ export async function readReference(
   return undefined;
 }
 
+const REFS = Buffer.from('refs/');
 const SPECIAL = new Set([0x2a, 0x3f, 0x5b, 0x5c]);
 
 /** Returns a pattern that matches only the name: names contain none of these characters. */
 function escaped(name: Uint8Array): Uint8Array {
-  if (name.some((byte) => SPECIAL.has(byte)))
+  if (!REFS.equals(name.subarray(0, REFS.length)) || name.some((byte) => SPECIAL.has(byte)))
     throw new Problem('not-found', 404, 'There is no such reference.');
   return name;
 }

@@ -5,7 +5,6 @@ import type { CallOptions } from '#client/call/call-types';
 import { blameLines } from '#client/content/blame-lines';
 import { findText } from '#client/content/find-text';
 import { openArchive, openTreeEntry } from '#client/content/open-content';
-import type { Repository } from '#client/repository/index';
 import {
   TreeEntry_EntryType as EntryType,
   TreeEntryResponse_ObjectType as ObjectType,
@@ -18,7 +17,7 @@ import { Problem } from '../problems.ts';
 import { NewCommit, PathAnswer, pathAnswer } from '../schemas/answers.ts';
 import { branch, LIST_QUERY, objectId, oneOf, pathBytes, revision, text } from '../schemas/parts.ts';
 import { created } from './commits.ts';
-import { ifMatch } from './expected.ts';
+import { commitId, ifMatch } from './expected.ts';
 
 const AT = { revision: Type.Optional(revision('Branch, tag, id or other revision. Default: HEAD.')) };
 const FILE = { path: pathBytes('Path of the file. Its slashes may be written as they are.') };
@@ -38,17 +37,6 @@ const TYPES: { readonly [type in EntryType]: Static<typeof EntryAnswer>['type'] 
   [EntryType.TREE]: 'directory',
   [EntryType.COMMIT]: 'submodule',
 };
-
-/** Returns the id of a commit. @throws {Problem} without one. */
-export async function commitId(
-  repository: Repository,
-  asked: string | undefined,
-  options: CallOptions,
-): Promise<string> {
-  const commit = await repository.findCommit(asked ?? 'HEAD', options);
-  if (commit === undefined) throw new Problem('not-found', 404, `There is no commit ${asked ?? 'HEAD'}.`);
-  return commit.id;
-}
 
 export const listTree = operation({
   id: 'listTree',

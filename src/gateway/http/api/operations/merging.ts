@@ -12,8 +12,7 @@ import { Problem } from '../problems.ts';
 import { NewCommit, PathAnswer, pathAnswer } from '../schemas/answers.ts';
 import { branch, closed, objectId, oneOf, revision, text } from '../schemas/parts.ts';
 import { created } from './commits.ts';
-import { expectedValue, unlessMoved } from './expected.ts';
-import { commitId } from './files.ts';
+import { commitId, expectedValue, unlessMoved } from './expected.ts';
 
 const Created = { kind: 'json', status: 201, schema: NewCommit } as const;
 const expected = Type.Optional(objectId('The commit at which the branch must be; otherwise 409.'));

@@ -4,7 +4,14 @@ import { requireAccepted } from '#client/split/confirm-merge';
 import { operation } from '../operation.ts';
 import { Problem } from '../problems.ts';
 import { closed, LIST_QUERY, objectId, pathBytes, revision, text } from '../schemas/parts.ts';
-import { expectedValue, movedProblem, type ReferenceValue, readReference, unlessMoved } from './expected.ts';
+import {
+  expectedValue,
+  movedProblem,
+  type ReferenceValue,
+  readReference,
+  requireCommit,
+  unlessMoved,
+} from './expected.ts';
 
 const HEADS = 'refs/heads/';
 const TAGS = 'refs/tags/';
@@ -107,8 +114,7 @@ export const createReference = operation({
     const kind = kindOf(Buffer.from(name));
     if (kind.is === 'branch' && message !== undefined)
       throw new Problem('invalid-request', 400, 'Only a tag has a message.');
-    const start = await repository.findCommit(target, options);
-    if (start === undefined) throw new Problem('not-found', 404, `There is no commit ${target}.`);
+    const start = await requireCommit(repository, target, options);
     if (kind.is === 'branch') await repository.createBranch(kind.name, start.id, options);
     else
       await repository.createTag(kind.name, start.id, {
@@ -158,8 +164,7 @@ export const moveReference = operation({
     if (is === 'tag') throw new Problem('invalid-request', 400, 'A tag does not move: remove and create it.');
     const expected = expectedValue(body.expected, headers);
     if (expected === undefined) throw new Problem('precondition-required', 428, NEED_BOTH);
-    const target = await repository.findCommit(body.target, options);
-    if (target === undefined) throw new Problem('not-found', 404, `There is no commit ${body.target}.`);
+    const target = await requireCommit(repository, body.target, options);
     const [newrev, oldrev] = [Buffer.from(target.id), Buffer.from(expected)];
     const { connection, ...at } = place;
     const change = connection.operation.userUpdateBranch(

@@ -5,6 +5,7 @@ import { operation } from '../operation.ts';
 import { Problem } from '../problems.ts';
 import { positionBehind } from '../repository-list.ts';
 import { branch, closed, LIST_QUERY, oneOf, text } from '../schemas/parts.ts';
+import { requireCommit } from './expected.ts';
 
 /** Rights that are checked for a page: those of hidden repositories cost a check, too. */
 const MAX_CHECKS = 1000;
@@ -148,8 +149,7 @@ export const forkRepository = operation({
   method: 'POST',
   path: '/repositories/{repository}/forks',
   summary: 'Fork a repository',
-  description:
-    'The fork borrows its objects, so it is made at once. Who may read it can read all objects of the source.',
+  description: 'It borrows its objects: who may read the fork can read all objects of the source.',
   right: 'read',
   body: closed({
     path: NewPath,
@@ -161,6 +161,7 @@ export const forkRepository = operation({
   example: { body: { path: 'team/fork', lifetimeSeconds: 86_400 } },
   serve: async ({ body: { path: text_, rules = true, ...fields }, others, repository }) => {
     const { options, path, repository: fork } = await others.toCreate(text_);
+    if (fields.branch !== undefined) await requireCommit(repository, `refs/heads/${fields.branch}`, options);
     await repository.fork(fork.message.relativePath ?? '', { ...options, ...fields, rules });
     return made(path, fork, options);
   },

@@ -1,4 +1,5 @@
 import { type TSchema, type TSchemaOptions, type TString, Type } from 'typebox';
+import { BRANCH_FORMAT, PATH_FORMAT } from './formats.ts';
 
 /** A text of the path or query of an address that may have any bytes: those of a path in git. */
 export type BytesSchema = TString & { readonly 'x-bytes': true };
@@ -13,7 +14,7 @@ export function pathBytes(description: string): BytesSchema {
   const schema = Type.String({
     minLength: 1,
     maxLength: MAX_PATH_BYTES,
-    pattern: '^[^\\x00]+$',
+    format: PATH_FORMAT,
     description,
   });
   return Object.assign(schema, { 'x-bytes': true } as const);
@@ -21,7 +22,7 @@ export function pathBytes(description: string): BytesSchema {
 
 /** Returns the schema of a path in a tree, for the body of a request. */
 export function pathText(description: string) {
-  return Type.String({ minLength: 1, maxLength: MAX_PATH_BYTES, pattern: '^[^\\x00]+$', description });
+  return Type.String({ minLength: 1, maxLength: MAX_PATH_BYTES, format: PATH_FORMAT, description });
 }
 
 export function revision(description: string) {
@@ -32,7 +33,7 @@ export function branch(description: string) {
   return Type.String({
     minLength: 1,
     maxLength: MAX_NAME_LENGTH,
-    pattern: PLAIN,
+    format: BRANCH_FORMAT,
     description: `${description}, without refs/heads/.`,
   });
 }
