@@ -10,13 +10,12 @@ import { Problem, problemOfAnswer } from './problems.ts';
 export class ApiAccess {
   readonly #authenticator: Authenticator;
   readonly #client: AccessClient;
-  readonly #reader: EventAccess;
+  /** Remembers rights; only lists need it. */
+  #reader: EventAccess | undefined;
 
   constructor(authenticator: Authenticator, client: AccessClient) {
     this.#authenticator = authenticator;
     this.#client = client;
-    const peer = { address: client.remoteAddress, scheme: client.scheme };
-    this.#reader = new EventAccess(authenticator, { headers: client.headers, peer });
   }
 
   /** @throws {Problem} unless the client has the right. */
@@ -33,12 +32,18 @@ export class ApiAccess {
 
   /** @throws {Refusal} for wrong credentials. */
   async checkCredentials(): Promise<void> {
-    await this.#reader.checkCredentials();
+    await this.#ofLists().checkCredentials();
   }
 
   /** Reports whether the client may read a repository. @throws {Refusal} for wrong credentials. */
   async mayRead(relativePath: string): Promise<boolean> {
-    return await this.#reader.mayRead(relativePath);
+    return await this.#ofLists().mayRead(relativePath);
+  }
+
+  #ofLists(): EventAccess {
+    const { headers, remoteAddress: address, scheme } = this.#client;
+    this.#reader ??= new EventAccess(this.#authenticator, { headers, peer: { address, scheme } });
+    return this.#reader;
   }
 }
 
