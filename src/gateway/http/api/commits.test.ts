@@ -110,3 +110,11 @@ test('a page of another site changes nothing', async () => {
 
   assert.equal(refused.status, 403);
 });
+
+test('without authentication there is no API beyond the loopback interface', async () => {
+  await using api = await startApi({ listen: { host: '0.0.0.0', port: 0 } });
+
+  const { status } = await api.send('GET', 'commits/main');
+
+  assert.equal(status, 404);
+});
