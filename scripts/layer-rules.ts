@@ -131,7 +131,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'tokens',
       'events/event-payload',
     ],
-    packages: [PROTOBUF, 'smol-toml', 'ssh2'],
+    packages: [PROTOBUF, 'smol-toml', 'ssh2', 'typebox'],
   },
   console: {
     modules: ['base', 'wire', 'client', 'gateway/http/pages/page-source'],
@@ -250,6 +250,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   kysely: ['praefect/database/database.ts'],
   pg: ['praefect/database/database.ts', 'praefect/database/limited-client.ts'],
   ssh2: ['gateway/ssh/'],
+  typebox: ['gateway/http/api/'],
 };
 
 /** The places that may import node:child_process, each with its reason. */

@@ -17,7 +17,7 @@ const OWN = /^[./#]/;
  * on disk, bundled 0.3 MB.
  */
 const BUNDLED_PACKAGES: ReadonlySet<string> = new Set([
-  ...['@bufbuild/protobuf', 'commander', 'smol-toml', 'kysely'],
+  ...['@bufbuild/protobuf', 'commander', 'smol-toml', 'kysely', 'typebox'],
   ...['highlight.js', 'markdown-it', 'sanitize-html'], // of the thread that renders
   ...['htmlparser2', 'domhandler', 'domutils', 'dom-serializer', 'domelementtype'], // of sanitize-html
   ...['escape-string-regexp', 'is-plain-object', 'launder', 'dayjs', 'parse-srcset'],

@@ -143,6 +143,7 @@ export async function openUpHttp(
     listen,
     mapping: storageMapping(storage),
     createOnPush: {},
+    api: { storage },
     ...(bundles && { bundles }),
     ...(lfs && { lfs }),
     ...(pages && { pages }),

@@ -1,11 +1,9 @@
-import { type ErrorDetail, GitalyError } from '#base/gitaly-error';
-import { type RawBlameError, RawBlameErrorSchema } from '#wire/gen/commit_pb';
+import { type BlameLine, blameLines } from '#client/content/blame-lines';
 import { repositoryAddress } from '../console-route.ts';
 import { link } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../page.ts';
-import { type BlameLine, blameLines } from './blame-lines.ts';
 import { naturalNumber } from './page-number.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
@@ -28,7 +26,7 @@ export async function blamePage(visit: RepositoryVisit): Promise<Page> {
     },
     calls,
   );
-  const found = await Array.fromAsync(blameLines(dataOf(responses), MAX_BYTES));
+  const found = await Array.fromAsync(blameLines(responses, MAX_BYTES));
   const shown = found.slice(0, LINES_PER_PAGE);
   const address = (number: number): string =>
     repositoryAddress(path, 'blame', { rest, query: { ref: revision, from: String(number) } });
@@ -48,22 +46,6 @@ export async function blamePage(visit: RepositoryVisit): Promise<Page> {
 ${blame(path, shown)}
 <nav class="pages" aria-label="Pages">${next && html`<a rel="next" href="${next}">Next lines</a>`}</nav>`,
   };
-}
-
-/** Yields nothing for a file without lines, in which git finds no range. */
-async function* dataOf(responses: AsyncIterable<{ readonly data: Uint8Array }>): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const { data } of responses) yield data;
-  } catch (error) {
-    if (!(error instanceof GitalyError) || !error.details.some(isOfEmptyFile)) throw error;
-  }
-}
-
-function isOfEmptyFile(detail: ErrorDetail): boolean {
-  if (detail.$typeName !== RawBlameErrorSchema.typeName) return false;
-  // The type name identifies the message.
-  const { error } = detail as RawBlameError;
-  return error.case === 'outOfRange' && error.value.actualLines === 0n;
 }
 
 function fileLink({ path, rest, revision }: RepositoryVisit): Html {

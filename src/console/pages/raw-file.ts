@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import type { ByteRange } from '#base/byte-range';
 import { requestedContent } from '#base/requested-content';
+import { partOf } from '#base/streams/part-of';
 import { openTreeEntry } from '#client/content/open-content';
 import type { PageAnswer } from '#gateway/http/pages/page-source';
 import { TreeEntryResponse_ObjectType as ObjectType } from '#wire/gen/commit_pb';
@@ -75,15 +75,4 @@ async function firstBytes(content: Readable): Promise<Buffer> {
   if (!Buffer.isBuffer(first)) return Buffer.alloc(0);
   content.unshift(first);
   return first;
-}
-
-async function* partOf(content: Readable, { length, start }: ByteRange): AsyncGenerator<Buffer> {
-  let at = 0;
-  const end = start + length;
-  for await (const chunk of content as AsyncIterable<Buffer>) {
-    const part = chunk.subarray(Math.max(0, start - at), Math.max(0, end - at));
-    if (part.length > 0) yield part;
-    at += chunk.length;
-    if (at >= end) return;
-  }
 }

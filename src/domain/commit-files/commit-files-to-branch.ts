@@ -85,7 +85,7 @@ function currentOid({ targetOid, parentOid }: Parent, { force }: BranchFiles): s
 async function writeFiles(
   { repository, quarantine, request }: MakeCommitOptions,
   parent: Parent,
-  { hooks, signal }: UpdateContext,
+  { hooks, pushRules, signal }: UpdateContext,
 ): Promise<{ newOid: string; onKept: () => void }> {
   const objectFormat = repository.objectFormat;
   const target = quarantine.repository;
@@ -101,7 +101,7 @@ async function writeFiles(
   const people = { author, ...committedBy(user, request.signing) };
   const commit = { parentOid: parent.parentOid, actions, message: request.message, ...people };
   const newOid = await commitFiles(commit, { repository: parent.repository, writer, signal });
-  if (!(await hooks.needsObjectCheck(repository))) writer.redirect(repository);
+  if (!(await hooks.needsObjectCheck(repository, pushRules))) writer.redirect(repository);
   await writer.finish();
   return { newOid, onKept: () => writer.remember(repository) };
 }

@@ -4,6 +4,7 @@ import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
 import { objectIdProblem } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
+import type { PushRules } from '#tokens/push-rules';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';
 import { changesOf, namedReferences, type References } from '../transactions/named-references.ts';
 import { type Voter, voteHash } from '../transactions/voter.ts';
@@ -71,10 +72,12 @@ export class HookManager {
   /**
    * Reports whether GitLab, rules or a script of the operator's check the objects of a change
    * before it is made.
+   *
+   * @param pushRules those of the token of the change.
    */
-  async needsObjectCheck(repository: Repository): Promise<boolean> {
+  async needsObjectCheck(repository: Repository, pushRules?: PushRules): Promise<boolean> {
     const { path } = repository;
-    if (!this.api.standAlone || hasRules(repository)) return true;
+    if (!this.api.standAlone || pushRules !== undefined || hasRules(repository)) return true;
     return await hasCustomHooks(path, this.customHooksDirectory, 'pre-receive');
   }
 

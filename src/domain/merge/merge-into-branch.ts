@@ -2,9 +2,8 @@ import { wrap } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
 import { type Person, signatureOf } from '../commit/signature.ts';
-import type { HookManager } from '../hooks/hook-manager.ts';
 import { type PreparedUpdate, prepareUpdate } from '../ref-update/quarantined-update.ts';
-import type { NewValue } from '../ref-update/update-with-hooks.ts';
+import type { NewValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
 import { requireOldOid } from '../revisions/expected-oid.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import { MergeConflictError } from './merge-conflict-error.ts';
@@ -27,12 +26,6 @@ export interface BranchMerge {
   readonly signing: CommitSigning | undefined;
 }
 
-/** Hooks that may check the objects of a merge, and the end of the call. */
-export interface MergeContext {
-  readonly hooks: HookManager;
-  readonly signal: AbortSignal;
-}
-
 /** Limit of objects in memory: those of most merges. */
 const MAX_HELD_BYTES = 1024 * 1024;
 
@@ -46,7 +39,7 @@ const MAX_HELD_BYTES = 1024 * 1024;
 export async function mergeIntoBranch(
   repository: Repository,
   merge: BranchMerge,
-  { hooks, signal }: MergeContext,
+  { hooks, pushRules, signal }: UpdateContext,
 ): Promise<PreparedUpdate<NewValue>> {
   const { theirs, message, squash } = merge;
   const reference = branchReference(merge.branch);
@@ -59,7 +52,8 @@ export async function mergeIntoBranch(
     await using workspace = new MergeWorkspace({ repository, target, holdBytes: MAX_HELD_BYTES, signal });
     try {
       const newOid = await mergeIntoCommit(workspace, { ours: oldOid, theirs, message, squash, ...people });
-      const isHeld = !(await hooks.needsObjectCheck(repository)) && workspace.writer.redirect(repository);
+      const isHeld =
+        !(await hooks.needsObjectCheck(repository, pushRules)) && workspace.writer.redirect(repository);
       if (!isHeld) await workspace.finish();
       const writeObjects = async (): Promise<void> => {
         await workspace.finish().catch((error: unknown) => {

@@ -12,7 +12,7 @@ export async function moveReference(
   context: UpdateContext,
 ): Promise<void> {
   const { repository } = update;
-  const isChecked = await context.hooks.needsObjectCheck(repository);
+  const isChecked = await context.hooks.needsObjectCheck(repository, context.pushRules);
   await using quarantine = isChecked ? await Quarantine.create(repository) : undefined;
   await updateWithHooks({ ...update, quarantine }, context);
 }

@@ -5,6 +5,7 @@ import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
+import type { PushRules } from '#tokens/push-rules';
 import { CapturedOutput } from '../hooks/captured-output.ts';
 import type { CustomHookName } from '../hooks/custom-hook-files.ts';
 import type { HookCall } from '../hooks/hook-call.ts';
@@ -24,6 +25,8 @@ export interface UpdateContext {
   readonly transaction: Transaction | undefined;
   /** Opaque bytes that go to GitLab's internal API. */
   readonly clientContext: Buffer | undefined;
+  /** Rules of the token with which the user came to a gateway. */
+  readonly pushRules?: PushRules | undefined;
   readonly correlationId: string;
   readonly signal: AbortSignal;
 }
@@ -130,7 +133,7 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
 function hookCall(
   where: Repository,
   { repository, pushOptions = [] }: ReferenceUpdate,
-  { clientContext, correlationId, signal, transaction, user }: UpdateContext,
+  { clientContext, correlationId, pushRules, signal, transaction, user }: UpdateContext,
   output: CapturedOutput,
 ): HookCall {
   const { objectFormat } = repository;
@@ -139,6 +142,7 @@ function hookCall(
     payload: { repository: where.target, objectFormat, transaction, user, clientContext },
     environment: {},
     pushOptions,
+    pushRules,
     output,
     signal,
     correlationId,

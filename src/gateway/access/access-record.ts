@@ -3,14 +3,15 @@ import type { Identity } from '../identity.ts';
 /**
  * The wish of a client. `ls-refs` only reads references. A `fetch` comes from a client that has
  * commits of the repository, a `clone` from one without. A refused request that was not read is a
- * `fetch` or a `push`. `page`, `bundle`, `events` and `other` are requests of HTTP without git,
- * `login` and `command` those of SSH.
+ * `fetch` or a `push`. `api`, `page`, `bundle`, `events` and `other` are requests of HTTP without
+ * git, `login` and `command` those of SSH.
  */
 export type AccessOperation =
   | 'clone'
   | 'fetch'
   | 'ls-refs'
   | 'push'
+  | 'api'
   | 'archive'
   | 'bundle'
   | 'command'

@@ -23,10 +23,10 @@ function isVersion2({ headers }: IncomingMessage): boolean {
   return gitProtocol(headers['git-protocol']) === 'version=2';
 }
 
-/** Reports a request of git, and any other one that was refused. */
+/** Reports a request of git or of the API, and any other one that was refused. */
 export function reportRequest(access: AccessEntry, route: Route, { statusCode }: ServerResponse): void {
-  const isOfGit = route.kind === 'info-refs' || route.kind === 'service' || route.kind === 'lfs';
-  if (!isOfGit && route.kind !== 'answer') {
+  const isWhole = ['api', 'info-refs', 'lfs', 'service'].includes(route.kind);
+  if (!isWhole && route.kind !== 'answer') {
     if (!REPORTED.has(statusCode)) return;
     access.ended(statusCode < 500 ? 'refused' : 'failed', `status ${statusCode}`);
   }

@@ -11,6 +11,8 @@ export interface Admission extends Identity {
    * mapping.
    */
   readonly glRepository?: string;
+  /** True if the user may also remove and rename the repository. */
+  readonly isAdministrator?: boolean;
 }
 
 /** A refused request with the response. */
@@ -70,5 +72,5 @@ export interface Authenticator {
  * addresses that others cannot reach.
  */
 export function noAuthentication(identity: Identity = { glId: 'user-1', username: 'git' }): Authenticator {
-  return { authenticate: async () => identity };
+  return { authenticate: async () => ({ isAdministrator: true, ...identity }) };
 }

@@ -1,9 +1,11 @@
 import { checkNames, type NamesOf, namesIn } from '#base/check-names';
+import { isLoopback } from '#base/go/net/host-port';
 import { Acceptor } from '../acceptor.ts';
 import type { CreateOnPushOptions } from '../create-on-push.ts';
 import type { GatewayFamily, SharedGateway } from '../family.ts';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
 import type { ListenAddress } from '../listen.ts';
+import type { ApiOptions } from './api/api-server.ts';
 import { type BundleOptions, openBundleSource } from './bundles/bundle-source.ts';
 import type { EventOptions } from './events/event-streams.ts';
 import { HttpConnections } from './http-connections.ts';
@@ -37,6 +39,7 @@ const LISTEN_NAMES: NamesOf<ListenAddress> = { host: true, port: true };
 const TLS_NAMES: NamesOf<TlsFiles> = { certificatePath: true, keyPath: true };
 const BUNDLE_NAMES: NamesOf<BundleOptions> = { url: true, secretKeyPath: true };
 const LFS_NAMES: NamesOf<LfsStoreOptions> = { url: true, tokenKeyPath: true };
+const API_NAMES: NamesOf<ApiOptions> = { storage: true };
 const EVENT_NAMES: NamesOf<EventOptions> = { storage: true };
 const CREATE_NAMES: NamesOf<CreateOnPushOptions> = { objectFormat: true };
 const NAMES: NamesOf<HttpGatewayOptions> = {
@@ -49,6 +52,7 @@ const NAMES: NamesOf<HttpGatewayOptions> = {
   createOnPush: CREATE_NAMES,
   tls: TLS_NAMES,
   limits: namesIn(DEFAULT_HTTP_LIMITS),
+  api: API_NAMES,
   bundles: BUNDLE_NAMES,
   lfs: LFS_NAMES,
   events: EVENT_NAMES,
@@ -109,9 +113,11 @@ export async function openHttpGateway(
   const link = await linkGitaly(options.gitaly, STREAM_WINDOW_BYTES);
   await using opening = new AsyncDisposableStack();
   opening.defer(() => link.connection.close());
-  const { bundles, lfs, ...others } = options;
+  const { api, bundles, lfs, ...others } = options;
+  const isProtected = options.authenticator !== undefined || isLoopback(host);
   const requests = new RequestServer({
     ...others,
+    ...(api && isProtected && { api }),
     ...(bundles && { bundles: await openBundleSource(bundles) }),
     ...(lfs && { lfs: await openLfsStore(lfs) }),
     hosts: [inUrl(host), ...(options.hosts ?? [])],

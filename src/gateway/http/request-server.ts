@@ -11,6 +11,7 @@ import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts
 import { RepositoryNames } from '../repository-names.ts';
 import { describeRequest, reportRequest } from './access-of-request.ts';
 import { type Answer, sendAnswer } from './answer.ts';
+import type { ApiOptions, ApiServer } from './api/api-server.ts';
 import { type Authenticator, noAuthentication } from './authentication.ts';
 import type { BundleSource } from './bundles/bundle-source.ts';
 import { serveBundle } from './bundles/serve-bundle.ts';
@@ -39,6 +40,8 @@ export interface RequestServerOptions {
   readonly mapping: RepositoryMapping;
   readonly limits: HttpLimits;
   readonly state: GatewayState;
+  /** Operations on repositories as JSON, at `/-/api/v1`. Default: none. */
+  readonly api?: ApiOptions;
   /** Bundles for clones. Default: none are served. */
   readonly lfs?: LfsOptions;
   readonly bundles?: BundleSource;
@@ -72,7 +75,7 @@ export interface RequestServerOptions {
 
 type ServedRoute = Exclude<Route, { readonly kind: 'answer' }>;
 type PageRoute = Extract<Route, { readonly kind: 'page' }>;
-type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' | 'events' | 'lfs' | 'page' }>;
+type GitRoute = Exclude<ServedRoute, { readonly kind: 'api' | 'bundle' | 'events' | 'lfs' | 'page' }>;
 type LfsRoute = Extract<Route, { readonly kind: 'lfs' }>;
 
 /** A request in progress; its fields are set step by step. */
@@ -99,6 +102,7 @@ export class RequestServer {
   readonly #hosts: HostCheck;
   readonly #events: EventStreams | undefined;
   readonly #lfs: LfsServer | undefined;
+  #api: Promise<ApiServer> | undefined;
 
   /** Creates a server. @throws {TypeError} for a trusted proxy that is not a network */
   constructor(options: RequestServerOptions) {
@@ -153,7 +157,8 @@ export class RequestServer {
 
     const timer = setTimeout(() => gone.abort(TOO_LONG), this.#options.limits.requestTimeoutMs).unref();
     try {
-      if (route.kind === 'bundle') await this.#sendBundle(visit, route.query);
+      if (route.kind === 'api') await this.#serveApi(visit);
+      else if (route.kind === 'bundle') await this.#sendBundle(visit, route.query);
       else if (route.kind === 'events') await this.#sendEvents(visit, route.query);
       else if (route.kind === 'page') await this.#sendPage(visit, route);
       else if (route.kind === 'lfs') await this.#serveLfs(visit, route);
@@ -181,7 +186,7 @@ export class RequestServer {
     if ('answer' in admission) return await refuse(visit, admission.answer);
     const mapped = this.#names.at(path);
     if (mapped === undefined) return await refuse(visit, NOT_FOUND);
-    const { glRepository, ...identity } = admission;
+    const { glRepository, isAdministrator: _, ...identity } = admission;
     const named = (at: RepositoryInit) => (glRepository === undefined ? at : { ...at, glRepository });
     const exchangeAt = (found: RepositoryInit): GitExchange => ({
       ...{ request, response, sendContinue, service, identity, access: visit.access },
@@ -228,6 +233,22 @@ export class RequestServer {
     return service === 'git-upload-pack'
       ? { maxBytes: limits.maxUploadPackBodyBytes, timeoutMs: limits.uploadPackBodyTimeoutMs, idleTimeoutMs }
       : { maxBytes: limits.maxReceivePackBodyBytes, timeoutMs: limits.requestTimeoutMs, idleTimeoutMs };
+  }
+
+  /** Serves an operation of the API, whose code the first one loads. */
+  async #serveApi(visit: Visit): Promise<void> {
+    const { api, link } = this.#options;
+    if (api === undefined) throw new Refusal(NOTHING_HERE);
+    this.#api ??= import('./api/api-server.ts').then(
+      ({ ApiServer }) =>
+        new ApiServer({
+          ...{ ...api, connection: link.connection, names: this.#names, authenticator: this.#authenticator },
+          fileLimits: { ...this.#bodyLimits('git-receive-pack'), isGit: false },
+        }),
+    );
+    await reach(link, visit.gone.signal);
+    const failure = await (await this.#api).serve({ ...visit, signal: visit.gone.signal });
+    if (failure !== undefined) this.#options.onFailure?.(failure, visit.request);
   }
 
   /** Sends a bundle. The signature of its address replaces authentication. */

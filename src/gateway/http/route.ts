@@ -1,6 +1,7 @@
 import type { GitService } from '#client/git/info-refs';
 import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
+import { API_PATH } from './api/api-path.ts';
 import { BUNDLES_PATH } from './bundles/bundle-source.ts';
 import { EVENTS_PATH } from './events/event-streams.ts';
 import { splitLfsPath } from './lfs/lfs-route.ts';
@@ -20,6 +21,8 @@ export type Route =
    * that git clones.
    */
   | { readonly kind: 'page'; readonly isTop?: boolean; readonly repository?: RepositoryPath }
+  /** An operation of the API. */
+  | { readonly kind: 'api' }
   | { readonly kind: 'answer'; readonly answer: Answer };
 
 /** Limit of the target's length; a repository path of full length with every byte escaped fits. */
@@ -47,6 +50,7 @@ export function parseRoute(method: string, target: string): Route {
   const [path = '', query = ''] = splitOnce(target, '?');
   if (path === '/') return { kind: 'page', isTop: true };
   if (path === PAGES_PATH || path.startsWith(`${PAGES_PATH}/`)) return { kind: 'page' };
+  if (path.startsWith(`${API_PATH}/`)) return { kind: 'api' };
   if (path === BUNDLES_PATH) return bundleRoute(method, query);
   if (path === EVENTS_PATH) return method === 'GET' ? { kind: 'events', query } : refuseMethod('GET');
 

@@ -76,5 +76,8 @@ async function tokensOf(verifier: TokenVerifier, name: string): Promise<AccountT
 function decide(identity: Admission, { operation, path }: AccessRequest): Admission | RefusedRequest {
   const access = identity.scope && accessTo(identity.scope, path);
   if (access === undefined) return { answer: NOT_FOUND, identity };
-  return operation === 'write' && access === 'read' ? { answer: READ_ONLY, identity } : identity;
+  if (operation === 'write' && access === 'read') return { answer: READ_ONLY, identity };
+  return identity.scope && mayAdminister(identity.scope, path)
+    ? { ...identity, isAdministrator: true }
+    : identity;
 }

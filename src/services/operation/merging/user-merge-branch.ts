@@ -40,15 +40,14 @@ export async function* userMergeBranch(
   const seconds = request.timestamp?.seconds;
   const signing = signingOf(request, context, deps);
   const merge = { branch, expectedOldOid, theirs, user, seconds, message, squash, signing };
-  const { hooks } = deps;
-  const { signal } = context;
-  await using merged = await mergeIntoBranch(repository, merge, { hooks, signal }).catch(refuseMerge);
+  const updateContext = updateContextOf(user, context, deps.hooks);
+  await using merged = await mergeIntoBranch(repository, merge, updateContext).catch(refuseMerge);
   const { newOid: commitId } = merged.value;
   yield { commitId };
 
   const { apply } = await nextRequest(stream);
   if (!apply) throw new GitalyError('FAILED_PRECONDITION', 'merge aborted by client');
-  await merged.apply(updateContextOf(user, context, hooks)).catch(refuseUpdate);
+  await merged.apply(updateContext).catch(refuseUpdate);
   yield { branchUpdate: { commitId } };
 }
 

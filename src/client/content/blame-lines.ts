@@ -1,5 +1,7 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
+import { type ErrorDetail, GitalyError } from '#base/gitaly-error';
 import { lineBatches } from '#base/streams/line-batches';
+import { type RawBlameError, RawBlameErrorSchema, type RawBlameResponse } from '#wire/gen/commit_pb';
 
 /** A line of a file with the commit that last changed it. */
 export interface BlameLine {
@@ -20,20 +22,20 @@ const TAB = 0x09;
 const MAX_LINE_BYTES = 1 << 18;
 
 /**
- * Parses the output of `git blame --porcelain`, up to a number of bytes. The facts of a commit come
- * with its first line.
+ * Parses the output of RawBlame (`git blame --porcelain`), up to a number of bytes. The facts of a
+ * commit come with its first line.
  *
  * @see git-blame(1), 'THE PORCELAIN FORMAT'
  * @throws {GitalyError} RESOURCE_EXHAUSTED for a line above 256 KiB.
  */
 export async function* blameLines(
-  chunks: AsyncIterable<Uint8Array>,
+  responses: AsyncIterable<RawBlameResponse>,
   maxBytes: number,
 ): AsyncGenerator<BlameLine, void, undefined> {
   const commits = new Map<string, CommitFacts>();
   let facts: { author: string; timeMs: number; subject: string } = { author: '', timeMs: 0, subject: '' };
   let [commit, number, bytes] = ['', 0, 0];
-  for await (const lines of lineBatches(chunks, { maxLineBytes: MAX_LINE_BYTES })) {
+  for await (const lines of lineBatches(dataOf(responses), { maxLineBytes: MAX_LINE_BYTES })) {
     for (const line of lines) {
       bytes += line.length;
       if (bytes > maxBytes) return;
@@ -67,4 +69,20 @@ function addFact(facts: { author: string; timeMs: number; subject: string }, lin
     case 'summary':
       facts.subject = value;
   }
+}
+
+/** Yields nothing for a file without lines, in which git finds no range. */
+async function* dataOf(responses: AsyncIterable<{ readonly data: Uint8Array }>): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const { data } of responses) yield data;
+  } catch (error) {
+    if (!(error instanceof GitalyError) || !error.details.some(isOfEmptyFile)) throw error;
+  }
+}
+
+function isOfEmptyFile(detail: ErrorDetail): boolean {
+  if (detail.$typeName !== RawBlameErrorSchema.typeName) return false;
+  // The type name identifies the message.
+  const { error } = detail as RawBlameError;
+  return error.case === 'outOfRange' && error.value.actualLines === 0n;
 }

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { exampleRequest } from '#testkit/api-example';
+import { startApi } from '#testkit/start-api';
+import type { Operation } from './operation.ts';
+import { OPERATIONS } from './operations/table.ts';
+
+const TEXTS = [
+  '',
+  '-',
+  '--all',
+  '..',
+  '../../etc/passwd',
+  'refs/heads/',
+  'refs/heads/../../x',
+  'main:',
+  ':/',
+  ':(top)',
+  'main@{1 day ago}',
+  '^main',
+  'main..',
+  '\u0000',
+  '\n',
+  '*',
+  '[',
+  '\\',
+  '%',
+  'ü'.repeat(300),
+  'x'.repeat(5000),
+  '0'.repeat(40),
+  'f'.repeat(40),
+  '__proto__',
+  'constructor',
+  '.git/config',
+  'a/',
+  '/a',
+  'a//b',
+  '9'.repeat(30),
+  '\u202e\ud800'.toWellFormed(),
+];
+const VALUES: readonly unknown[] = [...TEXTS, null, true, -1, 1.5, 1e300, [], {}, [[]], { __proto__: 1 }];
+/** Removed last: the others need the repository. */
+const ENDING = new Set(['removeRepository', 'renameRepository']);
+
+/** Yields a request for each hostile value in each field. */
+function* requestsOf(row: Operation): Generator<{ address: string; body?: unknown; bytes?: string }> {
+  const { method: _, ...example } = exampleRequest(row);
+  const [path = '', query = ''] = example.address.split('?');
+  for (const name of Object.keys(row.query))
+    for (const value of TEXTS) {
+      const parameters = new URLSearchParams(query);
+      parameters.set(name, value);
+      yield { ...example, address: `${path}?${parameters}` };
+    }
+  for (const name of ['repository', ...Object.keys(row.parameters)])
+    for (const value of [...TEXTS, '\u0080']) {
+      const filled = row.path.replaceAll(/\{(\w+)\}/g, (__, each: string) =>
+        each === name
+          ? encodeURIComponent(value)
+          : encodeURIComponent(each === 'repository' ? 'team/app' : (row.example.parameters?.[each] ?? '')),
+      );
+      yield { ...example, address: query === '' ? filled : `${filled}?${query}` };
+    }
+  yield { ...example, address: `${path}?x=%ff&%00=%` };
+  if (row.body === undefined) return;
+  if (row.body === 'bytes') return yield* TEXTS.map((bytes) => ({ ...example, bytes }));
+  const fields = 'properties' in row.body ? Object.keys(row.body.properties ?? {}) : [];
+  for (const value of VALUES) {
+    yield { ...example, body: value };
+    for (const name of [...fields, '__proto__', 'extra'])
+      yield {
+        ...example,
+        body: Object.assign(Object.create(null) as object, example.body, { [name]: value }),
+      };
+  }
+  for (const value of TEXTS.slice(1)) {
+    if (!fields.includes('files')) continue;
+    yield { ...example, body: { ...example.body, files: { [value]: 'x' } } };
+    yield {
+      ...example,
+      body: { ...example.body, files: undefined, actions: [{ action: 'create', path: value, content: 'x' }] },
+    };
+  }
+}
+
+test('no value of any field of any operation fails the server', async () => {
+  await using api = await startApi();
+  const failed: string[] = [];
+  let count = 0;
+  for (const row of OPERATIONS.toSorted((a, b) => Number(ENDING.has(a.id)) - Number(ENDING.has(b.id)))) {
+    for (const { address, ...request } of requestsOf(row)) {
+      count++;
+      const answer = await api.send(row.method, address, request);
+      const what = `${row.method} ${address.slice(0, 200)} ${JSON.stringify(request).slice(0, 200)}`;
+      if (answer.status >= 500) failed.push(`${what}: ${answer.bytes}`);
+      if (answer.status >= 400) assert.ok(answer.headers.get('content-type'), what);
+    }
+  }
+  assert.deepEqual(failed, []);
+  assert.ok(count > 1000);
+  assert.equal(await api.repository.git(['fsck', '--strict', '--no-dangling']).catch(() => ''), '');
+});

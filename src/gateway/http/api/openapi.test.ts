@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { startApi } from '#testkit/start-api';
+import { OPERATIONS } from './operations/table.ts';
+
+test('the OpenAPI document is valid, and has every operation of the table', async () => {
+  await using api = await startApi();
+
+  const { json, status } = await api.send('GET', '/openapi.json');
+
+  assert.equal(status, 200);
+  const checker = new Validator();
+  const { errors, valid } = await checker.validate(structuredClone(json));
+  assert.ok(valid, JSON.stringify(errors ?? []).slice(0, 1000));
+  assert.equal(checker.version, '3.1');
+  const ids = Object.values(json.paths as Record<string, Record<string, { operationId: string }>>)
+    .flatMap((methods) => Object.values(methods))
+    .map(({ operationId }) => operationId);
+  assert.deepEqual(ids.sort(), OPERATIONS.map(({ id }) => id).sort());
+});

@@ -1,0 +1,175 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { copyStream, writeChunk } from '#base/streams/copy-stream';
+import { discardRest, hasUnreadBody } from '../unread-body.ts';
+import type { ApiExchange } from './api-exchange.ts';
+import type { Reply } from './operation.ts';
+import { Problem } from './problems.ts';
+
+const NDJSON = 'application/x-ndjson';
+/** Items of a page without `limit`. */
+const PAGE_ITEMS = 100;
+/** Items that are read at a time for a stream. */
+const BATCH_ITEMS = 1000;
+/** Smaller answers are not compressed. */
+const COMPRESS_BYTES = 1024;
+const FRESH = { 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff' } as const;
+const compress = promisify(gzip);
+
+interface JsonAnswer {
+  readonly value: unknown;
+  readonly status?: number;
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Sends what an operation returned. */
+export async function sendReply(
+  { access, request, response, signal }: ApiExchange,
+  query: Readonly<Record<string, unknown>>,
+  reply: Reply,
+): Promise<void> {
+  if ('json' in reply) {
+    const { headers = {}, json: value, status = 200 } = reply;
+    if (status === 200 && isKnown(request, headers)) {
+      response.writeHead(304, { ...FRESH, ...headers }).end();
+      return;
+    }
+    return await sendJson(request, response, { value, status, headers });
+  }
+  if ('page' in reply) {
+    if (wantsLines(request)) return await sendLines(request, response, linesOf(reply, query, signal));
+    const { items, next } = await reply.page(cursorOf(query), limitOf(query) ?? PAGE_ITEMS);
+    const value = { items, ...(next !== undefined && { next: Buffer.from(next).toString('base64url') }) };
+    return await sendJson(request, response, { value });
+  }
+  if (!('stream' in reply)) {
+    response.writeHead(reply.status, FRESH).end();
+    return;
+  }
+  const { headers, status, stream } = reply;
+  response.writeHead(status, { ...FRESH, ...headers });
+  if (stream !== undefined && request.method !== 'HEAD') {
+    await copyStream(
+      counted(stream, (chunk) => access?.output(chunk)),
+      response,
+    );
+  }
+  response.end();
+}
+
+/** Sends a JSON document, compressed if the client allows it. */
+export async function sendJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { headers, status = 200, type = 'application/json', value }: JsonAnswer,
+): Promise<void> {
+  const plain = Buffer.from(`${JSON.stringify(value)}\n`);
+  const isCompressed =
+    plain.length > COMPRESS_BYTES && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  const bytes = isCompressed ? await compress(plain) : plain;
+  response.writeHead(status, {
+    ...FRESH,
+    'Content-Type': type,
+    'Content-Length': bytes.length,
+    Vary: 'Accept, Accept-Encoding',
+    ...(isCompressed && { 'Content-Encoding': 'gzip' }),
+    ...headers,
+  });
+  response.end(request.method === 'HEAD' ? undefined : bytes);
+}
+
+/** Sends a problem. A connection with an unread body is closed. */
+export async function sendProblem(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { document, headers, status }: Problem,
+): Promise<void> {
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  const isUnread = hasUnreadBody(request);
+  const type = 'application/problem+json';
+  const answer = {
+    value: document,
+    status,
+    type,
+    headers: { ...headers, ...(isUnread && { Connection: 'close' }) },
+  };
+  await sendJson(request, response, answer);
+  if (isUnread) await discardRest(request);
+}
+
+function wantsLines({ headers }: IncomingMessage): boolean {
+  return headers.accept?.includes(NDJSON) === true;
+}
+
+/** Sends each item as a line, as fast as the client reads. */
+async function sendLines(
+  request: IncomingMessage,
+  response: ServerResponse,
+  lines: AsyncIterable<unknown>,
+): Promise<void> {
+  const begin = (): unknown =>
+    response.headersSent || response.writeHead(200, { ...FRESH, 'Content-Type': NDJSON, Vary: 'Accept' });
+  for await (const item of lines) {
+    begin(); // after the first item, so that an error before it has its status
+    if (request.method === 'HEAD') break;
+    await writeChunk(response, Buffer.from(`${JSON.stringify(item)}\n`));
+  }
+  begin();
+  response.end();
+}
+
+/** Yields the items of a list, up to the limit of the client. */
+async function* linesOf(
+  { all, page }: Extract<Reply, { page: unknown }>,
+  query: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): AsyncGenerator<unknown> {
+  let left = limitOf(query) ?? Number.POSITIVE_INFINITY;
+  let after = cursorOf(query);
+  if (all !== undefined && after === undefined) {
+    for await (const item of all()) {
+      if (left-- <= 0) return;
+      yield item;
+    }
+    return;
+  }
+  do {
+    const { items, next } = await page(after, Math.min(left, BATCH_ITEMS));
+    signal.throwIfAborted();
+    yield* items;
+    left -= items.length;
+    after = next;
+  } while (after !== undefined && left > 0);
+}
+
+function limitOf({ limit }: Readonly<Record<string, unknown>>): number | undefined {
+  return typeof limit === 'number' ? limit : undefined;
+}
+
+/** Returns the decoded cursor. @throws {Problem} */
+function cursorOf({ cursor }: Readonly<Record<string, unknown>>): string | undefined {
+  if (typeof cursor !== 'string') return undefined;
+  const text = Buffer.from(cursor, 'base64url').toString();
+  if (text === '' || text.includes('\0') || text.includes('\uFFFD'))
+    throw new Problem('invalid-request', 400, 'The cursor is not one of this server.');
+  return text;
+}
+
+/** Reports whether the client has this answer. */
+function isKnown({ headers }: IncomingMessage, { ETag }: Readonly<Record<string, string>>): boolean {
+  return (
+    ETag !== undefined && headers['if-none-match']?.split(',').some((each) => each.trim() === ETag) === true
+  );
+}
+
+async function* counted(
+  stream: AsyncIterable<Uint8Array>,
+  onChunk: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) {
+    onChunk(chunk);
+    yield chunk;
+  }
+}
