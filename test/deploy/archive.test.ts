@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { NO_OPENSSH } from '#testkit/ssh-client';
 import { followTeamServer } from '../docs/follow-team-server.ts';
 import { offline, ROOT } from '../newcomer/registry.ts';
 
@@ -111,7 +112,7 @@ suite('the archive with Node', { skip }, () => {
       assert.match(version.stdout, new RegExp(`^${server}, version `, 'i'), version.stderr);
     }
     chmodSync(directory, 0o755); // for another user
-    await followTeamServer(join(root, 'usr/bin/gitaly-ts'));
+    if (!NO_OPENSSH) await followTeamServer(join(root, 'usr/bin/gitaly-ts'));
   });
 
   for (const script of ['postinst', 'prerm', 'postrm']) {
