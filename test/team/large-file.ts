@@ -51,6 +51,8 @@ export class LargeFile {
     mkdirSync(path);
     await runGit(['init', '-q', '-b', BRANCH, path]);
     await runGit(['-C', path, 'lfs', 'install', '--local']);
+    // It would leave directories for its sockets.
+    await runGit(['-C', path, 'config', 'lfs.ssh.automultiplex', 'false']);
     return path;
   }
 
