@@ -9,7 +9,7 @@ export interface Refusal {
   readonly reason: RegExp;
 }
 
-/** What a repository must contain. */
+/** Contents that a repository must have. */
 export interface Expected {
   readonly references: Map<string, string>;
   head: string;
@@ -36,7 +36,7 @@ const RULES = {
 /** A push to `main` that a rule refuses. */
 interface BrokenRule {
   readonly by: Person;
-  /** What is wrong about a commit; `undefined` removes the branch. */
+  /** The wrong part of a commit; `undefined` removes the branch. */
   readonly change: Partial<Change> | undefined;
   readonly isForced?: boolean;
   readonly reason: RegExp;
