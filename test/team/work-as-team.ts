@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { testSeed } from '#testkit/test-seed';
-import { until } from '#testkit/until';
+import { steady, until } from '#testkit/until';
 import { checkContents, checkReaders, checkRefusals, checkSecrets, referencesOf } from './checks.ts';
 import { InstalledServer } from './installed-server.ts';
 import { LargeFile, NO_LFS } from './large-file.ts';
@@ -51,6 +51,8 @@ export async function workAsTeam(t: TestContext, command: readonly string[], day
   await server.backUp();
   const backedUp = weeks.snapshot();
   await weeks.day(); // These pushes are lost with the machine.
+  // The lines of its last moment are lost with the machine, too.
+  await steady(() => server.logText().length);
   await server.loseMachine();
   await server.restore();
   await server.start();
