@@ -69,6 +69,17 @@ test('init up makes a documented file that is valid, refuses strangers, and star
   await runGit(['ls-remote', url.replace('://', `://ann:${token.stdout.trim()}@`)]);
 });
 
+test('doctor accepts a directory that has people but was not used by a server yet', async () => {
+  const [path, directory] = [join(scratch, 'people/up.toml'), join(scratch, 'people/data')];
+  await gitalyTs(['init', 'up', path, '--directory', directory]);
+  const added = await gitalyTs(['user', 'add', 'ann', '--access', 'admin', '--token', '--to', directory]);
+
+  const { findings } = await doctor(path);
+
+  assert.equal(added.code, 0, added.stderr);
+  assert.deepEqual(about(findings, 'directory'), [`ok: ${directory} is writable`]);
+});
+
 test('doctor finds an expired certificate, a used port and a log that cannot be written', async () => {
   const [certificate, key] = [join(scratch, 'cert.pem'), join(scratch, 'key.pem')];
   const { code } = await run('openssl', [

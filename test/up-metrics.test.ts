@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { freePort } from '#testkit/free-port';
@@ -34,6 +36,36 @@ test('up --metrics serves metrics and its readiness', async () => {
     rmSync(directory, { recursive: true });
   }
 });
+
+// A load balancer sent clients before the gateways listened: for some 100 ms after a start.
+test('up is ready when its gateways are', async () => {
+  const directory = makeScratchDirectory('up-metrics');
+  const [http, ssh, metrics] = [await freePort(), await freePort(), await freePort()];
+  const addresses = [`--http=127.0.0.1:${http}`, `--ssh=127.0.0.1:${ssh}`, `--metrics=127.0.0.1:${metrics}`];
+  const starting = startUp({ args: [join(directory, 'data'), ...addresses] });
+  try {
+    const statuses = new Set<number>();
+    while (!statuses.has(200)) {
+      const answer = await fetch(`http://127.0.0.1:${metrics}/-/ready`).catch(() => undefined);
+      if (answer !== undefined) statuses.add(answer.status);
+    }
+    const ends = await Promise.allSettled([http, ssh].map(canConnect));
+
+    assert.deepEqual(
+      ends.map(({ status }) => status),
+      ['fulfilled', 'fulfilled'],
+    );
+  } finally {
+    await (await starting)[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true });
+  }
+});
+
+async function canConnect(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.destroy();
+}
 
 test('up --metrics counts the calls of all worker processes', async () => {
   const metrics = `127.0.0.1:${await freePort()}`;

@@ -27,7 +27,7 @@ const REAL = { processes: 5, spareProcesses: 3, timeoutMs: 600_000 };
  * read. Those of object stores build the servers of others for minutes.
  */
 const RELEASE = [
-  'test/{deploy,docs,http2-programs,newcomer,object-store,test-env,without-koffi}/**/*.test.ts',
+  'test/{deploy,docs,http2-programs,newcomer,object-store,team,test-env,without-koffi}/**/*.test.ts',
   'test/{call-garbage,loop-blocks,time-growth}/**/*.test.ts',
   'test/floods/repeated-fields.test.ts',
   'test/{backup-memory,client-leaks,load-reads,many-repositories,streamed-memory}.test.ts',

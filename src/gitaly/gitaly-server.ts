@@ -47,6 +47,11 @@ export interface GitalyServerOptions {
   readonly copiesPrograms?: boolean;
   /** Keeps the figures of the last hour and the last slow calls in memory. Default false. */
   readonly keepsHistory?: boolean;
+  /**
+   * Returns a line for each reason why clients cannot be served yet, besides those of the server:
+   * `/-/ready` of the monitoring server is 503 as long as there are some. Default: none.
+   */
+  readonly problems?: () => readonly string[];
 }
 
 const NAMES: NamesOf<GitalyServerOptions> = {
@@ -57,6 +62,7 @@ const NAMES: NamesOf<GitalyServerOptions> = {
   faults: true,
   copiesPrograms: true,
   keepsHistory: true,
+  problems: true,
 };
 
 /** Addresses of a server; an address that is not configured is `undefined`. */
@@ -124,7 +130,7 @@ export class GitalyServer implements AsyncDisposable {
   static async start(options: GitalyServerOptions, family?: Family): Promise<GitalyServer> {
     checkNames('GitalyServer.start', options, NAMES);
     const { config, logger: target = SILENT, trustsUnixSockets = false, takeSocket, faults } = options;
-    const { copiesPrograms = false, keepsHistory = false } = options;
+    const { copiesPrograms = false, keepsHistory = false, problems = () => [] } = options;
     const own = { copiesPrograms, keepsHistory };
     const logger = loggerFor(target);
     for (const { key, message } of checkLimitedMethods(config)) logger.warn({ key }, message);
@@ -159,7 +165,7 @@ export class GitalyServer implements AsyncDisposable {
         trustsUnixSockets,
         backchannels: foundation.backchannels,
         monitoring: {
-          problems: () => repositories.storages.presence.problems(),
+          problems: async () => [...(await repositories.storages.presence.problems()), ...problems()],
           status: () => serverCalls.status(),
           others: family?.role === 'supervisor' ? family.monitoring : undefined,
         },

@@ -4,10 +4,14 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { NO_OPENSSH } from '#testkit/ssh-client';
 import { followTeamServer } from '../docs/follow-team-server.ts';
 import { offline, ROOT } from '../newcomer/registry.ts';
+import { workAsTeam } from '../team/work-as-team.ts';
 
 const BUILD_LIMIT_MS = 10 * 60_000;
+/** Days of work in each of four weeks. */
+const TEAM_DAYS = 5;
 const directory = makeScratchDirectory('archive');
 const skip = await offline();
 const hasDpkg = (await run('dpkg-deb', ['--version']).catch(() => undefined))?.code === 0;
@@ -111,7 +115,13 @@ suite('the archive with Node', { skip }, () => {
       assert.match(version.stdout, new RegExp(`^${server}, version `, 'i'), version.stderr);
     }
     chmodSync(directory, 0o755); // for another user
-    await followTeamServer(join(root, 'usr/bin/gitaly-ts'));
+    if (!NO_OPENSSH) await followTeamServer(join(root, 'usr/bin/gitaly-ts'));
+  });
+
+  test('five people lose nothing on a server of the Debian package', {
+    skip: (!hasDpkg && 'there is no dpkg-deb') || NO_OPENSSH,
+  }, async (t) => {
+    await workAsTeam(t, [join(directory, 'root/usr/bin/gitaly-ts')], TEAM_DAYS);
   });
 
   for (const script of ['postinst', 'prerm', 'postrm']) {

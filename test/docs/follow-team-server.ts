@@ -6,7 +6,7 @@ import { Page, Reader } from './reader.ts';
 
 /** The user `nobody`, as whom root follows the page. */
 const NOBODY = 65_534;
-const PORTS = ['8443', '8081', '9237', '8080'];
+const PORTS = ['8443', '8081', '9237', '8080', '2222'];
 /** Directories that the package and the unit make. */
 const FOLDERS = ['etc/gitaly-ts', 'var/lib', 'var/log/gitaly-ts', 'var/backups/gitaly-ts'];
 
@@ -36,6 +36,7 @@ export async function followTeamServer(program?: string): Promise<void> {
   assert.match(output, /up\.toml is valid\n/);
   assert.match(output, /, 0 errors$/m, 'doctor');
   assert.match(output, /You may read this repository, but not push to it\./);
+  assert.match(output, /main: rule 1 of "protected" of the repository does not allow bob to update it/);
   assert.match(output, /^First$/m, 'the restored repository');
   assert.match(output, /^gitaly_ts_storage_available_bytes/m);
   const log = readFileSync(join(someone.directory, 'var/log/gitaly-ts/access.log'), 'utf8');
@@ -46,6 +47,11 @@ export async function followTeamServer(program?: string): Promise<void> {
   const pushes = records.filter(({ operation }) => operation === 'push');
   assert.ok(pushes.some(({ outcome, user: who }) => outcome === 'ok' && who === 'ann'));
   assert.ok(pushes.some(({ outcome, user: who }) => outcome === 'refused' && who === 'ci'));
+  assert.ok(
+    pushes.some(
+      ({ credential, outcome, user: who }) => outcome === 'refused' && who === 'bob' && credential === 'key',
+    ),
+  );
 }
 
 function makeFolders(directory: string, names: readonly string[], user: number | undefined): void {

@@ -14,7 +14,7 @@ const ATTEMPTS = 3;
  */
 export async function assertShortBlocks(
   t: TestContext,
-  gitaly: GitalyProcess,
+  gitaly: Pick<GitalyProcess, 'ask'>,
   call: (attempt: number) => Promise<unknown>,
   limitMs: number,
 ): Promise<void> {

@@ -46,6 +46,20 @@ const CASES: readonly Case[] = [
     command: 'repo default-branch team/app side',
     by: { reader: NEEDS_ADMIN, writer: NEEDS_ADMIN, deploy: NEEDS_ADMIN, admin: [0, /^side\n$/] },
   },
+  {
+    command: "repo description team/app 'The web site'",
+    by: { reader: NEEDS_ADMIN, writer: NEEDS_ADMIN, deploy: NEEDS_ADMIN, admin: [0, /^The web site\n$/] },
+  },
+  {
+    command: 'repo description team/app',
+    by: { reader: [0, /^The web site\n$/], writer: [0, /^The web site\n$/], deploy: [0, /^The web site\n$/] },
+  },
+  { command: 'repo description team/app x y', by: { admin: [2, /^usage: repo description NAME \[TEXT\]/] } },
+  { command: "repo description other/lib 'Not mine'", by: { writer: MISSING, deploy: MISSING } },
+  {
+    command: 'repo description other/lib',
+    by: { writer: MISSING, deploy: MISSING, admin: [0, /^$/] },
+  },
   { command: 'repo rename team/app team/b', by: { reader: NEEDS_ADMIN, writer: NEEDS_ADMIN } },
   { command: 'repo rename other/lib team/b', by: { writer: MISSING } },
   { command: 'repo remove team/app --yes', by: { writer: NEEDS_ADMIN, deploy: NEEDS_ADMIN } },

@@ -96,6 +96,8 @@ export interface StartUpServerOptions {
   readonly config: GitalyConfig;
   readonly settings: UpServerSettings;
   readonly logger: Logger;
+  /** Reasons why the gateways do not serve clients. */
+  readonly problems: () => readonly string[];
   /** The further processes, if there can be some. */
   readonly family: Family | undefined;
 }
@@ -103,10 +105,11 @@ export interface StartUpServerOptions {
 /** Starts the server of this process. */
 export async function startUpServer(
   directory: UpDirectory,
-  { config, family, logger, settings }: StartUpServerOptions,
+  { config, family, logger, problems, settings }: StartUpServerOptions,
 ): Promise<UpServer> {
   const { keepsHistory, trustsUnixSockets } = settings;
-  const server = await GitalyServer.start({ config, logger, trustsUnixSockets, keepsHistory }, family);
+  const options = { config, logger, trustsUnixSockets, keepsHistory, problems };
+  const server = await GitalyServer.start(options, family);
   const target = targetOf(server, settings);
   return {
     target,

@@ -23,6 +23,7 @@ import { startUpMirrors } from './up-mirrors.ts';
 import type { UpOptions } from './up-options.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
 import {
+  type StartUpServerOptions,
   startUpServer,
   type UpServer,
   type UpServerOptions,
@@ -95,11 +96,9 @@ async function run(
   const { bundleUrl, hasConsole = false } = http ?? {};
   await prepareLfs(directory.path, parts.options);
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
-  const { gateways: others, server: started } = await startServer(
-    directory,
-    { ...parts, bundles, hasConsole },
-    signals,
-  );
+  let problems = ['the gateways are not open yet'];
+  const serverOptions = { ...parts, bundles, hasConsole, problems: () => problems };
+  const { gateways: others, server: started } = await startServer(directory, serverOptions, signals);
   await using server = started;
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   const { target } = server;
@@ -137,6 +136,7 @@ async function run(
   const report = reportOf(parts, { directory, gateway, hasPages: pages !== undefined, server, sshGateway });
   directory.describe(report.http ?? target.address);
   process.stdout.write(isJson ? jsonReport(report) : textReport(report));
+  problems = [];
   systemd.ready();
   await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
   systemd.stopping();
@@ -184,7 +184,8 @@ async function drain(
 
 interface StartServerOptions
   extends UpServerOptions,
-    Pick<UpParts, 'cluster' | 'givenToken' | 'options' | 'workers'> {}
+    Pick<UpParts, 'cluster' | 'givenToken' | 'options' | 'workers'>,
+    Pick<StartUpServerOptions, 'problems'> {}
 
 interface StartedServer {
   readonly server: UpServer;
@@ -194,7 +195,7 @@ interface StartedServer {
 
 async function startServer(
   directory: UpDirectory,
-  { cluster, givenToken, options, workers, ...parts }: StartServerOptions,
+  { cluster, givenToken, options, problems, workers, ...parts }: StartServerOptions,
   { force, stop: signal }: StopSignals,
 ): Promise<StartedServer> {
   if (cluster === undefined) {
@@ -207,6 +208,7 @@ async function startServer(
       settings,
       logger: own?.logger ?? upLogger(),
       family: own?.family,
+      problems,
     });
     return { server, gateways: own?.gateways };
   }

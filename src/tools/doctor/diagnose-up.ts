@@ -9,7 +9,7 @@ import { checkMachine } from './check-machine.ts';
 import { checkCertificate, checkMode } from './check-secrets.ts';
 import { type Finding, failure, ok } from './finding.ts';
 import { roundTrip } from './round-trip.ts';
-import { checkUpDirectory, checkVariables } from './run-doctor.ts';
+import { checkUpDirectory, checkVariables, isUpDirectory } from './run-doctor.ts';
 
 /** The options of `gitaly-ts up` that doctor checks. */
 export interface UpFacts {
@@ -56,7 +56,7 @@ async function* checkParts({
   secrets,
   socket,
 }: UpFacts): AsyncGenerator<Finding, void, undefined> {
-  if (existsSync(directory)) yield* checkUpDirectory(directory);
+  if (isUpDirectory(directory)) yield* checkUpDirectory(directory);
   else yield await checkWritable('directory', directory);
   const isRunning =
     socket !== undefined && existsSync(socket) && (await checkSocket(socket, undefined)).level === 'ok';

@@ -79,6 +79,11 @@ function configPathOf(target: string): string | undefined {
   return existsSync(inside) ? inside : undefined;
 }
 
+/** Reports whether `gitaly-ts up` has run on a directory. Before that, it may have people. */
+export function isUpDirectory(directory: string): boolean {
+  return [CLUSTER, REPOSITORIES].some((name) => existsSync(join(directory, name)));
+}
+
 /** Checks a directory of `gitaly-ts up`. */
 export async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, void, undefined> {
   let names: string[];
@@ -90,8 +95,8 @@ export async function* checkUpDirectory(directory: string): AsyncGenerator<Findi
   }
   const storages = names.includes(CLUSTER)
     ? names.filter((name) => NODE.test(name)).map((name) => ({ name, path: join(directory, name) }))
-    : names.includes('repositories')
-      ? [{ name: 'default', path: join(directory, 'repositories') }]
+    : names.includes(REPOSITORIES)
+      ? [{ name: 'default', path: join(directory, REPOSITORIES) }]
       : [];
   if (storages.length === 0) {
     const fix =
@@ -107,6 +112,7 @@ export async function* checkUpDirectory(directory: string): AsyncGenerator<Findi
 
 /** Praefect's configuration in a directory of "gitaly-ts up --cluster", and the storages of nodes. */
 const CLUSTER = 'praefect.toml';
+const REPOSITORIES = 'repositories';
 const NODE = /^gitaly-\d$/;
 
 const NO_FILE = 'Name an existing file, or create one with "gitaly-ts init".';
