@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { suite, test } from 'node:test';
 import { seededShare } from '#testkit/seeded-share';
 import { type OpenedConsole, openConsole } from '../console/open-console.ts';
@@ -24,7 +25,9 @@ suite('the console of a repository with every oddity', () => {
       for (const id of odd.commits.values()) links.add(`${page}/commit/${id}`);
 
       const share = state === STATES[0] ? SHARE : { ...SHARE, short: 0.01 };
-      for (const link of seededShare([...links], share)) await addLinks(console, link, new Set());
+      for (const link of seededShare([...links], share))
+        if (/\/-\/(?:raw|archive)\b/.test(link)) await load(console, link, odd);
+        else await addLinks(console, link, new Set());
     });
 
   test('lists what git lists', async () => {
@@ -69,4 +72,23 @@ async function addLinks(console: OpenedConsole, address: string, links: Set<stri
   assert.equal(json.status, status, address);
   assert.equal(typeof JSON.parse(json.text), 'object', address);
   for (const [, link = ''] of text.matchAll(LINK)) links.add(link.replaceAll('&amp;', '&'));
+}
+
+/** Loads a file, or an archive, which is complete if git can make one of some files. */
+async function load({ url }: OpenedConsole, address: string, { path }: OddRepository): Promise<void> {
+  const response = await fetch(`${url}${address}`);
+  const isComplete = await response.arrayBuffer().then(
+    () => response.status === 200,
+    () => false,
+  );
+  if (address.includes('/-/raw')) return assert.match(String(response.status), /^(?:200|404)$/, address);
+  assert.match(String(response.status), /^(?:200|422)$/, address);
+  const [, directory = ''] = /\/-\/archive\/?([^?]*)/.exec(address) ?? [];
+  const revision = new URL(`${url}${address}`).searchParams.get('ref') ?? '';
+  const tree = `${revision}${directory === '' ? '' : `:${decodeURIComponent(directory)}`}`;
+  // The server's git does not follow replace references.
+  const git = ['-C', path, '--no-replace-objects', 'archive', tree];
+  const { status } = spawnSync('git', git, { stdio: 'ignore' });
+  const isEmpty = gitItems(path, ['ls-tree', tree]).length === 0;
+  assert.equal(isComplete, status === 0 && !isEmpty, address);
 }

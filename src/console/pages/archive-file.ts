@@ -1,7 +1,8 @@
+import { codeOf } from '#base/gitaly-error';
 import { openArchive } from '#client/content/open-content';
 import type { PageAnswer } from '#gateway/http/pages/page-source';
 import { GetArchiveRequest_Format as Format } from '#wire/gen/repository_pb';
-import { notFound, type Page } from '../page.ts';
+import { notFound, type Page, problemPage } from '../page.ts';
 import { baseName } from './file-kind.ts';
 import { nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
@@ -33,7 +34,13 @@ export async function archiveFile(visit: RepositoryVisit): Promise<Page | PageAn
     path: rest,
   };
   // A slow client may take longer than the calls of a page.
-  const content = await openArchive(connection, request, { signal });
+  const content = await openArchive(connection, request, { signal }).catch((error: unknown) => {
+    // git fails, or the directory is empty
+    if (!['FAILED_PRECONDITION', 'INTERNAL'].includes(codeOf(error) ?? '')) throw error;
+    return undefined;
+  });
+  if (content === undefined)
+    return problemPage(422, 'No archive', 'There is nothing to archive, or git cannot read it.');
   const headers = {
     'Content-Type': kind.type,
     'Content-Disposition': `attachment; filename="${name}.${suffix}"`,
