@@ -150,7 +150,8 @@ test('a token by SSH is for one repository, with the rights of its key', {
   const batch = async (href: string, header: Record<string, string>, operation: string): Promise<number> => {
     const objects = [{ oid: 'ab'.repeat(32), size: 1 }];
     const body = JSON.stringify({ operation, objects });
-    return (await fetch(`${href}/objects/batch`, { method: 'POST', headers: header, body })).status;
+    const headers = { ...header, 'content-type': 'application/vnd.git-lfs+json' };
+    return (await fetch(`${href}/objects/batch`, { method: 'POST', headers, body })).status;
   };
 
   const byAnn = await grant(ann.ssh, 'team/a.git', 'upload');

@@ -171,6 +171,19 @@ test('batches that cannot be meant are refused', async () => {
     assert.equal(await send(JSON.stringify({ operation: 'download', objects: [wrong] })), 422);
 });
 
+test('what a form of another site can send changes nothing', async () => {
+  await using site = await LfsSite.open();
+  const body = JSON.stringify({ operation: 'upload', objects: [pointerTo(CONTENT)] });
+
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/vnd.git-lfs+jsonp', ''])
+    for (const address of ['objects/batch', 'locks']) {
+      const { status } = await site.send('POST', address, { body, headers: { 'content-type': type } });
+      assert.equal(status, 415, `${type} ${address}`);
+    }
+  const repository = { storageName: 'default', relativePath: 'team/a.git' };
+  assert.equal((await site.gitaly.connection.repository.repositoryExists({ repository })).exists, false);
+});
+
 test('one user at a time holds the lock of a file', async () => {
   await using site = await LfsSite.open();
   await site.gitaly.createRepository({ relativePath: 'team/a.git' });

@@ -68,6 +68,9 @@ export interface LfsExchange {
 const NOTHING = lfsError(404, 'There is nothing at this address.');
 const NO_REPOSITORY = lfsError(404, 'The repository does not exist, or you may not read it.');
 const NO_FILE = lfsError(404, 'The server has no such file.');
+/** Forms of other sites cannot send it, although browsers would add the password of this one. */
+const LFS_TYPE = /^application\/vnd\.git-lfs\+json\s*(?:;|$)/i;
+const WRONG_TYPE = lfsError(415, 'The content type must be application/vnd.git-lfs+json.');
 const BEARER = /^Bearer (?<token>\S+)$/i;
 /** Statuses of errors of the store and of requests. */
 const STATUSES: Readonly<Record<string, number>> = {
@@ -107,6 +110,7 @@ export class LfsServer {
   /** Returns the response; `undefined` if it was sent. */
   async #answer(exchange: LfsExchange, call: LfsCall, path: RepositoryPath): Promise<Answer | undefined> {
     const { request, sendContinue } = exchange;
+    if (request.method === 'POST' && !LFS_TYPE.test(request.headers['content-type'] ?? '')) return WRONG_TYPE;
     // What a batch needs is in its body; that of other requests is read when they are allowed.
     if (call.kind === 'batch') {
       sendContinue();
