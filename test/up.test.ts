@@ -86,7 +86,7 @@ test('one command serves clones and takes a push to a new name, and leaves nothi
     await runGit(['-C', join(data, 'repositories/hello.git'), 'fsck', '--full', '--strict']);
 
     assert.equal(await server.stop('SIGINT'), 0);
-    assert.deepEqual(readdirSync(data), ['repositories']);
+    assert.deepEqual(readdirSync(data), ['lfs', 'lfs.key', 'repositories']);
   });
 });
 
@@ -415,7 +415,7 @@ test('a requested port that is in use is an error, and an invalid address is a u
     assert.match(foreign.stderr, /EADDRNOTAVAIL.*Choose an address of this machine/);
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /--http 8080: expected HOST:PORT/);
-    assert.deepEqual(readdirSync(directory), ['repositories']);
+    assert.deepEqual(readdirSync(directory), ['lfs', 'lfs.key', 'repositories']);
   });
   blocker.close();
 });

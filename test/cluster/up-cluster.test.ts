@@ -165,6 +165,8 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       assert.ok(!existsSync(join(data, 'postgres/data/postmaster.pid')), 'the database has ended cleanly');
       assert.deepEqual(readdirSync(data).sort(), [
         ...all,
+        'lfs',
+        'lfs.key',
         'log',
         'postgres',
         'praefect.toml',
