@@ -11,8 +11,6 @@ export interface Admission extends Identity {
    * mapping.
    */
   readonly glRepository?: string;
-  /** True if the user may also remove and rename the repository. */
-  readonly isAdministrator?: boolean;
 }
 
 /** A refused request with the response. */
@@ -49,8 +47,8 @@ export interface Authenticator {
   authenticate(request: AccessRequest): Promise<Admission | RefusedRequest>;
   /**
    * Reports whether a client may see and end the calls of all users in the console; with a path,
-   * whether it may change the settings of that repository. Default: none may. @throws {Error} when
-   * it cannot decide.
+   * whether it may change the settings of that repository, rename and remove it. Default: none may.
+   * @throws {Error} when it cannot decide.
    */
   isAdministrator?(client: AccessClient, path?: RepositoryPath): Promise<boolean>;
   /**
@@ -72,5 +70,5 @@ export interface Authenticator {
  * addresses that others cannot reach.
  */
 export function noAuthentication(identity: Identity = { glId: 'user-1', username: 'git' }): Authenticator {
-  return { authenticate: async () => ({ isAdministrator: true, ...identity }) };
+  return { authenticate: async () => identity, isAdministrator: async () => true };
 }

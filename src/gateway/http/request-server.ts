@@ -186,7 +186,7 @@ export class RequestServer {
     if ('answer' in admission) return await refuse(visit, admission.answer);
     const mapped = this.#names.at(path);
     if (mapped === undefined) return await refuse(visit, NOT_FOUND);
-    const { glRepository, isAdministrator: _, ...identity } = admission;
+    const { glRepository, ...identity } = admission;
     const named = (at: RepositoryInit) => (glRepository === undefined ? at : { ...at, glRepository });
     const exchangeAt = (found: RepositoryInit): GitExchange => ({
       ...{ request, response, sendContinue, service, identity, access: visit.access },

@@ -25,7 +25,7 @@ export class ApiAccess {
     if ('answer' in admission) throw problemOfAnswer(admission.answer);
     if (right === 'create' && !mayCreate(admission))
       throw new Problem('forbidden', 403, 'You may not create repositories.');
-    if (right === 'admin' && admission.isAdministrator !== true)
+    if (right === 'admin' && (await this.#authenticator.isAdministrator?.(this.#client, path)) !== true)
       throw new Problem('forbidden', 403, 'Only an administrator of the repository may do this.');
     return admission;
   }

@@ -192,7 +192,7 @@ async function admit(
     await rights.checkCredentials();
     return NOBODY;
   }
-  const { glRepository: _, isAdministrator: __, ...identity } = await rights.admit(path, right);
+  const { glRepository: _, ...identity } = await rights.admit(path, right);
   if (access !== undefined) access.identity = identity;
   return identity;
 }

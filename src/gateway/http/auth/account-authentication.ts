@@ -70,7 +70,6 @@ function decide(
     username,
     ...(account && { credential: credentialOf(account) }),
   };
-  if (right === 'admin') return { ...identity, isAdministrator: true };
   if (right !== undefined && (request.operation === 'read' || right !== 'read')) return identity;
   if (account === undefined) return { answer: SIGN_IN };
   return { answer: right === 'read' ? READ_ONLY : NOT_FOUND, identity };

@@ -77,7 +77,5 @@ function decide(identity: Admission, { operation, path }: AccessRequest): Admiss
   const access = identity.scope && accessTo(identity.scope, path);
   if (access === undefined) return { answer: NOT_FOUND, identity };
   if (operation === 'write' && access === 'read') return { answer: READ_ONLY, identity };
-  return identity.scope && mayAdminister(identity.scope, path)
-    ? { ...identity, isAdministrator: true }
-    : identity;
+  return identity;
 }

@@ -15,14 +15,13 @@ export function tokenAuthentication(
   identity: Identity = { glId: 'user-1', username: 'git' },
 ): Authenticator {
   const hash: SecretHash = { kind: 'sha256', digest: createHash('sha256').update(token.reveal()).digest() };
-  const admission = { isAdministrator: true, ...identity };
   const isToken = (given: Secret): Promise<boolean> => isSecretOf(hash, given.reveal());
   return {
     authenticate: async ({ headers }) => {
       const credentials = parseCredentials(headers.authorization);
       if (credentials.kind === 'none') return { answer: SIGN_IN };
       const given = secretIn(credentials);
-      return given && (await isToken(given)) ? admission : { answer: WRONG_CREDENTIALS };
+      return given && (await isToken(given)) ? identity : { answer: WRONG_CREDENTIALS };
     },
     isAdministrator: async ({ headers }) => {
       const given = secretIn(parseCredentials(headers.authorization));
