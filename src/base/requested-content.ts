@@ -21,9 +21,8 @@ export function requestedContent(
   { etag, sizeBytes }: { readonly etag: string; readonly sizeBytes: number },
 ): RequestedContent {
   const headers = { ETag: etag, 'Accept-Ranges': 'bytes' };
-  const { 'if-none-match': ifNoneMatch, 'if-range': ifRange, range: header } = request;
-  if (ifNoneMatch?.split(',').some((each) => each.trim() === etag))
-    return { status: 304, headers, range: undefined };
+  const { 'if-range': ifRange, range: header } = request;
+  if (hasContent(request, etag)) return { status: 304, headers, range: undefined };
   const isCurrent = ifRange === undefined || ifRange === etag;
   const range = isCurrent ? parseByteRange(header, sizeBytes) : undefined;
   if (range === 'unsatisfiable')
@@ -39,4 +38,9 @@ export function requestedContent(
     headers: { ...headers, ...part, 'Content-Length': String(length) },
     range: { start, length },
   };
+}
+
+/** Reports whether a client has a content, by its header `If-None-Match`. @param etag with its quotes. */
+export function hasContent(request: IncomingHttpHeaders, etag: string): boolean {
+  return request['if-none-match']?.split(',').some((each) => each.trim() === etag) === true;
 }

@@ -1,3 +1,4 @@
+import { percentDecoded } from '#base/percent-decoded';
 import { PAGES_PATH } from '#gateway/http/pages/page-source';
 
 /** Address of the console, below that of the gateway. */
@@ -53,7 +54,6 @@ const ASSETS = `${CONSOLE_PATH}/assets/`;
 /** Between the path of a repository and the view. */
 const SEPARATOR = '/-/';
 const NOTHING = Buffer.alloc(0);
-const PERCENT = 0x25;
 
 /** Parameters of an address; empty ones are left out. */
 export type Query = Readonly<Record<string, string>>;
@@ -72,9 +72,9 @@ export function parseConsoleRoute(path: string): ConsoleRoute | undefined {
 
 function repositoryRoute(encoded: string): ConsoleRoute | undefined {
   const at = encoded.indexOf(SEPARATOR);
-  const path = decoded(at === -1 ? encoded : encoded.slice(0, at))?.toString();
+  const path = percentDecoded(at === -1 ? encoded : encoded.slice(0, at))?.toString();
   const [name = '', ...others] = at === -1 ? ['files'] : encoded.slice(at + SEPARATOR.length).split('/');
-  const rest = decoded(others.join('/'));
+  const rest = percentDecoded(others.join('/'));
   const view = VIEWS.find((each) => each === name);
   if (path === undefined || path === '' || rest === undefined || view === undefined) return undefined;
   return { kind: 'repository', path, view, rest };
@@ -112,24 +112,4 @@ function encodePath(path: Uint8Array | string): string {
     encoded += PLAIN.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return encoded;
-}
-
-const ESCAPE = /^[0-9a-f]{2}$/i;
-
-/** Returns the bytes of a part of an address; `undefined` if an escape is malformed. */
-function decoded(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text);
-  let length = 0;
-  for (let index = 0; index < bytes.length; index++, length++) {
-    const byte = bytes[index] ?? 0;
-    if (byte !== PERCENT) {
-      bytes[length] = byte;
-      continue;
-    }
-    const digits = bytes.subarray(index + 1, index + 3).toString('latin1');
-    if (!ESCAPE.test(digits)) return undefined;
-    bytes[length] = Number.parseInt(digits, 16);
-    index += 2;
-  }
-  return bytes.subarray(0, length);
 }

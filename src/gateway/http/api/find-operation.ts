@@ -1,6 +1,6 @@
+import { percentDecoded } from '#base/percent-decoded';
 import type { Method, Operation } from './operation.ts';
 import { Problem } from './problems.ts';
-import { decodePart } from './read-request.ts';
 
 /** An operation with the parameters of its path. */
 export interface FoundOperation<O> {
@@ -88,7 +88,7 @@ function match<O>(
 }
 
 function part(name: string, text: string): readonly [string, Buffer] {
-  const bytes = decodePart(text);
+  const bytes = percentDecoded(text);
   if (bytes === undefined)
     throw new Problem('invalid-request', 400, `${name} has a malformed escape in the address.`);
   return [name, bytes];

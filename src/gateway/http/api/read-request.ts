@@ -1,33 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { TObject, TProperties, TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
+import { percentDecoded } from '#base/percent-decoded';
 import { Problem } from './problems.ts';
 import { closed, isBytes } from './schemas/parts.ts';
 
 /** Limit of nested objects and lists in a body; the deepest that a schema allows has four. */
 const MAX_DEPTH = 16;
-const PERCENT = 0x25;
-const PLUS = 0x2b;
-const SPACE = 0x20;
-const ESCAPE = /^[0-9a-f]{2}$/i;
-
-/** Returns the bytes of a part of an address; `undefined` if an escape is malformed. */
-export function decodePart(text: string, isQuery = false): Buffer | undefined {
-  const bytes = Buffer.from(text);
-  let length = 0;
-  for (let index = 0; index < bytes.length; index++, length++) {
-    const byte = bytes[index] ?? 0;
-    if (byte !== PERCENT) {
-      bytes[length] = isQuery && byte === PLUS ? SPACE : byte;
-      continue;
-    }
-    const digits = bytes.subarray(index + 1, index + 3).toString('latin1');
-    if (!ESCAPE.test(digits)) return undefined;
-    bytes[length] = Number.parseInt(digits, 16);
-    index += 2;
-  }
-  return bytes.subarray(0, length);
-}
 
 /** Checks values by a schema, which is compiled when it is needed first. */
 export class Checker {
@@ -105,8 +84,8 @@ export function queryParts(query: string): (readonly [string, Buffer])[] {
     .filter((part) => part !== '')
     .map((part) => {
       const at = part.indexOf('=');
-      const name = decodePart(at === -1 ? part : part.slice(0, at), true);
-      const value = decodePart(at === -1 ? '' : part.slice(at + 1), true);
+      const name = percentDecoded(at === -1 ? part : part.slice(0, at), true);
+      const value = percentDecoded(at === -1 ? '' : part.slice(at + 1), true);
       if (name === undefined || value === undefined)
         throw new Problem('invalid-request', 400, 'The query has a malformed escape.');
       return [name.toString(), value] as const;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { hasContent } from '#base/requested-content';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
 import { discardRest, hasUnreadBody } from '../unread-body.ts';
 import type { ApiExchange } from './api-exchange.ts';
@@ -32,7 +33,7 @@ export async function sendReply(
 ): Promise<void> {
   if ('json' in reply) {
     const { headers = {}, json: value, status = 200 } = reply;
-    if (status === 200 && isKnown(request, headers)) {
+    if (status === 200 && headers.ETag !== undefined && hasContent(request.headers, headers.ETag)) {
       response.writeHead(304, { ...FRESH, ...headers }).end();
       return;
     }
@@ -155,13 +156,6 @@ function cursorOf({ cursor }: Readonly<Record<string, unknown>>): string | undef
   if (text === '' || text.includes('\0') || text.includes('\uFFFD'))
     throw new Problem('invalid-request', 400, 'The cursor is not one of this server.');
   return text;
-}
-
-/** Reports whether the client has this answer. */
-function isKnown({ headers }: IncomingMessage, { ETag }: Readonly<Record<string, string>>): boolean {
-  return (
-    ETag !== undefined && headers['if-none-match']?.split(',').some((each) => each.trim() === ETag) === true
-  );
 }
 
 async function* counted(
