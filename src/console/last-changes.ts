@@ -20,6 +20,8 @@ const SEARCH_LIMIT_MS = 60_000;
 /** Searches at a time. */
 const MAX_SEARCHES = 2;
 const MAX_FAILED = 1000;
+/** After this time a failed search is tried again: the server may have been restarted. */
+const FAILED_MS = 10 * 60_000;
 const MAX_ENTRIES = 2000;
 
 /**
@@ -30,7 +32,7 @@ export class LastChanges implements Disposable {
   readonly #connection: Connection;
   readonly #searches = new Map<string, Promise<LastCommits | undefined>>();
   /** Directories whose search has failed or took too long. */
-  readonly #failed = new BoundedMap<string, true>({ maxEntries: MAX_FAILED });
+  readonly #failed = new BoundedMap<string, true>({ maxEntries: MAX_FAILED, maxAgeMs: FAILED_MS });
   readonly #ending = new AbortController();
 
   constructor(connection: Connection) {

@@ -24,6 +24,7 @@ async function open() {
     files: {
       'picture.png': PICTURE,
       'big.txt': 'a line\n'.repeat(100_000),
+      empty: '',
       'page.html': '<script>alert(1)</script>\n',
       'binary.bin': Buffer.concat([Buffer.from([0, 1, 2]), Buffer.alloc(300_000, 7)]),
       '.gitmodules':
@@ -133,6 +134,8 @@ test('a file is sent as it is: whole, in ranges, as a download, and not again', 
   const head = await raw('binary.bin', {}, 'HEAD');
   assert.deepEqual([head.status, head.headers.get('content-length'), head.body.length], [200, '300003', 0]);
 
+  const empty = await raw('empty');
+  assert.deepEqual([empty.status, empty.headers.get('content-length'), empty.body.length], [200, '0', 0]);
   const page = await raw('page.html');
   assert.equal(page.headers.get('content-type'), 'text/plain; charset=utf-8');
   assert.match(page.headers.get('content-security-policy') ?? '', /sandbox/);

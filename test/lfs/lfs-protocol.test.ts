@@ -214,3 +214,19 @@ test('one user at a time holds the lock of a file', async () => {
   assert.equal((await post(`locks/${locks[0].id}/unlock`, {})).status, 404);
   assert.equal((await post('locks', { path: '' })).status, 422);
 });
+
+test('the list of locks has a limit, and locks can be removed beyond it', async () => {
+  await using site = await LfsSite.open();
+  await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  const lock = (index: number) =>
+    site.send('POST', 'locks', { body: JSON.stringify({ path: `${index}${'x'.repeat(4000)}` }) });
+  const statuses: number[] = [];
+  for (let index = 0; index < 140; index++) statuses.push((await lock(index)).status);
+
+  const made = statuses.filter((status) => status === 201).length;
+  assert.ok(made > 100 && made < 140, `${made}`);
+  assert.deepEqual(statuses.slice(made), Array(140 - made).fill(413));
+  const { locks } = (await site.send('GET', 'locks?limit=1')).json;
+  const { status } = await site.send('POST', `locks/${locks[0].id}/unlock`, { body: '{}' });
+  assert.equal(status, 200);
+});

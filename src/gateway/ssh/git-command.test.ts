@@ -85,5 +85,5 @@ for (const command of [
     const parsed = parseGitCommand(command);
 
     assert.ok('refusal' in parsed);
-    assert.match(parsed.refusal, /^Git LFS is not served here: .* lfs\.url .*\.$/);
+    assert.match(parsed.refusal, /^Files of Git LFS are not sent over SSH\. .* lfs\.url .*\.$/);
   });

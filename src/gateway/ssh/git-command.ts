@@ -23,8 +23,7 @@ const BARE = /^[\w./~+@:,%=-]+$/;
 
 /** Commands by which git-lfs requests the address of its files, or the files, over SSH. */
 const LFS = /^git[- ]lfs-(?:authenticate|transfer)(?: |$)/;
-const LFS_REFUSED =
-  'Git LFS is not served here: only the repository itself. Set lfs.url to the address of an LFS server.';
+const LFS_REFUSED = 'Files of Git LFS are not sent over SSH. Set lfs.url to the address of an LFS server.';
 
 /** Length limit of commands; the longest path fits, even if all of it is quotes. */
 const MAX_COMMAND_LENGTH = 8192;

@@ -14,7 +14,8 @@ export interface LfsLock {
   readonly owner: { readonly name: string };
 }
 
-const MAX_LOCKS = 10_000;
+/** Parsing a larger list would take longer than a few milliseconds. */
+const MAX_LIST_BYTES = 512 << 10;
 const MAX_PATH_CHARACTERS = 4096;
 /** Attempts to replace the list while others do. */
 const MAX_ATTEMPTS = 10;
@@ -42,8 +43,6 @@ export class LfsLocks {
     return await this.#change<{ lock: LfsLock; isNew: boolean }>(signal, (locks) => {
       const held = locks.find((lock) => lock.path === path);
       if (held !== undefined) return { result: { lock: held, isNew: false } };
-      if (locks.length >= MAX_LOCKS)
-        throw new GitalyError('RESOURCE_EXHAUSTED', `a repository has at most ${MAX_LOCKS} locks`);
       const after = [...locks, fresh].sort((one, other) => (one.path < other.path ? -1 : 1));
       return { result: { lock: fresh, isNew: true }, after };
     });
@@ -75,9 +74,15 @@ export class LfsLocks {
       const { locks, version } = await this.#read(signal);
       const { after, result } = change(locks);
       if (after === undefined) return result;
+      const list = JSON.stringify(after);
+      if (list.length > MAX_LIST_BYTES && after.length > locks.length)
+        throw new GitalyError(
+          'RESOURCE_EXHAUSTED',
+          `the locks of a repository have at most ${MAX_LIST_BYTES} bytes`,
+        );
       const onlyIf = version === undefined ? 'absent' : { version };
       try {
-        await this.#store.put(this.#key, piecesOf(JSON.stringify(after)), { onlyIf, signal });
+        await this.#store.put(this.#key, piecesOf(list), { onlyIf, signal });
         return result;
       } catch (error) {
         if (!(error instanceof PreconditionError) || attempt === MAX_ATTEMPTS) throw error;
