@@ -62,3 +62,15 @@ test('a form that a worker receives changes a repository', async () => {
   const shown = (await (await fetch(`${page}?format=json`)).json()) as Record<string, unknown>;
   assert.equal(shown.description, 'größer & <b>');
 });
+
+test('a worker sends files itself, which need not be text', async () => {
+  await using up = await startUpFamily({ args: [] });
+  const raw = `${up.http}/-/console/repository/hello.git/-/raw/README.md`;
+
+  for (let attempt = 0; attempt < 4; attempt++) {
+    const response = await fetch(raw, { headers: { connection: 'close', range: 'bytes=2-6' } });
+    assert.deepEqual([response.status, await response.text()], [206, 'hello']);
+  }
+  const archive = await fetch(raw.replace('/raw/README.md', '/archive?as=zip'));
+  assert.equal(Buffer.from(await archive.arrayBuffer()).toString('latin1', 0, 2), 'PK');
+});
