@@ -11,7 +11,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { upSocket } from '#cli/up/up-directory';
 import { freePort } from '#testkit/free-port';
 import { type RunResult, run } from '#testkit/run-program';
 import { until } from '#testkit/until';
@@ -152,8 +153,10 @@ export class InstalledServer implements AsyncDisposable {
 
   /** Ends the server at once, and removes its directory. */
   async loseMachine(): Promise<void> {
+    // Of a directory with a long path, they are elsewhere.
+    const sockets = dirname(await upSocket(this.data));
     await this.stop('SIGKILL');
-    rmSync(this.data, { recursive: true });
+    for (const lost of new Set([sockets, this.data])) rmSync(lost, { recursive: true, force: true });
   }
 
   /** Restores the backup to another directory, which the options then name. */
@@ -174,7 +177,7 @@ export class InstalledServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop('SIGKILL');
+    await this.stop('SIGTERM');
   }
 
   async #tar(mode: string, ...args: readonly string[]): Promise<void> {
