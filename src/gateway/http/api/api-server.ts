@@ -43,7 +43,6 @@ interface Ready extends Operation {
   readonly checkBody: Checker | undefined;
 }
 
-/** Parsing takes 10 ms at most. */
 const MAX_JSON_BYTES = 4 << 20;
 /** Time limit of the calls of an answer that is no stream. */
 const CALL_TIMEOUT_MS = 120_000;

@@ -7,6 +7,8 @@ import { closed, isBytes } from './schemas/parts.ts';
 
 /** Limit of nested objects and lists in a body; the deepest that a schema allows has four. */
 const MAX_DEPTH = 16;
+/** Limit of values and keys in a body: more take longer than some milliseconds to parse. */
+const MAX_VALUES = 50_000;
 
 /** Checks values by a schema, which is compiled when it is needed first. */
 export class Checker {
@@ -97,10 +99,10 @@ export async function wholeBody(chunks: AsyncIterable<Uint8Array>): Promise<Buff
   return Buffer.concat(await Array.fromAsync(chunks));
 }
 
-/** Parses JSON. @throws {Problem} also for a value that is nested too deeply. */
+/** Parses JSON. @throws {Problem} also for a value that is nested too deeply, or has too many parts. */
 export function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new Problem('invalid-request', 400, 'The body is not UTF-8.');
-  requireFlat(bytes);
+  requireSmall(bytes);
   try {
     return JSON.parse(bytes.toString());
   } catch (cause) {
@@ -110,16 +112,21 @@ export function parseJson(bytes: Buffer): unknown {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
 const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
 
-function requireFlat(bytes: Buffer): void {
+function requireSmall(bytes: Buffer): void {
   let depth = 0;
+  let values = 0;
   for (let index = 0; index < bytes.length; index++) {
     const byte = bytes[index] ?? 0;
     if (byte === QUOTE) index = endOfText(bytes, index);
     else if (OPENING.has(byte)) depth++;
     else if (CLOSING.has(byte)) depth--;
+    else if (byte === COMMA) values++;
+    if (values > MAX_VALUES)
+      throw new Problem('invalid-request', 400, `The body has more than ${MAX_VALUES} values.`);
     if (depth > MAX_DEPTH)
       throw new Problem('invalid-request', 400, `The body is nested more than ${MAX_DEPTH} deep.`);
   }
