@@ -318,8 +318,8 @@ export class RequestServer {
 
 /** Rules of 64 KiB, in a form that encodes each byte with three. */
 const MAX_FORM_BYTES = 1 << 18;
-/** A batch of 1,000 files has 120 KB. */
-const MAX_LFS_JSON_BYTES = 1 << 20;
+/** A batch of 1,000 files has 120 KB; more would take longer than some milliseconds to parse. */
+const MAX_LFS_JSON_BYTES = 256 << 10;
 const NO_LFS = lfsError(
   501,
   'This server does not support Git LFS. Use another server for large files: git config lfs.url URL',
