@@ -8,13 +8,13 @@ test('texts are rendered in a thread, in order, with invisible characters shown'
   await using renderer = new Renderer();
 
   const results = await Promise.all([
-    renderer.render(markdown('*a\u202E*')),
+    renderer.render(markdown('*a\u202E* &#x202e; <b title="&rlm;">&#8203;</b>')),
     renderer.render({ kind: 'code', text: 'let a;', name: 'a.ts' }),
     renderer.render({ kind: 'code', text: 'a', name: 'a.unknown' }),
   ]);
 
   assert.deepEqual(results.map(String), [
-    '<p><em>a⟨U+202E⟩</em></p>\n',
+    '<p><em>a⟨U+202E⟩</em> ⟨U+202E⟩ <b>⟨U+200B⟩</b></p>\n',
     '<span class="hljs-keyword">let</span> a;',
     'undefined',
   ]);

@@ -81,7 +81,8 @@ export class Renderer implements AsyncDisposable {
   async #markup({ digest, job }: Waiting): Promise<Html | undefined> {
     const markup = await this.#run({ ...job, text: visible(job.text) });
     if (markup === undefined) return undefined;
-    const rendered = trusted(markup);
+    // Entities of a text may be invisible characters, too.
+    const rendered = trusted(visible(markup));
     this.#rendered.set(digest, rendered);
     return rendered;
   }
