@@ -8,6 +8,7 @@ import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } f
 import { FormTokens } from './form-tokens.ts';
 import { document } from './html/layout.ts';
 import { LastChanges } from './last-changes.ts';
+import { Listings } from './listings.ts';
 import { LiveStreams } from './live-streams.ts';
 import type { MirrorSource } from './mirror-source.ts';
 import type { NodesSource } from './nodes-status.ts';
@@ -97,6 +98,7 @@ export class Console implements AsyncDisposable {
   readonly #catalog: RepositoryCatalog;
   readonly #renderer = new Renderer();
   readonly #lastChanges: LastChanges;
+  readonly #listings = new Listings();
   readonly #sections: ReadonlySet<Section>;
   readonly #streams = new LiveStreams();
   readonly #formTokens = new FormTokens();
@@ -185,6 +187,7 @@ export class Console implements AsyncDisposable {
       sshAddress,
       renderer: this.#renderer,
       lastChanges: this.#lastChanges,
+      listings: this.#listings,
       mirrors: this.#options.mirrors,
     });
   }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { Connection } from '#client/connection';
 import type { Repository } from '#client/repository/repository';
-import { type Commit, commitOf } from '#client/repository/values';
+import { commitOf } from '#client/repository/values';
 
 /** A directory of a commit. */
 export interface Directory {
@@ -12,8 +12,21 @@ export interface Directory {
   readonly path: Buffer;
 }
 
+/** The commit that last changed an entry. */
+export interface LastCommit {
+  readonly id: string;
+  readonly subject: string;
+  /** That of the committer. */
+  readonly date: Date;
+}
+
 /** The last commit of each entry, by its full path as latin1 text. */
-export type LastCommits = ReadonlyMap<string, Commit>;
+export type LastCommits = ReadonlyMap<string, LastCommit>;
+
+/** Returns a text that is the same for the same directory only. */
+export function directoryKey({ commit, path, repository }: Directory): string {
+  return [repository.relativePath, commit, path.toString('latin1')].join('\0');
+}
 
 /** A search of git through an old history; its result is kept by the server. */
 const SEARCH_LIMIT_MS = 60_000;
@@ -48,8 +61,7 @@ export class LastChanges implements Disposable {
    * found.
    */
   async find(directory: Directory, waitMs: number): Promise<LastCommits | 'later' | undefined> {
-    const { commit, path, repository } = directory;
-    const key = [repository.relativePath, commit, path.toString('latin1')].join('\0');
+    const key = directoryKey(directory);
     if (this.#failed.get(key) === true) return undefined;
     let search = this.#searches.get(key);
     if (search === undefined) {
@@ -78,11 +90,14 @@ export class LastChanges implements Disposable {
       globalOptions: { literalPathspecs: true },
     };
     const calls = { timeoutMs: SEARCH_LIMIT_MS, signal: this.#ending.signal };
-    const found = new Map<string, Commit>();
+    const found = new Map<string, LastCommit>();
     for await (const { commits } of this.#connection.commit.listLastCommitsForTree(request, calls))
-      for (const each of commits)
-        if (each.commit !== undefined)
-          found.set(Buffer.from(each.pathBytes).toString('latin1'), commitOf(each.commit));
+      for (const each of commits) {
+        if (each.commit === undefined) continue;
+        const { committer, id, subject } = commitOf(each.commit);
+        const last = { id, subject, date: committer.date };
+        found.set(Buffer.from(each.pathBytes).toString('latin1'), last);
+      }
     return found;
   }
 }

@@ -3,12 +3,12 @@ import { EXECUTABLE, isLink } from '#base/file-mode';
 import { formatBytes } from '#base/format-bytes';
 import { openTreeEntry } from '#client/content/open-content';
 import type { FileEntry } from '#client/repository/contents';
-import type { Commit } from '#client/repository/values';
 import { repositoryAddress } from '../console-route.ts';
 import { link, wideTable } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import type { LastCommits } from '../last-changes.ts';
+import type { Directory, LastCommit } from '../last-changes.ts';
+import type { Listing } from '../listings.ts';
 import type { Page } from '../page.ts';
 import { ARCHIVES } from './archive-file.ts';
 import { contents, MAX_SHOWN_BYTES, trail } from './file-contents.ts';
@@ -22,29 +22,12 @@ const README = /^readme(?:\.(?:md|markdown|txt|rst))?$/i;
 /** Time for the search of the last commits; a page shows them later. */
 const WAIT_MS = { page: 60, json: 5000 } as const;
 
-interface Listing {
-  readonly shown: readonly FileEntry[];
-  readonly hasMore: boolean;
-  /** Sizes of files in bytes, by id. */
-  readonly sizes: ReadonlyMap<string, number>;
-  readonly changes: LastCommits | 'later' | undefined;
-}
-
 /** Shows a directory with its README. */
 export async function directoryPage(visit: RepositoryVisit): Promise<Page> {
-  const { commit, isJson, lastChanges, path, repository, rest, revision } = visit;
+  const { commit, listings, path, repository, rest, revision } = visit;
   const directory = { repository: repository.message, commit: commit.id, path: rest };
-  const [changes, entries] = await Promise.all([
-    lastChanges.find(directory, WAIT_MS[isJson ? 'json' : 'page']),
-    entriesOf(visit),
-  ]);
-  const shown = entries.slice(0, MAX_ENTRIES);
-  const listing = {
-    shown,
-    hasMore: entries.length > MAX_ENTRIES,
-    changes,
-    sizes: await sizesOf(visit, shown),
-  };
+  const listing = await listings.of(directory, () => readListing(visit, directory));
+  const { changes, shown } = listing;
   const readme = shown.find(({ pathBytes, type }) => type === 'file' && README.test(baseName(pathBytes)));
   return {
     title: rest.length === 0 ? nameOf(path) : `${rest} · ${nameOf(path)}`,
@@ -65,6 +48,14 @@ ${actions(visit, readme)}
 ${entryTable(visit, listing)}
 ${readme && (await readmeOf(visit, readme))}`,
   };
+}
+
+async function readListing(visit: RepositoryVisit, directory: Directory): Promise<Listing> {
+  const searched = visit.lastChanges.find(directory, WAIT_MS[visit.isJson ? 'json' : 'page']);
+  const entries = await entriesOf(visit);
+  const shown = entries.slice(0, MAX_ENTRIES);
+  const [changes, sizes] = await Promise.all([searched, sizesOf(visit, shown)]);
+  return { shown, hasMore: entries.length > MAX_ENTRIES, changes, sizes };
 }
 
 function actions({ commit, path, rest, revision }: RepositoryVisit, readme: FileEntry | undefined): Html {
@@ -124,7 +115,7 @@ ${listing.hasMore ? html`<p>The directory has more entries. Use git to see them.
 </div>`;
 }
 
-function changeOf({ pathBytes }: FileEntry, { changes }: Listing): Commit | undefined {
+function changeOf({ pathBytes }: FileEntry, { changes }: Listing): LastCommit | undefined {
   return typeof changes === 'object' ? changes.get(pathBytes.toString('latin1')) : undefined;
 }
 
@@ -137,7 +128,7 @@ function entryData(entry: FileEntry, listing: Listing) {
     mode: mode.toString(8),
     oid,
     bytes: listing.sizes.get(oid) ?? null,
-    lastCommit: change ? { id: change.id, subject: change.subject, date: change.committer.date } : null,
+    lastCommit: change ? { id: change.id, subject: change.subject, date: change.date } : null,
   };
 }
 
@@ -150,7 +141,7 @@ function entryRow(visit: RepositoryVisit, entry: FileEntry, listing: Listing): r
   return [
     link(address, [baseName(pathBytes), type === 'directory' ? '/' : undefined]),
     change && link(repositoryAddress(path, 'commit', { rest: change.id }), change.subject),
-    change && instant(change.committer.date),
+    change && instant(change.date),
     size === undefined || isLink(mode) ? undefined : formatBytes(size),
     modeText(type, mode),
   ];

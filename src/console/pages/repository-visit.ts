@@ -3,6 +3,7 @@ import type { Repository } from '#client/repository/repository';
 import type { Commit } from '#client/repository/values';
 import type { RepositoryView } from '../console-route.ts';
 import type { LastChanges } from '../last-changes.ts';
+import type { Listings } from '../listings.ts';
 import type { MirrorSource } from '../mirror-source.ts';
 import type { Renderer } from '../rendering/renderer.ts';
 import type { LastWrites } from '../repositories/repository-catalog.ts';
@@ -17,6 +18,7 @@ export interface RepositoryPagesOptions {
   readonly lastWrites: LastWrites | undefined;
   readonly renderer: Renderer;
   readonly lastChanges: LastChanges;
+  readonly listings: Listings;
   /** `undefined` if there are no mirrors. */
   readonly mirrors: MirrorSource | undefined;
   /** Address for `git clone` by HTTP, before the path of a repository; `undefined` without HTTP. */
