@@ -143,6 +143,22 @@ test('the default branch is set once, to one that exists', async () => {
   assert.deepEqual(calls.at(-1)?.requests, [{ ref: Buffer.from('HEAD'), revision: Buffer.from(name) }]);
 });
 
+// Symptom: `reference is already locked` in the log.
+test('first pushes at once set the default branch one after the other', async () => {
+  const name = Buffer.from('refs/heads/x');
+  const { createFor, creator, otherGateway, rpcs, without } = arrange({
+    FindDefaultBranchName: () => create(FindDefaultBranchNameResponseSchema, { name }),
+  });
+  await createFor(push());
+
+  const first = creator.chooseDefaultBranch(REPOSITORY, {});
+  without.add('default\0new.git'); // by a push that waited for the creation
+  await Promise.all([first, otherGateway.chooseDefaultBranch(REPOSITORY, {})]);
+
+  const once = ['FindDefaultBranchName', 'WriteRef'];
+  assert.deepEqual(rpcs().slice(1), [...once, ...once]);
+});
+
 test('after a failure the default branch is set by the next push', async () => {
   let isBroken = true;
   const { createFor, creator, rpcs } = arrange({

@@ -142,6 +142,8 @@ export class RepositoryCreator {
   async chooseDefaultBranch(repository: RepositoryInit, options: CallOptions): Promise<void> {
     const key = repositoryKey(repository);
     if (!(await this.#newOnes.take(key))) return;
+    // Another first push may be setting it, and a lock of HEAD is not waited for.
+    using _turn = await this.#newOnes.turn(key);
     let isChosen = false;
     try {
       const { name } = await this.#connection.ref.findDefaultBranchName({ repository }, options);

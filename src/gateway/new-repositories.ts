@@ -5,7 +5,10 @@ const MAX_REMEMBERED = 1000;
 
 const NEVER = new AbortController().signal;
 
-/** The right to create a repository. Disposing gives it to the next one that waits. */
+/**
+ * The right to create a repository, or to set its default branch. Disposing gives it to the next
+ * one that waits.
+ */
 export interface CreationTurn extends Disposable {
   /** Reports whether another one had it before: the repository may exist now. */
   readonly hasWaited: boolean;
@@ -16,7 +19,7 @@ export interface NewRepositories {
   add(key: string): void;
   /** Removes one, and returns whether it was there: who gets true sets the branch, or adds it again. */
   take(key: string): boolean | Promise<boolean>;
-  /** Waits until no other push creates this repository. */
+  /** Waits until no other push creates this repository, or sets its default branch. */
   turn(key: string): Promise<CreationTurn>;
 }
 
