@@ -209,6 +209,7 @@ function scopeOrNone(fields: JsonFields): TokenScope | undefined {
   }
 }
 
+/** Returns an id that no command takes for an option. */
 function newId(): string {
-  return randomBytes(ID_BYTES).toString('base64url');
+  return randomBytes(ID_BYTES).toString('hex');
 }

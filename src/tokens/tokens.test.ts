@@ -140,6 +140,18 @@ test('time, audience, issuer, subject and id are checked', async () => {
   assert.equal(await isValid({}), false, 'revoked');
 });
 
+// Symptom: an id with a leading hyphen was an option to `token revoke`.
+test('ids of tokens and keys are arguments of commands as they are', async () => {
+  using opened = open();
+  const { store } = opened;
+  await store.prepare();
+  const fields = { subject: 'ci', scope: SCOPE, issuedAt: 0, expiresAt: HOUR };
+
+  const ids = [await store.addKey(), await store.note(fields), ...(await store.keyIds())];
+
+  for (const id of ids) assert.match(id, /^[\da-f]{32}$/);
+});
+
 // Born failing: the entry of a revoked token went with its end, and a clock may be seconds late.
 test('a revoked token is refused also in the moment after its end', async () => {
   using opened = open();

@@ -209,8 +209,12 @@ test('it stops with its workers', async () => {
 test('a revoked token is refused by every process within a second', async () => {
   const directory = makeScratchDirectory('up-tokens');
   const place = ['--in', join(directory, 'data')];
-  const tokens = async (...args: readonly string[]): Promise<string> =>
-    (await run(process.execPath, [...programCommand('gitaly-ts'), 'token', ...args, ...place])).stdout;
+  const tokens = async (...args: readonly string[]): Promise<string> => {
+    const command = [...programCommand('gitaly-ts'), 'token', ...args, ...place];
+    const { code, stderr, stdout } = await run(process.execPath, command);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
   const create = async (name: string, access: string): Promise<string> => {
     const scope = ['--repository', '**', '--access', access, '--expires', '1h'];
     const token = (await tokens('create', name, ...scope)).trim();
