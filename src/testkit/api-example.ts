@@ -28,3 +28,10 @@ export function exampleRequest(
     ...(schema === 'bytes' && { bytes: typeof body === 'string' ? body : '' }),
   };
 }
+
+/** Returns the arguments of an operation's example as a tool. */
+export function exampleArguments({ example, path }: Operation): Record<string, unknown> {
+  const { body, parameters, query } = example;
+  const repository = path.includes('{repository}') ? { repository: 'team/app' } : {};
+  return { ...repository, ...parameters, ...query, ...(typeof body === 'object' && body) };
+}

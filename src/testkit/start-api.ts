@@ -26,6 +26,8 @@ export interface TestApi extends AsyncDisposable {
   readonly repository: TestRepository;
   /** Sends a request. @param address below that of the repository, unless it begins with a slash. */
   send(method: string, address: string, request?: ApiRequest): Promise<ApiAnswer>;
+  /** Calls a tool of the Model Context Protocol; the answer is that of HTTP. */
+  callTool(name: string, given: unknown, token?: string): Promise<ApiAnswer>;
 }
 
 export const API_REPOSITORY = '/repositories/team%2Fapp';
@@ -54,6 +56,11 @@ export async function startApi(options: Partial<HttpGatewayOptions> = {}): Promi
     repository,
     send: (method, address, request) =>
       send(method, `${url}${address.startsWith('/') ? '' : `${API_REPOSITORY}/`}${address}`, request),
+    callTool: (name, given, token) => {
+      const params = { name, arguments: given };
+      const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
+      return send('POST', `${gateway.url}/-/mcp`, { body, token });
+    },
     async [Symbol.asyncDispose]() {
       await gateway.close();
       await gitaly[Symbol.asyncDispose]();

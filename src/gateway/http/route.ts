@@ -1,7 +1,7 @@
 import type { GitService } from '#client/git/info-refs';
 import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
-import { API_PATH } from './api/api-path.ts';
+import { API_PATH, LLMS_PATH, MCP_PATH } from './api/api-path.ts';
 import { BUNDLES_PATH } from './bundles/bundle-source.ts';
 import { EVENTS_PATH } from './events/event-streams.ts';
 import { splitLfsPath } from './lfs/lfs-route.ts';
@@ -37,6 +37,7 @@ const DUMB_DIRECTORY = '/objects/';
 const ARCHIVE_PATH = '/git-upload-archive';
 const NO_ARCHIVE =
   'Archives are served over SSH: git archive --remote=ssh://git@HOST/NAME.git. Over HTTP, use git clone.';
+const API_ADDRESSES: ReadonlySet<string> = new Set([MCP_PATH, LLMS_PATH]);
 const SERVICE_PATH = /^\/(.*)\/(git-upload-pack|git-receive-pack)$/;
 const INFO_REFS_PATH = /^\/(.*)\/info\/refs$/;
 
@@ -50,7 +51,7 @@ export function parseRoute(method: string, target: string): Route {
   const [path = '', query = ''] = splitOnce(target, '?');
   if (path === '/') return { kind: 'page', isTop: true };
   if (path === PAGES_PATH || path.startsWith(`${PAGES_PATH}/`)) return { kind: 'page' };
-  if (path.startsWith(`${API_PATH}/`)) return { kind: 'api' };
+  if (path.startsWith(`${API_PATH}/`) || API_ADDRESSES.has(path)) return { kind: 'api' };
   if (path === BUNDLES_PATH) return bundleRoute(method, query);
   if (path === EVENTS_PATH) return method === 'GET' ? { kind: 'events', query } : refuseMethod('GET');
 

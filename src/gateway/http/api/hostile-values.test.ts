@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exampleRequest } from '#testkit/api-example';
+import { exampleArguments, exampleRequest } from '#testkit/api-example';
 import { startApi } from '#testkit/start-api';
 import type { Operation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
@@ -82,6 +82,27 @@ function* requestsOf(row: Operation): Generator<{ address: string; body?: unknow
     };
   }
 }
+
+test('no value of any argument of any tool fails the server', async () => {
+  await using api = await startApi();
+  const failed: string[] = [];
+  let count = 0;
+  for (const row of OPERATIONS) {
+    if (row.tool === undefined) continue;
+    const example = exampleArguments(row);
+    const names = [...Object.keys({ ...example, ...row.query }), '__proto__', 'extra'];
+    const hostile = names.flatMap((name) => VALUES.map((value) => ({ ...example, [name]: value })));
+    for (const given of [...VALUES, ...hostile]) {
+      count++;
+      const answer = await api.callTool(row.tool, given);
+      const what: string = `${row.tool} ${JSON.stringify(given).slice(0, 200)}: ${answer.bytes}`;
+      if (answer.status >= 500) failed.push(what);
+      if (answer.status === 200) assert.ok(answer.json.result ?? answer.json.error, what);
+    }
+  }
+  assert.deepEqual(failed, []);
+  assert.ok(count > 1000);
+});
 
 test('no value of any field of any operation fails the server', async () => {
   await using api = await startApi();

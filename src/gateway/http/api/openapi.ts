@@ -92,7 +92,8 @@ function operationObject({
   };
 }
 
-const REPOSITORY = Type.String({
+/** The parameter `repository`. */
+export const REPOSITORY = Type.String({
   minLength: 1,
   description: 'Path of the repository, with or without .git; slashes as %2F.',
 });
@@ -134,7 +135,8 @@ function response(status: number, content: object): Record<string, object> {
   return { [status]: { description: status === 201 ? 'Created.' : 'Found.', content } };
 }
 
-function pageOf(item: TSchema): TSchema {
+/** Returns the schema of a page of items. */
+export function pageOf(item: TSchema): TSchema {
   return Type.Object({
     items: Type.Array(item),
     next: Type.Optional(Type.String({ description: 'Cursor of the next page; missing at the end.' })),

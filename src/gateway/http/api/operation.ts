@@ -103,6 +103,8 @@ export interface Operation {
   /** A sentence without its final point. */
   readonly summary: string;
   readonly description?: string;
+  /** Name as a tool of the Model Context Protocol. Default: it is none. */
+  readonly tool?: string;
   readonly right: RequiredRight;
   /** Parameters of the path besides `repository`. */
   readonly parameters: TProperties;

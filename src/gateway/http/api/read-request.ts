@@ -21,17 +21,25 @@ export class Checker {
     this.#where = where;
   }
 
+  isValid(value: unknown): boolean {
+    return this.#compiled.Check(value);
+  }
+
   /** @throws {Problem} that names the field. */
   check(value: unknown): void {
-    this.#validator ??= Compile(this.#schema);
-    if (this.#validator.Check(value)) return;
-    const errors = this.#validator.Errors(value);
+    if (this.isValid(value)) return;
+    const errors = this.#compiled.Errors(value);
     const unknown = errors.find(({ keyword }) => keyword === 'boolean');
     const { instancePath = '', message } = unknown ?? errors[0] ?? {};
     const field = instancePath.slice(1);
     const what = unknown === undefined ? (message ?? 'is not valid') : 'is not known';
     const detail = `${[this.#where, field].filter((each) => each !== '').join(': ')} ${what}.`;
     throw new Problem('invalid-request', 400, detail, { facts: { field } });
+  }
+
+  get #compiled(): Validator {
+    this.#validator ??= Compile(this.#schema);
+    return this.#validator;
   }
 }
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SignJWT } from 'jose';
-import { exampleRequest } from '#testkit/api-example';
-import { startApi } from '#testkit/start-api';
+import { exampleArguments, exampleRequest } from '#testkit/api-example';
+import { type ApiAnswer, startApi } from '#testkit/start-api';
 import { issueToken } from '#tokens/issue';
 import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';
@@ -34,7 +34,7 @@ function refusalOf(holder: Holder, { id, right }: Operation): readonly number[] 
   return holder === 'ruled' ? [403] : undefined;
 }
 
-test('every operation needs the right of its row, and obeys the rules of a token', async (context) => {
+test('operations and tools need the right of their row, and obey the rules of a token', async (context) => {
   const directory = mkdtempSync(join(tmpdir(), 'tokens-'));
   context.after(() => rmSync(directory, { recursive: true }));
   const store = new TokenStore(directory);
@@ -87,6 +87,13 @@ test('every operation needs the right of its row, and obeys the rules of a token
       else assert.ok(expected.includes(answer.status), told);
       if (answer.status >= 400)
         assert.equal(answer.headers.get('content-type'), 'application/problem+json', told);
+      if (row.tool === undefined) continue;
+      const tool = await api.callTool(row.tool, exampleArguments(row), tokens[holder]);
+      const status = statusOf(tool);
+      const said = `${holder} ${row.tool}: ${status} ${tool.bytes.toString().slice(0, 300)}`;
+      if (expected === undefined) assert.ok(!REFUSED.has(status) && status < 500, said);
+      else assert.ok(expected.includes(status), said);
+      if (status === 401) assert.match(tool.headers.get('www-authenticate') ?? '', /^Basic /);
     }
   }
   for (const [method, address, body] of [
@@ -97,6 +104,11 @@ test('every operation needs the right of its row, and obeys the rules of a token
     assert.ok(answer.status < 300, answer.bytes.toString());
   }
 });
+
+/** Returns the status of a tool's call: that of HTTP, or of the problem that the tool has. */
+function statusOf({ json, status }: ApiAnswer): number {
+  return json?.result?.isError === true ? JSON.parse(json.result.content[0].text).status : status;
+}
 
 /** Replaces what an example takes from the repository. */
 function filled<R extends object>(request: R, values: Readonly<Record<string, string>>): R {

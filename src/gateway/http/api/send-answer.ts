@@ -41,14 +41,9 @@ export async function sendReply(
   }
   if ('page' in reply) {
     if (wantsLines(request)) return await sendLines(request, response, linesOf(reply, query, signal));
-    const { items, next } = await reply.page(cursorOf(query), limitOf(query) ?? PAGE_ITEMS);
-    const value = { items, ...(next !== undefined && { next: Buffer.from(next).toString('base64url') }) };
-    return await sendJson(request, response, { value });
+    return await sendJson(request, response, { value: await readPage(reply, query) });
   }
-  if (!('stream' in reply)) {
-    response.writeHead(reply.status, FRESH).end();
-    return;
-  }
+  if (!('stream' in reply)) return sendNothing(response, reply.status);
   const { headers, status, stream } = reply;
   response.writeHead(status, { ...FRESH, ...headers });
   if (stream !== undefined && request.method !== 'HEAD') {
@@ -58,6 +53,20 @@ export async function sendReply(
     );
   }
   response.end();
+}
+
+/** Sends a status without a body. */
+export function sendNothing(response: ServerResponse, status: number): void {
+  response.writeHead(status, FRESH).end();
+}
+
+/** Returns the page of a list that a query asks for, with the cursor of the next one. */
+export async function readPage(
+  { page }: Extract<Reply, { page: unknown }>,
+  query: Readonly<Record<string, unknown>>,
+): Promise<{ readonly items: readonly unknown[]; readonly next?: string }> {
+  const { items, next } = await page(cursorOf(query), limitOf(query) ?? PAGE_ITEMS);
+  return { items, ...(next !== undefined && { next: Buffer.from(next).toString('base64url') }) };
 }
 
 /** Sends a JSON document, compressed if the client allows it. */

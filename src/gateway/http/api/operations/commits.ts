@@ -84,6 +84,7 @@ export const readCommit = operation({
 
 export const createCommit = operation({
   id: 'createCommit',
+  tool: 'commit_files',
   method: 'POST',
   path: '/repositories/{repository}/commits',
   summary: 'Change files in one commit, without a clone',
@@ -154,6 +155,7 @@ function contentOf({ content, encoding }: { content: string; encoding?: 'utf-8' 
 
 export const listCommits = operation({
   id: 'listCommits',
+  tool: 'list_commits',
   method: 'GET',
   path: '/repositories/{repository}/commits',
   summary: 'List the commits of a revision or range, newest first',

@@ -40,6 +40,7 @@ const TYPES: { readonly [type in EntryType]: Static<typeof EntryAnswer>['type'] 
 
 export const listTree = operation({
   id: 'listTree',
+  tool: 'list_files',
   method: 'GET',
   path: '/repositories/{repository}/tree',
   summary: 'List the entries of a directory, or all below it',
@@ -88,6 +89,7 @@ function entryAnswer({ mode, oid, path, type }: TreeEntry): Static<typeof EntryA
 
 export const readFile = operation({
   id: 'readFile',
+  tool: 'read_file',
   method: 'GET',
   path: '/repositories/{repository}/files/{path}',
   summary: 'Read the bytes of a file, or a range of them',
@@ -193,6 +195,7 @@ const MatchAnswer = Type.Object({
 
 export const searchFiles = operation({
   id: 'searchFiles',
+  tool: 'search_files',
   method: 'GET',
   path: '/repositories/{repository}/search',
   summary: 'Search the files of a revision for a text, ignoring case',

@@ -33,6 +33,7 @@ const FileDiffAnswer = Type.Object({
 
 export const compare = operation({
   id: 'compareRevisions',
+  tool: 'compare',
   method: 'GET',
   path: '/repositories/{repository}/compare',
   summary: 'Compare two revisions: commits ahead and behind, and changed files',
@@ -101,6 +102,7 @@ function fileAnswer(file: FileDiff) {
 
 export const checkMerge = operation({
   id: 'checkMerge',
+  tool: 'check_merge',
   method: 'GET',
   path: '/repositories/{repository}/merge-check',
   summary: 'Check whether a merge conflicts; nothing is changed',
@@ -154,6 +156,7 @@ async function conflictsOf(
 
 export const merge = operation({
   id: 'merge',
+  tool: 'merge',
   method: 'POST',
   path: '/repositories/{repository}/merges',
   summary: 'Merge a revision into a branch',

@@ -40,6 +40,7 @@ function referenceAnswer({ name, peeled, target }: ReferenceValue): Static<typeo
 
 export const listReferences = operation({
   id: 'listReferences',
+  tool: 'list_references',
   method: 'GET',
   path: '/repositories/{repository}/references',
   summary: 'List branches, tags and other references by name',
@@ -99,6 +100,7 @@ function found(reference: ReferenceValue | undefined) {
 
 export const createReference = operation({
   id: 'createReference',
+  tool: 'create_reference',
   method: 'POST',
   path: '/repositories/{repository}/references',
   summary: 'Create a branch or tag',

@@ -42,6 +42,7 @@ async function repositoryAnswer(
 
 export const listRepositories = operation({
   id: 'listRepositories',
+  tool: 'list_repositories',
   method: 'GET',
   path: '/repositories',
   summary: 'List the repositories that you may read',
@@ -74,6 +75,7 @@ export const listRepositories = operation({
 
 export const createRepository = operation({
   id: 'createRepository',
+  tool: 'create_repository',
   method: 'POST',
   path: '/repositories',
   summary: 'Create an empty repository',
@@ -146,6 +148,7 @@ export const renameRepository = operation({
 
 export const forkRepository = operation({
   id: 'forkRepository',
+  tool: 'fork_repository',
   method: 'POST',
   path: '/repositories/{repository}/forks',
   summary: 'Fork a repository',
