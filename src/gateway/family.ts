@@ -33,6 +33,8 @@ export interface HandedOver {
 export interface GatewayState {
   /** Requests over HTTP. */
   readonly requests: Slots;
+  /** Requests to the API in a minute. */
+  readonly calls: Slots;
   /** Streams of events over HTTP. */
   readonly events: Slots;
   readonly newRepositories: NewRepositories;

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { versionString } from '#platform/process/version';
 import { addConfigCommands } from '../commands/config-commands.ts';
-import { collect } from '../commands/option-values.ts';
+import { collect, count } from '../commands/option-values.ts';
 import { addToolCommands } from '../commands/tool-commands.ts';
 import { suggestNames, WRONG_USAGE } from '../commands/usage.ts';
 import { addWorker } from '../serve/add-worker.ts';
@@ -172,6 +172,16 @@ function addHttpOptions(up: Command): Command {
     .option(
       '--lfs-url <url>',
       'public address of the HTTP gateway, for git-lfs of users who log in by SSH (default: its address)',
+    )
+    .option(
+      '--api-origin <origin>',
+      'site whose pages may use the API, such as https://app.example.com; may be repeated',
+      collect,
+    )
+    .option(
+      '--api-rate <number>',
+      'requests to the API in a minute with one token, or from one address without it (default: any number)',
+      count,
     )
     .option('--no-console', 'serve no pages for browsers at /-/console of the HTTP gateway');
 }

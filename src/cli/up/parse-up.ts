@@ -7,7 +7,7 @@ import type { UpClusterOptions } from './cluster/up-cluster.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
 import { parseUpEvents, type UpEvents } from './up-events.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
-import { parseUpHttp, type UpHttp } from './up-http.ts';
+import { limitsOf, parseUpHttp, type UpHttp } from './up-http.ts';
 import { checkUpLog } from './up-log.ts';
 import type { UpOptions } from './up-options.ts';
 import { upPeople } from './up-people.ts';
@@ -112,13 +112,14 @@ export async function upProblems(options: UpOptions): Promise<string[]> {
 }
 
 /** Returns what starts further processes; `undefined` if there can be none. */
-async function parseUpWorkers({ cluster, workers = 1 }: UpOptions): Promise<UpWorkers | undefined> {
+async function parseUpWorkers(options: UpOptions): Promise<UpWorkers | undefined> {
+  const { cluster, workers = 1 } = options;
   if (workers === 1) return undefined;
   if (cluster !== undefined)
     throw new GatewayArgumentError('--workers has no effect with --cluster: each node is a process');
   // Loaded here: one process needs none of it.
   const { prepareWorkers } = await import('./workers/start-up-family.ts');
-  return prepareWorkers(workers, upLogger());
+  return prepareWorkers(workers, upLogger(), limitsOf(options));
 }
 
 function parseUpMetrics({ metrics }: UpOptions): string | undefined {

@@ -4,7 +4,9 @@ import { isLoopback } from '#base/go/net/host-port';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
 import type { GatewayFamily, SharedGateway } from '#gateway/family';
+import { AllowedOrigins } from '#gateway/http/api/cors';
 import { openHttpGateway } from '#gateway/http/http-gateway';
+import type { HttpLimits } from '#gateway/http/limits/http-limits';
 import {
   type BundleOptions,
   type HttpGateway,
@@ -27,6 +29,10 @@ export interface UpHttpOptions extends GatewayArguments {
   readonly http?: string | undefined;
   /** Address of the gateway for clients: bundles of repositories that are cloned often are offered there. */
   readonly bundleUrl?: string | undefined;
+  /** Other sites whose pages may use the API. */
+  readonly apiOrigin?: readonly string[] | undefined;
+  /** Requests to the API in a minute with one token. */
+  readonly apiRate?: number | undefined;
   /** False without the console. */
   readonly console?: boolean;
 }
@@ -37,6 +43,9 @@ export interface UpHttp {
   /** True if the port is a default, so another one may be used. */
   readonly mayMove: boolean;
   readonly settings: Awaited<ReturnType<typeof gatewayOptions>>;
+  readonly limits: Partial<HttpLimits>;
+  /** Other sites whose pages may use the API. */
+  readonly origins: readonly string[];
   /** True if users need the token of the command line. */
   readonly usesToken: boolean;
   /** Address of bundles for clients; `undefined` without bundles. */
@@ -55,6 +64,8 @@ const NEEDS_HTTP = {
   trustedProxy: '--trusted-proxy',
   httpHost: '--http-host',
   bundleUrl: '--bundle-url',
+  apiOrigin: '--api-origin',
+  apiRate: '--api-rate',
 } as const;
 
 export interface ParseUpHttpContext {
@@ -101,10 +112,27 @@ export async function parseUpHttp(
     mayMove: http === undefined,
     settings:
       isOpen && token !== undefined ? { ...settings, authenticator: tokenAuthentication(token) } : settings,
+    limits: limitsOf(options),
+    origins: originsOf(options),
     usesToken: isOpen,
     bundleUrl: bundleUrlOf(options),
     hasConsole: options.console !== false,
   };
+}
+
+/** Returns the limits of the gateway that are not the default. */
+export function limitsOf({ apiRate }: UpHttpOptions): Partial<HttpLimits> {
+  return apiRate === undefined ? {} : { maxApiRequestsPerMinute: apiRate };
+}
+
+/** Returns the sites whose pages may use the API. @throws {GatewayArgumentError} */
+function originsOf({ apiOrigin = [] }: UpHttpOptions): readonly string[] {
+  try {
+    void new AllowedOrigins(apiOrigin);
+  } catch (error) {
+    throw new GatewayArgumentError(`--api-origin: ${messageOf(error)}`);
+  }
+  return apiOrigin;
 }
 
 /** Returns the address of the bundles. @throws {GatewayArgumentError} */
@@ -133,7 +161,7 @@ export interface OpenUpHttpOptions {
 
 /** Starts the gateway, on another port if the default one is in use. */
 export async function openUpHttp(
-  { listen, mayMove, settings }: UpHttp,
+  { limits, listen, mayMove, origins, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
   { bundles, family, hasEvents, lfs, onAccess, pages }: OpenUpHttpOptions,
 ): Promise<HttpGateway & SharedGateway> {
@@ -143,7 +171,8 @@ export async function openUpHttp(
     listen,
     mapping: storageMapping(storage),
     createOnPush: {},
-    api: { storage },
+    limits,
+    api: { storage, origins },
     ...(bundles && { bundles }),
     ...(lfs && { lfs }),
     ...(pages && { pages }),

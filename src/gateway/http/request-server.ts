@@ -12,6 +12,7 @@ import { RepositoryNames } from '../repository-names.ts';
 import { describeRequest, reportRequest } from './access-of-request.ts';
 import { type Answer, sendAnswer } from './answer.ts';
 import type { ApiOptions, ApiServer } from './api/api-server.ts';
+import { AllowedOrigins } from './api/cors.ts';
 import { type Authenticator, noAuthentication } from './authentication.ts';
 import type { BundleSource } from './bundles/bundle-source.ts';
 import { serveBundle } from './bundles/serve-bundle.ts';
@@ -102,9 +103,10 @@ export class RequestServer {
   readonly #hosts: HostCheck;
   readonly #events: EventStreams | undefined;
   readonly #lfs: LfsServer | undefined;
+  readonly #origins: AllowedOrigins;
   #api: Promise<ApiServer> | undefined;
 
-  /** Creates a server. @throws {TypeError} for a trusted proxy that is not a network */
+  /** Creates a server. @throws {TypeError} for a trusted proxy that is no network, and no origin */
   constructor(options: RequestServerOptions) {
     const { authenticator, createOnPush, events, lfs, link, state, trustedProxies } = options;
     this.#options = options;
@@ -114,6 +116,7 @@ export class RequestServer {
       : undefined;
     this.#proxies = new TrustedProxies(trustedProxies ?? []);
     this.#hosts = new HostCheck(options.hosts ?? []);
+    this.#origins = new AllowedOrigins(options.api?.origins ?? []);
     const { connection } = link;
     this.#names = new RepositoryNames(options.mapping, link);
     const slots = state.events;
@@ -237,12 +240,14 @@ export class RequestServer {
 
   /** Serves an operation of the API, whose code the first one loads. */
   async #serveApi(visit: Visit): Promise<void> {
-    const { api, link } = this.#options;
+    const { api, limits, link, state } = this.#options;
     if (api === undefined) throw new Refusal(NOTHING_HERE);
-    this.#api ??= import('./api/api-server.ts').then(
-      ({ ApiServer }) =>
+    this.#api ??= Promise.all([import('./api/api-server.ts'), import('./api/request-rate.ts')]).then(
+      ([{ ApiServer }, { RequestRate }]) =>
         new ApiServer({
-          ...{ ...api, connection: link.connection, names: this.#names, authenticator: this.#authenticator },
+          ...{ connection: link.connection, names: this.#names, authenticator: this.#authenticator },
+          ...{ storage: api.storage, origins: this.#origins },
+          rate: limits.maxApiRequestsPerMinute > 0 ? new RequestRate(state.calls) : undefined,
           fileLimits: { ...this.#bodyLimits('git-receive-pack'), isGit: false },
         }),
     );

@@ -68,6 +68,7 @@ async function openGateways(
   const family: GatewayFamily = {
     sharing: { role: 'worker' },
     state: {
+      calls: slotsOf(link, 'calls'),
       requests: slotsOf(link, 'requests'),
       events: slotsOf(link, 'events'),
       newRepositories: repositoriesOf(link),

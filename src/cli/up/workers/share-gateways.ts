@@ -2,7 +2,7 @@ import { nothing } from '#base/shape';
 import { ClientSlots } from '#gateway/client-slots';
 import type { GatewayFamily, GatewayState } from '#gateway/family';
 import { PENDING_CHECKS } from '#gateway/http/auth/secret-checker';
-import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits/http-limits';
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from '#gateway/http/limits/http-limits';
 import { gatewayState } from '#gateway/http/limits/http-state';
 import type { Slots } from '#gateway/slots';
 import type { Supervising } from '#workers/family';
@@ -23,8 +23,8 @@ export interface SharedByGateways extends GatewayState {
   readonly logins: Slots;
 }
 
-export function sharedByGateways(): SharedByGateways {
-  return { ...gatewayState(DEFAULT_HTTP_LIMITS), logins: new ClientSlots(PENDING_CHECKS) };
+export function sharedByGateways(limits: Partial<HttpLimits>): SharedByGateways {
+  return { ...gatewayState({ ...DEFAULT_HTTP_LIMITS, ...limits }), logins: new ClientSlots(PENDING_CHECKS) };
 }
 
 /** The gateways' side of a supervisor. */
@@ -37,7 +37,8 @@ export class GatewaySupervisor {
     this.#family = family;
     this.#state = state;
     const { desk } = family;
-    for (const kind of ['requests', 'events', 'logins'] as const) shareSlots(desk, kind, state[kind]);
+    for (const kind of ['calls', 'requests', 'events', 'logins'] as const)
+      shareSlots(desk, kind, state[kind]);
     shareRepositories(desk, state.newRepositories);
     sharePages(desk, () => this.#pages);
   }

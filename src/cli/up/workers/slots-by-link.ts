@@ -5,7 +5,7 @@ import type { Link } from '#workers/link';
 import { answer, held, named, protocol, remote } from '#workers/protocol';
 
 /** Kinds of work that all processes together bound. */
-export type SlotKind = 'requests' | 'events' | 'logins';
+export type SlotKind = 'calls' | 'requests' | 'events' | 'logins';
 
 /** Slots of the supervisor, for a client's address. A slot is held; instead there may be a refusal. */
 const SLOTS = protocol('gateway', { take: held(maybe(text), maybe(oneOf('client', 'total'))) });

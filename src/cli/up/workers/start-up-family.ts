@@ -1,3 +1,4 @@
+import type { HttpLimits } from '#gateway/http/limits/http-limits';
 import type { Logger } from '#gitaly/index';
 import type { Supervising } from '#workers/family';
 import { pack } from '#workers/pack-values';
@@ -24,12 +25,17 @@ export interface UpFamily {
  * Prepares further processes. Returns `undefined` if there can be none.
  *
  * @param configured `--workers`.
+ * @param limits those of the HTTP gateway that are not the default.
  */
-export function prepareWorkers(configured: number | 'auto', log: Logger): UpWorkers | undefined {
+export function prepareWorkers(
+  configured: number | 'auto',
+  log: Logger,
+  limits: Partial<HttpLimits>,
+): UpWorkers | undefined {
   const processes = allowedProcesses(configured, { logger: log });
   if (processes === 1) return undefined;
   const logger = firstProcessLogger(log, configured);
-  const shared = sharedByGateways();
+  const shared = sharedByGateways(limits);
   return {
     shared,
     start: (greeting) => {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { BodyLimits } from '../request-body.ts';
 import type { ApiExchange } from './api-exchange.ts';
 import { API_PATH, MCP_PATH } from './api-path.ts';
+import { type AllowedOrigins, answerPreflight } from './cors.ts';
 import { type FoundOperation, OperationFinder } from './find-operation.ts';
 import { McpServer } from './mcp/mcp-server.ts';
 import { openApiDocument } from './openapi.ts';
@@ -16,9 +17,15 @@ import { sendJson, sendProblem, sendReply } from './send-answer.ts';
 export interface ApiOptions {
   /** Name of the storage with the repositories; their paths must be those in the storage. */
   readonly storage: string;
+  /**
+   * Other sites whose pages may use the API, with the credentials that they set themselves:
+   * `https://app.example.com`. Default: none.
+   */
+  readonly origins?: readonly string[];
 }
 
 export interface ApiServerOptions extends OperationRunnerOptions {
+  readonly origins: AllowedOrigins;
   /** Limits of bodies that are files. */
   readonly fileLimits: BodyLimits;
 }
@@ -28,11 +35,13 @@ const DOCUMENT = '/openapi.json';
 /** Serves the operations of the table. */
 export class ApiServer {
   readonly #fileLimits: BodyLimits;
+  readonly #origins: AllowedOrigins;
   readonly #finder = new OperationFinder(READY_OPERATIONS);
   readonly #runner: OperationRunner;
   readonly #mcp: McpServer;
 
-  constructor({ fileLimits, ...options }: ApiServerOptions) {
+  constructor({ fileLimits, origins, ...options }: ApiServerOptions) {
+    this.#origins = origins;
     this.#fileLimits = fileLimits;
     this.#runner = new OperationRunner(options);
     this.#mcp = new McpServer(this.#runner, fileLimits);
@@ -60,7 +69,8 @@ export class ApiServer {
   async #serve(exchange: ApiExchange): Promise<void> {
     const { access, peer, request, response, signal } = exchange;
     const [target = '', ...queries] = (request.url ?? '').split('?');
-    requireOwnSite(request);
+    if (!this.#origins.allow(request, response)) requireOwnSite(request);
+    else if (request.method === 'OPTIONS') return answerPreflight(response);
     if (target === MCP_PATH) return await this.#mcp.serve(exchange);
     const path = target.slice(API_PATH.length);
     if (path === DOCUMENT) return await sendJson(request, response, { value: openApiDocument() });

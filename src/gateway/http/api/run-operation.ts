@@ -13,6 +13,7 @@ import { ApiAccess, metadataOf, requirePath } from './api-access.ts';
 import type { Operation, Reply } from './operation.ts';
 import { Problem } from './problems.ts';
 import { RepositoryList } from './repository-list.ts';
+import type { RequestRate } from './request-rate.ts';
 
 export interface OperationRunnerOptions {
   /** Name of the storage with the repositories. */
@@ -20,6 +21,8 @@ export interface OperationRunnerOptions {
   readonly connection: Connection;
   readonly names: RepositoryNames;
   readonly authenticator: Authenticator;
+  /** Default: any number of requests. */
+  readonly rate?: RequestRate | undefined;
 }
 
 /** Who wants an operation, and until when. */
@@ -75,6 +78,7 @@ export class OperationRunner {
     const path = repository === undefined ? undefined : requirePath(repository);
     if (access !== undefined && path !== undefined) access.repository = path;
     const identity = await admit(rights, operation, path, access);
+    await this.#options.rate?.count(client);
     return {
       run: async (values, use, isUnsent) => {
         const init = path === undefined ? { storageName: this.#options.storage } : this.#mapped(path);

@@ -15,7 +15,13 @@ const PAGE_ITEMS = 100;
 const BATCH_ITEMS = 1000;
 /** Smaller answers are not compressed. */
 const COMPRESS_BYTES = 1024;
-const FRESH = { 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff' } as const;
+const FRESH = {
+  'Cache-Control': 'no-cache',
+  Vary: 'Accept, Accept-Encoding, Origin',
+  'X-Content-Type-Options': 'nosniff',
+} as const;
+/** Headers that a refusal keeps, too. */
+const CORS = /^access-control-/;
 const compress = promisify(gzip);
 
 interface JsonAnswer {
@@ -83,7 +89,6 @@ export async function sendJson(
     ...FRESH,
     'Content-Type': type,
     'Content-Length': bytes.length,
-    Vary: 'Accept, Accept-Encoding',
     ...(isCompressed && { 'Content-Encoding': 'gzip' }),
     ...headers,
   });
@@ -96,7 +101,7 @@ export async function sendProblem(
   response: ServerResponse,
   { document, headers, status }: Problem,
 ): Promise<void> {
-  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  for (const name of response.getHeaderNames()) if (!CORS.test(name)) response.removeHeader(name);
   const isUnread = hasUnreadBody(request);
   const type = 'application/problem+json';
   const answer = {
@@ -120,7 +125,7 @@ async function sendLines(
   lines: AsyncIterable<unknown>,
 ): Promise<void> {
   const begin = (): unknown =>
-    response.headersSent || response.writeHead(200, { ...FRESH, 'Content-Type': NDJSON, Vary: 'Accept' });
+    response.headersSent || response.writeHead(200, { ...FRESH, 'Content-Type': NDJSON });
   for await (const item of lines) {
     begin(); // after the first item, so that an error before it has its status
     if (request.method === 'HEAD') break;

@@ -34,6 +34,11 @@ export interface HttpLimits {
    * Default 256.
    */
   readonly maxRequestsPerClient: number;
+  /**
+   * Maximum number of requests to the API in a minute with one token or password, or from one
+   * client without them; 0 for any number. Default 0.
+   */
+  readonly maxApiRequestsPerMinute: number;
 }
 
 const KIB = 1024;
@@ -54,4 +59,5 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxLfsFileBytes: 32 * KIB ** 3,
   maxRequests: 1024,
   maxRequestsPerClient: 256,
+  maxApiRequestsPerMinute: 0,
 };

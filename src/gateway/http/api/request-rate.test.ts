@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ClientSlots } from '#gateway/client-slots';
+import { RequestRate } from './request-rate.ts';
+
+const PER_MINUTE = 3;
+
+test('each token and each address without one has its requests in a minute', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const rate = new RequestRate(new ClientSlots({ total: 100, perClient: PER_MINUTE }));
+  const client = (authorization?: string, remoteAddress = '192.0.2.1') => ({
+    ...{ remoteAddress, scheme: 'https' as const },
+    headers: authorization === undefined ? {} : { authorization },
+  });
+  const send = async (...given: Parameters<typeof client>): Promise<number> =>
+    await rate.count(client(...given)).then(
+      () => 200,
+      ({ headers, status }) => (headers['Retry-After'] === '10' ? status : 0),
+    );
+  const sendAll = async (...given: Parameters<typeof client>): Promise<number[]> => [
+    await send(...given),
+    await send(...given),
+    await send(...given),
+    await send(...given),
+  ];
+
+  assert.deepEqual(await sendAll('Bearer a'), [200, 200, 200, 429]);
+  assert.deepEqual(await sendAll('Bearer b'), [200, 200, 200, 429]);
+  assert.equal(await send('Bearer a', '192.0.2.2'), 429, 'the token counts, not the address');
+  assert.deepEqual(await sendAll(undefined), [200, 200, 200, 429]);
+  assert.equal(await send(undefined, '192.0.2.2'), 200);
+  context.mock.timers.tick(59_999);
+  assert.equal(await send('Bearer a'), 429);
+  context.mock.timers.tick(1);
+  assert.equal(await send('Bearer a'), 200, 'a minute later');
+});
