@@ -4,10 +4,10 @@
  * node --conditions=source scripts/generate-api-reference.ts [--check]
  */
 import type { TProperties, TSchema } from 'typebox';
+import { curlWords, exampleRequest } from '#gateway/http/api/example-request';
 import type { AnswerShape, Operation } from '#gateway/http/api/operation';
 import { OPERATIONS } from '#gateway/http/api/operations/table';
 import { PROBLEM_KINDS, PROBLEM_TYPE } from '#gateway/http/api/problems';
-import { exampleRequest } from '#testkit/api-example';
 import { generateFile } from './generated-file.ts';
 
 const HEAD = `# Reference of the API
@@ -102,15 +102,9 @@ function wrapped(text: string): string {
 
 /** Returns the command of an example. */
 function curl(row: Operation): string {
-  const { address, body, bytes, method } = exampleRequest(row);
-  const words = [`curl --silent --fail-with-body`];
-  if (method !== 'GET') words.push(`--request ${method}`);
-  if (body !== undefined)
-    words.push(`--header 'Content-Type: application/json'`, `--data '${JSON.stringify(body)}'`);
-  if (bytes !== undefined)
-    words.push(`--header 'Content-Type: application/octet-stream'`, `--data-binary @FILE`);
-  if (row.answer.kind === 'bytes') words.push('--output FILE');
-  return [...words, `"$API${address}"`].join(' \\\n  ');
+  const words = curlWords(exampleRequest(row), '$API');
+  if (row.answer.kind === 'bytes') words.splice(-1, 0, '--output FILE');
+  return words.join(' \\\n  ');
 }
 
 const problems = Object.entries(PROBLEM_KINDS).map(

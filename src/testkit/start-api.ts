@@ -1,3 +1,4 @@
+import type { Operation } from '#gateway/http/api/operation';
 import { type HttpGatewayOptions, startHttpGateway, storageMapping } from '#gateway/index';
 import { startGitaly, type TestGitaly } from './start-gitaly.ts';
 import type { TestRepository } from './test-repository.ts';
@@ -31,6 +32,13 @@ export interface TestApi extends AsyncDisposable {
 }
 
 export const API_REPOSITORY = '/repositories/team%2Fapp';
+
+/** Returns the arguments of an operation's example as a tool. */
+export function exampleArguments({ example, path }: Operation): Record<string, unknown> {
+  const { body, parameters, query } = example;
+  const repository = path.includes('{repository}') ? { repository: 'team/app' } : {};
+  return { ...repository, ...parameters, ...query, ...(typeof body === 'object' && body) };
+}
 
 /** Starts the API. Its repository has three commits, and a branch `topic` with two more. */
 export async function startApi(options: Partial<HttpGatewayOptions> = {}): Promise<TestApi> {

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { BodyLimits } from '../request-body.ts';
+import { agentsPage } from './agents-page.ts';
 import type { ApiExchange } from './api-exchange.ts';
-import { API_PATH, MCP_PATH } from './api-path.ts';
+import { API_PATH, LLMS_PATH, MCP_PATH } from './api-path.ts';
 import { type AllowedOrigins, answerPreflight } from './cors.ts';
 import { type FoundOperation, OperationFinder } from './find-operation.ts';
 import { McpServer } from './mcp/mcp-server.ts';
@@ -11,7 +12,7 @@ import { readBytes, readJson, requireNoForm } from './read-body.ts';
 import { queryParts } from './read-request.ts';
 import { READY_OPERATIONS, type ReadyOperation } from './ready-operation.ts';
 import { OperationRunner, type OperationRunnerOptions } from './run-operation.ts';
-import { sendJson, sendProblem, sendReply } from './send-answer.ts';
+import { sendJson, sendProblem, sendReply, sendText } from './send-answer.ts';
 
 /** Options of the API of a gateway. */
 export interface ApiOptions {
@@ -72,8 +73,10 @@ export class ApiServer {
     if (!this.#origins.allow(request, response)) requireOwnSite(request);
     else if (request.method === 'OPTIONS') return answerPreflight(response);
     if (target === MCP_PATH) return await this.#mcp.serve(exchange);
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (isRead && target === LLMS_PATH) return sendText(request, response, agentsPage());
     const path = target.slice(API_PATH.length);
-    if (path === DOCUMENT) return await sendJson(request, response, { value: openApiDocument() });
+    if (isRead && path === DOCUMENT) return await sendJson(request, response, { value: openApiDocument() });
     const found = this.#finder.find(request.method ?? '', path);
     const { operation } = found;
     const { headers } = request;

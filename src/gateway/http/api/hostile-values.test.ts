@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exampleArguments, exampleRequest } from '#testkit/api-example';
-import { startApi } from '#testkit/start-api';
+import { exampleArguments, startApi } from '#testkit/start-api';
+import { exampleRequest } from './example-request.ts';
 import type { Operation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SignJWT } from 'jose';
-import { exampleArguments, exampleRequest } from '#testkit/api-example';
-import { type ApiAnswer, startApi } from '#testkit/start-api';
+import { type ApiAnswer, exampleArguments, startApi } from '#testkit/start-api';
 import { issueToken } from '#tokens/issue';
 import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
 import { scopedTokenAuthentication } from '../auth/scoped-token-authentication.ts';
+import { exampleRequest } from './example-request.ts';
 import type { Operation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 

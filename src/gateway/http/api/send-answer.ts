@@ -61,6 +61,12 @@ export async function sendReply(
   response.end();
 }
 
+/** Sends a page of plain text. */
+export function sendText(request: IncomingMessage, response: ServerResponse, text: string): void {
+  response.writeHead(200, { ...FRESH, 'Content-Type': 'text/markdown; charset=utf-8' });
+  response.end(request.method === 'HEAD' ? undefined : text);
+}
+
 /** Sends a status without a body. */
 export function sendNothing(response: ServerResponse, status: number): void {
   response.writeHead(status, FRESH).end();
