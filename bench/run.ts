@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { collectAfterBulkBytes } from '#base/memory/bulk-memory';
+import { bench as api } from './api.ts';
 import { bench as backups } from './backups.ts';
 import { bench as blobs } from './blobs.ts';
 import { bench as budget } from './budget.ts';
@@ -67,6 +68,7 @@ const BENCHES: readonly Bench[] = [
   blobs,
   diffs,
   commitFiles,
+  api,
   capacity,
   cores,
   copies,
