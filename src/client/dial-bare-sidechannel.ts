@@ -45,18 +45,21 @@ export function dialBareSidechannel(
     onTransfer,
     ...dialOptions
   } = options;
-  return dialBare(address, dialOptions, {
-    connect,
-    isSidechannelUnused: (id) => registry.isUnused(id),
-    onClosed: onDisconnect,
-    onStream: (stream) => void acceptStream(stream, registry, onBackchannel),
-    settings: {
-      ...YAMUX_SIDECHANNEL_CLIENT,
-      ...(maxStreamWindowBytes === undefined ? {} : { maxStreamWindowBytes }),
-      ...(acceptBacklog === undefined ? {} : { acceptBacklog }),
-      onTransfer,
+  return dialBare(
+    address,
+    { ...dialOptions, connect },
+    {
+      isSidechannelUnused: (id) => registry.isUnused(id),
+      onClosed: onDisconnect,
+      onStream: (stream) => void acceptStream(stream, registry, onBackchannel),
+      settings: {
+        ...YAMUX_SIDECHANNEL_CLIENT,
+        ...(maxStreamWindowBytes === undefined ? {} : { maxStreamWindowBytes }),
+        ...(acceptBacklog === undefined ? {} : { acceptBacklog }),
+        onTransfer,
+      },
     },
-  });
+  );
 }
 
 /**

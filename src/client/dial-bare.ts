@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
@@ -25,6 +26,8 @@ const KEEPALIVE_TIMEOUT_MS = 20_000;
 export interface BareDialOptions extends DialOptions {
   /** Opens the HTTP/2 sessions. Default: those of `node:http2`. */
   readonly openSession?: OpenSession;
+  /** Opens the connection instead of a socket: to a server in this process. */
+  readonly connect?: (() => Duplex) | undefined;
 }
 
 /**
@@ -66,6 +69,7 @@ async function createBalancer(
   const transport: TransportOptions = {
     tls: target.tls ? await tlsSettings(options.tls ?? {}) : undefined,
     multiplexing,
+    connect: options.connect,
     pingsOnlyWhenHeld: options.keepalive !== false && options.keepalive?.withoutCalls === false,
     channel: {
       authority: authorityOf(target),

@@ -1,7 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { Connection } from '#client/connection';
+import { dialLocal } from '#client/dial-local';
 import { dialSidechannel } from '#client/dial-sidechannel';
 import { SidechannelRegistry } from '#client/sidechannel-registry';
+import type { OpenSession } from '#rpc/common/grpc/grpc-channel';
 
 /** Address of the gateway's Gitaly. */
 export interface GitalyAddress {
@@ -12,11 +14,16 @@ export interface GitalyAddress {
    * `GitalyServer.connect`. It saves the system two copies of each byte.
    */
   readonly connect?: () => Duplex;
+  /** Opens a session of that Gitaly, for calls without sidechannels: `GitalyServer.openSession`. */
+  readonly openSession?: OpenSession;
 }
 
-/** The connection that all requests share, with its sidechannels. */
-export interface GitalyLink {
+/** The connections that all requests share. */
+export interface GitalyLink extends AsyncDisposable {
+  /** For calls without sidechannels. */
   readonly connection: Connection;
+  /** For calls with sidechannels; the same one, unless Gitaly is in this process. */
+  readonly sidechannels: Connection;
   readonly registry: SidechannelRegistry;
 }
 
@@ -40,22 +47,32 @@ async function waitFor({ connection }: GitalyLink, signal: AbortSignal): Promise
 }
 
 /**
- * Creates the connection. It opens with the first request and reconnects automatically.
+ * Creates the connections. They open with the first request and reconnect automatically.
  *
  * @param maxStreamWindowBytes bounds the data in flight to one clone. Default 256 KiB, as in
  *   Gitaly's own clients.
  */
 export async function linkGitaly(
-  { address, connect, token }: GitalyAddress,
+  { address, connect, openSession, token }: GitalyAddress,
   maxStreamWindowBytes?: number,
 ): Promise<GitalyLink> {
   const registry = new SidechannelRegistry();
-  const connection = await dialSidechannel(address, registry, {
+  const common = {
     clientName: 'gitaly-gateway',
     maxConnectBackoffMs: MAX_BACKOFF_MS,
-    ...(maxStreamWindowBytes === undefined ? {} : { maxStreamWindowBytes }),
-    ...(token === undefined ? {} : { token }),
-    ...(connect === undefined ? {} : { connect }),
+    ...(token !== undefined && { token }),
+  };
+  const sidechannels = await dialSidechannel(address, registry, {
+    ...common,
+    ...(maxStreamWindowBytes !== undefined && { maxStreamWindowBytes }),
+    ...(connect !== undefined && { connect }),
   });
-  return { connection, registry };
+  const connection =
+    openSession === undefined ? sidechannels : await dialLocal(address, { ...common, openSession });
+  return {
+    ...{ connection, registry, sidechannels },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([connection.close(), sidechannels.close()]);
+    },
+  };
 }

@@ -9,6 +9,7 @@ import type { ServerStatus } from '#calls/top/status';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { type Logger, type LogTarget, loggerFor } from '#platform/log/logger';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
+import type { ClientSession, CommonHeaders } from '#rpc/common/grpc/client-session';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { Front } from '#rpc/server/front';
 import { RepositoryScan } from '#storage/repository-scan';
@@ -201,6 +202,16 @@ export class GitalyServer implements AsyncDisposable {
    */
   connect(): Duplex {
     return this.#front.connect();
+  }
+
+  /**
+   * Opens a session for calls from this process, without HTTP/2: for `dialLocal`. Calls with
+   * sidechannels need {@link connect}.
+   *
+   * @throws {Error} when the server stops.
+   */
+  openSession(common: CommonHeaders): ClientSession {
+    return this.#front.openSession(common);
   }
 
   /** Returns the server's current activity: the JSON of `/debug/top`. */

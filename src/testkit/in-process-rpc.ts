@@ -1,6 +1,11 @@
 import { createServer, connect as dial } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
-import { type ChannelOptions, connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import {
+  type ChannelOptions,
+  connectGrpc,
+  type GrpcChannel,
+  type OpenSession,
+} from '#rpc/common/grpc/grpc-channel';
 import { GrpcServer, type GrpcServerOptions } from '#rpc/server/grpc-server';
 import type { Peer } from '#rpc/server/handler';
 
@@ -12,12 +17,20 @@ export interface InProcessServer extends AsyncDisposable {
 /** Peer of in-process clients. */
 export const TEST_PEER: Peer = { transport: 'internal', address: 'test', backchannelId: undefined };
 
+let isLocal = false;
+
+/** Makes {@link connectTo} open sessions without HTTP/2 in this process. */
+export function useLocalSessions(): void {
+  isLocal = true;
+}
+
 /** Starts a gRPC server and a channel to it over a pair of streams in memory. */
 export function connectTo(options: GrpcServerOptions, channelOptions: ChannelOptions = {}): InProcessServer {
   const [clientSide, serverSide] = duplexPair();
   const server = new GrpcServer(options);
-  server.serveConnection(serverSide, TEST_PEER);
-  const channel = connectGrpc(clientSide, channelOptions);
+  const openSession: OpenSession = (_duplex, common) => server.openSession(common, TEST_PEER);
+  if (!isLocal) server.serveConnection(serverSide, TEST_PEER);
+  const channel = connectGrpc(clientSide, { ...channelOptions, ...(isLocal && { openSession }) });
   return {
     server,
     channel,

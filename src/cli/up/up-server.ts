@@ -87,6 +87,7 @@ export function targetOf(
   return {
     address: server.addresses.unix ?? server.addresses.internal,
     connect: () => server.connect(),
+    openSession: (_duplex, common) => server.openSession(common),
     storage: STORAGE,
     ...(!trustsUnixSockets && token !== undefined && { token: token.reveal() }),
   };

@@ -38,14 +38,14 @@ export interface Multiplexing {
    * are not repeated.
    */
   readonly isSidechannelUnused?: (id: string) => boolean;
-  /** Opens the connection instead of a socket: to a server in this process. */
-  readonly connect?: (() => Duplex) | undefined;
 }
 
 export interface TransportOptions {
   readonly tls: TlsSettings | undefined;
   readonly multiplexing: Multiplexing | undefined;
   readonly channel: ChannelOptions;
+  /** Opens the connection instead of a socket: to a server in this process. */
+  readonly connect?: (() => Duplex) | undefined;
   /** True if keepalive pings are sent only while a call runs. */
   readonly pingsOnlyWhenHeld: boolean;
 }
@@ -63,8 +63,7 @@ export async function openTransport(
   signal: AbortSignal,
   options: TransportOptions,
 ): Promise<Transport> {
-  const socket =
-    options.multiplexing?.connect?.() ?? (await openSocket(endpoint, { tls: options.tls, signal }));
+  const socket = options.connect?.() ?? (await openSocket(endpoint, { tls: options.tls, signal }));
   try {
     const carrier =
       options.multiplexing === undefined ? plain(socket) : await multiplex(socket, options.multiplexing);

@@ -112,7 +112,7 @@ export async function openHttpGateway(
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const link = await linkGitaly(options.gitaly, STREAM_WINDOW_BYTES);
   await using opening = new AsyncDisposableStack();
-  opening.defer(() => link.connection.close());
+  opening.use(link);
   const { api, bundles, lfs, ...others } = options;
   const isProtected = options.authenticator !== undefined || isLoopback(host);
   const requests = new RequestServer({

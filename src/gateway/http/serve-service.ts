@@ -48,12 +48,12 @@ export async function serveUploadPack(
 function uploadPack(
   exchange: GitExchange,
   io: Parameters<typeof postUploadPack>[2],
-  { connection, registry }: GitalyLink,
+  { registry, sidechannels }: GitalyLink,
 ): Promise<unknown> {
   const { repository, request } = exchange;
   const protocol = gitProtocol(request.headers['git-protocol']);
   return postUploadPack(
-    connection,
+    sidechannels,
     registry,
     io,
     { repository, gitProtocol: protocol },

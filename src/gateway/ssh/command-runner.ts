@@ -92,11 +92,11 @@ export class CommandRunner {
     repository: RepositoryInit,
     options: CallOptions,
   ): Promise<number> {
-    const { connection, registry } = this.#options.link;
+    const { connection, registry, sidechannels } = this.#options.link;
     const { exitCode } =
       command.service === 'git-upload-archive'
         ? await uploadArchive(connection, io, { repository }, options)
-        : await uploadPackWithSidechannel(connection, registry, io, { repository, gitProtocol }, options);
+        : await uploadPackWithSidechannel(sidechannels, registry, io, { repository, gitProtocol }, options);
     return exitCode;
   }
 

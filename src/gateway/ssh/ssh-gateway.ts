@@ -109,7 +109,7 @@ export async function openSshGateway(
   // of a clone.
   const link = await linkGitaly(gitaly);
   await using opening = new AsyncDisposableStack();
-  opening.defer(() => link.connection.close());
+  opening.use(link);
   const creator = createOnPush
     ? new RepositoryCreator(link.connection, createOnPush, family?.state.newRepositories)
     : undefined;

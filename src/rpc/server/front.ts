@@ -9,6 +9,7 @@ import type { GitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
+import type { ClientSession, CommonHeaders } from '#rpc/common/grpc/client-session';
 import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import type { ContextExtras } from './call-context.ts';
 import { Arrivals } from './connection/arrivals.ts';
@@ -23,6 +24,7 @@ import { openCallSidechannel } from './connection/open-sidechannel.ts';
 import { startMonitoring } from './connection/start-monitoring.ts';
 import type { FaultInjector } from './fault-injector.ts';
 import { GrpcServer, type GrpcServerOptions } from './grpc-server.ts';
+import type { Peer } from './handler.ts';
 import { connectionTrust } from './interceptors/authentication.ts';
 
 export interface FrontConfig extends ListenConfig {
@@ -66,6 +68,8 @@ export interface FrontAddresses {
   /** `tls://host:port`. */
   readonly tls: string | undefined;
 }
+
+const LOCAL_PEER: Peer = { transport: 'unix', address: '', backchannelId: undefined, isLocal: true };
 
 /** The caller limits the time of a drain. This is setTimeout's maximum. */
 const NO_LIMIT_MS = 2_147_483_647;
@@ -144,6 +148,17 @@ export class Front implements AsyncDisposable {
    */
   connect(): Duplex {
     return this.#local.open();
+  }
+
+  /**
+   * Opens a session of a client in this process, for calls without sidechannels. They count as over
+   * a Unix socket.
+   *
+   * @throws {Error} when the server stops.
+   */
+  openSession(common: CommonHeaders): ClientSession {
+    this.#acceptors.accepting.onAccept?.('unix');
+    return this.#acceptors.external.openSession(common, LOCAL_PEER);
   }
 
   /** Serves a connection that another process of this server has accepted. */

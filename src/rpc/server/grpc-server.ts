@@ -1,7 +1,8 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { GitalyError } from '#base/gitaly-error';
 import { BriefSet } from '#base/memory/brief-set';
+import type { ClientSession, CommonHeaders } from '#rpc/common/grpc/client-session';
 import { ACCEPTED_ENCODINGS, parseEncoding } from '#rpc/common/grpc/grpc-compression';
 import { MAX_RECEIVE_MESSAGE_BYTES } from '#rpc/common/grpc/grpc-frame';
 import { parseGrpcTimeout } from '#rpc/common/grpc/grpc-timeout';
@@ -10,12 +11,14 @@ import { GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT } from '#rpc/common/h
 import { Metadata } from '#rpc/common/metadata';
 import { ActiveCall } from './call/active-call.ts';
 import { respondTrailersOnly } from './call/response-writer.ts';
+import type { ServerStream } from './call/server-stream.ts';
 import { CallContext, type ContextExtras } from './call-context.ts';
 import { CallStarts } from './call-starts.ts';
 import { ReadingTurns, TurnReader } from './connection/reading-turns.ts';
 import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './connection/server-connection.ts';
 import { errorHeaders } from './error-headers.ts';
 import type { Peer, ServedService } from './handler.ts';
+import { LocalSession } from './local/local-session.ts';
 import { refusalOf } from './refusal.ts';
 import { ConnectionRequestLimits, RequestLimits } from './request-limits.ts';
 import { type RawMethod, type Route, rawRoute, routesOf } from './route.ts';
@@ -59,7 +62,8 @@ export class GrpcServer {
    * first.
    */
   readonly #idleWaiters = new Set<() => void>();
-  readonly #starts = new CallStarts<ServerConnection>();
+  readonly #starts = new CallStarts<object>();
+  readonly #localSessions = new Set<LocalSession>();
   readonly #reading = new ReadingTurns();
   readonly #requestLimits = new RequestLimits();
   #state: 'serving' | 'draining' | 'stopping' = 'serving';
@@ -103,7 +107,8 @@ export class GrpcServer {
         stream.on('error', ignore); // a reset by the peer; the call learns of it by 'aborted'
         this.#starts.add(connection, () => {
           if (stream.destroyed || stream.closed) return false; // reset before it was handled
-          this.#accept({ connection, peer, limits }, stream, headers, rawHeaders);
+          const incoming = this.#accept({ connection, peer, limits }, stream, headers, rawHeaders);
+          incoming?.readFrom(stream);
           return true;
         });
       },
@@ -118,6 +123,32 @@ export class GrpcServer {
   }
 
   /**
+   * Opens a session for a client in this process.
+   *
+   * @throws {Error} when the server stops.
+   */
+  openSession(common: CommonHeaders, peer: Peer): ClientSession {
+    if (this.#state !== 'serving') throw new Error('the server has stopped');
+    const limits = new ConnectionRequestLimits(this.#requestLimits);
+    const session: LocalSession = new LocalSession(common, (stream, rawHeaders) =>
+      this.#starts.add(session, () => {
+        if (stream.destroyed) return false;
+        const accepting = { connection: LOCAL, peer, limits };
+        const incoming = this.#accept(accepting, stream, headersOf(rawHeaders), rawHeaders);
+        if (incoming !== undefined)
+          stream.start(
+            (chunk) => incoming.receive(chunk),
+            () => incoming.end(),
+          );
+        return true;
+      }),
+    );
+    this.#localSessions.add(session);
+    void session.closed.then(() => this.#localSessions.delete(session));
+    return session;
+  }
+
+  /**
    * Stops the server: no new connections, GOAWAY on the open ones. Running calls may finish for
    * `graceMs`; then they are aborted (UNAVAILABLE) and the connections closed. Resolves when all
    * handlers are done, at most 5 s after that.
@@ -129,6 +160,7 @@ export class GrpcServer {
     if (this.#state === 'serving') this.#state = 'draining';
     if (graceMs === 0) this.#state = 'stopping';
     for (const connection of this.#connections) connection.drain();
+    for (const session of this.#localSessions) session.close();
     await arriving;
     if (await this.#idleWithin(graceMs)) return;
     this.#state = 'stopping';
@@ -137,6 +169,7 @@ export class GrpcServer {
     // lets handlers that only waited for the signal send their status
     await new Promise(setImmediate);
     for (const connection of this.#connections) connection.destroy();
+    for (const session of this.#localSessions) session.destroy();
     await this.#idleWithin(ABORT_GRACE_MS);
   }
 
@@ -178,23 +211,23 @@ export class GrpcServer {
 
   #accept(
     { connection, peer, limits }: Accepting,
-    stream: ServerHttp2Stream,
+    stream: ServerStream,
     headers: IncomingHttpHeaders,
     rawHeaders: string[],
-  ): void {
+  ): IncomingFrames | undefined {
     const timeout = single(headers[GRPC_TIMEOUT]);
     const timeoutMs = timeout === undefined ? undefined : (parseGrpcTimeout(timeout) ?? Number.NaN);
     const refusal = refusalOf(headers, rawHeaders, timeoutMs);
     if (refusal !== undefined) {
       refuse(stream, refusal.error, refusal.httpStatus);
-      return;
+      return undefined;
     }
     const metadata = Metadata.fromWire(rawHeaders);
     const path = headers[':path'] ?? '';
     const route = this.#routes.get(path) ?? this.#unknownRoute(path);
     if (route instanceof GitalyError) {
       refuse(stream, route);
-      return;
+      return undefined;
     }
     const encoding = parseEncoding(single(headers[GRPC_ENCODING]));
     if (encoding === undefined) {
@@ -204,12 +237,11 @@ export class GrpcServer {
         ...errorHeaders(new GitalyError('UNIMPLEMENTED', text), Number.POSITIVE_INFINITY),
         [GRPC_ACCEPT_ENCODING]: ACCEPTED_ENCODINGS,
       });
-      return;
+      return undefined;
     }
     const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
     const incoming = new IncomingFrames(stream, this.#maxMessageBytes, limits);
     incoming.encoding = encoding;
-    incoming.readFrom(stream);
     const context = new CallContext(route.method, metadata, peer, deadlineMs, this.#extras);
     if (peer.isLocal !== true) connection.recentCalls++; // a local one stays in this process
     const { onSent } = connection;
@@ -219,6 +251,7 @@ export class GrpcServer {
       this.#calls.delete(member);
       if (this.#idleWaiters.size > 0) this.#checkIdle();
     });
+    return incoming;
   }
 
   #unknownRoute(path: string): Route | GitalyError {
@@ -235,16 +268,26 @@ export class GrpcServer {
   }
 }
 
+/** A session in this process has no pings, and stays in it. */
+const LOCAL: Accepting['connection'] = { recentCalls: 0, onSent: ignore };
+
 /** The connection that a call comes from. */
 interface Accepting {
-  readonly connection: ServerConnection;
+  readonly connection: Pick<ServerConnection, 'onSent' | 'recentCalls'>;
   readonly peer: Peer;
   readonly limits: ConnectionRequestLimits;
 }
 
-function refuse(stream: ServerHttp2Stream, error: GitalyError, httpStatus = 200): void {
+function refuse(stream: ServerStream, error: GitalyError, httpStatus = 200): void {
   stream.resume();
   respondTrailersOnly(stream, errorHeaders(error, Number.POSITIVE_INFINITY), httpStatus);
+}
+
+/** Returns headers as `node:http2` passes them. */
+function headersOf(pairs: readonly string[]): IncomingHttpHeaders {
+  const headers: IncomingHttpHeaders = {};
+  for (let at = 0; at < pairs.length; at += 2) headers[pairs[at] ?? ''] ??= pairs[at + 1];
+  return headers;
 }
 
 function single(value: string | string[] | undefined): string | undefined {

@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants } from 'node:http2';
 import { clientMessageOf, GitalyError } from '#base/gitaly-error';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { Metadata } from '#rpc/common/metadata';
@@ -13,11 +13,12 @@ import type { ServerInterceptor } from '../server-call.ts';
 import { CallStages, type StagesOwner } from './call-stages.ts';
 import { RequestReader, type RequestReaderOwner } from './request-reader.ts';
 import { ResponseWriter, type ResponseWriterOwner } from './response-writer.ts';
+import type { ServerStream } from './server-stream.ts';
 
 export interface ActiveCallOptions {
   readonly route: Route;
   readonly context: CallContext;
-  readonly stream: ServerHttp2Stream;
+  readonly stream: ServerStream;
   readonly incoming: IncomingFrames;
   readonly limits: ConnectionRequestLimits;
   /** Called for headers and messages that are sent (keepalive enforcement). */
@@ -28,7 +29,7 @@ export interface ActiveCallOptions {
 export class ActiveCall implements StagesOwner, Sender, RequestReaderOwner, ResponseWriterOwner {
   readonly route: Route;
   readonly context: CallContext;
-  readonly stream: ServerHttp2Stream;
+  readonly stream: ServerStream;
   readonly incoming: IncomingFrames;
   readonly limits: ConnectionRequestLimits;
   hasSent = false;

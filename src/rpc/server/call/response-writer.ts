@@ -1,4 +1,4 @@
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { constants, type OutgoingHttpHeaders } from 'node:http2';
 import type { GitalyError } from '#base/gitaly-error';
 import { encodeFrame, sizeOf, writeFrame } from '#rpc/common/grpc/grpc-frame';
 import { addMetadata } from '#rpc/common/grpc/grpc-headers';
@@ -7,6 +7,7 @@ import { whenSentOf } from '#rpc/common/grpc/when-sent';
 import type { CallContext } from '../call-context.ts';
 import { errorHeaders } from '../error-headers.ts';
 import type { Route } from '../route.ts';
+import type { ServerStream } from './server-stream.ts';
 
 const OK_TRAILERS: Readonly<OutgoingHttpHeaders> = { 'grpc-status': '0' };
 const RESPONSE_HEADERS: Readonly<OutgoingHttpHeaders> = {
@@ -22,7 +23,7 @@ const RELEASE_RETRY_MS = 20;
 export interface ResponseWriterOwner {
   readonly route: Route;
   readonly context: CallContext;
-  readonly stream: ServerHttp2Stream;
+  readonly stream: ServerStream;
   /** Called before headers or a message are sent. */
   onSending(): void;
 }
@@ -162,7 +163,7 @@ async function returnQuietly(iterator: AsyncIterator<unknown>): Promise<void> {
 
 /** Responds with only a status. */
 export function respondTrailersOnly(
-  stream: ServerHttp2Stream,
+  stream: ServerStream,
   trailers: OutgoingHttpHeaders,
   httpStatus = 200,
 ): void {
@@ -171,11 +172,7 @@ export function respondTrailersOnly(
   releaseSender(stream);
 }
 
-function endWith(
-  stream: ServerHttp2Stream,
-  trailers: OutgoingHttpHeaders,
-  frame: readonly Uint8Array[],
-): void {
+function endWith(stream: ServerStream, trailers: OutgoingHttpHeaders, frame: readonly Uint8Array[]): void {
   stream.once('wantTrailers', () => {
     try {
       stream.sendTrailers(trailers);
@@ -198,11 +195,11 @@ function endWith(
  * Notifies a client that is still sending that its data is not read (RST_STREAM NO_ERROR). It waits
  * until the status has been sent, because nghttp2 drops the queued data of a stream that is reset.
  */
-function releaseSender(stream: ServerHttp2Stream): void {
+function releaseSender(stream: ServerStream): void {
   if (!stream.readableEnded) setImmediate(closeWhenAnswered, stream);
 }
 
-function closeWhenAnswered(stream: ServerHttp2Stream): void {
+function closeWhenAnswered(stream: ServerStream): void {
   if (stream.readableEnded || stream.destroyed) return;
   if (stream.state.localClose === 1) stream.close();
   else setTimeout(closeWhenAnswered, RELEASE_RETRY_MS, stream).unref();

@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import { BriefSet } from '#base/memory/brief-set';
 import { SESSION_OPTIONS, setSessionWindow } from '#rpc/common/grpc/http2-limits';
 import { keepStreamsBriefly } from '#rpc/common/grpc/session-streams';
+import type { ServerStream } from '../call/server-stream.ts';
 import { SERVER_SETTINGS } from '../server-settings.ts';
 import {
   DRAIN_MS,
@@ -54,7 +55,7 @@ export interface ConnectionEvents {
 
 /** A stream with headers or messages to send. */
 export interface Sender {
-  readonly stream: ServerHttp2Stream;
+  readonly stream: ServerStream;
   /** Set by the connection. */
   hasSent: boolean;
 }
@@ -88,7 +89,7 @@ export class ServerConnection {
   /** Calls since the server last compared its connections; 0 for a client in this process. */
   recentCalls = 0;
   /** Open streams to which data was written. */
-  readonly #sending = new BriefSet<ServerHttp2Stream>();
+  readonly #sending = new BriefSet<ServerStream>();
   /** Records that headers or messages are written to a stream. */
   readonly onSent = (sender: Sender): void => {
     this.#hasSent = true;

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { callable } from '#rpc/common/grpc/grpc-method';
+import { whenSent } from '#rpc/common/grpc/when-sent';
+import { all, connectTo, only, useLocalSessions } from '#testkit/in-process-rpc';
+import { until } from '#testkit/until';
+import { BlobService } from '#wire/gen/blob_pb';
+import { CommitService } from '#wire/gen/commit_pb';
+import { SSHService } from '#wire/gen/ssh_pb';
+import { serve } from '../handler.ts';
+
+const findCommit = callable(CommitService.method.findCommit);
+const getBlob = callable(BlobService.method.getBlob);
+const receivePack = callable(SSHService.method.sSHReceivePack);
+const CHUNK_BYTES = 32_768;
+
+useLocalSessions();
+// The tests of calls over HTTP/2, which a local session has to pass as well.
+await import('../grpc-server.test.ts');
+await import('../call-endings.test.ts');
+await import('../call/active-call.test.ts');
+await import('../large-requests.test.ts');
+
+test('local: the memory of a message may be used again when it is sent', async () => {
+  const memory = Buffer.alloc(CHUNK_BYTES);
+  await using server = connectTo({
+    services: [
+      serve(BlobService, {
+        getBlob: async function* () {
+          for (let number = 1; number <= 20; number++) {
+            memory.fill(number);
+            let isSent = false;
+            yield whenSent({ data: memory }, () => {
+              isSent = true;
+            });
+            await until(() => isSent, 'it is sent');
+          }
+        },
+      }),
+    ],
+  });
+  const received = await all(server.channel.invoke(getBlob, [{}]));
+
+  assert.deepEqual(
+    received.map(({ data }) => new Set(data)),
+    received.map((_, index) => new Set([index + 1])),
+  );
+});
+
+test('local: a client that does not read stops its server, and others have their turns', async () => {
+  let made = 0;
+  await using server = connectTo({
+    services: [
+      serve(CommitService, { findCommit: () => ({}) }),
+      serve(BlobService, {
+        getBlob: async function* () {
+          for (; made < 10_000; made++) yield { data: Buffer.alloc(CHUNK_BYTES) };
+        },
+      }),
+    ],
+  });
+  const { channel } = server;
+  await using call = channel.invoke(getBlob, [{}]);
+  const responses = call[Symbol.asyncIterator]();
+  await responses.next();
+
+  await delay(50);
+  assert.ok(made < 40, `${made} messages wait`);
+  let turns = 0;
+  const other = (async () => {
+    for (; made < 9_000; turns++) await only(channel.invoke(findCommit, [{}]));
+  })();
+  while (made < 9_500) await responses.next();
+  await other;
+  assert.ok(turns > 100, `${turns} calls had their turn`);
+});
+
+test('local: a server that does not read stops its client', async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = connectTo({
+    services: [
+      serve(SSHService, {
+        sSHReceivePack: async function* (requests) {
+          await gate.promise;
+          let bytes = 0;
+          for await (const { stdin } of requests) bytes += stdin.length;
+          yield { stdout: Buffer.from(String(bytes)) };
+        },
+      }),
+    ],
+  });
+  let sent = 0;
+  async function* requests() {
+    for (; sent < 1000; sent++) yield { stdin: Buffer.alloc(CHUNK_BYTES) };
+  }
+  const answer = only(server.channel.invoke(receivePack, requests()));
+
+  await delay(50);
+  assert.ok(sent < 40, `${sent} messages wait`);
+  gate.resolve();
+  assert.equal(Buffer.from((await answer).stdout).toString(), String(1000 * CHUNK_BYTES));
+});
+
+test('local: a call does not run in the asynchronous context of its client', async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const seen: (string | undefined)[] = [];
+  await using server = connectTo({
+    services: [
+      serve(CommitService, {
+        findCommit: () => {
+          seen.push(storage.getStore());
+          return {};
+        },
+      }),
+    ],
+  });
+
+  await storage.run('client', () => only(server.channel.invoke(findCommit, [{}])));
+  assert.deepEqual(seen, [undefined]);
+});
+
+test('local: at the end of a server its running calls finish, and further ones are refused', async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = connectTo({
+    services: [serve(CommitService, { findCommit: () => gate.promise.then(() => ({})) })],
+  });
+  const { channel } = server;
+  const running = only(channel.invoke(findCommit, [{}]));
+  await delay(5);
+
+  const ending = server.server.shutdown({ graceMs: 5000 });
+  assert.equal(channel.state, 'draining');
+  await assert.rejects(only(channel.invoke(findCommit, [{}])), { code: 'UNAVAILABLE' });
+  gate.resolve();
+  assert.ok(await running);
+  await ending;
+  await channel.closed;
+  assert.equal(channel.state, 'closed');
+});
