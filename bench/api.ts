@@ -79,7 +79,7 @@ function pairsOf(
     api: (number: number, client: number) =>
       send('POST', '/commits', {
         ...{ branch: `api-${client}`, message: 'change' },
-        files: { [`api/${number % 100}/${number}`]: `${number}\n` },
+        actions: [{ action: 'create', path: `api/${number % 100}/${number}`, content: `${number}\n` }],
       }),
     rpc: (number: number, client: number) =>
       commitFiles(connection, repository, [`rpc/${number % 100}/${number}`], `rpc-${client}`),
