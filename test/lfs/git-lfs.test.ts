@@ -87,6 +87,31 @@ for (const transport of ['http', 'ssh'] as const) {
   });
 }
 
+test('a push without its files is refused, and accepted after "git lfs push"', { skip }, async (context) => {
+  const { ann, git, site } = await open(context);
+  const by = { http: ann.http };
+  const url = site.url(by, 'team/a.git');
+  writeFileSync(join(site.work, 'a.bin'), randomBytes(1000));
+  await git({}, 'work', 'add', '-A');
+  await git({}, 'work', 'commit', '-q', '-m', 'files');
+
+  const refused = await site.git(by, '-C', site.work, 'push', '--no-verify', url, 'main');
+  assert.deepEqual(
+    [refused.code, /"a\.bin" \([0-9a-f]{64}\)/.test(refused.stderr)],
+    [1, true],
+    refused.stderr,
+  );
+  await git(by, 'work', 'lfs', 'push', '--all', url);
+  await git(by, 'work', 'push', '-q', '--no-verify', url, 'main');
+
+  await site.stop();
+  await site.start('--lfs-accept-missing');
+  writeFileSync(join(site.work, 'b.bin'), randomBytes(1000));
+  await git({}, 'work', 'add', '-A');
+  await git({}, 'work', 'commit', '-q', '-m', 'more');
+  await git(by, 'work', 'push', '-q', '--no-verify', site.url(by, 'team/a.git'), 'main');
+});
+
 test('a server that is killed has each file that was stored, and takes the others later', {
   skip,
 }, async (context) => {

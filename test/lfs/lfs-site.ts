@@ -29,10 +29,11 @@ export class LfsSite implements AsyncDisposable {
     this.directory = directory;
   }
 
-  /** Starts it. @param url of the store; default: a directory. */
-  static async open(url?: string): Promise<LfsSite> {
+  /** Starts it. @param given of the store; default: a directory. */
+  static async open(given?: string, config: Readonly<Record<string, unknown>> = {}): Promise<LfsSite> {
     const directory = makeScratchDirectory('lfs');
-    const gitaly = await startGitaly();
+    const url = given ?? pathToFileURL(join(directory, 'store')).href;
+    const gitaly = await startGitaly({ config: { lfs: { url }, ...config } });
     const users = ['ann write', 'bob read'].map((line) => {
       const [name = '', right = ''] = line.split(' ');
       const digest = createHash('sha256').update(`token of ${name}`).digest('hex');
@@ -45,7 +46,7 @@ export class LfsSite implements AsyncDisposable {
       mapping: storageMapping('default'),
       createOnPush: {},
       authenticator: await fileAuthentication({ path: join(directory, 'users') }),
-      lfs: { url: url ?? pathToFileURL(join(directory, 'store')).href },
+      lfs: { url },
     });
     return new LfsSite(gitaly, gateway, directory);
   }
@@ -93,6 +94,11 @@ export class LfsSite implements AsyncDisposable {
     await this.send('PUT', json.objects[0].actions.upload.href, { body: content });
     return pointer;
   }
+}
+
+/** Returns the text of a pointer. */
+export function pointerText({ oid, size }: { oid: string; size: number }): string {
+  return `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${size}\n`;
 }
 
 export function pointerTo(content: Buffer): { oid: string; size: number } {

@@ -169,6 +169,7 @@ function addHttpOptions(up: Command): Command {
       'where the files of Git LFS are stored: a directory, s3://BUCKET, gs://BUCKET or azblob://CONTAINER; ' +
         'or off (default: the folder lfs in the directory)',
     )
+    .option('--lfs-accept-missing', 'accept pushes whose files of Git LFS were never sent')
     .option(
       '--lfs-url <url>',
       'public address of the HTTP gateway, for git-lfs of users who log in by SSH (default: its address)',

@@ -16,6 +16,8 @@ import type { Holder } from './ssh-rights.ts';
 export interface UpLfsOptions {
   /** URL of the store, or `off`; default: the folder `lfs` in the directory. */
   readonly lfs?: string | undefined;
+  /** Accepts pushes whose files were never sent. */
+  readonly lfsAcceptMissing?: boolean;
   /** Address of the HTTP gateway for clients that log in by SSH. */
   readonly lfsUrl?: string | undefined;
 }
@@ -29,6 +31,18 @@ export function lfsStoreOf(directory: string, { lfs }: UpLfsOptions): LfsStoreOp
   if (lfs === OFF) return undefined;
   const url = lfs ?? pathToFileURL(join(directory, 'lfs')).href;
   return { url, tokenKeyPath: keyPathOf(directory) };
+}
+
+/** `[lfs]` of the server. */
+export interface UpLfs {
+  readonly url: string;
+  readonly refuse_missing: boolean;
+}
+
+/** Returns the settings of the server behind the gateway; `undefined` if LFS is off. */
+export function serverLfsOf(directory: string, options: UpLfsOptions): UpLfs | undefined {
+  const store = lfsStoreOf(directory, options);
+  return store && { url: store.url, refuse_missing: options.lfsAcceptMissing !== true };
 }
 
 /** Makes a new key for the tokens that git-lfs gets by SSH; they are valid for some minutes. */

@@ -6,6 +6,7 @@ import type { UpBundles } from './up-bundles.ts';
 import type { UpDirectory } from './up-directory.ts';
 import type { UpEvents } from './up-events.ts';
 import type { UpGrpc } from './up-grpc.ts';
+import type { UpLfs } from './up-lfs.ts';
 import type { UpReport } from './up-report.ts';
 import type { GatewayTarget } from './up-ssh.ts';
 
@@ -32,6 +33,7 @@ export interface UpServerOptions {
   readonly bundles: UpBundles | undefined;
   readonly grpc: UpGrpc;
   readonly events: UpEvents | undefined;
+  readonly lfs: UpLfs | undefined;
   /** `HOST:PORT` of the listener for monitoring. */
   readonly metrics: string | undefined;
   /** A console shows the state of the server. */
@@ -58,7 +60,7 @@ export function upLogger(): Logger {
 /** Returns the configuration of the server. */
 export function upConfig(
   directory: UpDirectory,
-  { bundles, events, grpc: { listen, token }, metrics }: UpServerOptions,
+  { bundles, events, grpc: { listen, token }, lfs, metrics }: UpServerOptions,
 ): GitalyConfig {
   return configFrom({
     socket_path: directory.socket,
@@ -69,6 +71,7 @@ export function upConfig(
     ...(token !== undefined && { auth: { token: token.reveal() } }),
     ...(metrics !== undefined && { prometheus_listen_addr: metrics }),
     ...(bundles && { bundle_uri: bundles.server }),
+    ...(lfs && { lfs }),
     ...events,
     ...listen,
   });

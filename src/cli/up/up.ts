@@ -17,7 +17,7 @@ import { makeSampleRepository } from './sample-repository.ts';
 import { prepareBundles } from './up-bundles.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 import { openUpHttp } from './up-http.ts';
-import { lfsStoreOf, prepareLfs } from './up-lfs.ts';
+import { lfsStoreOf, prepareLfs, serverLfsOf } from './up-lfs.ts';
 import { openUpLog } from './up-log.ts';
 import { startUpMirrors } from './up-mirrors.ts';
 import type { UpOptions } from './up-options.ts';
@@ -97,7 +97,8 @@ async function run(
   await prepareLfs(directory.path, parts.options);
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
   let problems = ['the gateways are not open yet'];
-  const serverOptions = { ...parts, bundles, hasConsole, problems: () => problems };
+  const serverLfs = serverLfsOf(directory.path, parts.options);
+  const serverOptions = { ...parts, bundles, hasConsole, lfs: serverLfs, problems: () => problems };
   const { gateways: others, server: started } = await startServer(directory, serverOptions, signals);
   await using server = started;
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
@@ -214,8 +215,8 @@ async function startServer(
   }
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
-  const { events, grpc, hasConsole, metrics } = parts;
-  const clusterOptions = { ...cluster, grpc, events, hasConsole, metrics, signal, force };
+  const { events, grpc, hasConsole, lfs, metrics } = parts;
+  const clusterOptions = { ...cluster, grpc, events, hasConsole, lfs, metrics, signal, force };
   return { server: await startUpCluster(directory, clusterOptions) };
 }
 

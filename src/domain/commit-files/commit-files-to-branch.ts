@@ -1,4 +1,5 @@
 import { ZERO_OID } from '#git/names/object-id';
+import { MAX_LFS_FILE_POINTER_BYTES, parseLfsFilePointer } from '#git/objects/parse/lfs-file-pointer';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
@@ -101,9 +102,16 @@ async function writeFiles(
   const people = { author, ...committedBy(user, request.signing) };
   const commit = { parentOid: parent.parentOid, actions, message: request.message, ...people };
   const newOid = await commitFiles(commit, { repository: parent.repository, writer, signal });
-  if (!(await hooks.needsObjectCheck(repository, pushRules))) writer.redirect(repository);
+  const isChecked =
+    (await hooks.needsObjectCheck(repository, pushRules)) ||
+    (hooks.requiresLfsFiles && writer.holds(isPointer));
+  if (!isChecked) writer.redirect(repository);
   await writer.finish();
   return { newOid, onKept: () => writer.remember(repository) };
+}
+
+function isPointer(data: Uint8Array): boolean {
+  return data.length <= MAX_LFS_FILE_POINTER_BYTES && parseLfsFilePointer(Buffer.from(data)) !== undefined;
 }
 
 function trimmed(text: Uint8Array): Buffer {

@@ -1,7 +1,9 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { isError } from '#base/is-error';
 import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
 import { objectIdProblem } from '#git/names/object-id';
+import type { ObjectStore } from '#object-store/object-store';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { PushRules } from '#tokens/push-rules';
@@ -14,6 +16,7 @@ import type { HookCall } from './hook-call.ts';
 import { customHookEnvironment } from './hook-environment.ts';
 import type { PushUser } from './payload.ts';
 import { postReceiveText } from './post-receive-messages.ts';
+import { checkLfsFiles } from './push-rules/check-lfs-files.ts';
 import { checkPushRules } from './push-rules/check-push-rules.ts';
 import { hasRules } from './push-rules/repository-rules.ts';
 import { type ReferenceTransactionState, referenceTransactionVote } from './reference-transaction.ts';
@@ -25,6 +28,8 @@ export interface HookManagerOptions {
   readonly voter: Voter;
   /** `[hooks] custom_hooks_dir`; empty for none. */
   readonly customHooksDirectory: string;
+  /** Store of Git LFS: pushes that name files which it does not have are refused. */
+  readonly lfs?: ObjectStore | undefined;
   /** Notified of each hook that runs; returns what to call at its end, with the error if it fails. */
   readonly observe?: ((hook: string) => ((error?: unknown) => void) | undefined) | undefined;
   /** Returns additional variables for an operator's scripts. */
@@ -64,6 +69,11 @@ export class HookManager {
     return this.#options.customHooksDirectory;
   }
 
+  /** True if the files of Git LFS that a push names must be in their store. */
+  get requiresLfsFiles(): boolean {
+    return this.#options.lfs !== undefined;
+  }
+
   /** Warns the operator of something that no caller gets to see. */
   warn(message: string, error: unknown): void {
     this.#options.onWarning?.(message, error);
@@ -97,6 +107,7 @@ export class HookManager {
       const user = requireUser(call);
       if (user.protocol === '') throw internal('protocol not set');
       await checkPushRules(call, changes);
+      await this.#checkLfsFiles(call, changes);
       await checkAccess(this.api, call, { user, changes, quarantine });
       await this.#runScripts(call, 'pre-receive', [], changes);
       await this.#announce(call);
@@ -196,6 +207,16 @@ export class HookManager {
     } catch (error) {
       throw wrap(error, `synchronizing ${hook} hook: vote failed`, 'UNKNOWN');
     }
+  }
+
+  async #checkLfsFiles(call: HookCall, changes: Buffer): Promise<void> {
+    const { lfs } = this.#options;
+    if (lfs === undefined) return;
+    await checkLfsFiles(call, changes, lfs).catch((error: unknown) => {
+      if (isError(error) && error.cause !== undefined)
+        this.warn('cannot check files of Git LFS', error.cause);
+      throw error;
+    });
   }
 
   /**

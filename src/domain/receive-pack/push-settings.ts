@@ -75,7 +75,7 @@ export class PushSettings {
  * - In a cluster, the nodes wait in `pre-receive` for the primary, and vote in
  *   `reference-transaction`. The votes of the other hooks need no process (`push-votes.ts`).
  * - GitLab is called before the push and after it; in a cluster by the primary.
- * - The rules of token and repository are checked before the push.
+ * - The rules of token and repository, and the files of Git LFS, are checked before the push.
  * - Otherwise a hook runs only if an operator has installed a script.
  */
 async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
@@ -84,7 +84,8 @@ async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySe
   if (transaction !== undefined) needed.add('pre-receive').add('reference-transaction');
   const isSecondary = transaction?.primary === false;
   if (!manager.api.standAlone && !isSecondary) needed.add('pre-receive').add('post-receive');
-  if (push.pushRules !== undefined || (!isSecondary && hasRules(push.repository))) needed.add('pre-receive');
+  const isChecked = hasRules(push.repository) || manager.requiresLfsFiles;
+  if (push.pushRules !== undefined || (!isSecondary && isChecked)) needed.add('pre-receive');
   for (const hook of ['pre-receive', 'update', 'post-receive'] as const) {
     // A secondary node waits in `update` for the scripts of the primary, which has the same.
     if (needed.has(hook) || (isSecondary && hook === 'post-receive')) continue;

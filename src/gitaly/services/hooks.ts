@@ -1,4 +1,4 @@
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, wrap } from '#base/gitaly-error';
 import { parseBool } from '#base/go/strconv';
 import { observeApi } from '#calls/logs/api-log';
 import { runningCall } from '#calls/running-call';
@@ -7,6 +7,8 @@ import type { InternalApi } from '#domain/gitlab-api/internal-api';
 import { standAloneApi } from '#domain/gitlab-api/stand-alone-api';
 import { HookManager } from '#domain/hooks/hook-manager';
 import type { Voter } from '#domain/transactions/voter';
+import type { ObjectStore } from '#object-store/object-store';
+import { openStore } from '#object-store/open-store';
 import type { Storages } from '#storage/storages';
 import type { Foundation } from '../foundation.ts';
 import { internalApi } from './internal-api.ts';
@@ -25,12 +27,21 @@ export async function createHooks(
     storages,
     api: await gitlabApi(foundation),
     voter,
+    lfs: await lfsStore(foundation),
     customHooksDirectory: config.hooks.customHooksDir ?? '',
     ...(tracing && {
       observe: (hook: string) => tracing.hook(runningCall(), hook),
       scriptVariables: () => traceVariables(tracing),
     }),
     onWarning: (message, error) => logger.warn({ error: messageOf(error) }, message),
+  });
+}
+
+/** Opens the store in which the files of a push must be. @throws {Error} when it cannot be used. */
+async function lfsStore({ config: { lfs }, metrics }: Foundation): Promise<ObjectStore | undefined> {
+  if (!lfs.url || !lfs.refuseMissing) return undefined;
+  return await openStore(lfs.url, { observer: metrics.objectStores }).catch((error: unknown) => {
+    throw wrap(error, 'lfs.url');
   });
 }
 

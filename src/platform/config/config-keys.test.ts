@@ -339,6 +339,7 @@ const CASES: Readonly<Record<string, Cases>> = {
   'backup.go_cloud_url': [...BUCKET, UNKNOWN_BUCKET],
   'backup.wal_backup_go_cloud_url': BUCKET,
   'bundle_uri.go_cloud_url': [...BUCKET, UNKNOWN_BUCKET],
+  'lfs.url': [...BUCKET, UNKNOWN_BUCKET],
   'cgroups.mountpoint': [
     ['"/sys/fs/cgroup"\nrepositories.count = 1'],
     ['"<DIR>/none"'],

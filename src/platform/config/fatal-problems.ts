@@ -136,11 +136,12 @@ const CHECKS: readonly Check[] = [
   tlsListener,
   ({ backup }) => bucket('resolve backup sink', 'backup', backup.goCloudUrl),
   ({ bundleUri }) => bucket('create bundle-URI sink', 'bundle_uri', bundleUri.goCloudUrl),
+  ({ lfs }) => bucket('open store of LFS', 'lfs', lfs.url, 'url'),
 ];
 
-function bucket(step: string, table: string, url = ''): FatalProblem | undefined {
+function bucket(step: string, table: string, url = '', key = 'go_cloud_url'): FatalProblem | undefined {
   const problem = bucketUrlProblem(url);
-  return problem === undefined ? undefined : invalid(`${step}: ${problem}`, [table, 'go_cloud_url']);
+  return problem === undefined ? undefined : invalid(`${step}: ${problem}`, [table, key]);
 }
 
 function logging(text: string, key: string): FatalProblem {

@@ -77,7 +77,8 @@ export function validateConfig(config: ReadConfig): Problem[] {
   problems
     .add(bucketUrlProblem(values.backup.goCloudUrl ?? ''), 'backup', 'go_cloud_url')
     .add(urlProblem(values.backup.walBackupGoCloudUrl ?? ''), 'backup', 'wal_backup_go_cloud_url')
-    .add(bucketUrlProblem(values.bundleUri.goCloudUrl ?? ''), 'bundle_uri', 'go_cloud_url');
+    .add(bucketUrlProblem(values.bundleUri.goCloudUrl ?? ''), 'bundle_uri', 'go_cloud_url')
+    .add(bucketUrlProblem(values.lfs.url ?? ''), 'lfs', 'url');
   problems.add(clientVersion(values.compatibility.oldestClient), 'compatibility', 'oldest_client');
   raft(values, problems);
   if (values.offloading.enabled && values.offloading.goCloudUrl !== undefined) {

@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { rulesProblem } from '#domain/hooks/push-rules/repository-rules';
 import { readSetting } from '#domain/settings/kept-settings';
+import { lfsIdsOf } from '#domain/settings/lfs-ids';
 import type { GetRequest, GetResponseSchema } from '#wire/gen/gitalyts/settings/v1/settings_pb';
 import type { SettingsDependencies } from './dependencies.ts';
-import { lfsIds } from './set-lfs-ids.ts';
 
 /** Returns the settings of a repository. */
 export async function get(
@@ -17,7 +17,7 @@ export async function get(
   return {
     ...(description && { description: description.toString() }),
     ...(rules && { rules }),
-    lfsIds: await lfsIds(request, storages),
+    lfsIds: await lfsIdsOf(repository),
     ...(problem !== undefined && { rulesProblem: problem }),
   };
 }

@@ -4,7 +4,7 @@ import { FLUSH_PACKET, type Packet, textPacket } from '#base/pkt-line/packet';
 import { PacketParser } from '#base/pkt-line/packet-parser';
 import { PLAIN_FRAMING, writePackets } from '#base/pkt-line/write-packets';
 import { piecesOf } from '#base/streams/byte-stream';
-import { MAX_POINTER_BYTES } from './smudge-pointer.ts';
+import { MAX_LFS_FILE_POINTER_BYTES } from '#git/objects/parse/lfs-file-pointer';
 
 /** Opens the content that replaces a file; `undefined` leaves the file as it is. */
 export type Smudge = (file: Buffer) => Promise<Readable | undefined>;
@@ -34,7 +34,7 @@ export async function serveFilter({ input, output }: FilterStreams, smudge: Smud
   await lists.texts();
   await write(output, [textPacket('capability=smudge\n'), FLUSH_PACKET]);
   for (let header = await lists.texts(); header !== undefined; header = await lists.texts()) {
-    const file = await lists.content(MAX_POINTER_BYTES);
+    const file = await lists.content(MAX_LFS_FILE_POINTER_BYTES);
     const isSmudge = header.includes('command=smudge');
     await answer(output, file === undefined || !isSmudge ? undefined : await smudge(file));
   }

@@ -4,11 +4,11 @@ import { messageOf } from '#base/gitaly-error';
 import { privateKeyPem } from '#base/go/private-key-pem';
 import { copyStream } from '#base/streams/copy-stream';
 import { LfsObjects } from '#domain/gitlab-api/lfs-objects';
+import { MAX_LFS_FILE_POINTER_BYTES, parseLfsFilePointer } from '#git/objects/parse/lfs-file-pointer';
 import { packageVersion } from '#platform/process/version';
 import { type Environment, helperLogger } from '../helper-log.ts';
 import { type Smudge, serveFilter } from './filter-process.ts';
 import { type SmudgeConfiguration, smudgeConfiguration } from './smudge-configuration.ts';
-import { MAX_POINTER_BYTES, smudgePointerOid } from './smudge-pointer.ts';
 
 export interface SmudgeStreams {
   readonly stdin: AsyncIterable<Uint8Array> & { readonly fd?: number };
@@ -67,7 +67,7 @@ function smudgeOf(
   // The filter ends when git closes its input.
   const { signal } = new AbortController();
   return async (file) => {
-    const oid = smudgePointerOid(file);
+    const oid = parseLfsFilePointer(file)?.fileOid;
     if (oid === undefined) return undefined;
     try {
       return await objects.open({ oid, glRepository }, { correlationId, signal });
@@ -83,7 +83,7 @@ async function smudgeOnce({ stdin, stdout }: SmudgeStreams, smudge: Smudge): Pro
   const input = stdin[Symbol.asyncIterator]();
   const pieces: Uint8Array[] = [];
   let bytes = 0;
-  while (bytes <= MAX_POINTER_BYTES) {
+  while (bytes <= MAX_LFS_FILE_POINTER_BYTES) {
     const { done, value } = await input.next();
     if (done === true) break;
     pieces.push(value);

@@ -6,6 +6,7 @@ import type { Secret } from '#base/secret';
 import { PRAEFECT_CONFIG, type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
 import type { UpEvents } from '../up-events.ts';
 import type { UpGrpc } from '../up-grpc.ts';
+import type { UpLfs } from '../up-lfs.ts';
 import type { DatabaseKeys } from './database-url.ts';
 
 /** Virtual storage of the cluster, as clients name it. */
@@ -77,7 +78,7 @@ export async function clusterFiles(directory: UpDirectory, count: number): Promi
 export async function writeNodeFiles(
   { path, runtime, socketDirectory }: UpDirectory,
   { nodes }: ClusterFiles,
-  hasEvents: boolean,
+  { hasEvents, lfs }: { readonly hasEvents: boolean; readonly lfs: UpLfs | undefined },
 ): Promise<void> {
   await rm(runtime, { recursive: true, force: true });
   const folders = nodes.flatMap(({ runtime: own, storage }) => [own, storage]);
@@ -101,7 +102,7 @@ hide_gitlab_references = false
 [[storage]]
 name = ${quoted(name)}
 path = ${quoted(storage)}
-${hasEvents ? EVENTS : ''}`,
+${lfs === undefined ? '' : `\n[lfs]\n${keysOf(lfs)}`}${hasEvents ? EVENTS : ''}`,
       { durable: false },
     );
   }
@@ -127,21 +128,17 @@ export async function writePraefectConfig(
 ): Promise<void> {
   const monitoring = metrics === undefined ? {} : { prometheus_listen_addr: metrics };
   const keys = { socket_path: praefect.socket, ...listen, ...monitoring };
-  const table = (entries: object): string =>
-    Object.entries(entries)
-      .map(([key, value]) => `${key} = ${typeof value === 'string' ? quoted(value) : String(value)}\n`)
-      .join('');
-  const webhooks = (events?.webhook ?? []).map((each) => `\n[[webhook]]\n${table(each)}`);
+  const webhooks = (events?.webhook ?? []).map((each) => `\n[[webhook]]\n${keysOf(each)}`);
   await replaceFile(
     praefect.config,
     `# Written by gitaly-ts up at each start. For example: praefect --config THIS-FILE dataloss
-${table(keys)}graceful_stop_timeout = "5s"
-${token === undefined ? '' : `\n[auth]\n${table({ token: token.reveal() })}`}
+${keysOf(keys)}graceful_stop_timeout = "5s"
+${token === undefined ? '' : `\n[auth]\n${keysOf({ token: token.reveal() })}`}
 [logging]
 level = "warn"
 
 [database]
-${table(database)}
+${keysOf(database)}
 [reconciliation]
 scheduling_interval = "10s"
 ${events === undefined ? '' : EVENTS}${webhooks.join('')}
@@ -155,6 +152,13 @@ ${nodes
   .join('')}`,
     { durable: false },
   );
+}
+
+/** Formats the keys of a TOML table. */
+function keysOf(entries: object): string {
+  return Object.entries(entries)
+    .map(([key, value]) => `${key} = ${typeof value === 'string' ? quoted(value) : String(value)}\n`)
+    .join('');
 }
 
 /** Formats a TOML string; JSON's escapes are a part of TOML's. */

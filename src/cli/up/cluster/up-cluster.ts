@@ -7,6 +7,7 @@ import { freePort } from '#tools/test-env/test-env';
 import { type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
 import type { UpEvents } from '../up-events.ts';
 import type { UpGrpc } from '../up-grpc.ts';
+import type { UpLfs } from '../up-lfs.ts';
 import type { UpServer } from '../up-server.ts';
 import { clusterCalls } from './cluster-calls.ts';
 import { migrate, requirePostgres, startPostgresProcess } from './cluster-database.ts';
@@ -31,6 +32,8 @@ export interface UpClusterOptions {
   readonly grpc: UpGrpc;
   /** The change feed and its webhooks, if there is one. */
   readonly events: UpEvents | undefined;
+  /** The files of Git LFS, for the nodes. */
+  readonly lfs: UpLfs | undefined;
   /** `HOST:PORT` of praefect's listener for monitoring. */
   readonly metrics: string | undefined;
   /** A console shows the calls of the processes. */
@@ -53,11 +56,11 @@ const LOOK_EVERY_MS = 50;
  * @throws {Error} that names the program that does not start; {WrongDirectoryError}
  */
 export async function startUpCluster(directory: UpDirectory, options: UpClusterOptions): Promise<UpServer> {
-  const { events, grpc, hasConsole: isOperated, metrics } = options;
+  const { events, grpc, hasConsole: isOperated, lfs, metrics } = options;
   if (options.database === undefined) requirePostgres();
   const files = filesFor(await clusterFiles(directory, options.nodes), grpc);
   await earlierOnesEnded(files);
-  await writeNodeFiles(directory, files, events !== undefined);
+  await writeNodeFiles(directory, files, { hasEvents: events !== undefined, lfs });
 
   await using building = new AsyncDisposableStack();
   const guard = building.use(new ProcessGuard());

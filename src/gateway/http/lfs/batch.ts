@@ -1,8 +1,8 @@
 import { JsonFields } from '#base/json-fields';
 import { mapAhead } from '#base/streams/map-ahead';
+import type { LfsObjects, LfsPointer } from '#object-store/lfs-objects';
 import type { Answer } from '../answer.ts';
 import { lfsAnswer, lfsError } from './lfs-answer.ts';
-import type { LfsObjects, LfsPointer } from './lfs-objects.ts';
 
 /** git-lfs sends 100 at a time. */
 const MAX_OBJECTS = 1000;

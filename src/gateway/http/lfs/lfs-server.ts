@@ -6,6 +6,7 @@ import type { AccessEntry } from '#gateway/access/access-entry';
 import { type Identity, mayCreate } from '#gateway/identity';
 import { grantOfLfsToken, LFS_TOKEN_SECONDS } from '#gateway/lfs-token';
 import { parseRepositoryPath, type RepositoryPath } from '#gateway/repository-path';
+import { LfsObjects } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import { type Answer, sendAnswer } from '../answer.ts';
 import type { Authenticator } from '../authentication.ts';
@@ -16,7 +17,6 @@ import { answerLocks } from './answer-locks.ts';
 import { answerBatch, parseBatch, pointerOf } from './batch.ts';
 import { inLfsForm, lfsAnswer, lfsError } from './lfs-answer.ts';
 import { LfsLocks } from './lfs-locks.ts';
-import { LfsObjects } from './lfs-objects.ts';
 import { type LfsCall, needsWrite, parseLfsCall } from './lfs-route.ts';
 import { receiveLfsFile, sendLfsFile } from './transfer.ts';
 

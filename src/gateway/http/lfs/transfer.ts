@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { requestedContent } from '#base/requested-content';
+import type { FoundFile, LfsObjects } from '#object-store/lfs-objects';
 import type { Answer } from '../answer.ts';
 import { sendFile } from '../bundles/send-file.ts';
 import { sendPieces } from '../bundles/send-pieces.ts';
-import type { FoundFile, LfsObjects } from './lfs-objects.ts';
 
 /** A transfer between a client and the store. */
 export interface Transfer {

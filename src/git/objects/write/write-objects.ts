@@ -108,6 +108,11 @@ export class ObjectWriter implements AsyncDisposable {
     return oid;
   }
 
+  /** Reports whether a blob in memory is one that is looked for. */
+  holds(isWanted: (data: Uint8Array) => boolean): boolean {
+    return this.#held?.some(({ data, type }) => type === 'blob' && isWanted(data)) ?? false;
+  }
+
   /**
    * Writes to another repository if nothing was written yet: a caller for which no check is needed
    * does not need a quarantine for small changes. Reports whether that is so. Then there is nothing

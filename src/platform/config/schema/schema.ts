@@ -15,11 +15,11 @@ import { LATENCY_BUCKETS } from '../latency-buckets.ts';
 import { consoleTable } from './console.ts';
 import { eventsTable, webhookTables } from './events.ts';
 import { gitlabShellTable, gitlabTable } from './gitlab.ts';
+import { BUCKET, lfsTable } from './lfs.ts';
 import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './limits.ts';
 import { offloadingTable, raftTable, rubyTable, transactionsTable } from './unused.ts';
 import { workersTable } from './workers.ts';
 
-const BUCKET = 'a path, or a URL with file://, mem://, s3://, gs:// or azblob://';
 const GONE = 'belongs to Gitaly versions before 18.0';
 
 /**
@@ -401,6 +401,7 @@ export const schema = {
       example: '"24h"',
     }),
   }),
+  lfs: lfsTable,
   timeout: table('Time limits that protect the server from stalled clients.', {
     upload_pack_negotiation: duration({
       doc: 'Time limit for the negotiation of a fetch.',

@@ -1,7 +1,8 @@
 import { trimmed } from '#base/trim';
+import type { LfsPointer } from './parse-lfs-pointer.ts';
 
 /** Maximum number of bytes of a file that are read for a pointer. @see git-lfs: blobSizeCutoff */
-export const MAX_POINTER_BYTES = 1024;
+export const MAX_LFS_FILE_POINTER_BYTES = 1024;
 
 const VERSIONS = new Set([
   'http://git-media.io/v/2',
@@ -19,16 +20,16 @@ const SPACE =
 const MAX_INT64 = 2n ** 63n - 1n;
 
 /**
- * Returns the object id of a pointer, 64 hex digits; `undefined` if a file is none. The rule is
- * that of git-lfs, stricter than the one by which GetLFSPointers finds pointers: version, oid and
- * size in this order, lines of extensions between them, and nothing else but empty lines.
+ * Parses a pointer as git-lfs does when it checks out a file; `undefined` if a file is none. The
+ * rule is stricter than the one by which GetLFSPointers finds pointers: version, oid and size in
+ * this order, lines of extensions between them, and nothing else but empty lines.
  *
  * @see https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
  */
-export function smudgePointerOid(file: Buffer): string | undefined {
+export function parseLfsFilePointer(file: Buffer): LfsPointer | undefined {
   const values: string[] = [];
   const extensions = new Map<string, string>();
-  const text = trimmed(file.toString('utf8', 0, MAX_POINTER_BYTES), SPACE);
+  const text = trimmed(file.toString('utf8', 0, MAX_LFS_FILE_POINTER_BYTES), SPACE);
   for (const line of text.split(/\r?\n/)) {
     if (line === '') continue;
     const space = line.indexOf(' ');
@@ -39,7 +40,8 @@ export function smudgePointerOid(file: Buffer): string | undefined {
   }
   const [version = '', oid = '', size = ''] = values;
   if (!VERSIONS.has(version) || !SIZE.test(size) || BigInt(size) > MAX_INT64) return undefined;
-  return OID.exec(oid)?.[1];
+  const fileOid = OID.exec(oid)?.[1];
+  return fileOid === undefined ? undefined : { fileOid, fileSize: BigInt(size) };
 }
 
 /** Checks a line, and adds it to the extensions by priority. Two must not have the same. */

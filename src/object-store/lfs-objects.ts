@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { ByteRange } from '#base/byte-range';
 import { GitalyError } from '#base/gitaly-error';
-import type { ObjectStore } from '#object-store/object-store';
+import type { ObjectStore } from './object-store.ts';
 
 /** Name and size of a file. */
 export interface LfsPointer {

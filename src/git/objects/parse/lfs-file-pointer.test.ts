@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { smudgePointerOid } from './smudge-pointer.ts';
+import { parseLfsFilePointer } from './lfs-file-pointer.ts';
 
 const OID = '3ea5dd307f195f449f0e08234183b82e92c3d5f4cff11c2a6bb014f9e0de12aa';
 const VERSION = 'version https://git-lfs.github.com/spec/v1';
@@ -17,7 +17,7 @@ for (const [what, text] of [
   ['empty lines up to the limit and beyond', POINTER.padEnd(2000, '\n')],
 ] as const) {
   test(`a pointer with ${what} is smudged`, () => {
-    assert.equal(smudgePointerOid(Buffer.from(text)), OID);
+    assert.equal(parseLfsFilePointer(Buffer.from(text))?.fileOid, OID);
   });
 }
 
@@ -37,12 +37,12 @@ for (const [what, text] of [
   ['no text', ''],
 ] as const) {
   test(`a file with ${what} stays as it is`, () => {
-    assert.equal(smudgePointerOid(Buffer.from(text)), undefined);
+    assert.equal(parseLfsFilePointer(Buffer.from(text)), undefined);
   });
 }
 
 test('a file with a byte that is no text at its end stays as it is', () => {
   const file = Buffer.concat([Buffer.from(POINTER), Buffer.from([0xa0])]);
 
-  assert.equal(smudgePointerOid(file), undefined);
+  assert.equal(parseLfsFilePointer(file), undefined);
 });

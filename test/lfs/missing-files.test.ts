@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { HookRejectedError, Repository } from '#client/repository/index';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { run } from '#testkit/run-program';
+import { LfsSite, pointerText, pointerTo } from './lfs-site.ts';
+
+const MANY = 400;
+const ANN = { name: 'Ann', email: 'ann@example.com', id: 'username-ann', username: 'ann' };
+
+interface Opened {
+  readonly site: LfsSite;
+  /** Makes a commit of files, on the branch or in place of it. */
+  commit(files: Readonly<Record<string, string>>, isFirst?: boolean): void;
+  push(...references: string[]): Promise<{ readonly code: number | null; readonly stderr: string }>;
+}
+
+/** Returns the text of a pointer to a file with this content. */
+function pointer(content: string): string {
+  return pointerText(pointerTo(Buffer.from(content)));
+}
+
+async function open(context: TestContext, config?: Readonly<Record<string, unknown>>): Promise<Opened> {
+  const site = await LfsSite.open(undefined, config);
+  context.after(() => site[Symbol.asyncDispose]());
+  const source = join(site.directory, 'source.git');
+  initRepository(source);
+  const url = new URL('team/a.git', site.gateway.url);
+  [url.username, url.password] = ['ann', 'token of ann'];
+  let commits = 0;
+  return {
+    site,
+    commit: (files, isFirst = commits === 0) => {
+      const changes = Object.entries(files).map(
+        ([name, text]) => `M 100644 inline ${name}\ndata ${text.length}\n${text}\n`,
+      );
+      const from = isFirst ? '' : 'from refs/heads/main^0\n';
+      const when = 1_600_000_000 + commits++;
+      const head = `commit refs/heads/main\ncommitter A <a@x> ${when} +0000\ndata 1\nx\n`;
+      gitOutput(source, ['fast-import', '--quiet', '--force'], head + from + changes.join(''));
+    },
+    push: async (...references) =>
+      await run('git', ['-C', source, 'push', '--force', url.href, ...references]),
+  };
+}
+
+test('a push of pointers is refused until their files are there', async (context) => {
+  const { commit, push, site } = await open(context);
+  commit({ 'one.bin': pointer('one'), 'two.bin': pointer('two') });
+  await site.store(Buffer.from('one'));
+
+  const refused = await push('main');
+  assert.equal(refused.code, 1);
+  const { oid } = pointerTo(Buffer.from('two'));
+  assert.ok(refused.stderr.includes(`"two.bin" (${oid})`), refused.stderr);
+  assert.doesNotMatch(refused.stderr, /one\.bin/);
+  await site.store(Buffer.from('two'));
+
+  assert.equal((await push('main')).code, 0);
+});
+
+test('a push with more files than git unpacks names ten of those that are missing', async (context) => {
+  const { commit, push, site } = await open(context);
+  const names = Array.from({ length: MANY }, (_, index) => `file${index}`);
+  commit(Object.fromEntries(names.map((name) => [name, pointer(name)])));
+  for (const name of names.slice(0, -15)) await site.store(Buffer.from(name));
+
+  const refused = await push('main', 'main:other');
+  assert.equal(refused.code, 1);
+  assert.equal(refused.stderr.match(/"file\d+" \(/g)?.length, 10, refused.stderr);
+  assert.match(refused.stderr, /and 5 more/);
+  for (const name of names.slice(-15)) await site.store(Buffer.from(name));
+
+  assert.equal((await push('main', 'main:other')).code, 0);
+});
+
+test('a pointer of another size is refused; a text that is no pointer is not', async (context) => {
+  const { commit, push, site } = await open(context);
+  const stored = await site.store(Buffer.from('content'));
+  const wrong = pointerText({ ...stored, size: stored.size + 1 });
+
+  for (const [text, code] of [
+    [wrong, 1],
+    [`${pointer('x')}and more\n`, 0],
+    [pointer(''), 0],
+    [pointer('content'), 0],
+  ] as const) {
+    commit({ file: text }, true);
+    assert.equal((await push('main')).code, code, text);
+  }
+});
+
+test('a fork may name the files of its source, and no other repository may', async (context) => {
+  const { commit, push, site } = await open(context);
+  const { connection } = site.gitaly;
+  commit({ one: pointer('one') });
+  await site.store(Buffer.from('one'));
+  assert.equal((await push('main')).code, 0);
+  const at = (path: string) => new Repository(connection, { path, user: ANN });
+  await at('team/a.git').fork('team/fork.git');
+  await at('team/other.git').create();
+  const add = { branch: 'main', message: 'again' };
+
+  await at('team/fork.git').commit({ ...add, files: { again: pointer('one') } });
+  await assert.rejects(at('team/other.git').commit({ ...add, files: { again: pointer('one') } }), (error) => {
+    assert.ok(error instanceof HookRejectedError);
+    assert.match(error.message, /"again" \(/);
+    return true;
+  });
+  await at('team/other.git').commit({ ...add, files: { again: 'no pointer' } });
+});
+
+test('a store that cannot be read refuses pointers, and nothing else', async (context) => {
+  const { commit, push, site } = await open(context);
+  commit({ text: 'text' });
+  assert.equal((await push('main')).code, 0);
+  commit({ one: pointer('one') });
+  await site.store(Buffer.from('one'));
+  renameSync(join(site.directory, 'store'), join(site.directory, 'gone'));
+
+  const refused = await push('main');
+  assert.deepEqual([refused.code, /the store of Git LFS cannot be read/.test(refused.stderr)], [1, true]);
+  assert.ok(site.gitaly.log.some(({ msg }) => msg === 'cannot check files of Git LFS'));
+  assert.equal((await push('main~1:refs/heads/other')).code, 0);
+});
+
+test('a server that accepts missing files takes the push', async (context) => {
+  const { commit, push } = await open(context, { lfs: { url: 'mem://', refuse_missing: false } });
+  commit({ one: pointer('one') });
+
+  assert.equal((await push('main')).code, 0);
+});
