@@ -54,7 +54,12 @@ export class LfsObjects {
     return await this.#store.signedUrl(key, { validMs: validSeconds * 1000, signal });
   }
 
-  /** Yields a part of a file. */
+  /** Yields a part of a file. @param range default: all of it. */
+  content({ key }: FoundFile, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Buffer> {
+    return this.#store.get(key, { signal, ...(range && { range }) });
+  }
+
+  /** Yields a part of a file in memory that is used again: for readers that are done with a piece. */
   read({ key }: FoundFile, range: ByteRange, signal: AbortSignal): AsyncIterable<Buffer> {
     return this.#store.get(key, { range, mayReuse: true, signal });
   }

@@ -32,6 +32,7 @@ export async function archiveFile(visit: RepositoryVisit): Promise<Page | PageAn
     prefix: name,
     format: kind.format,
     path: rest,
+    includeLfsBlobs: true,
   };
   // A slow client may take longer than the calls of a page.
   const content = await openArchive(connection, request, { signal }).catch((error: unknown) => {

@@ -1,13 +1,12 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { FLUSH_PACKET, type Packet, textPacket } from '#base/pkt-line/packet';
 import { PacketParser } from '#base/pkt-line/packet-parser';
 import { PLAIN_FRAMING, writePackets } from '#base/pkt-line/write-packets';
-import { piecesOf } from '#base/streams/byte-stream';
 import { MAX_LFS_FILE_POINTER_BYTES } from '#git/objects/parse/lfs-file-pointer';
 
 /** Opens the content that replaces a file; `undefined` leaves the file as it is. */
-export type Smudge = (file: Buffer) => Promise<Readable | undefined>;
+export type Smudge = (file: Buffer) => Promise<AsyncIterable<Buffer> | undefined>;
 
 export interface FilterStreams {
   readonly input: AsyncIterable<Uint8Array>;
@@ -41,12 +40,12 @@ export async function serveFilter({ input, output }: FilterStreams, smudge: Smud
 }
 
 /** Sends the content; git drops it if the second status reports that it is incomplete. */
-async function answer(output: Writable, content: Readable | undefined): Promise<void> {
+async function answer(output: Writable, content: AsyncIterable<Buffer> | undefined): Promise<void> {
   if (content === undefined) return await write(output, [ERROR, FLUSH_PACKET]);
   await write(output, [SUCCESS, FLUSH_PACKET]);
   let isComplete = true;
   try {
-    for await (const chunk of piecesOf(content)) await writeContent(output, chunk);
+    for await (const chunk of content) await writeContent(output, chunk);
   } catch {
     if (output.destroyed) await finished(output);
     isComplete = false;

@@ -3,8 +3,10 @@ import { Readable, type Writable } from 'node:stream';
 import { messageOf } from '#base/gitaly-error';
 import { privateKeyPem } from '#base/go/private-key-pem';
 import { copyStream } from '#base/streams/copy-stream';
-import { LfsObjects } from '#domain/gitlab-api/lfs-objects';
+import { LfsObjects as GitlabLfsObjects } from '#domain/gitlab-api/lfs-objects';
 import { MAX_LFS_FILE_POINTER_BYTES, parseLfsFilePointer } from '#git/objects/parse/lfs-file-pointer';
+import { LfsObjects } from '#object-store/lfs-objects';
+import { openStore } from '#object-store/open-store';
 import { packageVersion } from '#platform/process/version';
 import { type Environment, helperLogger } from '../helper-log.ts';
 import { type Smudge, serveFilter } from './filter-process.ts';
@@ -18,10 +20,14 @@ export interface SmudgeStreams {
 
 const NO_FILTER = "Cannot read from STDIN. This command should be run by the Git 'smudge' filter";
 
+/** The filter ends when git closes its input. */
+const { signal: UNTIL_GIT_ENDS } = new AbortController();
+
 /**
- * Runs git's filter that replaces pointers of Git LFS by their objects, which it downloads from
- * GitLab's internal API. Data that is not a pointer, and pointers whose object GitLab does not
- * return, are not changed. Environment, messages and exit codes are those of Gitaly's program.
+ * Runs git's filter that replaces pointers of Git LFS by their objects, which it reads from the
+ * store of the server, or downloads from GitLab's internal API. Data that is not a pointer, and
+ * pointers whose object is not there, are not changed. Environment, messages and exit codes are
+ * those of Gitaly's program.
  *
  * @returns the exit code.
  */
@@ -33,7 +39,7 @@ export async function runLfsSmudge(environment: Environment, io: SmudgeStreams):
   }
   try {
     const configuration = smudgeConfiguration(environment);
-    const smudge = smudgeOf(configuration, {
+    const smudge = await smudgeOf(configuration, {
       correlationId: environment.CORRELATION_ID ?? '',
       onProblem: (error) => logger.error({ error: messageOf(error) }, 'smudge contents: error'),
     });
@@ -52,10 +58,43 @@ interface SmudgeOptions {
   readonly onProblem: (error: unknown) => void;
 }
 
-function smudgeOf(
-  { glRepository, gitlab, certificatePath, keyPath }: SmudgeConfiguration,
+/** Opens the file with a name; `undefined` if there is none. */
+type OpenFile = (oid: string) => Promise<AsyncIterable<Buffer> | undefined>;
+
+async function smudgeOf(
+  configuration: SmudgeConfiguration,
   { correlationId, onProblem }: SmudgeOptions,
-): Smudge {
+): Promise<Smudge> {
+  const { store } = configuration;
+  const openFile = store ? await ofStore(store) : ofGitlab(configuration, correlationId);
+  return async (file) => {
+    const oid = parseLfsFilePointer(file)?.fileOid;
+    if (oid === undefined) return undefined;
+    try {
+      return await openFile(oid);
+    } catch (error) {
+      onProblem(error);
+      return undefined;
+    }
+  };
+}
+
+async function ofStore({
+  ids: [own, ...sources],
+  url,
+}: NonNullable<SmudgeConfiguration['store']>): Promise<OpenFile> {
+  if (own === undefined) return async () => undefined;
+  const objects = new LfsObjects(await openStore(url), [own, ...sources]);
+  return async (oid) => {
+    const file = await objects.find(oid, UNTIL_GIT_ENDS);
+    return file && objects.content(file, undefined, UNTIL_GIT_ENDS);
+  };
+}
+
+function ofGitlab(
+  { glRepository, gitlab, certificatePath, keyPath }: SmudgeConfiguration,
+  correlationId: string,
+): OpenFile {
   const certificate = certificatePath !== '' && keyPath !== '';
   const settings = certificate
     ? {
@@ -63,19 +102,8 @@ function smudgeOf(
         clientCertificate: { cert: readFileSync(certificatePath), key: privateKeyPem(readFileSync(keyPath)) },
       }
     : gitlab;
-  const objects = new LfsObjects(settings, { userAgent: `gitaly/${packageVersion()}` });
-  // The filter ends when git closes its input.
-  const { signal } = new AbortController();
-  return async (file) => {
-    const oid = parseLfsFilePointer(file)?.fileOid;
-    if (oid === undefined) return undefined;
-    try {
-      return await objects.open({ oid, glRepository }, { correlationId, signal });
-    } catch (error) {
-      onProblem(error);
-      return undefined;
-    }
-  };
+  const objects = new GitlabLfsObjects(settings, { userAgent: `gitaly/${packageVersion()}` });
+  return (oid) => objects.open({ oid, glRepository }, { correlationId, signal: UNTIL_GIT_ENDS });
 }
 
 /** Filters standard input. Only possible pointers are buffered in memory. */

@@ -8,6 +8,8 @@ export interface SmudgeConfiguration {
   /** PEM files of the certificate that is shown to GitLab. */
   readonly certificatePath: string;
   readonly keyPath: string;
+  /** Store with the files, and the ids under which it has them; `undefined` for those of GitLab. */
+  readonly store: { readonly url: string; readonly ids: readonly string[] } | undefined;
   /** True for a filter that serves many files. */
   readonly isLongRunning: boolean;
 }
@@ -28,6 +30,7 @@ export function smudgeConfiguration(
     return configurationOf(all.text('gl_repository') ?? '', {
       gitlab: all.object('gitlab'),
       tls: all.object('tls'),
+      store: all.object('store'),
       isLongRunning: all.number('driver_type') === 1,
     });
   }
@@ -46,12 +49,13 @@ export function smudgeConfiguration(
 interface Sections {
   readonly gitlab: JsonFields | undefined;
   readonly tls: JsonFields | undefined;
+  readonly store?: JsonFields | undefined;
   readonly isLongRunning: boolean;
 }
 
 function configurationOf(
   glRepository: string,
-  { gitlab, tls, isLongRunning }: Sections,
+  { gitlab, tls, store, isLongRunning }: Sections,
 ): SmudgeConfiguration {
   const http = gitlab?.object('http_settings');
   return {
@@ -69,6 +73,7 @@ function configurationOf(
     },
     certificatePath: tls?.text('certificate_path') ?? tls?.text('cert_path') ?? '',
     keyPath: tls?.text('key_path') ?? '',
+    store: store && { url: store.text('url') ?? '', ids: (store.list('ids') ?? []).map(String) },
     isLongRunning,
   };
 }

@@ -6,6 +6,7 @@ import { archivePath, findArchiveSource } from '#domain/archive/archive-source';
 import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
 import { sharedArchive } from '#domain/archive/shared-archive';
 import type { ArchiveFormat } from '#domain/archive/write-archive';
+import { lfsIdsOf } from '#domain/settings/lfs-ids';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { lentMessages } from '#services/convert/response/lent-messages';
@@ -42,7 +43,7 @@ export async function* getArchive(
   const paths = { path, excludes, isElided: request.elidePath };
   const source = await findArchiveSource(repository, revision, paths, signal);
   deps.logDetails?.({ request_hash: hashOf(request) }, context);
-  const lfs = request.includeLfsBlobs ? lfsOf(repository, context, deps) : undefined;
+  const lfs = request.includeLfsBlobs ? await lfsOf(repository, context, deps) : undefined;
   const options = { format, prefix: request.prefix, lfs };
   const { log } = context;
   const archive = sharedArchive(repository, { source, options }, deps.archives, { signal, log });
@@ -58,10 +59,12 @@ function hashOf(request: GetArchiveRequest): string {
   return createHash('sha256').update(toBinary(GetArchiveRequestSchema, request)).digest('hex');
 }
 
-function lfsOf(
-  { glRepository }: Repository,
+async function lfsOf(
+  repository: Repository,
   { correlationId }: HandlerContext,
   { lfsFilter: settings }: RepositoryDependencies,
-): LfsFilter | undefined {
-  return settings && lfsFilter(settings, { glRepository, correlationId });
+): Promise<LfsFilter | undefined> {
+  if (settings === undefined) return undefined;
+  const ids = await lfsIdsOf(repository);
+  return lfsFilter(settings, { glRepository: repository.glRepository, ids, correlationId });
 }
