@@ -47,6 +47,7 @@ export class LfsSite implements AsyncDisposable {
       createOnPush: {},
       authenticator: await fileAuthentication({ path: join(directory, 'users') }),
       lfs: { url },
+      api: { storage: 'default' },
     });
     return new LfsSite(gitaly, gateway, directory);
   }

@@ -240,7 +240,7 @@ export class RequestServer {
 
   /** Serves an operation of the API, whose code the first one loads. */
   async #serveApi(visit: Visit): Promise<void> {
-    const { api, limits, link, state } = this.#options;
+    const { api, lfs, limits, link, state } = this.#options;
     if (api === undefined) throw new Refusal(NOTHING_HERE);
     this.#api ??= Promise.all([import('./api/api-server.ts'), import('./api/request-rate.ts')]).then(
       ([{ ApiServer }, { RequestRate }]) =>
@@ -249,6 +249,7 @@ export class RequestServer {
           ...{ storage: api.storage, origins: this.#origins },
           rate: limits.maxApiRequestsPerMinute > 0 ? new RequestRate(state.calls) : undefined,
           fileLimits: { ...this.#bodyLimits('git-receive-pack'), isGit: false },
+          lfs: lfs?.store,
         }),
     );
     await reach(link, visit.gone.signal);

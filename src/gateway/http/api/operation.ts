@@ -5,6 +5,7 @@ import type { Connection } from '#client/connection';
 import type { Repository } from '#client/repository/index';
 import type { Place } from '#client/repository/place';
 import type { RepositoryPath } from '#gateway/repository-path';
+import type { ObjectStore } from '#object-store/object-store';
 import type { BytesSchema } from './schemas/parts.ts';
 
 /**
@@ -73,6 +74,8 @@ export interface ApiCall<P extends TProperties, Q extends TProperties, B extends
   readonly content: AsyncIterable<Uint8Array>;
   readonly connection: Connection;
   readonly storage: string;
+  /** The files of Git LFS, if the gateway serves them. */
+  readonly lfs: ObjectStore | undefined;
   /** That of the address, for its user. */
   readonly repository: Repository;
   /** The same one, for calls that `Repository` does not have. */
@@ -80,7 +83,7 @@ export interface ApiCall<P extends TProperties, Q extends TProperties, B extends
   readonly path: RepositoryPath;
   readonly others: OtherRepositories;
   /** Identity and rules of the user, the end of the request and a time limit. */
-  readonly options: CallOptions;
+  readonly options: CallOptions & { readonly signal: AbortSignal };
 }
 
 /** How clients see the answer. */

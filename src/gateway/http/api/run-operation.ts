@@ -8,6 +8,7 @@ import type { Identity } from '#gateway/identity';
 import type { RepositoryInit } from '#gateway/repository-mapping';
 import type { RepositoryNames } from '#gateway/repository-names';
 import type { RepositoryPath } from '#gateway/repository-path';
+import type { ObjectStore } from '#object-store/object-store';
 import type { AccessClient, Authenticator } from '../authentication.ts';
 import { ApiAccess, metadataOf, requirePath } from './api-access.ts';
 import type { Operation, Reply } from './operation.ts';
@@ -18,6 +19,8 @@ import type { RequestRate } from './request-rate.ts';
 export interface OperationRunnerOptions {
   /** Name of the storage with the repositories. */
   readonly storage: string;
+  /** The files of Git LFS. */
+  readonly lfs: ObjectStore | undefined;
   readonly connection: Connection;
   readonly names: RepositoryNames;
   readonly authenticator: Authenticator;
@@ -103,7 +106,7 @@ export class OperationRunner {
     rights: ApiAccess,
     { client, identity, signal }: ApiCaller & { readonly identity: Identity },
   ) {
-    const { connection, storage } = this.#options;
+    const { connection, lfs, storage } = this.#options;
     const options = { signal, timeoutMs: CALL_TIMEOUT_MS, metadata: metadataOf(identity, client) };
     const others = {
       mayRead: (relativePath: string) => rights.mayRead(relativePath),
@@ -116,7 +119,7 @@ export class OperationRunner {
         return { path: toPath, repository, options: { ...options, metadata } };
       },
     };
-    return { ...values, connection, storage, others, options, path: path ?? NO_PATH };
+    return { ...values, connection, lfs, storage, others, options, path: path ?? NO_PATH };
   }
 
   #mapped(path: RepositoryPath): RepositoryInit {

@@ -18,6 +18,7 @@ import { NewCommit, PathAnswer, pathAnswer } from '../schemas/answers.ts';
 import { branch, LIST_QUERY, objectId, oneOf, pathBytes, revision, text } from '../schemas/parts.ts';
 import { created } from './commits.ts';
 import { commitId, ifMatch } from './expected.ts';
+import { LFS_QUERY, type ResolvedFile, resolveLfsFile } from './lfs-file.ts';
 
 const AT = { revision: Type.Optional(revision('Branch, tag, id or other revision. Default: HEAD.')) };
 const FILE = { path: pathBytes('Path of the file. Its slashes may be written as they are.') };
@@ -93,13 +94,15 @@ export const readFile = operation({
   method: 'GET',
   path: '/repositories/{repository}/files/{path}',
   summary: 'Read the bytes of a file, or a range of them',
-  description: 'The ETag is the id of the blob. `Range` and `If-None-Match` work.',
+  description:
+    'The ETag is the id of the blob. `Range` and `If-None-Match` work. With `lfs=resolve`, a pointer of ' +
+    'Git LFS is answered with its file, whose ETag is its SHA-256.',
   right: 'read',
   parameters: FILE,
-  query: AT,
+  query: { ...AT, lfs: Type.Optional(LFS_QUERY) },
   answer: { kind: 'bytes', type: 'application/octet-stream' },
   example: FILE_EXAMPLE,
-  serve: async ({ headers, options, parameters, place, query, repository }) => {
+  serve: async ({ headers, lfs, options, parameters, place, query, repository }) => {
     const request = {
       repository: place.repository,
       revision: Buffer.from(await commitId(repository, query.revision, options)),
@@ -113,9 +116,18 @@ export const readFile = operation({
       throw new Problem('not-found', 404, 'There is no such file.');
     }
     const { content, oid, size } = entry;
-    const requested = requestedContent(headers, { etag: `"${oid}"`, sizeBytes: Number(size) });
+    let file: ResolvedFile | undefined;
+    try {
+      if (query.lfs === 'resolve')
+        file = await resolveLfsFile(entry, { headers, options: untimed, place, store: lfs });
+    } catch (error) {
+      content.destroy();
+      throw error;
+    }
+    const requested =
+      file?.requested ?? requestedContent(headers, { etag: `"${oid}"`, sizeBytes: Number(size) });
     const { range, status } = requested;
-    if (range === undefined) content.destroy();
+    if (range === undefined || file !== undefined) content.destroy();
     return {
       status,
       headers: {
@@ -123,7 +135,7 @@ export const readFile = operation({
         'Content-Security-Policy': "default-src 'none'; sandbox",
         ...requested.headers,
       },
-      stream: range && partOf(content, range),
+      stream: file === undefined ? range && partOf(content, range) : file.stream,
     };
   },
 });
@@ -292,6 +304,7 @@ export const readArchive = operation({
     ...AT,
     format: Type.Optional(oneOf(['zip', 'tar', 'tar.gz'], 'Default tar.gz.')),
     path: Type.Optional(pathBytes('Only this directory.')),
+    lfs: Type.Optional(LFS_QUERY),
   },
   answer: { kind: 'bytes', type: 'application/gzip' },
   example: { query: { revision: 'main', format: 'zip' } },
@@ -301,7 +314,10 @@ export const readArchive = operation({
     const name = (at.split('/').at(-1) ?? '').replace(/\.git$/, '').replaceAll(/[^\w.-]+/g, '-');
     const kind = ARCHIVES[format];
     const { timeoutMs: _, ...untimed } = options;
-    const request = { repository: place.repository, commitId: id, prefix: name, format: kind.format, path };
+    const request = {
+      ...{ repository: place.repository, commitId: id, prefix: name, format: kind.format, path },
+      includeLfsBlobs: query.lfs === 'resolve',
+    };
     const stream = await openArchive(place.connection, request, untimed);
     const disposition = `attachment; filename="${name}.${format}"`;
     return {
