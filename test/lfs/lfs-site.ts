@@ -22,11 +22,18 @@ export class LfsSite implements AsyncDisposable {
   readonly gitaly: TestGitaly;
   readonly gateway: HttpGateway;
   readonly directory: string;
+  /** URL of the store. */
+  readonly storeUrl: string;
 
-  private constructor(gitaly: TestGitaly, gateway: HttpGateway, directory: string) {
+  private constructor(
+    gitaly: TestGitaly,
+    gateway: HttpGateway,
+    place: Pick<LfsSite, 'directory' | 'storeUrl'>,
+  ) {
     this.gitaly = gitaly;
     this.gateway = gateway;
-    this.directory = directory;
+    this.directory = place.directory;
+    this.storeUrl = place.storeUrl;
   }
 
   /** Starts it. @param given of the store; default: a directory. */
@@ -49,7 +56,7 @@ export class LfsSite implements AsyncDisposable {
       lfs: { url },
       api: { storage: 'default' },
     });
-    return new LfsSite(gitaly, gateway, directory);
+    return new LfsSite(gitaly, gateway, { directory, storeUrl: url });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

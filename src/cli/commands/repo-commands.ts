@@ -1,6 +1,7 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { CreateRepositoryOptions } from '#tools/repo/repositories';
 import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from '../repo.ts';
+import type { CollectLfsCommandOptions } from '../repo-gc-lfs.ts';
 import type { MigrateReferencesOptions } from '../repo-migrate-references.ts';
 import { parseSeconds } from './option-values.ts';
 import { addRepoSettings } from './repo-settings-commands.ts';
@@ -48,6 +49,7 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
   addExpire(repo, on);
   addRemove(repo, on);
   addGc(repo, on);
+  addGcLfs(repo, on);
   addInfo(repo, on);
   addRepoSettings(repo, on, add);
   addMigrateReferences(repo, on);
@@ -164,6 +166,20 @@ function addGc(repo: Command, on: RepoProcess): void {
     .action(async (names: string[], options: RepoOptions & { all?: boolean; full?: boolean }) => {
       const { collectGarbage } = await import('../repo.ts');
       on.exitCode = await collectGarbage(names, options, on);
+    });
+}
+
+function addGcLfs(repo: Command, on: RepoProcess): void {
+  add(repo, 'gc-lfs', 'Remove files of Git LFS that no history names and that are older than a day.', [
+    'gc-lfs --dry-run --to /srv/git',
+    'gc-lfs --to /etc/gitaly/config.toml --store s3://my-files',
+  ])
+    .option('--store <url>', 'where the files are (default: as in the configuration, or the folder lfs)')
+    .option('--dry-run', 'print what would be removed')
+    .option('--orphans', 'also remove files that belong to no repository of this server')
+    .action(async (options: CollectLfsCommandOptions) => {
+      const { collectLfsFiles } = await import('../repo-gc-lfs.ts');
+      on.exitCode = await collectLfsFiles(options, on);
     });
 }
 

@@ -197,6 +197,69 @@ export declare type SetLfsIdsResponse = Message<"gitalyts.settings.v1.SetLfsIdsR
 export declare const SetLfsIdsResponseSchema: GenMessage<SetLfsIdsResponse>;
 
 /**
+ * Request of ListLfsFiles.
+ *
+ * @generated from message gitalyts.settings.v1.ListLfsFilesRequest
+ */
+export declare type ListLfsFilesRequest = Message<"gitalyts.settings.v1.ListLfsFilesRequest"> & {
+  /**
+   * @generated from field: gitaly.Repository repository = 1;
+   */
+  repository?: Repository | undefined;
+};
+
+/**
+ * Describes the message gitalyts.settings.v1.ListLfsFilesRequest.
+ * Use `create(ListLfsFilesRequestSchema)` to create a new message.
+ */
+export declare const ListLfsFilesRequestSchema: GenMessage<ListLfsFilesRequest>;
+
+/**
+ * Response of ListLfsFiles.
+ *
+ * @generated from message gitalyts.settings.v1.ListLfsFilesResponse
+ */
+export declare type ListLfsFilesResponse = Message<"gitalyts.settings.v1.ListLfsFilesResponse"> & {
+  /**
+   * @generated from field: repeated gitalyts.settings.v1.LfsFile files = 1;
+   */
+  files: LfsFile[];
+};
+
+/**
+ * Describes the message gitalyts.settings.v1.ListLfsFilesResponse.
+ * Use `create(ListLfsFilesResponseSchema)` to create a new message.
+ */
+export declare const ListLfsFilesResponseSchema: GenMessage<ListLfsFilesResponse>;
+
+/**
+ * A file of Git LFS.
+ *
+ * @generated from message gitalyts.settings.v1.LfsFile
+ */
+export declare type LfsFile = Message<"gitalyts.settings.v1.LfsFile"> & {
+  /**
+   * 64 hexadecimal digits.
+   *
+   * @generated from field: string sha256 = 1;
+   */
+  sha256: string;
+
+  /**
+   * Bytes of the file.
+   *
+   * @generated from field: uint64 size = 2;
+   */
+  size: bigint;
+};
+
+/**
+ * Describes the message gitalyts.settings.v1.LfsFile.
+ * Use `create(LfsFileSchema)` to create a new message.
+ */
+export declare const LfsFileSchema: GenMessage<LfsFile>;
+
+/**
  * Keeps settings in the repository. Clusters replicate them, and backups contain them.
  *
  * @generated from service gitalyts.settings.v1.SettingsService
@@ -241,6 +304,16 @@ export declare const SettingsService: GenService<{
     methodKind: "unary";
     input: typeof SetLfsIdsRequestSchema;
     output: typeof SetLfsIdsResponseSchema;
+  },
+  /**
+   * Lists the files of Git LFS that the history of any reference names, some more than once.
+   *
+   * @generated from rpc gitalyts.settings.v1.SettingsService.ListLfsFiles
+   */
+  listLfsFiles: {
+    methodKind: "server_streaming";
+    input: typeof ListLfsFilesRequestSchema;
+    output: typeof ListLfsFilesResponseSchema;
   },
 }>;
 

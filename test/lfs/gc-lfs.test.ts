@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, renameSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { collectLfsFiles } from '#cli/repo-gc-lfs';
+import { Repository } from '#client/repository/repository';
+import { collectLfs, type LfsCollection } from '#tools/repo/collect-lfs';
+import { LfsSite, pointerText, pointerTo } from './lfs-site.ts';
+
+const DAY_MS = 24 * 3600 * 1000;
+const { signal } = new AbortController();
+
+/** Returns the text of a pointer to a file with this content. */
+function pointer(content: string): string {
+  return pointerText(pointerTo(Buffer.from(content)));
+}
+
+/** Returns the contents of the files that the store has. */
+function stored({ directory }: LfsSite, contents: readonly string[]): string[] {
+  const names = readdirSync(join(directory, 'store'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name);
+  return contents.filter((content) => names.includes(pointerTo(Buffer.from(content)).oid));
+}
+
+function collect(site: LfsSite, options: Partial<Parameters<typeof collectLfs>[0]>): Promise<LfsCollection> {
+  return collectLfs({
+    ...{
+      connection: site.gitaly.connection,
+      storeUrl: site.storeUrl,
+      signal,
+      nowMs: Date.now() + 2 * DAY_MS,
+    },
+    ...{ isDryRun: false, removesOrphans: false, ...options },
+  });
+}
+
+test('old files are removed, except those that a history names: of forks and tags, too', async () => {
+  await using site = await LfsSite.open();
+  const { connection } = site.gitaly;
+  const a = await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  const all = ['main', 'history', 'tag', 'long', 'fork', 'gone', 'never'];
+  for (const content of all) await site.store(Buffer.from(content));
+  const extension = `ext-0-crypt sha256:${'1'.repeat(64)}\next-1-zip sha256:${'2'.repeat(64)}\noid`;
+  await a.commit({ files: { history: pointer('history') }, message: 'One' });
+  await a.commit({
+    files: { history: pointer('main'), long: pointer('long').replace('oid', extension) },
+    message: 'Two',
+  });
+  await a.branch('other', 'main');
+  await a.commit({ branch: 'other', files: { tag: pointer('tag') }, message: 'Three' });
+  await a.tag('v1', { target: 'other' });
+  await a.branch('leaves', 'main');
+  await a.commit({ branch: 'leaves', files: { fork: pointer('fork') }, message: 'Four' });
+  await new Repository(connection, { path: 'team/a.git' }).fork('team/fork.git');
+  await a.commit({ branch: 'gone', files: { gone: pointer('gone') }, message: 'Five' });
+  for (const branch of ['leaves', 'gone', 'other']) await a.git(['update-ref', '-d', `refs/heads/${branch}`]);
+
+  assert.equal((await collect(site, { nowMs: Date.now() })).removedFiles, 0, 'they are young');
+  const planned = await collect(site, { isDryRun: true });
+  assert.deepEqual([planned.removedFiles, stored(site, all)], [2, all]);
+  const { files, removedBytes, removedFiles } = await collect(site, {});
+  assert.deepEqual([files, removedFiles, removedBytes], [7, 2, 'gone'.length + 'never'.length]);
+  assert.deepEqual(stored(site, all), ['main', 'history', 'tag', 'long', 'fork']);
+});
+
+test('files of removed repositories are kept, unless their removal is wanted', async () => {
+  await using site = await LfsSite.open();
+  await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  await site.store(Buffer.from('content'));
+  await site.send('POST', 'locks', { body: JSON.stringify({ path: 'a.psd' }) });
+  await new Repository(site.gitaly.connection, { path: 'team/a.git' }).remove();
+
+  const kept = await collect(site, {});
+  assert.deepEqual([kept.removedFiles, kept.orphanFiles, kept.orphanBytes], [0, 1, 'content'.length]);
+  assert.equal((await collect(site, { removesOrphans: true })).removedFiles, 1);
+  assert.deepEqual(stored(site, ['content']), []);
+});
+
+test('the files of a repository that cannot be read are kept, and the command fails', async () => {
+  await using site = await LfsSite.open();
+  const repository = await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  await repository.commit({ files: { file: pointer('content') }, message: 'One' });
+  await site.store(Buffer.from('content'));
+  renameSync(join(repository.path, 'objects'), join(repository.path, 'lost'));
+  mkdirSync(join(repository.path, 'objects'));
+  const { oid } = pointerTo(Buffer.from('content'));
+  for (const entry of readdirSync(join(site.directory, 'store'), { recursive: true, withFileTypes: true }))
+    if (entry.name === oid) utimesSync(join(entry.parentPath, oid), 0, 0);
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+
+  const options = { to: site.gitaly.address, storage: 'default', store: site.storeUrl };
+  const code = await collectLfsFiles(options, { stdin: process.stdin, stdout, stderr });
+
+  assert.deepEqual([code, stored(site, ['content'])], [1, ['content']]);
+  assert.match(String(stderr.read()), /removed 0 of 1 files, 0 B; files are kept.*team\/a\.git/);
+});
