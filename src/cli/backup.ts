@@ -8,6 +8,8 @@ import type {
   WhichBackups,
 } from '#tools/backup/stored-backups';
 import * as commands from '#tools/backup/stored-backups';
+import { lfsStoreUrl } from './lfs-store-url.ts';
+import { isAddress } from './open-target.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
 type Console = Pick<CommandContext, 'stdout' | 'stderr'>;
@@ -33,7 +35,12 @@ export function createBackup(
   return run(on, async (context) => {
     if (options.to === '') throw new UsageError('--to is missing: name a directory, or the URL of a bucket');
     await using server = await openServer(target, 'the first argument');
-    return await commands.backUpAll({ ...options, connection: server.connection }, context);
+    const lfs = await lfsStoreOf(target, options.lfs);
+    if (lfs === undefined && options.lfs === undefined && isAddress(target))
+      on.stderr.write(
+        'Files of Git LFS are not backed up: name their store with --lfs URL (or --lfs off).\n',
+      );
+    return await commands.backUpAll({ ...options, lfs, connection: server.connection }, context);
   });
 }
 
@@ -46,8 +53,18 @@ export function restoreBackup(
   return run(on, async (context) => {
     if (to === '') throw new UsageError('--to is missing: name a directory, a configuration or an address');
     await using server = await openServer(to, '--to', { isMade: true });
-    return await commands.restoreAll(url, { ...options, connection: server.connection }, context);
+    const lfs = await lfsStoreOf(to, options.lfs, true);
+    return await commands.restoreAll(url, { ...options, lfs, connection: server.connection }, context);
   });
+}
+
+/** Returns the URL of the store of Git LFS; `undefined` if it is not known, or not wanted. */
+async function lfsStoreOf(
+  target: string,
+  given: string | undefined,
+  isMade?: boolean,
+): Promise<string | undefined> {
+  return given === 'off' ? undefined : (given ?? (await lfsStoreUrl(target, isMade)));
 }
 
 /** Runs `gitaly-ts backup list`. */

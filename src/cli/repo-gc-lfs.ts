@@ -1,12 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { formatShortBytes } from '#base/format-bytes';
-import { loadConfig } from '#platform/config/load-config';
 import { ProgressLine } from '#tools/progress-line';
 import { collectLfs, type LfsCollection } from '#tools/repo/collect-lfs';
 import { printResult, type ToolResult } from './commands/tool-command.ts';
-import { isAddress } from './open-target.ts';
+import { lfsStoreUrl } from './lfs-store-url.ts';
 import type { RepoConsole, RepoOptions } from './repo.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
@@ -23,6 +19,8 @@ export function collectLfsFiles(options: CollectLfsCommandOptions, on: RepoConso
   const work = async (): Promise<ToolResult> => {
     const { dryRun: isDryRun = false, orphans = false, to } = options;
     const url = options.store ?? (await lfsStoreUrl(to));
+    if (url === undefined)
+      throw new UsageError('the store of Git LFS is not known: name it with --store URL');
     await using target = await openServer(to, '--to');
     let state: Readonly<LfsCollection> | undefined;
     using _progress = new ProgressLine(on.stderr, () =>
@@ -60,20 +58,4 @@ function linesOf(
         'server: --orphans removes them, if no other server uses the store',
     );
   return lines;
-}
-
-/**
- * Returns the URL of the store of a server: of its configuration, or that in a directory of `up`.
- *
- * @throws {UsageError} if it is not known.
- */
-export async function lfsStoreUrl(target: string): Promise<string> {
-  const isDirectory =
-    !isAddress(target) && statSync(target, { throwIfNoEntry: false })?.isDirectory() === true;
-  const inside = join(target, 'config.toml');
-  const file = isDirectory ? inside : target;
-  const url = !isAddress(target) && existsSync(file) ? (await loadConfig(file)).lfs.url : undefined;
-  if (url) return url;
-  if (isDirectory && existsSync(join(target, 'lfs'))) return pathToFileURL(join(target, 'lfs')).href;
-  throw new UsageError('the store of Git LFS is not known: name it with --store URL');
 }

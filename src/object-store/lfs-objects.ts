@@ -75,7 +75,7 @@ export class LfsObjects {
     { sizeBytes, signal }: WriteOptions,
   ): Promise<void> {
     const [own] = this.#ids;
-    await this.#store.put(keyOf(own, oid), checked(oid, bytes), {
+    await this.#store.put(keyOf(own, oid), checkedLfsFile(oid, bytes), {
       signal,
       ...(sizeBytes !== undefined && { sizeBytes }),
     });
@@ -87,12 +87,24 @@ interface WriteOptions {
   readonly signal: AbortSignal;
 }
 
+/** `ID/objects/AB/CD/SHA256` */
+const KEY = /^(?<id>[\w-]{1,64})\/objects\/[0-9a-f]{2}\/[0-9a-f]{2}\/(?<oid>[0-9a-f]{64})$/;
+
+/** Returns whose file a key is, and its name; `undefined` for the key of something else. */
+export function parseLfsKey(key: string): { readonly id: string; readonly oid: string } | undefined {
+  const { id, oid } = KEY.exec(key)?.groups ?? {};
+  return id === undefined || oid === undefined ? undefined : { id, oid };
+}
+
 function keyOf(id: string, oid: string): string {
   return `${id}/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`;
 }
 
-/** Passes bytes on, and fails at their end if they are not those of the name. */
-async function* checked(oid: string, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Passes the bytes of a file on, and fails at their end if they are not those of its name. */
+export async function* checkedLfsFile(
+  oid: string,
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   for await (const chunk of bytes) {
     hash.update(chunk);

@@ -95,10 +95,16 @@ export class LfsSite implements AsyncDisposable {
     return await this.send('POST', 'objects/batch', { body: JSON.stringify({ operation, objects }), user });
   }
 
+  /** Reads a file of a repository. */
+  async read(content: Buffer, path: string): Promise<LfsResponse> {
+    return await this.send('GET', `${this.gateway.url}/${path}/info/lfs/objects/${pointerTo(content).oid}`);
+  }
+
   /** Stores a file as git-lfs does. @returns its name and size. */
-  async store(content: Buffer): Promise<{ oid: string; size: number }> {
+  async store(content: Buffer, path = 'team/a.git'): Promise<{ oid: string; size: number }> {
     const pointer = pointerTo(content);
-    const { json } = await this.batch('upload', [pointer]);
+    const body = JSON.stringify({ operation: 'upload', objects: [pointer] });
+    const { json } = await this.send('POST', `${this.gateway.url}/${path}/info/lfs/objects/batch`, { body });
     await this.send('PUT', json.objects[0].actions.upload.href, { body: content });
     return pointer;
   }

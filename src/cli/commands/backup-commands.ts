@@ -27,6 +27,11 @@ gitaly-backup, and that of Gitaly, can restore them, too. Exit code 0 on success
   addPrune(backup);
 }
 
+const LFS = [
+  '--lfs <url>',
+  'store of Git LFS, or off (default: as in the configuration, or the folder lfs of the directory)',
+] as const;
+
 /** Much of the time is spent on waiting for the disk or the bucket. */
 function defaultJobs(incremental: boolean): number {
   return availableParallelism() * (incremental ? 4 : 2);
@@ -39,6 +44,7 @@ interface CreateArguments {
   readonly incremental?: boolean;
   readonly jobs?: number;
   readonly verify?: boolean;
+  readonly lfs?: string;
   readonly metricsFile?: string;
 }
 
@@ -65,6 +71,7 @@ function addCreate(backup: Command): void {
       count,
     )
     .option('--verify', 'verify the backup afterwards')
+    .option(...LFS)
     .option(
       '--metrics-file <path>',
       'write the result as metrics, for the textfile collector of node_exporter',
@@ -79,8 +86,8 @@ Examples:
     .action(async (target: string, given: CreateArguments) => {
       const { createBackup } = await import('../backup.ts');
       const { to = '', storage, id = timeId(new Date()), incremental = false } = given;
-      const { jobs = defaultJobs(incremental), verify = false, metricsFile } = given;
-      const options = { to, storage, id, jobs, incremental, verify, metricsFile };
+      const { jobs = defaultJobs(incremental), lfs, verify = false, metricsFile } = given;
+      const options = { to, storage, id, jobs, incremental, lfs, verify, metricsFile };
       process.exitCode = await createBackup(target, options, process);
     });
 }
@@ -91,6 +98,7 @@ interface RestoreArguments {
   readonly id?: string;
   readonly repository?: string;
   readonly replace?: boolean;
+  readonly lfs?: string;
   readonly jobs?: number;
 }
 
@@ -108,6 +116,7 @@ function addRestore(backup: Command): void {
     .option('--id <name>', 'name of a backup (default: the newest of each repository)')
     .option('--repository <path>', 'path of one repository')
     .option('--replace', 'change repositories that exist and differ from the backup')
+    .option(...LFS)
     .option('-j, --jobs <n>', 'repositories at a time (default: twice the number of CPUs)', count)
     .addHelpText(
       'after',
@@ -121,8 +130,8 @@ Examples:
     .action(async (url: string, given: RestoreArguments) => {
       const { restoreBackup } = await import('../backup.ts');
       const { to = '', storage, id = '', repository = '', replace = false } = given;
-      const { jobs = defaultJobs(false) } = given;
-      const options = { to, storage, id, repository, replace, jobs };
+      const { jobs = defaultJobs(false), lfs } = given;
+      const options = { to, storage, id, repository, replace, lfs, jobs };
       process.exitCode = await restoreBackup(url, options, process);
     });
 }

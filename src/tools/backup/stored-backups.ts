@@ -9,6 +9,7 @@ import { formatSeconds } from '../import/format-seconds.ts';
 import { backUpStorage } from './back-up-storage.ts';
 import { BackupReport, type Output } from './backup-report.ts';
 import { listRuns, type StoredBackup, storedBackups } from './catalog.ts';
+import { copyLfsFiles, describeLfsCopy, lfsOfBackups } from './copy-lfs.ts';
 import { countedStore } from './counted-store.ts';
 import { LeftOutRepositories } from './left-out.ts';
 import { writeMetricsFile } from './metrics-file.ts';
@@ -39,6 +40,8 @@ export interface BackUpAllOptions {
   readonly jobs: number;
   /** Verifies the backup afterwards. */
   readonly verify: boolean;
+  /** URL of the store of Git LFS; absent if its files are not backed up. */
+  readonly lfs?: string | undefined;
   /** File for the metrics of the result; absent for none. */
   readonly metricsFile?: string | undefined;
 }
@@ -109,9 +112,49 @@ async function backUp(
     report[Symbol.dispose]();
   }
   stderr.write(`${report.summary(`backup ${id}`, 'backed up')}\n`);
+  // After the repositories, so that the backup has the files of all their pointers.
+  const hasFiles = await backUpLfs(store, options, context);
   const code = exitCodeOf(report);
   if (code !== 0) return code;
+  if (!hasFiles) return PARTIAL;
   return verify && report.total > 0 ? await verifyStored(store, { id, repository: '' }, context) : 0;
+}
+
+/** Copies the files of Git LFS into the backups. Reports whether all are there. */
+async function backUpLfs(
+  store: ObjectStore,
+  { lfs }: BackUpAllOptions,
+  { signal, stderr }: CommandContext,
+): Promise<boolean> {
+  if (lfs === undefined) return true;
+  const copy = await copyLfsFiles({ from: await openStore(lfs), to: lfsOfBackups(store), signal });
+  stderr.write(`${describeLfsCopy(copy)}\n`);
+  return copy.failed === 0;
+}
+
+/** Copies the files of Git LFS of restored repositories back. Reports whether all are there. */
+async function restoreLfs(
+  store: ObjectStore,
+  { connection, lfs, repository: relativePath, storage: storageName }: RestoreAllOptions,
+  { signal, stderr }: CommandContext,
+): Promise<boolean> {
+  const from = lfsOfBackups(store);
+  if (await isEmpty(from, signal)) return true;
+  if (lfs === undefined) {
+    stderr.write('Files of Git LFS are not restored: name their store with --lfs URL.\n');
+    return true;
+  }
+  const target = { repository: { storageName, relativePath } };
+  const ids =
+    relativePath === '' ? undefined : new Set((await connection.settings.get(target, { signal })).lfsIds);
+  const copy = await copyLfsFiles({ from, to: await openStore(lfs), ids, signal });
+  stderr.write(`${describeLfsCopy(copy)}\n`);
+  return copy.failed === 0;
+}
+
+async function isEmpty(store: ObjectStore, signal: AbortSignal): Promise<boolean> {
+  for await (const page of store.list('', { signal })) if (page.length > 0) return false;
+  return true;
 }
 
 export interface RestoreAllOptions extends WhichBackups {
@@ -120,6 +163,8 @@ export interface RestoreAllOptions extends WhichBackups {
   readonly storage: string;
   /** Changes repositories that differ from the backup. */
   readonly replace: boolean;
+  /** URL of the store of Git LFS; absent if its files are not restored. */
+  readonly lfs?: string | undefined;
   /** Repositories at a time. */
   readonly jobs: number;
 }
@@ -143,8 +188,9 @@ export async function restoreAll(
   await restoreStorage({ ...settings, store });
   report[Symbol.dispose]();
   stderr.write(`${report.summary('restore', 'restored')}\n`);
+  const hasFiles = await restoreLfs(opened, options, context);
   const code = exitCodeOf(report);
-  return code === 0 && leftOut > 0 ? PARTIAL : code;
+  return code === 0 && (leftOut > 0 || !hasFiles) ? PARTIAL : code;
 }
 
 /** @returns the exit code of a complete, a partial, or no success. */

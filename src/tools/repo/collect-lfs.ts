@@ -1,5 +1,6 @@
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
+import { parseLfsKey } from '#object-store/lfs-objects';
 import { openStore } from '#object-store/open-store';
 import { isPoolPath } from '#storage/pool-path';
 
@@ -9,8 +10,6 @@ const MIN_AGE_MS = 24 * 3600 * 1000;
 const AT_ONCE = 16;
 /** A part of a SHA-256 that no other file shares by chance; whole ones take twice the memory. */
 const KEPT_DIGITS = 32;
-/** `ID/objects/AB/CD/SHA256` */
-const FILE = /^(?<id>[\w-]{1,64})\/objects\/[0-9a-f]{2}\/[0-9a-f]{2}\/(?<oid>[0-9a-f]{64})$/;
 
 export interface CollectLfsOptions {
   readonly connection: Connection;
@@ -64,8 +63,9 @@ export async function collectLfs(options: CollectLfsOptions): Promise<LfsCollect
   for await (const page of store.list('', { signal })) {
     const removed: string[] = [];
     for (const { key, modifiedMs, sizeBytes } of page) {
-      const { id, oid } = FILE.exec(key)?.groups ?? {};
-      if (id === undefined || oid === undefined) continue;
+      const file = parseLfsKey(key);
+      if (file === undefined) continue;
+      const { id, oid } = file;
       state.files++;
       if (modifiedMs > nowMs - MIN_AGE_MS) continue;
       const places = readers.get(id);
