@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { ByteRange } from '#base/byte-range';
 import { GitalyError } from '#base/gitaly-error';
-import type { ObjectStore } from './object-store.ts';
+import type { ObjectStore, SignedPut } from './object-store.ts';
 
 /** Name and size of a file. */
 export interface LfsPointer {
@@ -52,6 +52,22 @@ export class LfsObjects {
     signal: AbortSignal,
   ): Promise<string | undefined> {
     return await this.#store.signedUrl(key, { validMs: validSeconds * 1000, signal });
+  }
+
+  /** Returns the request with which a client stores a file; `undefined` if the store has none. */
+  async signedPut(
+    { oid, size }: LfsPointer,
+    validSeconds: number,
+    signal: AbortSignal,
+  ): Promise<SignedPut | undefined> {
+    const [own] = this.#ids;
+    const options = {
+      sizeBytes: size,
+      sha256: Buffer.from(oid, 'hex'),
+      validMs: validSeconds * 1000,
+      signal,
+    };
+    return await this.#store.signedPut?.(keyOf(own, oid), options);
   }
 
   /** Yields a part of a file. @param range default: all of it. */

@@ -47,6 +47,19 @@ export interface SignOptions extends ObjectCall {
   readonly validMs: number;
 }
 
+export interface SignPutOptions extends SignOptions {
+  readonly sizeBytes: number;
+  /** SHA-256 of the content. */
+  readonly sha256: Buffer;
+}
+
+/** A PUT request that stores an object. */
+export interface SignedPut {
+  readonly url: string;
+  /** Headers that it must have, besides the length. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /**
  * Objects under keys: a directory, memory, or a bucket of a service. Keys are paths with `/`, made
  * by `objectKey`; every method refuses other keys with INVALID_ARGUMENT. Every method ends when its
@@ -81,6 +94,12 @@ export interface ObjectStore {
    * `undefined` if the store has no such URLs.
    */
   signedUrl(key: string, options: SignOptions): Promise<string | undefined>;
+  /**
+   * Returns a request with which anyone can store an object for a while, only with the content of
+   * the hash; `undefined` if the store has no such requests. A service that ignores the header with
+   * the hash stores any content of the size.
+   */
+  signedPut?(key: string, options: SignPutOptions): Promise<SignedPut | undefined>;
 }
 
 /** Objects in a page of a list, and keys in one request to delete: the limit of S3. */

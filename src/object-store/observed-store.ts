@@ -6,7 +6,9 @@ import type {
   ObjectFacts,
   ObjectStore,
   PutOptions,
+  SignedPut,
   SignOptions,
+  SignPutOptions,
 } from './object-store.ts';
 import { MissingObjectError, PreconditionError } from './store-error.ts';
 
@@ -67,6 +69,10 @@ export class ObservedStore implements ObjectStore {
 
   async signedUrl(key: string, options: SignOptions): Promise<string | undefined> {
     return await this.#measured('sign', options, () => this.#store.signedUrl(key, options));
+  }
+
+  async signedPut(key: string, options: SignPutOptions): Promise<SignedPut | undefined> {
+    return await this.#measured('sign', options, async () => this.#store.signedPut?.(key, options));
   }
 
   async #measured<T>(operation: StoreOperation, { signal }: ObjectCall, work: () => Promise<T>): Promise<T> {

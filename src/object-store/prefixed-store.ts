@@ -6,7 +6,9 @@ import type {
   ObjectFacts,
   ObjectStore,
   PutOptions,
+  SignedPut,
   SignOptions,
+  SignPutOptions,
 } from './object-store.ts';
 
 /**
@@ -54,6 +56,10 @@ export class PrefixedStore implements ObjectStore {
 
   signedUrl(key: string, options: SignOptions): Promise<string | undefined> {
     return this.#store.signedUrl(this.#prefix + key, options);
+  }
+
+  async signedPut(key: string, options: SignPutOptions): Promise<SignedPut | undefined> {
+    return await this.#store.signedPut?.(this.#prefix + key, options);
   }
 
   #inside(facts: ObjectFacts): ObjectFacts {

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { NO_OPENSSH } from '#testkit/ssh-client';
+import { startS3Server } from '#testkit/start-s3-server';
 import { until } from '#testkit/until';
 import { type Login, PeopleSite } from '../people/people-site.ts';
 
@@ -86,6 +87,34 @@ for (const transport of ['http', 'ssh'] as const) {
     assert.equal(await git(by(bob), 'cloned', 'lfs', 'locks'), '');
   });
 }
+
+test('git-lfs stores files in a bucket directly, and pushes need them there', { skip }, async (context) => {
+  const server = await startS3Server();
+  if (server === undefined) return context.skip('Go is not installed');
+  context.after(() => server[Symbol.asyncDispose]());
+  const opened = await open(context, '--lfs', await server.createBucket());
+  const { ann, bob, git, site } = opened;
+  const contents = Array.from({ length: 20 }, () => randomBytes(100_000));
+  for (const [index, bytes] of contents.entries()) writeFileSync(join(site.work, `${index}.bin`), bytes);
+  await git({}, 'work', 'add', '-A');
+  await git({}, 'work', 'commit', '-q', '-m', 'files');
+
+  await git({ ssh: ann.ssh }, 'work', 'push', '-q', site.url({ ssh: ann.ssh }, 'team/a.git'), 'main');
+  const cloned = await clone(opened, { http: bob.http }, 'team/a.git', 'cloned');
+
+  for (const [index, bytes] of contents.entries())
+    assert.ok(readFileSync(join(cloned, `${index}.bin`)).equals(bytes), `${index}.bin`);
+  writeFileSync(join(site.work, 'new.bin'), randomBytes(1000));
+  await git({}, 'work', 'add', '-A');
+  await git({}, 'work', 'commit', '-q', '-m', 'more');
+  const url = site.url({ http: ann.http }, 'team/a.git');
+  assert.equal((await site.git({}, '-C', site.work, 'push', '--no-verify', url, 'main')).code, 1);
+  const { stderr } = await site.git(
+    { http: ann.http },
+    ...['-C', site.work, '-c', 'lfs.transfer.maxretries=1', 'push', url, 'main'],
+  );
+  assert.match(stderr, /main -> main/);
+});
 
 test('a push without its files is refused, and accepted after "git lfs push"', { skip }, async (context) => {
   const { ann, git, site } = await open(context);

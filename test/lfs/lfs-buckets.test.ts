@@ -3,16 +3,23 @@ import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { startAzureServer } from '#testkit/start-azure-server';
 import { startGcsServer } from '#testkit/start-gcs-server';
+import { startMotoServer } from '#testkit/start-moto-server';
 import { startS3Server } from '#testkit/start-s3-server';
 import { LfsSite, pointerTo } from './lfs-site.ts';
 
 const CONTENT = randomBytes(300_000);
 
 /** The services whose stand-ins may be missing on this machine. */
-const SERVERS = { s3: startS3Server, gs: startGcsServer, azblob: startAzureServer } as const;
+const SERVERS = {
+  s3: startS3Server,
+  moto: startMotoServer,
+  gs: startGcsServer,
+  azblob: startAzureServer,
+} as const;
 
 const MISSING: Readonly<Record<string, string>> = {
   s3: 'Go is not installed',
+  moto: 'moto cannot be installed',
   gs: 'Go is not installed',
   azblob: "npm's registry cannot be reached",
 };
@@ -24,6 +31,10 @@ for (const [kind, start] of Object.entries(SERVERS)) {
     const url = 'createBucket' in server ? server.createBucket() : server.createContainer();
     await using site = await LfsSite.open(await url);
     await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+    const upload = (await site.batch('upload', [pointerTo(CONTENT)])).json.objects[0].actions.upload;
+    // Only S3 can refuse a content with another hash; moto, which has its protocol, does not.
+    assert.equal(upload.href.startsWith(site.gateway.url), kind !== 's3');
+    if (kind === 's3') assert.ok((await put(upload, Buffer.alloc(CONTENT.length))) >= 400);
     const pointer = await site.store(CONTENT);
 
     const { json } = await site.batch('download', [pointer], 'bob');
@@ -43,6 +54,14 @@ for (const [kind, start] of Object.entries(SERVERS)) {
     const lock = () => site.send('POST', 'locks', { body: JSON.stringify({ path: 'a.psd' }) });
     assert.deepEqual((await Promise.all([lock(), lock()])).map(({ status }) => status).sort(), [201, 409]);
   });
+}
+
+/** Sends a file to a bucket. @returns the status. */
+async function put(
+  { header, href }: { header: Record<string, string>; href: string },
+  body: Buffer<ArrayBuffer>,
+): Promise<number> {
+  return (await fetch(href, { method: 'PUT', headers: header, body })).status;
 }
 
 /** Requests a file without a login. */

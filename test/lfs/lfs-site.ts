@@ -105,7 +105,13 @@ export class LfsSite implements AsyncDisposable {
     const pointer = pointerTo(content);
     const body = JSON.stringify({ operation: 'upload', objects: [pointer] });
     const { json } = await this.send('POST', `${this.gateway.url}/${path}/info/lfs/objects/batch`, { body });
-    await this.send('PUT', json.objects[0].actions.upload.href, { body: content });
+    const { header, href } = json.objects[0].actions.upload;
+    if (href.startsWith(this.gateway.url)) await this.send('PUT', href, { body: content });
+    else await fetch(href, { method: 'PUT', headers: header, body: new Uint8Array(content) });
+    const verified = await this.send('POST', json.objects[0].actions.verify.href, {
+      body: JSON.stringify(pointer),
+    });
+    if (verified.status !== 200) throw new Error(`the file was not stored: ${verified.status}`);
     return pointer;
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { inspect } from 'node:util';
 import { ListMultipartUploadsCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
@@ -91,6 +92,37 @@ test('a signed URL is readable without credentials, until it expires', { skip },
 });
 
 // A user saw: `anonymous=true` failed with CredentialsProviderError without credentials.
+test('a signed PUT stores the content of its hash, for a while, and no other', { skip }, async () => {
+  const { url } = await newBucket();
+  const content = Buffer.from('content');
+  const facts = {
+    ...{ sizeBytes: content.length, sha256: createHash('sha256').update(content).digest(), signal },
+  };
+  const store = await openStore(`${url.href}&prefix=a/`);
+  const signed = await store.signedPut?.('key', { ...facts, validMs: 60_000 });
+  assert.ok(signed !== undefined);
+  const put = async ({ headers, url: address }: typeof signed, body: string): Promise<number> => {
+    const response = await fetch(address, { method: 'PUT', headers, body });
+    await response.arrayBuffer();
+    return response.status;
+  };
+
+  for (const [request, body] of [
+    [signed, 'c0ntent'],
+    [signed, 'contents'],
+    [signed, 'conten'],
+    [{ ...signed, headers: {} }, 'content'],
+    [{ ...signed, url: signed.url.replace('key', 'other') }, 'content'],
+  ] as const)
+    assert.ok((await put(request, body)) >= 400, body);
+  assert.equal(await store.head('key', { signal }), undefined);
+  assert.equal(await put(signed, 'content'), 200);
+  assert.equal((await store.head('key', { signal }))?.sizeBytes, content.length);
+  assert.equal(new URL(signed.url).searchParams.get('X-Amz-Expires'), '60');
+  const huge = { ...facts, sizeBytes: 5 * 1024 ** 3 + 1, validMs: 1000 };
+  assert.equal(await store.signedPut?.('key', huge), undefined, 'one request stores 5 GiB at most');
+});
+
 test('a public bucket needs no credentials with anonymous=true, and has no signed URLs', {
   skip,
 }, async (context) => {
@@ -107,6 +139,8 @@ test('a public bucket needs no credentials with anonymous=true, and has no signe
 
   assert.equal(Buffer.concat(read).length, MIB);
   assert.equal(await store.signedUrl('key', { signal, validMs: 60_000 }), undefined);
+  const put = { sizeBytes: 1, sha256: Buffer.alloc(32), signal, validMs: 60_000 };
+  assert.equal(await store.signedPut?.('key', put), undefined);
   const error = await assertFailure(store.put('other', mebibytes(1), { signal }));
   assert.match(error.message, /put "other": AccessDenied: .*the credentials do not permit this/);
 });

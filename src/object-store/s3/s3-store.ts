@@ -10,7 +10,9 @@ import {
   type ObjectStore,
   PAGE_OBJECTS,
   type PutOptions,
+  type SignedPut,
   type SignOptions,
+  type SignPutOptions,
 } from '../object-store.ts';
 import type { StoreOperation } from '../observed-store.ts';
 import { type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
@@ -24,6 +26,10 @@ import { upload } from './upload.ts';
 /** Responses in a row that break off before a call fails. The SDK repeats other failures. */
 const MAX_CUT_RESPONSES = 4;
 const MAX_SIGNED_SECONDS = 7 * 24 * 3600; // limit of S3
+/** Largest object that one request stores. */
+const MAX_PUT_BYTES = 5 * 1024 ** 3;
+/** It has to be signed as a header: as a part of the URL, it would bind nothing. */
+const CHECKSUM = 'x-amz-checksum-sha256';
 
 export interface S3StoreOptions extends Omit<S3Options, 'client'> {
   readonly sdk: S3Sdk;
@@ -123,6 +129,25 @@ export class S3Store implements ObjectStore {
     const expiresIn = Math.min(Math.ceil(validMs / 1000), MAX_SIGNED_SECONDS);
     const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: key });
     return await this.#run('sign', key, signal, () => sdk.getSignedUrl(client, command, { expiresIn }));
+  }
+
+  async signedPut(
+    key: string,
+    { sha256, signal, sizeBytes, validMs }: SignPutOptions,
+  ): Promise<SignedPut | undefined> {
+    requireKey(key);
+    const { sdk, client, bucket, encryption, isAnonymous } = this.#options;
+    // The client would have to send the headers of the encryption, with the name of the key.
+    const isPlain = Object.values(encryption).every((value) => value === undefined);
+    if (isAnonymous || !isPlain || sizeBytes > MAX_PUT_BYTES) return undefined;
+    const checksum = sha256.toString('base64');
+    const command = new sdk.PutObjectCommand({
+      ...{ Bucket: bucket, Key: key, ContentLength: sizeBytes, ChecksumSHA256: checksum },
+    });
+    const expiresIn = Math.min(Math.ceil(validMs / 1000), MAX_SIGNED_SECONDS);
+    const signing = { expiresIn, unhoistableHeaders: new Set([CHECKSUM]) };
+    const url = await this.#run('sign', key, signal, () => sdk.getSignedUrl(client, command, signing));
+    return { url, headers: { [CHECKSUM]: checksum } };
   }
 
   /** Starts a read at a position; `undefined` if the object ends before it. */

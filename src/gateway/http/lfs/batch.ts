@@ -51,6 +51,8 @@ export interface BatchContext {
   /** Headers that the client must send with the files. */
   readonly header: Readonly<Record<string, string>> | undefined;
   readonly expiresIn: number;
+  /** Largest file that clients store in the bucket directly; `undefined` if they may not. */
+  readonly maxDirectBytes: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -65,7 +67,7 @@ export async function answerBatch(request: BatchRequest, context: BatchContext):
 async function answerOne(
   { oid, size }: LfsPointer,
   operation: BatchRequest['operation'],
-  { base, expiresIn, header, objects, signal }: BatchContext,
+  { base, expiresIn, header, maxDirectBytes, objects, signal }: BatchContext,
 ): Promise<object> {
   const found = await objects.find(oid, signal);
   const action = (address: string): object => ({
@@ -75,7 +77,10 @@ async function answerOne(
   });
   if (operation === 'upload') {
     if (found?.size === size) return { oid, size };
-    return { oid, size, actions: { upload: action(oid), verify: action('verify') } };
+    const isDirect = maxDirectBytes !== undefined && size <= maxDirectBytes;
+    const put = isDirect ? await objects.signedPut({ oid, size }, expiresIn, signal) : undefined;
+    const upload = put ? { href: put.url, header: put.headers, expires_in: expiresIn } : action(oid);
+    return { oid, size, actions: { upload, verify: action('verify') } };
   }
   if (found === undefined)
     return { oid, size, error: { code: 404, message: 'The server has no such file.' } };

@@ -15,6 +15,7 @@ import { type BodyLimits, RequestBody } from '../request-body.ts';
 import type { Peer } from '../trusted-proxies.ts';
 import { answerLocks } from './answer-locks.ts';
 import { answerBatch, parseBatch, pointerOf } from './batch.ts';
+import { DirectUploads } from './direct-uploads.ts';
 import { inLfsForm, lfsAnswer, lfsError } from './lfs-answer.ts';
 import { LfsLocks } from './lfs-locks.ts';
 import { type LfsCall, needsWrite, parseLfsCall } from './lfs-route.ts';
@@ -83,9 +84,11 @@ const STATUSES: Readonly<Record<string, number>> = {
 /** Serves Git LFS: batches, transfers and locks. @see git-lfs: "Git LFS API" */
 export class LfsServer {
   readonly #options: LfsServerOptions;
+  readonly #uploads: DirectUploads;
 
   constructor(options: LfsServerOptions) {
     this.#options = options;
+    this.#uploads = new DirectUploads(options.store);
   }
 
   /** Serves a request. @throws errors of the store that are not the client's. */
@@ -126,6 +129,7 @@ export class LfsServer {
         // git-lfs adds its own password; it does not know that of a login by SSH.
         header: ids.isByToken && authorization !== undefined ? { Authorization: authorization } : undefined,
         expiresIn: LFS_TOKEN_SECONDS,
+        maxDirectBytes: operation === 'write' ? await this.#maxDirectBytes() : undefined,
         signal: exchange.signal,
       });
     }
@@ -133,6 +137,10 @@ export class LfsServer {
     if (!('ids' in admitted)) return admitted;
     sendContinue();
     return await this.#answerAdmitted(exchange, call, admitted);
+  }
+
+  async #maxDirectBytes(): Promise<number | undefined> {
+    return (await this.#uploads.areSafe()) ? this.#options.limits.file.maxBytes : undefined;
   }
 
   async #answerAdmitted(
