@@ -186,11 +186,17 @@ export const listCommits = operation({
         for await (const commit of repository.log(start, untimed)) yield commitAnswer(commit);
       },
       page: async (after, limit) => {
+        const read = (start: string, skip: number) =>
+          Array.fromAsync(repository.log(start, { ...selected, skip, limit: limit + 1 }));
+        const isWhole = path === undefined && author === undefined;
+        // The first commit of all is the one at the name, whose id needs no call.
+        const first =
+          after === undefined && isWhole && NAME.test(asked) ? await read(asked, 0).catch(none) : [];
         const { skip, start } =
           after === undefined
-            ? { start: await startOf(repository, asked, options), skip: 0 }
+            ? { start: first[0]?.id ?? (await startOf(repository, asked, options)), skip: 0 }
             : parseCursor(after);
-        const found = await Array.fromAsync(repository.log(start, { ...selected, skip, limit: limit + 1 }));
+        const found = first.length > 0 ? first : await read(start, skip);
         const items = found.slice(0, limit).map(commitAnswer);
         return { items, next: found.length > limit ? `${skip + limit} ${start}` : undefined };
       },
@@ -198,6 +204,10 @@ export const listCommits = operation({
   },
 });
 
+/** A name or id without operators, and no range. */
+const NAME = /^[\w/-]+(?:\.[\w/-]+)*$/;
+/** The start says what is wrong. */
+const none = (): [] => [];
 const RANGE = /^([^.](?:[^.]|\.(?!\.))*)(\.{2,3})([^.].*)$/;
 
 /** Returns the ids of a revision or range: later pages begin there, even if a branch has moved. */

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { codeOf } from '#base/gitaly-error';
 import { requestedContent } from '#base/requested-content';
 import { partOf } from '#base/streams/part-of';
 import type { CallOptions } from '#client/call/call-types';
@@ -17,7 +18,7 @@ import { Problem } from '../problems.ts';
 import { NewCommit, PathAnswer, pathAnswer } from '../schemas/answers.ts';
 import { branch, LIST_QUERY, objectId, oneOf, pathBytes, revision, text } from '../schemas/parts.ts';
 import { created } from './commits.ts';
-import { commitId, ifMatch } from './expected.ts';
+import { commitId, ifMatch, requireCommit } from './expected.ts';
 import { LFS_QUERY, type ResolvedFile, resolveLfsFile } from './lfs-file.ts';
 
 const AT = { revision: Type.Optional(revision('Branch, tag, id or other revision. Default: HEAD.')) };
@@ -103,14 +104,15 @@ export const readFile = operation({
   answer: { kind: 'bytes', type: 'application/octet-stream' },
   example: FILE_EXAMPLE,
   serve: async ({ headers, lfs, options, parameters, place, query, repository }) => {
-    const request = {
-      repository: place.repository,
-      revision: Buffer.from(await commitId(repository, query.revision, options)),
-      path: parameters.path,
-    };
+    const { revision: asked = 'HEAD' } = query;
+    const { path } = parameters;
+    const request = { repository: place.repository, revision: Buffer.from(asked), path };
     // A slow client may take longer than a call.
     const { timeoutMs: _, ...untimed } = options;
-    const entry = await openTreeEntry(place.connection, request, untimed);
+    const entry = await openTreeEntry(place.connection, request, untimed).catch(async (error: unknown) => {
+      if (codeOf(error) === 'NOT_FOUND') await requireCommit(repository, asked, options); // says what is missing
+      throw error;
+    });
     if (entry?.type !== ObjectType.BLOB) {
       entry?.content.destroy();
       throw new Problem('not-found', 404, 'There is no such file.');
