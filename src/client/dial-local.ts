@@ -10,7 +10,7 @@ export interface LocalDialOptions extends Omit<DialOptions, 'keepalive' | 'maxCh
 }
 
 /**
- * Dials a server in this process, whose calls then do without HTTP/2. They cannot have sidechannels.
+ * Dials a server in this process, whose calls then need no HTTP/2. They cannot have sidechannels.
  *
  * @param address for errors.
  */

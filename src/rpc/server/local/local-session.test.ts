@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { whenSent } from '#rpc/common/grpc/when-sent';
 import { all, connectTo, only, useLocalSessions } from '#testkit/in-process-rpc';
@@ -15,6 +14,16 @@ const findCommit = callable(CommitService.method.findCommit);
 const getBlob = callable(BlobService.method.getBlob);
 const receivePack = callable(SSHService.method.sSHReceivePack);
 const CHUNK_BYTES = 32_768;
+
+/** Waits until a number no longer grows. */
+async function untilStill(read: () => number): Promise<void> {
+  let before = -1;
+  for (let turns = 0; turns < 20; turns++) {
+    await new Promise(setImmediate);
+    if (read() !== before) turns = 0;
+    before = read();
+  }
+}
 
 useLocalSessions();
 // The tests of calls over HTTP/2, which a local session has to pass as well.
@@ -66,7 +75,7 @@ test('local: a client that does not read stops its server, and others have their
   const responses = call[Symbol.asyncIterator]();
   await responses.next();
 
-  await delay(50);
+  await untilStill(() => made);
   assert.ok(made < 40, `${made} messages wait`);
   let turns = 0;
   const other = (async () => {
@@ -97,7 +106,7 @@ test('local: a server that does not read stops its client', async () => {
   }
   const answer = only(server.channel.invoke(receivePack, requests()));
 
-  await delay(50);
+  await untilStill(() => sent);
   assert.ok(sent < 40, `${sent} messages wait`);
   gate.resolve();
   assert.equal(Buffer.from((await answer).stdout).toString(), String(1000 * CHUNK_BYTES));
@@ -128,7 +137,7 @@ test('local: at the end of a server its running calls finish, and further ones a
   });
   const { channel } = server;
   const running = only(channel.invoke(findCommit, [{}]));
-  await delay(5);
+  await until(() => server.server.activeCalls === 1, 'the call runs');
 
   const ending = server.server.shutdown({ graceMs: 5000 });
   assert.equal(channel.state, 'draining');

@@ -23,7 +23,7 @@ export class LocalStream extends Writable implements ServerStream {
   readonly client: CallStream;
   readonly #events: CallStreamEvents;
   #request: { readonly onData: (chunk: Buffer) => void; readonly onEnd: () => void } | undefined;
-  /** What the client sends before the call has started. */
+  /** Bytes that the client sends before the call has started. */
   #early: Buffer[] = [];
   #hasEnded = false;
   #isRequestPaused = false;

@@ -110,7 +110,8 @@ export const readFile = operation({
     // A slow client may take longer than a call.
     const { timeoutMs: _, ...untimed } = options;
     const entry = await openTreeEntry(place.connection, request, untimed).catch(async (error: unknown) => {
-      if (codeOf(error) === 'NOT_FOUND') await requireCommit(repository, asked, options); // says what is missing
+      // It says whether the revision is missing.
+      if (codeOf(error) === 'NOT_FOUND') await requireCommit(repository, asked, options);
       throw error;
     });
     if (entry?.type !== ObjectType.BLOB) {
