@@ -61,7 +61,7 @@ export const bench: Bench = {
       yield {
         ...{ name: `${pair.name}, CPU of a call`, value: api.cpuUs, unit: 'µs', goal: CPU_GOAL },
         reference: { name: 'RPC', value: rpc.cpuUs },
-        note: `calls/s ${api.perSecond.toFixed(0)}, ${(api.perSecond / rpc.perSecond).toFixed(2)} × those of the RPC`,
+        note: `${(api.perSecond / rpc.perSecond).toFixed(2)} × the calls/s of the RPC`,
       };
     }
     agent.destroy();
