@@ -73,6 +73,7 @@ export function textReport(report: UpReport): string {
   const { cluster, console, http, people, ssh, grpc, metrics, token, isNewToken, directory } = report;
   const lines = [
     ...(http === undefined ? [] : [`  HTTP  ${http}`]),
+    ...(http === undefined ? [] : [`  API   ${http}/-/api/v1; for agents: ${http}/llms.txt`]),
     ...(console === undefined ? [] : [`  pages ${console}`]),
     ...(ssh === undefined ? [] : [`  SSH   ${ssh.url}, host key ${ssh.fingerprint}; ${ssh.users}`]),
     ...(people === undefined ? [] : [`  people ${people}`]),
