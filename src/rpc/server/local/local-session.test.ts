@@ -65,7 +65,7 @@ test('local: a client that does not read stops its server, and others have their
       serve(CommitService, { findCommit: () => ({}) }),
       serve(BlobService, {
         getBlob: async function* () {
-          for (; made < 10_000; made++) yield { data: Buffer.alloc(CHUNK_BYTES) };
+          for (; made < 3_000; made++) yield { data: Buffer.alloc(CHUNK_BYTES) };
         },
       }),
     ],
@@ -79,11 +79,11 @@ test('local: a client that does not read stops its server, and others have their
   assert.ok(made < 40, `${made} messages wait`);
   let turns = 0;
   const other = (async () => {
-    for (; made < 9_000; turns++) await only(channel.invoke(findCommit, [{}]));
+    for (; made < 2_500; turns++) await only(channel.invoke(findCommit, [{}]));
   })();
-  while (made < 9_500) await responses.next();
+  while (made < 2_800) await responses.next();
   await other;
-  assert.ok(turns > 100, `${turns} calls had their turn`);
+  assert.ok(turns > 30, `${turns} calls had their turn`);
 });
 
 test('local: a server that does not read stops its client', async () => {
