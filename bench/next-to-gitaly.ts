@@ -4,12 +4,13 @@
  *
  *   npm run bench:peer -- --help
  */
-import { mkdirSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { mkdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
 import { findProgram } from '#git/command/find-program';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
+import { freePort } from '#testkit/free-port';
 import { startInternalApi } from '#testkit/internal-api';
 import { CommitService } from '#wire/gen/commit_pb';
 import { GetArchiveRequest_Format, RepositoryService } from '#wire/gen/repository_pb';
@@ -17,6 +18,7 @@ import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { BUDGETED, budgetedCalls, makeBudgetRepository, NEEDS_COMMITS } from '../test/call-budget/calls.ts';
 import { median, quantile } from './lib/bench.ts';
 import { lsRefsRequest } from './lib/fetch-request.ts';
+import { measureReal } from './lib/first-and-steady.ts';
 import { largeCalls, startFetching } from './lib/large-work.ts';
 import { PeakMemory } from './lib/peak-memory.ts';
 import { fail, parseOptions } from './lib/peer-options.ts';
@@ -31,7 +33,7 @@ import {
   unaryCallsOf,
 } from './lib/readings.ts';
 import { copyRepository, type RepositoryName, type StoredRepository } from './lib/repositories.ts';
-import { runProgram } from './lib/run-program.ts';
+import { git, runProgram } from './lib/run-program.ts';
 import { type ServerProcess, startPeer, startServer } from './lib/server-process.ts';
 import { Workshop } from './lib/workshop.ts';
 
@@ -53,6 +55,7 @@ Options:
   --seconds N     length of a window (default 2)
   --rounds N      windows of each phase (default 3)
   --only WORD     only phases whose name contains the word
+  --real DIR      a repository whose own work is measured; may be repeated (default: this project's)
   --large DIR     a real bare repository, for a large diff, an archive and clones
   --range A..B    two of its revisions (default v2.30.0..v2.31.0, of git's own repository)
   -h, --help      print this help
@@ -64,6 +67,7 @@ const OPTIONS = {
   seconds: { type: 'string', default: '2' },
   rounds: { type: 'string', default: '3' },
   only: { type: 'string' },
+  real: { type: 'string', multiple: true },
   large: { type: 'string' },
   range: { type: 'string', default: 'v2.30.0..v2.31.0' },
   help: { type: 'boolean', short: 'h', default: false },
@@ -117,6 +121,8 @@ interface Sample {
 await using cleanUp = new AsyncDisposableStack();
 const internalApi = cleanUp.use(await startInternalApi());
 const workshop = cleanUp.use(new Workshop({ quick: false }));
+for (const directory of values.real ?? [join(import.meta.dirname, '..')])
+  await measureRepository(resolve(directory));
 const sides = [await prepare('ours'), await prepare('theirs')];
 const memory = cleanUp.use(new PeakMemory(sides));
 /** Failed calls of the other server, by phase. */
@@ -128,22 +134,23 @@ memory.print();
 for (const [phase, { count, first }] of failures)
   console.log(`\n${count} calls of theirs failed in ${phase}, the first one with: ${first}`);
 
+/** Measures the own work of a real repository: the first seconds of processes, and their steady state. */
+async function measureRepository(directory: string): Promise<void> {
+  const repository = await workshop.copyOf(directory);
+  await git(repository.path, ['repack', '-adbq']);
+  const servers = (['ours', 'theirs'] as const).map((name) => ({
+    name,
+    start: async () => await startOne(name, workshop.storage, await freePort()),
+  }));
+  await measureReal(basename(directory), repository, servers, values.only ?? '');
+  rmSync(repository.path, { recursive: true });
+}
+
 /** Starts a server on a storage with its own copies of the repositories. */
 async function prepare(name: Side['name']): Promise<Side> {
   const storage = join(workshop.directory, name);
   mkdirSync(storage);
-  const { url, secret } = internalApi;
-  const settings = `[gitlab]\nurl = ${JSON.stringify(url)}\nsecret = ${JSON.stringify(secret)}\n`;
-  const own = `[git]\nbin_path = ${JSON.stringify(gitProgram)}\n[housekeeping]\nautomatic = false\n`;
-  const server =
-    name === 'ours'
-      ? await startServer(workshop.directory, storage, { settings: settings + own })
-      : await startPeer(resolve(values.gitaly ?? ''), {
-          directory: workshop.directory,
-          storage,
-          git: gitProgram,
-          settings,
-        });
+  const server = await startOne(name, storage);
   cleanUp.defer(() => server.stop());
   const phases = [
     ...(await readPhases(server, storage)),
@@ -151,6 +158,24 @@ async function prepare(name: Side['name']): Promise<Side> {
     ...(await largePhases(server, storage)),
   ];
   return { name, server, phases: phases.filter((phase) => phase.name.includes(values.only ?? '')) };
+}
+
+/** Starts one of the servers. @param monitoringPort for the metrics of ours. */
+async function startOne(
+  name: Side['name'],
+  storage: string,
+  monitoringPort?: number,
+): Promise<ServerProcess> {
+  const { url, secret } = internalApi;
+  const { directory } = workshop;
+  const settings = `[gitlab]\nurl = ${JSON.stringify(url)}\nsecret = ${JSON.stringify(secret)}\n`;
+  if (name === 'theirs')
+    return await startPeer(resolve(values.gitaly ?? ''), { directory, storage, git: gitProgram, settings });
+  const own = `[git]\nbin_path = ${JSON.stringify(gitProgram)}\n[housekeeping]\nautomatic = false\n`;
+  return await startServer(directory, storage, {
+    settings: settings + own,
+    ...(monitoringPort !== undefined && { monitoringPort }),
+  });
 }
 
 /** Returns calls that share one connection and do not change what they read. */

@@ -17,6 +17,8 @@ export interface ServerProcess {
   readonly socket: string;
   /** Milliseconds from the start of the process to its first accepted connection. */
   readonly readyMs: number;
+  /** URL of the monitoring server, if it was asked for. */
+  readonly monitoring?: string;
   connect(): Promise<Socket>;
   /** Idempotent. */
   stop(): Promise<void>;
@@ -36,6 +38,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Runs the sources: a profile then has their files, and not those of the package. */
   readonly fromSource?: boolean;
+  /** Port of 127.0.0.1 for monitoring. Default: none. */
+  readonly monitoringPort?: number;
 }
 
 /**
@@ -47,7 +51,7 @@ export interface ServerOptions {
 export async function startServer(
   directory: string,
   path: string,
-  { storage = 'default', settings = '', env = {}, fromSource = false }: ServerOptions = {},
+  { storage = 'default', settings = '', env = {}, fromSource = false, monitoringPort }: ServerOptions = {},
 ): Promise<ServerProcess> {
   // Socket paths are limited to some 100 bytes, and the directory of a clone may be long.
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
@@ -55,10 +59,12 @@ export async function startServer(
   const config = join(sockets, 'config.toml');
   const second = join(directory, 'second');
   mkdirSync(second, { recursive: true });
+  const monitoring = monitoringPort === undefined ? undefined : `127.0.0.1:${monitoringPort}`;
   writeFileSync(
     config,
-    `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n[logging]\n` +
-      'format = "json"\n' +
+    `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n` +
+      (monitoring === undefined ? '' : `prometheus_listen_addr = "${monitoring}"\n`) +
+      '[logging]\nformat = "json"\n' +
       `[[storage]]\nname = "${storage}"\npath = ${JSON.stringify(path)}\n` +
       `[[storage]]\nname = "second"\npath = ${JSON.stringify(second)}\n${settings}`,
   );
@@ -71,7 +77,8 @@ export async function startServer(
     stdio: ['ignore', log, 'inherit'],
     env: { ...process.env, ...env },
   });
-  return await running(child, socket, startedAt, sockets);
+  const server = await running(child, socket, startedAt, sockets);
+  return { ...server, ...(monitoring !== undefined && { monitoring: `http://${monitoring}` }) };
 }
 
 /**
