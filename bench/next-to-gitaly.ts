@@ -56,6 +56,7 @@ Options:
   --rounds N      windows of each phase (default 3)
   --only WORD     only phases whose name contains the word
   --real DIR      a repository whose own work is measured; may be repeated (default: this project's)
+  --real-only     measure nothing else
   --large DIR     a real bare repository, for a large diff, an archive and clones
   --range A..B    two of its revisions (default v2.30.0..v2.31.0, of git's own repository)
   -h, --help      print this help
@@ -68,6 +69,7 @@ const OPTIONS = {
   rounds: { type: 'string', default: '3' },
   only: { type: 'string' },
   real: { type: 'string', multiple: true },
+  'real-only': { type: 'boolean', default: false },
   large: { type: 'string' },
   range: { type: 'string', default: 'v2.30.0..v2.31.0' },
   help: { type: 'boolean', short: 'h', default: false },
@@ -123,6 +125,10 @@ const internalApi = cleanUp.use(await startInternalApi());
 const workshop = cleanUp.use(new Workshop({ quick: false }));
 for (const directory of values.real ?? [join(import.meta.dirname, '..')])
   await measureRepository(resolve(directory));
+if (values['real-only']) {
+  await cleanUp.disposeAsync();
+  process.exit(0);
+}
 const sides = [await prepare('ours'), await prepare('theirs')];
 const memory = cleanUp.use(new PeakMemory(sides));
 /** Failed calls of the other server, by phase. */
