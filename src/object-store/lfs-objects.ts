@@ -11,9 +11,14 @@ export interface LfsPointer {
   readonly size: number;
 }
 
+/** Age from which a push makes a file young again; less than that of files that are removed. */
+const YOUNG_MS = 3600 * 1000;
+
 /** A file in the store. */
 export interface FoundFile extends LfsPointer {
   readonly key: string;
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number;
 }
 
 /**
@@ -35,9 +40,19 @@ export class LfsObjects {
     for (const id of this.#ids) {
       const key = keyOf(id, oid);
       const facts = await this.#store.head(key, { signal });
-      if (facts !== undefined) return { oid, size: facts.sizeBytes, key };
+      if (facts !== undefined) return { oid, size: facts.sizeBytes, key, modifiedMs: facts.modifiedMs };
     }
     return undefined;
+  }
+
+  /**
+   * Finds a file that a push names. An old one becomes young, where the store can do so, so that it
+   * is not removed before a reference leads to it.
+   */
+  async claim(oid: string, signal: AbortSignal): Promise<FoundFile | undefined> {
+    const file = await this.find(oid, signal);
+    if (file === undefined || file.modifiedMs > Date.now() - YOUNG_MS) return file;
+    return (await this.#store.touch?.(file.key, { signal })) === false ? undefined : file;
   }
 
   /** Opens the file of an object, if the store is a directory. */

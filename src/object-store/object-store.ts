@@ -60,6 +60,19 @@ export interface SignedPut {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+export interface LeftoversOptions extends ObjectCall {
+  /** Only what was last changed before; milliseconds since 1970. */
+  readonly beforeMs: number;
+  /** Counts, and removes nothing. */
+  readonly isDryRun: boolean;
+}
+
+/** Incomplete objects that processes left when they were killed. */
+export interface Leftovers {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
 /**
  * Objects under keys: a directory, memory, or a bucket of a service. Keys are paths with `/`, made
  * by `objectKey`; every method refuses other keys with INVALID_ARGUMENT. Every method ends when its
@@ -100,6 +113,16 @@ export interface ObjectStore {
    * the hash stores any content of the size.
    */
   signedPut?(key: string, options: SignPutOptions): Promise<SignedPut | undefined>;
+  /**
+   * Sets the time of an object to now. Returns `false` if it does not exist, and `undefined` if the
+   * store cannot do so. Only stores in directories can.
+   */
+  touch?(key: string, options: ObjectCall): Promise<boolean | undefined>;
+  /**
+   * Removes incomplete objects. Only stores in directories have this method: a bucket has a rule
+   * for incomplete uploads.
+   */
+  removeLeftovers?(options: LeftoversOptions): Promise<Leftovers>;
 }
 
 /** Objects in a page of a list, and keys in one request to delete: the limit of S3. */

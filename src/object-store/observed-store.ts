@@ -75,6 +75,10 @@ export class ObservedStore implements ObjectStore {
     return await this.#measured('sign', options, async () => this.#store.signedPut?.(key, options));
   }
 
+  async touch(key: string, options: ObjectCall): Promise<boolean | undefined> {
+    return await this.#store.touch?.(key, options);
+  }
+
   async #measured<T>(operation: StoreOperation, { signal }: ObjectCall, work: () => Promise<T>): Promise<T> {
     const start = performance.now();
     let outcome: StoreOutcome = 'ok';

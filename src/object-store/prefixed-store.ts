@@ -62,6 +62,10 @@ export class PrefixedStore implements ObjectStore {
     return await this.#store.signedPut?.(this.#prefix + key, options);
   }
 
+  async touch(key: string, options: ObjectCall): Promise<boolean | undefined> {
+    return await this.#store.touch?.(this.#prefix + key, options);
+  }
+
   #inside(facts: ObjectFacts): ObjectFacts {
     return { ...facts, key: facts.key.slice(this.#prefix.length) };
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, renameSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
@@ -22,6 +22,12 @@ function stored({ directory }: LfsSite, contents: readonly string[]): string[] {
     .filter((entry) => entry.isFile())
     .map(({ name }) => name);
   return contents.filter((content) => names.includes(pointerTo(Buffer.from(content)).oid));
+}
+
+/** Makes all files of the store old. */
+function age({ directory }: LfsSite): void {
+  for (const entry of readdirSync(join(directory, 'store'), { recursive: true, withFileTypes: true }))
+    if (entry.isFile()) utimesSync(join(entry.parentPath, entry.name), 0, 0);
 }
 
 function collect(site: LfsSite, options: Partial<Parameters<typeof collectLfs>[0]>): Promise<LfsCollection> {
@@ -65,6 +71,45 @@ test('old files are removed, except those that a history names: of forks and tag
   assert.deepEqual(stored(site, all), ['main', 'history', 'tag', 'long', 'fork']);
 });
 
+test('an old file that an upload or a commit names is young again', async () => {
+  await using site = await LfsSite.open();
+  const made = await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  const [uploaded, committed, old] = ['uploaded', 'committed', 'old'].map((text) => Buffer.from(text)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ]; // as many as texts
+  for (const content of [uploaded, committed, old]) await site.store(content);
+  age(site);
+  const user = { name: 'Ann', email: 'ann@example.com', id: 'username-ann', username: 'ann' };
+
+  assert.deepEqual((await site.batch('upload', [pointerTo(uploaded)])).json.objects, [pointerTo(uploaded)]);
+  await site.batch('download', [pointerTo(old)]);
+  const repository = new Repository(site.gitaly.connection, { path: 'team/a.git', user });
+  const files = { file: pointer('committed') };
+  await repository.commit({ branch: 'main', message: 'One', files });
+  await made.git(['update-ref', '-d', 'refs/heads/main']);
+
+  assert.equal((await collect(site, { nowMs: Date.now() })).removedFiles, 1);
+  assert.deepEqual(stored(site, ['uploaded', 'committed', 'old']), ['uploaded', 'committed']);
+});
+
+test('incomplete files that a killed server left are removed', async () => {
+  await using site = await LfsSite.open();
+  await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  await site.store(Buffer.from('content'));
+  const [folder = ''] = readdirSync(join(site.directory, 'store'));
+  const left = join(site.directory, 'store', folder, 'objects', '.fileblob-0123');
+  writeFileSync(left, 'incomplete');
+
+  assert.equal((await collect(site, { nowMs: Date.now() })).removedFiles, 0, 'it may be in progress');
+  assert.equal((await collect(site, { isDryRun: true, nowMs: Date.now() + 2 * DAY_MS })).removedFiles, 2);
+  assert.ok(existsSync(left));
+  const { removedBytes, removedFiles } = await collect(site, {});
+  assert.deepEqual([removedFiles, removedBytes], [2, 'incomplete'.length + 'content'.length]);
+  assert.equal(existsSync(left), false);
+});
+
 test('files of removed repositories are kept, unless their removal is wanted', async () => {
   await using site = await LfsSite.open();
   await site.gitaly.createRepository({ relativePath: 'team/a.git' });
@@ -85,9 +130,7 @@ test('the files of a repository that cannot be read are kept, and the command fa
   await site.store(Buffer.from('content'));
   renameSync(join(repository.path, 'objects'), join(repository.path, 'lost'));
   mkdirSync(join(repository.path, 'objects'));
-  const { oid } = pointerTo(Buffer.from('content'));
-  for (const entry of readdirSync(join(site.directory, 'store'), { recursive: true, withFileTypes: true }))
-    if (entry.name === oid) utimesSync(join(entry.parentPath, oid), 0, 0);
+  age(site);
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
 
   const options = { to: site.gitaly.address, storage: 'default', store: site.storeUrl };

@@ -152,7 +152,7 @@ test('a server that is killed has each file that was stored, and takes the other
   await git({}, 'work', 'commit', '-q', '-m', 'files');
   const push = site.git(by, '-C', site.work, 'push', '-q', site.url(by, 'team/a.git'), 'main');
   await until(() => hasFiles(join(site.data, 'lfs'))); // somewhere in the uploads
-  await site.stop();
+  await site.stop('SIGKILL');
   await push;
 
   await site.start('--workers', '2');

@@ -90,11 +90,11 @@ export class PeopleSite implements AsyncDisposable {
     this.report = JSON.parse(printed);
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<void> {
     const child = this.#server;
     this.#server = undefined;
     if (child === undefined || child.exitCode !== null) return;
-    child.kill('SIGTERM');
+    child.kill(signal);
     await once(child, 'exit');
   }
 

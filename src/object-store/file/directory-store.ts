@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, opendir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, opendir, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
@@ -8,6 +8,8 @@ import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { isKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
 import {
   type GetOptions,
+  type Leftovers,
+  type LeftoversOptions,
   type ListOptions,
   type ObjectCall,
   type ObjectFacts,
@@ -18,6 +20,7 @@ import {
 } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
 import { MissingObjectError } from '../store-error.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { publish, versionOf } from './publish.ts';
 import { signUrl, type UrlSigner } from './sign-url.ts';
 
@@ -114,6 +117,16 @@ export class DirectoryStore implements ObjectStore {
       if ((await this.#ifThere(rm(file).then(() => true))) === true) folders.add(path.posix.dirname(file));
     }
     for (const folder of folders) await syncPath(folder);
+  }
+
+  async touch(key: string, { signal }: ObjectCall): Promise<boolean> {
+    signal.throwIfAborted();
+    const now = new Date();
+    return (await this.#ifThere(utimes(this.#path(key), now, now).then(() => true))) ?? false;
+  }
+
+  async removeLeftovers(options: LeftoversOptions): Promise<Leftovers> {
+    return await removeLeftovers(this.#directory, options);
   }
 
   async signedUrl(key: string, { validMs }: SignOptions): Promise<string | undefined> {

@@ -1,6 +1,7 @@
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import { parseLfsKey } from '#object-store/lfs-objects';
+import type { ObjectFacts, ObjectStore } from '#object-store/object-store';
 import { openStore } from '#object-store/open-store';
 import { isPoolPath } from '#storage/pool-path';
 
@@ -47,7 +48,8 @@ interface Place {
 
 /**
  * Removes the files of Git LFS that no history names: neither that of their repository, nor that of
- * one that was forked from it. Younger files may belong to a push that has not ended.
+ * one that was forked from it. Younger files may belong to a push that has not ended. Incomplete
+ * files that a killed server left are removed, too.
  *
  * @throws when the server or the store cannot be read: then what was removed was right.
  */
@@ -61,8 +63,9 @@ export async function collectLfs(options: CollectLfsOptions): Promise<LfsCollect
   };
   let named: { readonly id: string; readonly oids: ReadonlySet<string> | undefined } | undefined;
   for await (const page of store.list('', { signal })) {
-    const removed: string[] = [];
-    for (const { key, modifiedMs, sizeBytes } of page) {
+    const found: ObjectFacts[] = [];
+    for (const facts of page) {
+      const { key, modifiedMs, sizeBytes } = facts;
       const file = parseLfsKey(key);
       if (file === undefined) continue;
       const { id, oid } = file;
@@ -77,14 +80,36 @@ export async function collectLfs(options: CollectLfsOptions): Promise<LfsCollect
       // The store lists one id after the other.
       if (named?.id !== id) named = { id, oids: await namedBy(places ?? [], state, connection, signal) };
       if (named.oids === undefined || named.oids.has(oid.slice(0, KEPT_DIGITS))) continue;
-      removed.push(key);
-      state.removedFiles++;
-      state.removedBytes += sizeBytes;
+      found.push(facts);
     }
-    if (!isDryRun) await store.delete(removed, { signal });
+    await removeOld(found, state, { ...options, store });
     onProgress?.(state);
   }
+  const leftovers = await store.removeLeftovers?.({ beforeMs: nowMs - MIN_AGE_MS, isDryRun, signal });
+  state.removedFiles += leftovers?.objects ?? 0;
+  state.removedBytes += leftovers?.bytes ?? 0;
   return state;
+}
+
+/** Removes files that are still old: a push that names one again makes it young. */
+async function removeOld(
+  found: readonly ObjectFacts[],
+  state: LfsCollection,
+  { isDryRun, nowMs, signal, store }: CollectLfsOptions & { readonly store: ObjectStore },
+): Promise<void> {
+  const isOld = async ({ key }: ObjectFacts): Promise<boolean> => {
+    const now = await store.head(key, { signal });
+    return now !== undefined && now.modifiedMs <= nowMs - MIN_AGE_MS;
+  };
+  for (let start = 0; start < found.length; start += AT_ONCE) {
+    const some = found.slice(start, start + AT_ONCE);
+    const areOld = await Promise.all(some.map(isOld));
+    const old = some.filter((_, index) => areOld[index]);
+    const keys = old.map(({ key }) => key);
+    if (!isDryRun) await store.delete(keys, { signal });
+    state.removedFiles += old.length;
+    state.removedBytes += old.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+  }
 }
 
 /** Returns the repositories that read the files of each id. */

@@ -53,7 +53,7 @@ async function missingFiles(
   const isThere = async ({ fileOid, fileSize }: NewPointer): Promise<boolean> => {
     // git-lfs sends no empty files.
     if (fileSize === 0n) return true;
-    const found = await files?.find(fileOid, signal).catch((error: unknown) => {
+    const found = await files?.claim(fileOid, signal).catch((error: unknown) => {
       signal.throwIfAborted();
       const text = 'the store of Git LFS cannot be read, so its files are not checked; try again later';
       throw new RuleRefusal(text, { cause: error });

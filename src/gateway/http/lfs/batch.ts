@@ -69,7 +69,7 @@ async function answerOne(
   operation: BatchRequest['operation'],
   { base, expiresIn, header, maxDirectBytes, objects, signal }: BatchContext,
 ): Promise<object> {
-  const found = await objects.find(oid, signal);
+  const found = await (operation === 'upload' ? objects.claim(oid, signal) : objects.find(oid, signal));
   const action = (address: string): object => ({
     href: `${base}/${address}`,
     ...(header && { header }),

@@ -1,0 +1,26 @@
+import { opendir, rm, stat } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { TEMPORARY_PREFIX } from '../object-key.ts';
+import type { Leftovers, LeftoversOptions } from '../object-store.ts';
+
+/** Removes the temporary files of a directory that processes left when they were killed. */
+export async function removeLeftovers(directory: string, options: LeftoversOptions): Promise<Leftovers> {
+  const { beforeMs, isDryRun, signal } = options;
+  let [objects, bytes] = [0, 0];
+  for await (const entry of (await opendir(directory).catch(ignoreMissing)) ?? []) {
+    signal.throwIfAborted();
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory()) {
+      const below = await removeLeftovers(path, options);
+      objects += below.objects;
+      bytes += below.bytes;
+    }
+    if (!entry.isFile() || !entry.name.startsWith(TEMPORARY_PREFIX)) continue;
+    const stats = await stat(path).catch(ignoreMissing);
+    if (stats === undefined || stats.mtimeMs > beforeMs) continue;
+    if (!isDryRun) await rm(path, { force: true });
+    objects++;
+    bytes += stats.size;
+  }
+  return { objects, bytes };
+}
