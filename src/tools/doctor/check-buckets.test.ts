@@ -35,6 +35,8 @@ test('without buckets nothing is checked, and the doctor creates no directory', 
   const [finding] = await findingsOf({ backup: { go_cloud_url: `file://${path}` } });
 
   assert.equal(finding?.level, 'ok');
+  const [lfs] = await findingsOf({ lfs: { url: `file://${path}` } });
+  assert.deepEqual([lfs?.subject, lfs?.level], ['bucket of [lfs]', 'ok']);
   assert.equal(readdirSync(directory).includes('none'), false);
 });
 

@@ -16,8 +16,9 @@ const NO_SIGNATURES =
  * deletes it.
  */
 export async function* checkBuckets(config: GitalyConfig): AsyncGenerator<Finding, void, undefined> {
-  const { backup, bundleUri } = config;
+  const { backup, bundleUri, lfs } = config;
   if (backup.goCloudUrl) yield await checkBucket('bucket of [backup]', backup.goCloudUrl);
+  if (lfs.url) yield await checkBucket('bucket of [lfs]', lfs.url);
   if (!bundleUri.goCloudUrl) return;
   const subject = 'bucket of [bundle_uri]';
   const finding = await checkBucket(subject, bundleUri.goCloudUrl);
