@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
-import { renameSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { HookRejectedError, Repository } from '#client/repository/index';
+import { LfsObjects } from '#object-store/lfs-objects';
+import { openStore } from '#object-store/open-store';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startCluster } from '#testkit/start-cluster';
 import { LfsSite, pointerText, pointerTo } from './lfs-site.ts';
 
 const MANY = 400;
@@ -131,4 +136,25 @@ test('a server that accepts missing files takes the push', async (context) => {
   commit({ one: pointer('one') });
 
   assert.equal((await push('main')).code, 0);
+});
+
+test('in a cluster the refusal of one node is that of all', async (context) => {
+  const store = makeScratchDirectory('lfs');
+  context.after(() => rmSync(store, { recursive: true }));
+  await using cluster = await startCluster({ gitalyConfig: { lfs: { url: store } } });
+  const repository = new Repository(cluster.connection, { path: 'a.git', user: ANN });
+  await repository.create();
+  const target = { repository: { storageName: 'default', relativePath: 'a.git' } };
+  await cluster.connection.settings.setLfsIds({ ...target, ids: ['id'] });
+  const add = { branch: 'main', message: 'one', files: { one: pointer('one') } };
+
+  await assert.rejects(repository.commit(add), HookRejectedError);
+  const objects = new LfsObjects(await openStore(store), ['id']);
+  const { oid, size: sizeBytes } = pointerTo(Buffer.from('one'));
+  const { signal } = new AbortController();
+  await objects.write(oid, Readable.from([Buffer.from('one')]), { sizeBytes, signal });
+  const made = await repository.commit(add);
+
+  for (const node of [1, 2, 3])
+    assert.equal(gitOutput(cluster.repositoryPath(node, 'a.git'), ['rev-parse', 'main']), made);
 });
