@@ -26,6 +26,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   tokens: { modules: ['base'], packages: ['jose'] },
   git: { modules: ['base'] },
   'object-store': { modules: ['base'], packages: [AWS, AZURE, GOOGLE_AUTH] },
+  generations: { modules: ['base', 'object-store'] },
   storage: { modules: ['base', 'git'] },
   events: { modules: ['base', 'git', 'storage', 'tokens/pattern'] },
   webhooks: { modules: ['base', 'events'] },
