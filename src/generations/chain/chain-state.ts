@@ -113,7 +113,10 @@ export class ChainState {
   }
 
   /** Forgets what is too old to matter. */
-  prune(nowMs: number, { doomedMs, repeatMs }: { readonly doomedMs: number; readonly repeatMs: number }): void {
+  prune(
+    nowMs: number,
+    { doomedMs, repeatMs }: { readonly doomedMs: number; readonly repeatMs: number },
+  ): void {
     for (const [name, timeMs] of this.doomed) if (nowMs - timeMs > doomedMs) this.doomed.delete(name);
     for (const [id, { timeMs }] of this.requests) {
       if (nowMs - timeMs <= repeatMs && this.requests.size <= MAX_REQUESTS) break; // in order of time

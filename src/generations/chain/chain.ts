@@ -1,6 +1,11 @@
 import { hash } from 'node:crypto';
 import { openCheckpoint, openReferences, sealCheckpoint, sealReferences } from '../codec/checkpoint.ts';
-import { openChanges, openGeneration, type ReadGeneration, type SealedGeneration } from '../codec/generation.ts';
+import {
+  openChanges,
+  openGeneration,
+  type ReadGeneration,
+  type SealedGeneration,
+} from '../codec/generation.ts';
 import { FLOOR, type FloorRecord, type Mark } from '../codec/small-records.ts';
 import type { Environment, ProtocolTimes } from '../environment.ts';
 import { ProtocolError } from '../errors.ts';
@@ -95,10 +100,10 @@ export class Chain {
       const floor = await this.floor();
       const start = await this.start(floor);
       const walk = start && (await this.#walk(start, mark));
-      const isStill = await this.isStillFloor(floor);
-      if (isStill && walk !== undefined && !walk.isWall) return { ...walk, floor };
-      // Also a missing checkpoint is damage only when the floor has not moved (I12).
-      if (isStill)
+      const isComplete = walk !== undefined && !walk.isWall;
+      if (isComplete && (await this.isStillFloor(floor))) return { ...walk, floor };
+      // A missing checkpoint, too, is damage only when the floor has not moved (I12).
+      if (!isComplete && (await this.floor()).n === floor.n)
         throw new ProtocolError('damaged', `the chain is damaged after generation ${start?.n ?? floor.n}`);
     }
     throw new ProtocolError('unavailable', 'the floor of the repository moves faster than it is read');
@@ -132,7 +137,8 @@ export class Chain {
       if (result === 'created') return { kind: 'done' };
       if (result !== 'conflict') {
         const found = await this.generation(sealed.generation.n).catch(ifReadable);
-        if (found !== undefined) return this.isOwn(sealed, found) ? { kind: 'done' } : { kind: 'lost', found };
+        if (found !== undefined)
+          return this.isOwn(sealed, found) ? { kind: 'done' } : { kind: 'lost', found };
       }
       await clock.sleep(times.retryMs);
     } while (clock.nowMs() < deadlineMs);

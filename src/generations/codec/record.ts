@@ -38,7 +38,8 @@ export function openRecord<T>(kind: string, shape: Shape<T>, bytes: Buffer): Ope
   if (hash('sha256', content) !== checksum) throw damaged(kind, 'the checksum is wrong');
   if (first < 0 || second < 0) throw damaged(kind, 'a line is missing');
   const title = content.toString('latin1', 0, first);
-  if (title !== `gitaly-ts ${kind} ${VERSION}`) throw damaged(kind, `it begins with ${JSON.stringify(title)}`);
+  if (title !== `gitaly-ts ${kind} ${VERSION}`)
+    throw damaged(kind, `it begins with ${JSON.stringify(title)}`);
   const fields = parseAs(shape, content.toString('utf8', first + 1, second));
   if (fields === undefined) throw damaged(kind, 'a field is missing or wrong');
   return { fields, payload: content.subarray(second + 1), checksum };

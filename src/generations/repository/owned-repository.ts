@@ -249,7 +249,8 @@ export class OwnedRepository {
       if (former !== undefined) return former;
       const sealed = this.seal(state, { kind });
       const outcome = await chain.create(sealed);
-      if (outcome.kind === 'unknown') throw new ProtocolError('unknown', 'the bucket did not confirm a takeover');
+      if (outcome.kind === 'unknown')
+        throw new ProtocolError('unknown', 'the bucket did not confirm a takeover');
       if (outcome.kind === 'lost' || !(await this.counts(floor, sealed))) continue;
       state.apply(sealed);
       await this.fillLocal(followed, sealed, mark);

@@ -38,9 +38,12 @@ export const BASES: Readonly<Record<string, Plant>> = {
       },
     },
   },
-  'generation at the floor deleted': {
+  'collector of the first version': {
     parts: {
       Maintenance: class extends Maintenance {
+        override isSettled(floor: Floor): boolean {
+          return floor.record !== undefined;
+        }
         override mayDelete(n: number, checkpoint: ChainState): boolean {
           return n <= checkpoint.n && !checkpoint.kept.has(n);
         }
@@ -76,7 +79,8 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
         }
         override async create(sealed: SealedGeneration): Promise<CreateOutcome> {
           const outcome = await this.put(sealed).catch(() => 'unknown' as const);
-          if (outcome !== 'exists') return outcome === 'created' ? { kind: 'done' } : await super.create(sealed);
+          if (outcome !== 'exists')
+            return outcome === 'created' ? { kind: 'done' } : await super.create(sealed);
           const found = await this.generation(sealed.generation.n);
           return { kind: 'lost', found: found ?? sealed };
         }
@@ -168,7 +172,7 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
     },
   },
   'second look that compares with n': {
-    base: 'generation at the floor deleted',
+    base: 'collector of the first version',
     parts: {
       OwnedRepository: class extends OwnedRepository {
         override async counts(_floor: Floor, { generation }: SealedGeneration): Promise<boolean> {
@@ -381,7 +385,6 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
   },
   'store ignores conditions': { defects: { ignoresConditions: true } },
 };
-
 
 /** Returns the classes of a fault together with its variant. */
 export function plantOf({ base = '', parts, defects }: PlantedFault): Plant {

@@ -1,6 +1,6 @@
 import { repositoryKeys } from '#generations/keys';
 import { IdSource, type Operation, perform, type Result } from './operations.ts';
-import { type Parts, PARTS, SIMULATED_TIMES, SimulatedServer } from './server.ts';
+import { PARTS, type Parts, SIMULATED_TIMES, SimulatedServer } from './server.ts';
 import { type BucketFaults, SimulatedBucket, type StoreDefects } from './simulated-bucket.ts';
 import { Truth } from './truth.ts';
 import { type Violation, World } from './world.ts';
@@ -99,7 +99,9 @@ export async function run(
   };
   const runThreads = async (): Promise<void> => {
     const ended: Promise<void>[] = [];
-    for (const [index, { server, script, after = [], thinkMs = conditions.thinkMs }] of scenario.threads(world).entries()) {
+    for (const [index, { server, script, after = [], thinkMs = conditions.thinkMs }] of scenario
+      .threads(world)
+      .entries()) {
       const machine = servers[server];
       if (machine === undefined) throw new Error(`no server ${server}`);
       const work = async (): Promise<void> => {
@@ -129,8 +131,9 @@ export async function run(
     world.at(world.spread(1000, 30_000), pause);
   };
   if (conditions.pauses) world.at(world.spread(500, 30_000), pause);
+  let isEnding = false;
   const outage = (): void => {
-    bucket.isDown = true;
+    bucket.isDown = !isEnding;
     world.at(world.spread(500, 8000), () => {
       bucket.isDown = false;
     });
@@ -146,9 +149,17 @@ export async function run(
   async function checkEnd(): Promise<void> {
     bucket.faults = NO_FAULTS;
     bucket.isDown = false;
+    isEnding = true;
     for (const server of servers) server.end();
     const server = new SimulatedServer({
-      world, bucket, keys, parts: PARTS, rate: 1, readAhead: 4, renews: true, name: 'END',
+      world,
+      bucket,
+      keys,
+      parts: PARTS,
+      rate: 1,
+      readAhead: 4,
+      renews: true,
+      name: 'END',
     });
     let value: string | undefined;
     void (async () => {

@@ -86,7 +86,10 @@ function repeated(count: number, ...operations: Operation[]): Operation[] {
 
 /** Small scenarios, most of them those of the first model of the protocol. */
 const DIRECTED: Readonly<
-  Record<string, { readonly before?: readonly Operation[]; readonly threads: readonly Thread[] } & Partial<Conditions>>
+  Record<
+    string,
+    { readonly before?: readonly Operation[]; readonly threads: readonly Thread[] } & Partial<Conditions>
+  >
 > = {
   'write-lost': {
     faults: LOSSES,
@@ -99,7 +102,9 @@ const DIRECTED: Readonly<
     faults: LOSSES,
     thinkMs: 100,
     threads: [
-      ...['a', 'b', 'c', 'd'].map((name): Thread => ({ server: 0, script: [`write ${name}`, `write ${name}`] })),
+      ...['a', 'b', 'c', 'd'].map(
+        (name): Thread => ({ server: 0, script: [`write ${name}`, `write ${name}`] }),
+      ),
       { server: 0, script: ['read', 'read', 'read'] },
     ],
   },
@@ -158,7 +163,18 @@ const DIRECTED: Readonly<
     silent: [0],
     faults: { ...NO_FAULTS, slowest: [{ server: 'S1', requests: /^GET .*\/g\//, ms: 40_000 }] },
     threads: [
-      { server: 0, script: [...repeated(4, 'write a'), 'wait 3000', 'checkpoint', 'wait 9000', 'renew', 'collect', 'release'] },
+      {
+        server: 0,
+        script: [
+          ...repeated(4, 'write a'),
+          'wait 3000',
+          'checkpoint',
+          'wait 9000',
+          'renew',
+          'collect',
+          'release',
+        ],
+      },
       { server: 1, script: ['wait 1000', 'cold', 'cold', 'cold'] },
       { server: 1, script: ['wait 3000', 'cold', 'cold', 'cold'] },
     ],
@@ -173,7 +189,16 @@ const DIRECTED: Readonly<
       {
         server: 0,
         script: [
-          ...(['wait 5000', 'write a', 'write a', 'write b', 'renew', 'own', 'write a', 'checkpoint'] as const),
+          ...([
+            'wait 5000',
+            'write a',
+            'write a',
+            'write b',
+            'renew',
+            'own',
+            'write a',
+            'checkpoint',
+          ] as const),
           ...(['wait 9000', 'renew', 'collect', 'write a', 'write b', 'checkpoint'] as const),
         ],
       },
@@ -189,27 +214,110 @@ const DIRECTED: Readonly<
     threads: [
       {
         server: 1,
-        script: ['own', 'wait 4600', 'own', 'write a', 'wait 14000', 'write a', 'own', 'wait 4600', 'own', 'write b', 'read'],
+        script: [
+          'own',
+          'wait 4600',
+          'own',
+          'write a',
+          'wait 14000',
+          'write a',
+          'wait 12000',
+          'own',
+          'wait 4600',
+          'own',
+          'write b',
+          'read',
+        ],
       },
       {
         server: 0,
         script: [
-          ...(['wait 7000', 'own', 'wait 4600', 'own', 'renew', 'own', 'wait 4600', 'own', 'write a', 'write b', 'write a'] as const),
+          ...([
+            'wait 7000',
+            'own',
+            'wait 4600',
+            'own',
+            'renew',
+            'own',
+            'wait 4600',
+            'own',
+            'write a',
+            'write b',
+            'write a',
+          ] as const),
           ...(['checkpoint', 'wait 8500', 'renew', 'collect', 'release'] as const),
         ],
       },
     ],
     thinkMs: 500,
   },
+  'zombie-floor': {
+    silent: [0],
+    untilMs: 200_000,
+    faults: { ...NO_FAULTS, slowest: [{ server: 'S1', requests: PUT_GENERATION, ms: 60_000, share: 0.8 }] },
+    threads: [
+      {
+        server: 0,
+        script: ['wait 5000', 'write a', 'checkpoint', 'collect', 'wait 5000', 'write b', 'write a'],
+      },
+      { server: 1, script: ['own', 'wait 4600', 'own', 'read', 'write a', 'read', 'write b'] },
+      { server: 1, script: ['wait 8000', ...repeated(8, 'wait 2000', 'read')] },
+    ],
+    thinkMs: 1000,
+  },
+  'zombie-deep': {
+    servers: 3,
+    silent: [0, 2],
+    untilMs: 200_000,
+    faults: {
+      ...NO_FAULTS,
+      slowest: [
+        { server: 'S2', requests: PUT_GENERATION, ms: 40_000, share: 0.9 },
+        { server: 'S1', requests: /^GET .*\/g\//, ms: 40_000, share: 0.3 },
+      ],
+    },
+    threads: [
+      {
+        server: 0,
+        script: [
+          'wait 5000',
+          'write b',
+          'write a',
+          'renew',
+          'own',
+          'checkpoint',
+          'wait 8500',
+          'renew',
+          'collect',
+        ],
+      },
+      { server: 2, script: ['own', 'wait 4600', 'own'] },
+      ...[1, 1, 1, 1].map((server): Thread => ({ server, script: repeated(6, 'cold') })),
+    ],
+    thinkMs: 2000,
+  },
   deposed: {
     silent: [0],
     untilMs: 200_000,
     faults: { ...NO_FAULTS, slowest: [{ server: 'S0', requests: /\/g\//, ms: 40_000, share: 0.3 }] },
     threads: [
-      { server: 0, script: ['write a', 'wait 4000', 'write a', 'write b', 'wait 12000', 'write a', 'write b', 'write a'] },
+      {
+        server: 0,
+        script: ['write a', 'wait 4000', 'write a', 'write b', 'wait 12000', 'write a', 'write b', 'write a'],
+      },
       {
         server: 1,
-        script: ['own', 'wait 4600', 'own', 'write a', 'write b', 'checkpoint', 'wait 9000', 'collect', 'write a'],
+        script: [
+          'own',
+          'wait 4600',
+          'own',
+          'write a',
+          'write b',
+          'checkpoint',
+          'wait 9000',
+          'collect',
+          'write a',
+        ],
       },
     ],
   },
@@ -225,7 +333,20 @@ const DIRECTED: Readonly<
       { server: 0, script: ['wait 3500', 'write b', 'wait 20000', 'read', 'write b', 'read'] },
       {
         server: 1,
-        script: ['own', 'wait 4600', 'own', 'own', 'write a', 'checkpoint', 'wait 8500', 'collect', 'write a', 'checkpoint', 'wait 9000', 'collect'],
+        script: [
+          'own',
+          'wait 4600',
+          'own',
+          'own',
+          'write a',
+          'checkpoint',
+          'wait 8500',
+          'collect',
+          'write a',
+          'checkpoint',
+          'wait 9000',
+          'collect',
+        ],
       },
     ],
   },
@@ -242,38 +363,80 @@ const DIRECTED: Readonly<
       lost: [{ server: 'S', requests: /floor/, share: 0.3, fromMs: 0, untilMs: 60_000 }],
     },
     threads: [
-      { server: 0, script: [...repeated(3, 'write a', 'checkpoint', 'own'), 'renew', 'wait 9000', 'renew', 'collect', 'own', 'collect'] },
-      { server: 1, script: ['own', 'wait 4600', ...repeated(3, 'own', 'write a', 'checkpoint', 'wait 9000', 'collect'), 'cold'] },
+      {
+        server: 0,
+        script: [
+          ...repeated(3, 'write a', 'checkpoint', 'own'),
+          'renew',
+          'wait 9000',
+          'renew',
+          'collect',
+          'own',
+          'collect',
+        ],
+      },
+      {
+        server: 1,
+        script: [
+          'own',
+          'wait 4600',
+          ...repeated(3, 'own', 'write a', 'checkpoint', 'wait 9000', 'collect'),
+          'cold',
+        ],
+      },
       { server: 2, script: ['cold', 'wait 9000', 'cold', 'wait 9000', 'cold', 'own', 'write b'] },
     ],
   },
   'floor-late': {
     servers: 1,
     untilMs: 200_000,
-    faults: { ...NO_FAULTS, lateMs: 60_000, lost: [{ server: 'S0', requests: / .*floor/, share: 0.6, fromMs: 0, untilMs: 20_000 }] },
+    faults: {
+      ...NO_FAULTS,
+      lateMs: 60_000,
+      lost: [{ server: 'S0', requests: / .*floor/, share: 0.6, fromMs: 0, untilMs: 20_000 }],
+    },
     threads: [
-      { server: 0, script: repeated(4, 'own', 'write a', 'checkpoint', 'own', 'collect', 'wait 9000', 'own', 'collect') },
+      {
+        server: 0,
+        script: repeated(4, 'own', 'write a', 'checkpoint', 'own', 'collect', 'wait 9000', 'own', 'collect'),
+      },
     ],
     thinkMs: 500,
   },
   packs: {
     untilMs: 200_000,
-    faults: { ...NO_FAULTS, slow: 0.05, slowMs: 5000, slowest: [{ server: 'S0', requests: /^PUT .*\/p\//, ms: 20_000, share: 0.4 }] },
+    faults: {
+      ...NO_FAULTS,
+      slow: 0.05,
+      slowMs: 5000,
+      slowest: [{ server: 'S0', requests: /^PUT .*\/p\//, ms: 20_000, share: 0.4 }],
+    },
     threads: [
       { server: 0, script: ['push a', 'push b', 'push a', 'reuse b', 'push a', 'push b'] },
       { server: 0, script: ['write a', 'checkpoint', 'wait 8500', ...repeated(12, 'collect', 'wait 500')] },
-      { server: 0, script: ['push c', 'repack', 'reuse c', 'repack', 'push c', 'repack', 'repack', 'repack'] },
+      {
+        server: 0,
+        script: ['push c', 'repack', 'reuse c', 'repack', 'push c', 'repack', 'repack', 'repack'],
+      },
     ],
     thinkMs: 2000,
   },
   inline: {
-    threads: [{ server: 0, script: ['write a', 'write b', 'checkpoint', 'wait 9000', 'collect', 'write a', 'checkpoint'] }],
+    threads: [
+      {
+        server: 0,
+        script: ['write a', 'write b', 'checkpoint', 'wait 9000', 'collect', 'write a', 'checkpoint'],
+      },
+    ],
   },
   crash: {
     crashes: 0.02,
     faults: LOSSES,
     threads: [
-      { server: 0, script: ['write a', 'own', 'write a', 'read', 'own', 'write a', 'read', 'own', 'read', 'checkpoint'] },
+      {
+        server: 0,
+        script: ['write a', 'own', 'write a', 'read', 'own', 'write a', 'read', 'own', 'read', 'checkpoint'],
+      },
       { server: 0, script: ['read', 'read', 'own', 'read', 'write b', 'read'] },
       { server: 1, script: ['own', 'read', 'own', 'write a', 'own', 'read'] },
     ],

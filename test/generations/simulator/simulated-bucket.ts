@@ -94,8 +94,7 @@ export class SimulatedBucket {
         this.#send(receiver, `REPLACE ${key}`, true, () => this.#replace(key, content, version)),
       delete: async (keys) => {
         // A page of deletions is not atomic.
-        for (const key of keys)
-          await this.#send(receiver, `DELETE ${key}`, true, () => this.#delete(key));
+        for (const key of keys) await this.#send(receiver, `DELETE ${key}`, true, () => this.#delete(key));
       },
       list: (prefix) => this.#list(receiver, prefix),
     };
@@ -139,12 +138,7 @@ export class SimulatedBucket {
   }
 
   /** Sends a request. @param land executes it; its argument is false if it is executed again. */
-  #send<T>(
-    receiver: Receiver,
-    name: string,
-    isWrite: boolean,
-    land: (isLast: boolean) => T,
-  ): Promise<T> {
+  #send<T>(receiver: Receiver, name: string, isWrite: boolean, land: (isLast: boolean) => T): Promise<T> {
     const { world } = this;
     const isLost = this.faults.lost?.some(
       ({ server, requests, share, fromMs, untilMs }) =>

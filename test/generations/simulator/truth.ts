@@ -158,7 +158,8 @@ export class Truth {
       for (const id of idsOf(record.inline)) have.add(id);
     }
     for (const value of state.references.values())
-      if (!have.has(value)) return this.world.fail(`I1: the object ${value} is in no pack of the head ${when}`);
+      if (!have.has(value))
+        return this.world.fail(`I1: the object ${value} is in no pack of the head ${when}`);
   }
 }
 
@@ -179,4 +180,3 @@ export function shownReferences(references: ReadonlyMap<string, string> | undefi
     .sort()
     .join(' ');
 }
-

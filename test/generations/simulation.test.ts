@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isSoak, repetitions } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
+import { namedRun, report, runNamed, runsOf } from './seeds.ts';
+
+/** The soak continues with other seeds than those of `make test`. */
+const FIRST_SEED = isSoak ? 1_000_000 + (testSeed() % 1_000_000) * 1000 : 1;
+
+// SIMULATED_SEEDS=1000000 SOAK_HOURS=50 npm run soak -- simulation
+test('no run of the simulation violates an invariant', { timeout: 24 * 3600_000 }, async (context) => {
+  const count = repetitions('SIMULATED_SEEDS', { short: 2000, long: 40_000 });
+  const { SIMULATED_RUN: only = '' } = process.env;
+  const runs = only === '' ? [...runsOf(count, FIRST_SEED)] : [namedRun(only)];
+  const totals = { reads: 0, writes: 0, takeovers: 0, floors: 0, deletions: 0, zombies: 0 };
+
+  for (const run of runs) {
+    const { violation, counts } = await runNamed(run);
+    if (violation !== undefined) assert.fail(await report(run));
+    totals.reads += counts.reads;
+    totals.writes += counts.writes;
+    totals.takeovers += counts.takeovers;
+    totals.floors += counts.floors;
+    totals.deletions += counts.deletions;
+    totals.zombies += counts.zombies;
+  }
+
+  context.diagnostic(`${runs.length} runs: ${JSON.stringify(totals)}`);
+  if (only === '') for (const [what, times] of Object.entries(totals)) assert.ok(times > 0, `no ${what}`);
+});
+
+test('a run is repeated exactly by its seed', async () => {
+  for (const name of ['mixed:7', 'zombie:3', 'crash:5']) {
+    const [one, other] = [await report(namedRun(name)), await report(namedRun(name))];
+
+    assert.equal(one, other);
+    assert.ok(one.split('\n').length > 10, one);
+  }
+});
