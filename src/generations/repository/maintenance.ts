@@ -1,7 +1,6 @@
 import type { Floor } from '../chain/chain.ts';
 import type { ChainState } from '../chain/chain-state.ts';
 import { FLOOR, PIN } from '../codec/small-records.ts';
-import type { ListedObject } from '../environment.ts';
 import { ProtocolError } from '../errors.ts';
 import { leaseKey, nameOfKey, numberOfKey } from '../keys.ts';
 import type { OwnedRepository } from './owned-repository.ts';

@@ -91,9 +91,9 @@ export class Process implements Receiver {
   deliver(work: () => void): void {
     if (!this.isAlive) return;
     const { world } = this.#server.options;
-    if (this.#server.process === this && world.chance(this.#server.crashes)) return this.#server.crash();
     const pausedMs = this.#server.pausedUntilMs - world.nowMs;
-    if (pausedMs <= 0) work();
+    if (this.#server.process === this && world.chance(this.#server.crashes)) this.#server.crash();
+    else if (pausedMs <= 0) work();
     else world.at(pausedMs + world.random(), () => this.deliver(work));
   }
 }

@@ -10,7 +10,7 @@ import type { World } from './world.ts';
 /**
  * The true chain of one repository, and the checker: each write has a unique value and names its old
  * one, so that acknowledged writes must be on the chain in the order of real time, and each read
- * returns a value that was current during it. Its time is linear in the operations.
+ * returns a value that was current during it. Each needs one look at the chain.
  */
 export class Truth {
   readonly world: World;
@@ -42,14 +42,14 @@ export class Truth {
 
   /** Called for each object that is stored. */
   stored(key: string, content: Buffer): void {
-    if (key.startsWith(this.keys.generations)) this.#created(openGeneration(content));
-    if (key === this.keys.floor) this.#floorMoved(FLOOR.open(content).n);
+    if (key.startsWith(this.keys.generations)) this.#report(this.#created(openGeneration(content)));
+    if (key === this.keys.floor) this.#report(this.#floorMoved(FLOOR.open(content).n));
   }
 
   deleted(key: string): void {
     this.counts.deletions++;
     if (key.startsWith(this.keys.packs) || key.startsWith(this.keys.generations))
-      this.#checkObjects(`after DELETE ${key}`);
+      this.#report(this.#checkObjects(`after DELETE ${key}`));
   }
 
   /** Ends a read that began when generation `from` was known. */
@@ -69,10 +69,10 @@ export class Truth {
   endWrite(from: number, id: string, who: string): void {
     this.counts.writes++;
     const n = this.#positions.get(id);
-    if (n === undefined) return this.world.fail(`I2: the acknowledged write ${id} of ${who} is lost`);
-    if (n <= from)
-      return this.world.fail(`order: ${who} acknowledges ${id} at g/${n}, but g/${from} was known before`);
-    this.known = Math.max(this.known, n);
+    if (n === undefined) this.world.fail(`I2: the acknowledged write ${id} of ${who} is lost`);
+    else if (n <= from)
+      this.world.fail(`order: ${who} acknowledges ${id} at g/${n}, but g/${from} was known before`);
+    else this.known = Math.max(this.known, n);
   }
 
   /** Ends a write that was refused: it must never appear. */
@@ -83,50 +83,53 @@ export class Truth {
 
   /** Checks at the end of a run that a new reader sees the head with all its objects. */
   checkEnd(value: string): void {
-    this.#checkObjects('at the end');
+    this.#report(this.#checkObjects('at the end'));
     if (value !== this.value) this.world.fail(`the last reader sees ${value}; the head is ${this.value}`);
   }
 
-  #created(read: ReadGeneration): void {
+  #report(problem: string | undefined): void {
+    if (problem !== undefined) this.world.fail(problem);
+  }
+
+  #created(read: ReadGeneration): string | undefined {
     const { generation } = read;
     const { n, owner, kind, changes } = generation;
     const state = this.#state;
-    if (n > this.head + 1) return this.world.fail(`I3: g/${n} leaves a hole; the head is g/${this.head}`);
+    if (n > this.head + 1) return `I3: g/${n} leaves a hole; the head is g/${this.head}`;
     if (n <= this.head) {
       this.counts.zombies++;
-      return;
+      return undefined;
     }
     const isTakeover = kind === 'takeover' || kind === 'create';
     if (isTakeover) this.counts.takeovers++;
     else if (!isSameOwner(state.owner, owner))
-      return this.world.fail(`owner: g/${n} of ${owner.server}.${owner.epoch} follows another owner`);
-    if (generation.previous !== state.checksum)
-      return this.world.fail(`I3: g/${n} does not follow what is at g/${this.head}`);
+      return `owner: g/${n} of ${owner.server}.${owner.epoch} follows another owner`;
+    if (generation.previous !== state.checksum) return `I3: g/${n} does not follow what is at g/${this.head}`;
     const values = new Map(state.references);
     for (const { name, old, new: value } of changes) {
-      if (values.get(name) !== old) return this.world.fail(`I6: g/${n} changes ${name} from a wrong value`);
+      if (values.get(name) !== old) return `I6: g/${n} changes ${name} from a wrong value`;
       if (value !== undefined) {
         values.set(name, value);
         this.#positions.set(value, n);
-        if (this.#failed.has(value)) return this.world.fail(`the refused write ${value} appears at g/${n}`);
+        if (this.#failed.has(value)) return `the refused write ${value} appears at g/${n}`;
       }
     }
     this.#positions.set(generation.nonce, n);
     this.#records.push(read);
     state.apply(read);
     this.#values.push(shownReferences(state.exists ? state.references : undefined));
-    this.#checkObjects(`after g/${n}`);
+    return this.#checkObjects(`after g/${n}`);
   }
 
-  #floorMoved(n: number): void {
+  #floorMoved(n: number): string | undefined {
     this.counts.floors++;
-    if (n < this.#floor) return this.world.fail(`the floor moves down, from ${this.#floor} to ${n}`);
+    if (n < this.#floor) return `the floor moves down, from ${this.#floor} to ${n}`;
     this.#floor = n;
     const state = this.#stored(n);
     const value = state && shownReferences(state.exists ? state.references : undefined);
     if (value !== this.#values[n])
       this.world.fail(`the floor moves to checkpoint ${n}: ${value}; the chain has ${this.#values[n]}`);
-    this.#checkObjects(`after the floor moved to ${n}`);
+    return this.#checkObjects(`after the floor moved to ${n}`);
   }
 
   #stored(n: number): ChainState | undefined {
@@ -139,27 +142,26 @@ export class Truth {
   }
 
   /** I1: all that the references at the head reach is in packs that exist. */
-  #checkObjects(when: string): void {
+  #checkObjects(when: string): string | undefined {
     const floor = this.objects.get(this.keys.floor);
     const state = this.#stored(floor === undefined ? 0 : FLOOR.open(floor.content).n);
-    if (state === undefined) return this.world.fail(`the checkpoint at the floor is missing ${when}`);
+    if (state === undefined) return `the checkpoint at the floor is missing ${when}`;
     for (const read of this.#records.slice(state.n)) state.apply(read);
     const have = new Set<string>();
     for (const name of state.packs) {
       const pack = this.objects.get(this.keys.pack(name));
-      if (pack === undefined) return this.world.fail(`I1: pack ${name} of the head is gone ${when}`);
+      if (pack === undefined) return `I1: pack ${name} of the head is gone ${when}`;
       for (const id of idsOf(pack.content)) have.add(id);
     }
     for (const n of state.inline) {
       const record = this.#records[n - 1];
       const object = this.objects.get(this.keys.generation(n));
       if (object === undefined || record === undefined)
-        return this.world.fail(`I1: the inline pack of g/${n} is gone ${when}`);
+        return `I1: the inline pack of g/${n} is gone ${when}`;
       for (const id of idsOf(record.inline)) have.add(id);
     }
     for (const value of state.references.values())
-      if (!have.has(value))
-        return this.world.fail(`I1: the object ${value} is in no pack of the head ${when}`);
+      if (!have.has(value)) return `I1: the object ${value} is in no pack of the head ${when}`;
   }
 }
 
