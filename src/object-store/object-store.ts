@@ -22,7 +22,14 @@ export interface GetOptions extends ObjectCall {
    * that has used it by then.
    */
   readonly mayReuse?: boolean;
+  /** Reads the object only if it has another version. @throws {UnchangedError} */
+  readonly unlessVersion?: string;
+  /** Receives the facts of the object before its first piece. */
+  readonly onFacts?: ((facts: ReadFacts) => void) | undefined;
 }
+
+/** Facts of an object that is being read. */
+export type ReadFacts = Pick<ObjectFacts, 'version' | 'modifiedMs'>;
 
 export interface ListOptions extends ObjectCall {
   /**
@@ -90,9 +97,10 @@ export interface ObjectStore {
    * Stores an object, in place of an older one. It appears when it is complete. If `pieces` fails
    * or the signal is aborted, nothing changes and nothing is left behind.
    *
+   * @returns the version of the stored object.
    * @throws {PreconditionError} if `onlyIf` does not hold.
    */
-  put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void>;
+  put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string>;
   /** Returns the facts of an object; `undefined` if it does not exist. */
   head(key: string, options: ObjectCall): Promise<ObjectFacts | undefined>;
   /**
@@ -100,8 +108,19 @@ export interface ObjectStore {
    * most {@link PAGE_OBJECTS}. The prefix may end anywhere in a key; the empty one selects all.
    */
   list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined>;
+  /**
+   * Yields the folders directly below a prefix, which is empty or ends with a slash, in order: keys
+   * up to the next slash, with it. Objects between them are left out.
+   */
+  listFolders(prefix: string, options: ObjectCall): AsyncGenerator<readonly string[], void, undefined>;
   /** Deletes objects. Missing objects are not an error. */
   delete(keys: readonly string[], options: ObjectCall): Promise<void>;
+  /**
+   * Deletes an object if it still has a version.
+   *
+   * @throws {PreconditionError} if it has another, or does not exist.
+   */
+  deleteVersion(key: string, version: string, options: ObjectCall): Promise<void>;
   /**
    * Returns a URL at which anyone can read an object for a while, whether it exists or not;
    * `undefined` if the store has no such URLs.

@@ -10,7 +10,7 @@ import type {
   SignOptions,
   SignPutOptions,
 } from './object-store.ts';
-import { MissingObjectError, PreconditionError } from './store-error.ts';
+import { MissingObjectError, PreconditionError, UnchangedError } from './store-error.ts';
 
 /**
  * Result of an operation. `missing` and `refused` (by a condition) are not faults of the service.
@@ -51,8 +51,8 @@ export class ObservedStore implements ObjectStore {
     }
   }
 
-  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
-    await this.#measured('put', options, () => this.#store.put(key, this.#counted(pieces), options));
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
+    return await this.#measured('put', options, () => this.#store.put(key, this.#counted(pieces), options));
   }
 
   async head(key: string, options: ObjectCall): Promise<ObjectFacts | undefined> {
@@ -61,6 +61,14 @@ export class ObservedStore implements ObjectStore {
 
   list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     return this.#timed('list', this.#store.list(prefix, options), options);
+  }
+
+  listFolders(prefix: string, options: ObjectCall): AsyncGenerator<readonly string[], void, undefined> {
+    return this.#timed('list', this.#store.listFolders(prefix, options), options);
+  }
+
+  async deleteVersion(key: string, version: string, options: ObjectCall): Promise<void> {
+    await this.#measured('delete', options, () => this.#store.deleteVersion(key, version, options));
   }
 
   async delete(keys: readonly string[], options: ObjectCall): Promise<void> {
@@ -129,5 +137,6 @@ export class ObservedStore implements ObjectStore {
 function outcomeOf(error: unknown, signal: AbortSignal): StoreOutcome {
   if (signal.aborted) return 'aborted';
   if (error instanceof MissingObjectError) return 'missing';
+  if (error instanceof UnchangedError) return 'ok';
   return error instanceof PreconditionError ? 'refused' : 'error';
 }

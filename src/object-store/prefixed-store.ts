@@ -32,7 +32,7 @@ export class PrefixedStore implements ObjectStore {
     return await this.#store.openFile?.(this.#prefix + key, options);
   }
 
-  put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+  put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     return this.#store.put(this.#prefix + key, pieces, options);
   }
 
@@ -45,6 +45,18 @@ export class PrefixedStore implements ObjectStore {
     const onUnusable = (name: string) => options.onUnusable?.(name.slice(this.#prefix.length));
     for await (const page of this.#store.list(this.#prefix + prefix, { ...options, onUnusable }))
       yield page.map((facts) => this.#inside(facts));
+  }
+
+  async *listFolders(
+    prefix: string,
+    options: ObjectCall,
+  ): AsyncGenerator<readonly string[], void, undefined> {
+    for await (const page of this.#store.listFolders(this.#prefix + prefix, options))
+      yield page.map((folder) => folder.slice(this.#prefix.length));
+  }
+
+  deleteVersion(key: string, version: string, options: ObjectCall): Promise<void> {
+    return this.#store.deleteVersion(this.#prefix + key, version, options);
   }
 
   delete(keys: readonly string[], options: ObjectCall): Promise<void> {

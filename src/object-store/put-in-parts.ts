@@ -1,9 +1,10 @@
 import { type PartsOptions, partsOf } from './parts.ts';
 
 export interface PutInPartsOptions extends Omit<PartsOptions, 'sent'> {
-  putWhole(content: Buffer): Promise<void>;
+  /** @returns the version of the stored object, as all do. */
+  putWhole(content: Buffer): Promise<string>;
   /** @param sent receives parts that were sent, whose memory is reused. */
-  putParts(parts: AsyncIterable<Buffer>, sent: Buffer[]): Promise<void>;
+  putParts(parts: AsyncIterable<Buffer>, sent: Buffer[]): Promise<string>;
   /** Converts an error of the service to the one that is thrown. */
   toError(error: unknown): unknown;
 }
@@ -12,14 +13,14 @@ export interface PutInPartsOptions extends Omit<PartsOptions, 'sent'> {
 export async function putInParts(
   pieces: AsyncIterable<Uint8Array>,
   { putParts, putWhole, toError, ...options }: PutInPartsOptions,
-): Promise<void> {
+): Promise<string> {
   const sent: Buffer[] = [];
   const parts = partsOf(pieces, { ...options, sent });
   try {
     const first = await parts.next();
     const start = first.value ?? Buffer.alloc(0);
-    if (start.length < options.partBytes) await putWhole(start);
-    else await putParts(following(start, parts), sent);
+    if (start.length < options.partBytes) return await putWhole(start);
+    return await putParts(following(start, parts), sent);
   } catch (error) {
     throw toError(error);
   } finally {

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
 import type { ByteStream } from '#base/streams/byte-stream';
-import type { GetOptions } from './object-store.ts';
+import type { GetOptions, ReadFacts } from './object-store.ts';
 import { type NoteRetry, waitBeforeRetry } from './retry.ts';
 
 /** Broken connections in a row, without a byte between them, after which a read fails. */
@@ -15,6 +15,9 @@ export interface ReadState {
   readonly end: number;
   /** Version in the first response: later ones must be of the same object. */
   version: string | undefined;
+  /** Version that is not read, in the first request. */
+  readonly unlessVersion: string | undefined;
+  readonly onFacts: (facts: ReadFacts) => void;
 }
 
 export interface ResumedRead {
@@ -27,12 +30,22 @@ export interface ResumedRead {
 
 /** Reads an object of a service, and continues where a connection broke. */
 export async function* readResumed(
-  { range, signal }: GetOptions,
+  { range, signal, unlessVersion, onFacts }: GetOptions,
   { open, onRetry, toError }: ResumedRead,
 ): AsyncGenerator<Buffer, void, undefined> {
   const { start = 0, length = Number.POSITIVE_INFINITY } = range ?? {};
   if (length === 0) return;
-  const state: ReadState = { position: start, end: start + length, version: undefined };
+  let isReported = false;
+  const state: ReadState = {
+    position: start,
+    end: start + length,
+    version: undefined,
+    unlessVersion,
+    onFacts: (facts) => {
+      if (!isReported) onFacts?.(facts);
+      isReported = true;
+    },
+  };
   for (let failures = 0; ; failures++) {
     const before = state.position;
     const body = await open(state);

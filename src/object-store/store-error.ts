@@ -7,14 +7,41 @@ export class MissingObjectError extends Error {
   }
 }
 
-/** An object was not stored: its state is not the one that `onlyIf` requires. */
-export class PreconditionError extends Error {
-  override readonly name = 'PreconditionError';
+/** An object was requested unless it has a version, which it has. */
+export class UnchangedError extends Error {
+  override readonly name = 'UnchangedError';
 
   constructor(key: string, options?: ErrorOptions) {
-    super(`object ${JSON.stringify(key)} exists already, or has changed`, options);
+    super(`object ${JSON.stringify(key)} has not changed`, options);
   }
 }
+
+/**
+ * Why a condition failed. `missing`: there is no object; some services report `changed` then.
+ * `conflict`: another request for the object was running, and the same request may succeed.
+ */
+export type PreconditionReason = 'changed' | 'missing' | 'conflict';
+
+/** An object was not stored or deleted: its state is not the one that `onlyIf` requires. */
+export class PreconditionError extends Error {
+  override readonly name = 'PreconditionError';
+  readonly reason: PreconditionReason;
+
+  constructor(key: string, { reason = 'changed', ...options }: PreconditionOptions = {}) {
+    super(`object ${JSON.stringify(key)} ${PRECONDITIONS[reason]}`, options);
+    this.reason = reason;
+  }
+}
+
+interface PreconditionOptions extends ErrorOptions {
+  readonly reason?: PreconditionReason;
+}
+
+const PRECONDITIONS: Readonly<Record<PreconditionReason, string>> = {
+  changed: 'exists already, or has changed',
+  missing: 'does not exist any more',
+  conflict: 'is being changed by another request',
+};
 
 /** A URL names a store that this server cannot use. */
 export class UnsupportedStoreError extends Error {

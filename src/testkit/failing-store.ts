@@ -43,7 +43,7 @@ export class FailingStore implements ObjectStore {
       }
       if (isCut) throw cutOff();
     };
-    await this.#store.put(key, passed(), options);
+    return await this.#store.put(key, passed(), options);
   }
 
   async head(...args: Parameters<ObjectStore['head']>) {
@@ -54,6 +54,16 @@ export class FailingStore implements ObjectStore {
   async *list(...args: Parameters<ObjectStore['list']>) {
     this.#fail();
     yield* this.#store.list(...args);
+  }
+
+  async *listFolders(...args: Parameters<ObjectStore['listFolders']>) {
+    this.#fail();
+    yield* this.#store.listFolders(...args);
+  }
+
+  async deleteVersion(...args: Parameters<ObjectStore['deleteVersion']>) {
+    this.#fail();
+    await this.#store.deleteVersion(...args);
   }
 
   async delete(...args: Parameters<ObjectStore['delete']>) {

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { type ObjectFacts, type ObjectStore, PAGE_OBJECTS } from '#object-store/object-store';
+import {
+  type ObjectFacts,
+  type ObjectStore,
+  PAGE_OBJECTS,
+  type PutCondition,
+  type ReadFacts,
+} from '#object-store/object-store';
 import { openStore } from '#object-store/open-store';
 import { putUnlessEmpty } from '#object-store/pieces';
-import { MissingObjectError, PreconditionError, StoreError } from '#object-store/store-error';
+import { MissingObjectError, PreconditionError, StoreError, UnchangedError } from '#object-store/store-error';
 
 const { signal } = new AbortController();
 const FOREIGN_KEYS = ['', '.', '..', '../a', '/a', 'a//b', 'a/', 'a/../b', 'a\nb', 'a\0b', 'x'.repeat(1025)];
@@ -154,6 +160,76 @@ const CONTRACT: Readonly<Record<string, (store: ObjectStore, race: Race) => Prom
     await store.delete(['key'], { signal });
     await assert.rejects(replace('gone'), PreconditionError);
     assert.deepEqual(await keys(store, ''), []);
+  },
+
+  'a put returns the version that reads and heads report': async (store) => {
+    const versions: string[] = [];
+    for (const text of ['one', 'two', '']) {
+      const before = Date.now();
+      const version = await store.put('key', pieces(text), { signal });
+      const facts: ReadFacts[] = [];
+      const onFacts = (each: ReadFacts): void => void facts.push(each);
+      await Array.fromAsync(store.get('key', { signal, onFacts }));
+
+      const head = await store.head('key', { signal });
+      assert.deepEqual([version, facts.length, facts[0]?.version], [head?.version, 1, head?.version]);
+      const age = (facts[0]?.modifiedMs ?? 0) - before;
+      assert.ok(age > -5000 && age < 60_000, `${age} ms after the call began`);
+      versions.push(version);
+    }
+    assert.equal(new Set(versions).size, 3);
+    const onlyIf = { version: versions[2] ?? '' };
+    const large = async function* (): AsyncGenerator<Buffer> {
+      for (let count = 0; count < 12; count++) yield Buffer.alloc(1024 * 1024, count);
+    };
+    const version = await store.put('key', large(), { signal, onlyIf });
+    assert.equal(version, (await store.head('key', { signal }))?.version);
+  },
+
+  'an object is read only if it has changed': async (store) => {
+    const version = await store.put('key', pieces('one'), { signal });
+    const readAgain = () => Array.fromAsync(store.get('key', { signal, unlessVersion: version }));
+
+    await assert.rejects(readAgain(), UnchangedError);
+    await store.put('key', pieces('two'), { signal });
+    assert.equal(Buffer.concat(await readAgain()).toString(), 'two');
+    await store.delete(['key'], { signal });
+    await assert.rejects(readAgain(), MissingObjectError);
+  },
+
+  'a refused condition says whether the object is missing': async (store) => {
+    const version = await store.put('key', pieces('one'), { signal });
+    const put = (onlyIf: PutCondition) => store.put('key', pieces('two'), { signal, onlyIf });
+
+    await assert.rejects(put('absent'), { name: 'PreconditionError', reason: 'changed' });
+    await store.put('key', pieces('three'), { signal });
+    await assert.rejects(put({ version }), { name: 'PreconditionError', reason: 'changed' });
+    await store.delete(['key'], { signal });
+    await assert.rejects(put({ version }), { name: 'PreconditionError', reason: /^(?:missing|changed)$/ });
+    await put('absent'); // a deleted object is absent
+  },
+
+  'an object is deleted only if it has not changed': async (store) => {
+    const version = await store.put('key', pieces('one'), { signal });
+    const newer = await store.put('key', pieces('two'), { signal });
+
+    await assert.rejects(store.deleteVersion('key', version, { signal }), PreconditionError);
+    assert.equal(await read(store, 'key'), 'two');
+    await store.deleteVersion('key', newer, { signal });
+    assert.deepEqual(await keys(store, ''), []);
+    await assert.rejects(store.deleteVersion('key', newer, { signal }), PreconditionError);
+  },
+
+  'folders are listed, without what is in them': async (store) => {
+    for (const key of ['a/b/one', 'a/b/two', 'a/c c/x', 'a/d', 'a/e/f/g', 'ab/x', 'z'])
+      await store.put(key, pieces('x'), { signal });
+    const folders = async (prefix: string) =>
+      (await Array.fromAsync(store.listFolders(prefix, { signal }))).flat();
+
+    assert.deepEqual(await folders(''), ['a/', 'ab/']);
+    assert.deepEqual(await folders('a/'), ['a/b/', 'a/c c/', 'a/e/']);
+    assert.deepEqual(await folders('a/b/'), []);
+    assert.deepEqual(await folders('none/'), []);
   },
 
   'objects are listed by prefix, in order': async (store) => {

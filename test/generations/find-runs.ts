@@ -5,7 +5,7 @@
  *   node --conditions=source test/generations/find-runs.ts [MAX_SEEDS]
  */
 import { FOUND_BY } from './found-by.ts';
-import { runNamed } from './seeds.ts';
+import { type NamedRun, namedRun, runNamed } from './seeds.ts';
 import { BASES, FAULTS, type PlantedFault, plantOf } from './simulator/faults.ts';
 import { SCENARIOS } from './simulator/scenarios.ts';
 
@@ -13,17 +13,21 @@ const maxSeeds = Number(process.argv[2] ?? 1500);
 
 async function search(name: string, fault: PlantedFault): Promise<string | undefined> {
   const known = FOUND_BY[name]?.split(':')[0];
+  if (known !== undefined && (await finds(namedRun(FOUND_BY[name] ?? ''), fault))) return FOUND_BY[name];
   const order = [...SCENARIOS].sort(
     (one, other) => Number(other.name === known) - Number(one.name === known),
   );
   for (const scenario of order)
     for (let seed = 1; seed <= maxSeeds; seed++) {
-      const run = { scenario, seed };
-      if ((await runNamed(run, plantOf(fault))).violation === undefined) continue;
-      if ((await runNamed(run, BASES[fault.base ?? ''])).violation === undefined)
-        return `${scenario.name}:${seed}`;
+      if (await finds({ scenario, seed }, fault)) return `${scenario.name}:${seed}`;
     }
   return undefined;
+}
+
+/** Reports whether a run has a violation with the fault, and none without it. */
+async function finds(run: NamedRun, fault: PlantedFault): Promise<boolean> {
+  if ((await runNamed(run, plantOf(fault))).violation === undefined) return false;
+  return (await runNamed(run, BASES[fault.base ?? ''])).violation === undefined;
 }
 
 for (const [name, fault] of Object.entries(FAULTS)) {

@@ -205,13 +205,11 @@ export class Maintenance {
     const { bucket, keys, random } = chain.options;
     const nonce = random.nonce();
     const content = FLOOR.seal({ n: checkpoint.n, owner: lease.owner, nonce });
+    // A request without a response may still move the floor, so that what the collector knows of it
+    // is out of date from here on.
+    this.repository.forgetFloor();
     const isWritten = await this.replaceFloor(content, floor).catch(() => false);
-    const object = isWritten ? undefined : await bucket.get(keys.floor);
-    const isMoved = isWritten || object?.content.equals(content) === true;
-    const isOurs = object === undefined || lease.isOwner(FLOOR.open(object.content).owner);
-    // A request without a response may still move the floor: its checkpoint counts if it does.
-    if (!isMoved && isOurs) await this.repository.drop();
-    if (!isMoved) return undefined;
+    if (!isWritten && (await bucket.get(keys.floor))?.content.equals(content) !== true) return undefined;
     this.repository.coverFloor(checkpoint, nonce);
     return checkpoint.n;
   }

@@ -115,7 +115,10 @@ export class OwnedRepository {
     if (owner !== undefined && !(await this.options.leases.isDead(owner))) throw this.#notOwner(owner);
   }
 
-  /** Makes the next generation of a state. */
+  /**
+   * Makes the next generation of a state. Its owner is that of the state, also when this server has
+   * started another epoch since: only a takeover changes the owner.
+   */
   seal(
     state: ChainState,
     parts: Pick<Generation, 'kind'> & Partial<Generation>,
@@ -126,7 +129,7 @@ export class OwnedRepository {
       {
         n: state.n + 1,
         previous: state.checksum,
-        owner: this.options.lease.owner,
+        owner: state.owner ?? this.options.lease.owner,
         nonce: random.nonce(),
         head: state.n,
         timeMs: clock.wallMs(),
@@ -150,6 +153,7 @@ export class OwnedRepository {
    *   this server, which is deposed, does not try the next one.
    */
   async add(sealed: SealedGeneration): Promise<void> {
+    if (!this.options.lease.isOwner(sealed.generation.owner)) throw this.#notOwner();
     const outcome = await this.options.chain.create(sealed);
     if (outcome.kind === 'done') return await this.commit(sealed);
     if (outcome.kind === 'lost') {
@@ -214,6 +218,10 @@ export class OwnedRepository {
     this.#floorNonce = nonce;
   }
 
+  forgetFloor(): void {
+    this.#floorNonce = undefined;
+  }
+
   /** Nonce of the floor, if this server has written it since it took the repository over. */
   get floorNonce(): string | undefined {
     return this.#floorNonce;
@@ -247,7 +255,7 @@ export class OwnedRepository {
       this.#requireExistence(kind, state);
       const former = await this.livingOwner(state);
       if (former !== undefined) return former;
-      const sealed = this.seal(state, { kind });
+      const sealed = this.seal(state, { kind, owner: lease.owner });
       const outcome = await chain.create(sealed);
       if (outcome.kind === 'unknown')
         throw new ProtocolError('unknown', 'the bucket did not confirm a takeover');

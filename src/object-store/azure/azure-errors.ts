@@ -28,6 +28,7 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** Errors by status, for responses without a code. */
 const CODE_BY_STATUS: Readonly<Record<number, string>> = {
+  304: 'NotModified',
   401: 'NoAuthenticationInformation',
   403: 'AuthenticationFailed',
   404: 'BlobNotFound',
@@ -59,7 +60,8 @@ export function azureProblemOf(error: unknown): AzureProblem {
   // Later lines have the number of the request and the time.
   const [message = ''] = error.message.split('\n', 1);
   return {
-    code: code ?? byStatus ?? name,
+    // Azure names the condition of a read that found nothing new as that of a failed write.
+    code: status === 304 ? 'NotModified' : (code ?? byStatus ?? name),
     status,
     message: message.replace(/\bsig=[^&\s]+/g, 'sig=[secret]'),
   };

@@ -3,6 +3,7 @@ import type {
   BlockBlobClient,
   ContainerClient,
   ContainerListBlobFlatSegmentResponse,
+  ContainerListBlobHierarchySegmentResponse,
 } from '@azure/storage-blob';
 import { limitedSignal } from '#base/async/limited-signal';
 import { eachInTurn } from '../each-in-turn.ts';
@@ -21,9 +22,9 @@ import {
 import type { StoreOperation } from '../observed-store.ts';
 import { type ReadState, readResumed } from '../read-resumed.ts';
 import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
-import { MissingObjectError, StoreError } from '../store-error.ts';
+import { MissingObjectError, StoreError, UnchangedError } from '../store-error.ts';
 import { azureError, azureProblemOf, isTransient } from './azure-errors.ts';
-import { uploadBlob } from './upload.ts';
+import { conditionError, unquoted, uploadBlob } from './upload.ts';
 
 /** Number of concurrent requests to delete objects. */
 const MAX_DELETIONS = 16;
@@ -58,10 +59,10 @@ export class AzureStore implements ObjectStore {
     });
   }
 
-  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     requireKey(key);
     options.signal.throwIfAborted();
-    await uploadBlob(pieces, options, {
+    return await uploadBlob(pieces, options, {
       key,
       blob: this.#blob(key),
       partBytes: this.#options.partBytes,
@@ -94,10 +95,35 @@ export class AzureStore implements ObjectStore {
       const objects = segment.blobItems.map(({ name, properties }) => factsOf(unescapeKey(name), properties));
       const named = usableObjects(objects, onUnusable);
       if (named.length > 0) yield named;
-      if (!continuationToken) return;
-      if (continuationToken === token)
-        throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
-      token = continuationToken;
+      token = this.#nextToken(prefix, token, continuationToken);
+      if (token === undefined) return;
+    }
+  }
+
+  async *listFolders(
+    prefix: string,
+    { signal }: ObjectCall,
+  ): AsyncGenerator<readonly string[], void, undefined> {
+    requirePrefix(prefix);
+    for (let token: string | undefined; ; ) {
+      const { segment, continuationToken } = await this.#run('list', prefix, signal, (abortSignal) =>
+        this.#folderPage(prefix, token, abortSignal),
+      );
+      const folders = (segment.blobPrefixes ?? []).map(({ name }) => unescapeKey(name));
+      if (folders.length > 0) yield folders;
+      token = this.#nextToken(prefix, token, continuationToken);
+      if (token === undefined) return;
+    }
+  }
+
+  async deleteVersion(key: string, version: string, { signal }: ObjectCall): Promise<void> {
+    requireKey(key);
+    const conditions = { ifMatch: quoted(version) };
+    const send = (abortSignal: AbortSignal) => this.#blob(key).delete({ conditions, abortSignal });
+    try {
+      await this.#run('delete', key, signal, send);
+    } catch (error) {
+      throw conditionError(error, { version }, key);
     }
   }
 
@@ -133,6 +159,25 @@ export class AzureStore implements ObjectStore {
     throw this.#failure('list', prefix, 'the service sent no page');
   }
 
+  async #folderPage(
+    prefix: string,
+    continuationToken: string | undefined,
+    abortSignal: AbortSignal,
+  ): Promise<ContainerListBlobHierarchySegmentResponse> {
+    const pages = this.#options.container
+      .listBlobsByHierarchy('/', { prefix: escapeKey(prefix, 'azblob'), abortSignal })
+      .byPage({ maxPageSize: PAGE_OBJECTS, ...(continuationToken !== undefined && { continuationToken }) });
+    for await (const page of pages) return page;
+    throw this.#failure('list', prefix, 'the service sent no page');
+  }
+
+  /** Returns the token of the next page of a list; `undefined` after the last one. */
+  #nextToken(prefix: string, token: string | undefined, next: string | undefined): string | undefined {
+    if (!next) return undefined;
+    if (next !== token) return next;
+    throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
+  }
+
   /** Starts a read at a position; `undefined` if the object ends before it. */
   async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
     const { position, end, version } = state;
@@ -140,16 +185,20 @@ export class AzureStore implements ObjectStore {
     const options = {
       maxRetryRequests: 0, // a read is resumed here
       ...(version !== undefined && { conditions: { ifMatch: quoted(version) } }),
+      ...(version === undefined &&
+        state.unlessVersion !== undefined && { conditions: { ifNoneMatch: quoted(state.unlessVersion) } }),
     };
     try {
       const send = (abortSignal: AbortSignal) =>
         this.#blob(key).download(position, count, { ...options, abortSignal });
-      const { readableStreamBody: body, etag } = await this.#run('get', key, signal, send);
+      const { readableStreamBody: body, etag, lastModified } = await this.#run('get', key, signal, send);
       state.version = unquoted(etag);
+      state.onFacts({ version: state.version, modifiedMs: lastModified?.getTime() ?? 0 });
       if (body instanceof Readable) return addAbortSignal(signal, body);
       throw this.#failure('get', key, 'the response has no body');
     } catch (error) {
       if (error instanceof StoreError && error.failure.code === 'InvalidRange') return undefined;
+      if (isUnchanged(error)) throw new UnchangedError(key);
       throw error;
     }
   }
@@ -208,9 +257,8 @@ function factsOf(
   };
 }
 
-/** Removes the quotes of an ETag, which only some responses have. */
-function unquoted(etag = ''): string {
-  return etag.replaceAll('"', '');
+function isUnchanged(error: unknown): boolean {
+  return error instanceof StoreError && error.failure.code === 'NotModified';
 }
 
 function quoted(version: string): string {

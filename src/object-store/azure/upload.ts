@@ -1,5 +1,5 @@
 import type { BlockBlobClient } from '@azure/storage-blob';
-import type { PutOptions } from '../object-store.ts';
+import type { PutCondition, PutOptions } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
 import { putInParts } from '../put-in-parts.ts';
 import { sendParts } from '../send-parts.ts';
@@ -37,32 +37,33 @@ export async function uploadBlob(
   pieces: AsyncIterable<Uint8Array>,
   options: PutOptions,
   deps: BlobUpload,
-): Promise<void> {
-  await putInParts(checkedPieces(pieces, options), {
+): Promise<string> {
+  return await putInParts(checkedPieces(pieces, options), {
     partBytes: deps.partBytes,
     maxParts: MAX_BLOCKS,
     partsPerSize: BLOCKS_PER_SIZE,
     tooLarge: () => tooLarge(deps),
     putWhole: (content) => putWhole(content, options, deps),
     putParts: (parts, sent) => putBlocks(parts, options, { ...deps, sent }),
-    toError: (error) => conditionError(error, options, deps),
+    toError: (error) => conditionError(error, options.onlyIf, deps.key),
   });
 }
 
-async function putWhole(content: Buffer, options: PutOptions, { blob, send }: BlobUpload): Promise<void> {
+async function putWhole(content: Buffer, options: PutOptions, { blob, send }: BlobUpload): Promise<string> {
   const conditions = conditionOf(options);
-  await send(
+  const { etag } = await send(
     (abortSignal) =>
       blob.upload(content, content.length, { abortSignal, conditions, blobHTTPHeaders: HEADERS }),
     options.signal,
   );
+  return unquoted(etag);
 }
 
 async function putBlocks(
   parts: AsyncIterable<Buffer>,
   options: PutOptions,
   { blob, send, sent }: BlobUpload & { readonly sent: Buffer[] },
-): Promise<void> {
+): Promise<string> {
   const { signal } = options;
   const sendBlock = async (body: Buffer, number: number, ending: AbortSignal): Promise<string> => {
     const id = Buffer.from(String(number).padStart(ID_DIGITS, '0')).toString('base64');
@@ -72,10 +73,11 @@ async function putBlocks(
   };
   const ids = await sendParts(parts, sendBlock, { signal });
   const conditions = conditionOf(options);
-  await send(
+  const { etag } = await send(
     (abortSignal) => blob.commitBlockList(ids, { abortSignal, conditions, blobHTTPHeaders: HEADERS }),
     signal,
   );
+  return unquoted(etag);
 }
 
 function conditionOf({ onlyIf }: PutOptions): { ifNoneMatch?: string; ifMatch?: string } {
@@ -84,13 +86,18 @@ function conditionOf({ onlyIf }: PutOptions): { ifNoneMatch?: string; ifMatch?: 
 }
 
 /** Returns our error for a failed condition; any other error unchanged. */
-function conditionError(error: unknown, { onlyIf }: PutOptions, { key }: BlobUpload): unknown {
+export function conditionError(error: unknown, onlyIf: PutCondition | undefined, key: string): unknown {
   if (onlyIf === undefined) return error;
-  const isConflict =
+  if (error instanceof MissingObjectError)
+    return new PreconditionError(key, { reason: 'missing', cause: error });
+  const isRefused =
     error instanceof StoreError && /^(?:ConditionNotMet|BlobAlreadyExists)$/.test(error.failure.code);
-  return isConflict || error instanceof MissingObjectError
-    ? new PreconditionError(key, { cause: error })
-    : error;
+  return isRefused ? new PreconditionError(key, { cause: error }) : error;
+}
+
+/** Removes the quotes of an ETag, which only some responses have. */
+export function unquoted(etag = ''): string {
+  return etag.replaceAll('"', '');
 }
 
 function tooLarge({ store, key, partBytes }: BlobUpload): StoreError {

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open, opendir, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
 import { syncPath } from '#base/files/sync-path';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
+import { foldersOf } from '../folders.ts';
 import { isKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
 import {
   type GetOptions,
@@ -19,9 +21,9 @@ import {
   type SignOptions,
 } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
-import { MissingObjectError } from '../store-error.ts';
+import { MissingObjectError, UnchangedError } from '../store-error.ts';
 import { removeLeftovers } from './leftovers.ts';
-import { publish, versionOf } from './publish.ts';
+import { publish, removeVersion, versionOf } from './publish.ts';
 import { signUrl, type UrlSigner } from './sign-url.ts';
 
 const PIECE_BYTES = 128 * 1024;
@@ -41,14 +43,17 @@ export class DirectoryStore implements ObjectStore {
   }
 
   async *get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
-    const { range, mayReuse = false, signal } = options;
+    const { range, mayReuse = false, signal, unlessVersion, onFacts } = options;
     signal.throwIfAborted();
     const opened = await this.#open(key);
     if (opened === undefined) throw new MissingObjectError();
     await using file = opened.file;
+    const { facts } = opened;
+    if (facts.version === unlessVersion) throw new UnchangedError(key);
+    onFacts?.(facts);
     let { start: position = 0, length: left = Number.POSITIVE_INFINITY } = range ?? {};
     // Objects do not grow. Most are small, and whole pieces for them would be much garbage.
-    left = Math.min(left, opened.sizeBytes - position);
+    left = Math.min(left, facts.sizeBytes - position);
     let next: Buffer | undefined;
     let previous: Buffer | undefined;
     while (left > 0) {
@@ -70,16 +75,17 @@ export class DirectoryStore implements ObjectStore {
     return (await this.#open(key))?.file;
   }
 
-  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     const target = this.#path(key);
     const folder = path.posix.dirname(target);
     const temporary = `${folder}/${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}`;
     let isLeft = true;
     try {
-      await writeFile(temporary, checkedPieces(pieces, options));
+      const version = await writeFile(temporary, checkedPieces(pieces, options));
       await publish({ key, temporary, target }, options);
       isLeft = options.onlyIf === 'absent'; // else it was renamed
       await syncPath(folder);
+      return version;
     } finally {
       if (isLeft) await rm(temporary, { force: true });
     }
@@ -88,13 +94,7 @@ export class DirectoryStore implements ObjectStore {
   async head(key: string, { signal }: ObjectCall): Promise<ObjectFacts | undefined> {
     signal.throwIfAborted();
     const stats = await this.#ifThere(stat(this.#path(key), { bigint: true }));
-    if (stats?.isFile() !== true) return undefined;
-    return {
-      key,
-      sizeBytes: Number(stats.size),
-      modifiedMs: Number(stats.mtimeNs) / 1e6,
-      version: versionOf(stats),
-    };
+    return stats?.isFile() === true ? factsOf(key, stats) : undefined;
   }
 
   async *list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
@@ -107,6 +107,24 @@ export class DirectoryStore implements ObjectStore {
       page = [];
     }
     if (page.length > 0) yield page;
+  }
+
+  async *listFolders(
+    prefix: string,
+    options: ObjectCall,
+  ): AsyncGenerator<readonly string[], void, undefined> {
+    requirePrefix(prefix);
+    options.signal.throwIfAborted();
+    const folders: string[] = [];
+    for await (const entry of (await this.#ifThere(opendir(`${this.#directory}/${prefix}`))) ?? [])
+      if (entry.isDirectory()) folders.push(`${prefix}${entry.name}/`);
+    yield* foldersOf(prefix, folders.sort());
+  }
+
+  async deleteVersion(key: string, version: string, { signal }: ObjectCall): Promise<void> {
+    const target = this.#path(key);
+    await removeVersion({ key, target, version }, signal);
+    await syncPath(path.posix.dirname(target));
   }
 
   async delete(keys: readonly string[], { signal }: ObjectCall): Promise<void> {
@@ -134,13 +152,13 @@ export class DirectoryStore implements ObjectStore {
     return this.#signer && signUrl(this.#signer, key, validMs);
   }
 
-  async #open(key: string): Promise<{ readonly file: FileHandle; readonly sizeBytes: number } | undefined> {
+  async #open(key: string): Promise<{ readonly file: FileHandle; readonly facts: ObjectFacts } | undefined> {
     await using stack = new AsyncDisposableStack();
     const file = await this.#ifThere(open(this.#path(key), 'r'));
-    const stats = file && (await stack.use(file).stat());
+    const stats = file && (await stack.use(file).stat({ bigint: true }));
     if (file === undefined || stats?.isFile() !== true) return undefined;
     stack.move();
-    return { file, sizeBytes: stats.size };
+    return { file, facts: factsOf(key, stats) };
   }
 
   /** Yields the objects in a folder, which is empty or ends with a slash, and in those below it. */
@@ -191,14 +209,24 @@ export class DirectoryStore implements ObjectStore {
   }
 }
 
-/** Writes a new file, in a directory that is created if it is missing, and flushes it to disk. */
-async function writeFile(file: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+function factsOf(key: string, stats: BigIntStats): ObjectFacts {
+  const { size, mtimeNs } = stats;
+  return { key, sizeBytes: Number(size), modifiedMs: Number(mtimeNs) / 1e6, version: versionOf(stats) };
+}
+
+/**
+ * Writes a new file, in a directory that is created if it is missing, and flushes it to disk.
+ *
+ * @returns its version, which a link or a rename does not change.
+ */
+async function writeFile(file: string, pieces: AsyncIterable<Uint8Array>): Promise<string> {
   await using handle = await create(file);
   for await (const piece of pieces) {
     noteBulkBytes(piece.length);
     await handle.writeFile(piece);
   }
   await handle.sync();
+  return versionOf(await handle.stat({ bigint: true }));
 }
 
 async function create(file: string): Promise<FileHandle> {

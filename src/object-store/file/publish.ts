@@ -1,17 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { link, open, rename, rm, stat } from 'node:fs/promises';
-import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import { link, rename, rm, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { systemErrorCode } from '#base/go/system-error';
-import { TEMPORARY_PREFIX } from '../object-key.ts';
 import type { PutOptions } from '../object-store.ts';
 import { PreconditionError } from '../store-error.ts';
-
-/** A lock is held for two system calls; one that is older is left from a process that was killed. */
-const STALE_LOCK_MS = 30_000;
-const LOCK_RETRY_MS = 10;
+import { lockObject } from './lock-object.ts';
 
 export interface Publication {
   readonly key: string;
@@ -34,20 +27,35 @@ export async function publish(publication: Publication, { onlyIf, signal }: PutO
   if (onlyIf === undefined) return await rename(temporary, target);
   if (onlyIf === 'absent') return await linkNew(publication);
   await using _lock = await lockObject(target, signal);
-  const stats = await stat(target, { bigint: true }).catch(ignoreMissing);
-  if (stats === undefined || versionOf(stats) !== onlyIf.version) throw new PreconditionError(key);
+  await requireVersion(publication, onlyIf.version);
   await rename(temporary, target);
+}
+
+/** Deletes the file of an object that has a version. @throws {PreconditionError} */
+export async function removeVersion(
+  { key, target, version }: { readonly key: string; readonly target: string; readonly version: string },
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  if ((await stat(target).catch(ignoreMissing)) === undefined)
+    throw new PreconditionError(key, { reason: 'missing' });
+  await using _lock = await lockObject(target, signal);
+  await requireVersion({ key, target }, version);
+  await rm(target);
+}
+
+async function requireVersion(
+  { key, target }: { readonly key: string; readonly target: string },
+  version: string,
+): Promise<void> {
+  const stats = await stat(target, { bigint: true }).catch(ignoreMissing);
+  if (stats === undefined) throw new PreconditionError(key, { reason: 'missing' });
+  if (versionOf(stats) !== version) throw new PreconditionError(key);
 }
 
 /** Returns the version of a file: it differs after the file was replaced. */
 export function versionOf({ ino, size, mtimeNs }: BigIntStats): string {
   return `${ino}-${size}-${mtimeNs}`;
-}
-
-/** Returns the path of the lock file of an object, which other programs must not list. */
-export function lockFileOf(target: string): string {
-  const name = createHash('sha256').update(path.posix.basename(target)).digest('hex').slice(0, 32);
-  return `${path.posix.dirname(target)}/${TEMPORARY_PREFIX}lock-${name}`;
 }
 
 async function linkNew({ key, temporary, target }: Publication): Promise<void> {
@@ -56,28 +64,4 @@ async function linkNew({ key, temporary, target }: Publication): Promise<void> {
   } catch (error) {
     throw systemErrorCode(error) === 'EEXIST' ? new PreconditionError(key, { cause: error }) : error;
   }
-}
-
-/** Creates the lock file of an object, when no other process has it. */
-async function lockObject(target: string, signal: AbortSignal): Promise<AsyncDisposable> {
-  const lock = lockFileOf(target);
-  for (;;) {
-    try {
-      await (await open(lock, 'wx')).close();
-      return { [Symbol.asyncDispose]: () => rm(lock, { force: true }) };
-    } catch (error) {
-      if (systemErrorCode(error) !== 'EEXIST') throw error;
-    }
-    await removeStale(lock);
-    await setTimeout(LOCK_RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
-  }
-}
-
-/** Renames a stale lock before it is removed, so that two processes do not remove two locks. */
-async function removeStale(lock: string): Promise<void> {
-  const stats = await stat(lock).catch(ignoreMissing);
-  if (stats === undefined || Date.now() - stats.mtimeMs < STALE_LOCK_MS) return;
-  const removed = `${lock}-${randomBytes(8).toString('hex')}`;
-  await rename(lock, removed).catch(ignoreMissing);
-  await rm(removed, { force: true });
 }

@@ -27,6 +27,7 @@ const REASON_BY_STATUS: Readonly<Record<number, string>> = {
   401: 'authError',
   403: 'forbidden',
   404: 'notFound',
+  409: 'conflict',
   412: 'conditionNotMet',
   416: 'requestedRangeNotSatisfiable',
   429: 'rateLimitExceeded',

@@ -15,7 +15,7 @@ import {
 } from '../object-store.ts';
 import { type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
 import type { NoteRetry } from '../retry.ts';
-import { MissingObjectError, StoreError } from '../store-error.ts';
+import { MissingObjectError, PreconditionError, StoreError, UnchangedError } from '../store-error.ts';
 import { drained, type GcsCall, type GcsClient } from './gcs-client.ts';
 import { problemOfConnection } from './gcs-errors.ts';
 import { signGcsUrl } from './sign-url.ts';
@@ -35,6 +35,7 @@ interface GcsObject {
 
 interface GcsPage {
   readonly items?: readonly GcsObject[];
+  readonly prefixes?: readonly string[];
   readonly nextPageToken?: string;
 }
 
@@ -65,12 +66,12 @@ export class GcsStore implements ObjectStore {
     });
   }
 
-  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     requireKey(key);
     options.signal.throwIfAborted();
     const { client, bucket, endpoint, partBytes } = this.#options;
     const name = encodeURIComponent(escapeKey(key, 'gs'));
-    await uploadObject(pieces, options, {
+    return await uploadObject(pieces, options, {
       client,
       partBytes,
       call: { operation: 'put', key, signal: options.signal },
@@ -101,14 +102,37 @@ export class GcsStore implements ObjectStore {
       fields: `items(${FACTS}),nextPageToken`,
     };
     const call: GcsCall = { operation: 'list', key: prefix, signal };
-    for (let pageToken: string | undefined; ; ) {
-      const url = this.#url('', { ...query, ...(pageToken !== undefined && { pageToken }) });
-      const { items = [], nextPageToken } = await this.#page(url, call);
+    for await (const { items = [] } of this.#pages(query, call)) {
       const named = usableObjects(items.map(factsOf), onUnusable);
       if (named.length > 0) yield named;
-      if (nextPageToken === undefined || nextPageToken === '') return;
-      if (nextPageToken === pageToken) throw this.#badList(call);
-      pageToken = nextPageToken;
+    }
+  }
+
+  async *listFolders(
+    prefix: string,
+    { signal }: ObjectCall,
+  ): AsyncGenerator<readonly string[], void, undefined> {
+    requirePrefix(prefix);
+    const query = {
+      prefix: escapeKey(prefix, 'gs'),
+      delimiter: '/',
+      maxResults: String(PAGE_OBJECTS),
+      fields: 'prefixes,nextPageToken',
+    };
+    for await (const { prefixes = [] } of this.#pages(query, { operation: 'list', key: prefix, signal }))
+      if (prefixes.length > 0) yield prefixes.map(unescapeKey);
+  }
+
+  async deleteVersion(key: string, version: string, { signal }: ObjectCall): Promise<void> {
+    requireKey(key);
+    const url = this.#object(key, { ifGenerationMatch: version });
+    const call: GcsCall = { operation: 'delete', key, signal };
+    try {
+      await this.#options.client.send({ method: 'DELETE', url, read: drained }, call);
+    } catch (error) {
+      if (isMissing(error)) throw new PreconditionError(key, { reason: 'missing', cause: error });
+      if (!(error instanceof StoreError) || error.failure.code !== 'conditionNotMet') throw error;
+      throw new PreconditionError(key, { cause: error });
     }
   }
 
@@ -146,19 +170,29 @@ export class GcsStore implements ObjectStore {
   async #open(state: ReadState, call: GcsCall): Promise<Readable | undefined> {
     const range = rangeHeader(state);
     const { version } = state;
-    const query = { alt: 'media', ...(version !== undefined && { generation: version }) };
+    const query = {
+      alt: 'media',
+      ...(version !== undefined && { generation: version }),
+      ...(version === undefined &&
+        state.unlessVersion !== undefined && { ifGenerationNotMatch: state.unlessVersion }),
+    };
     const request = {
       method: 'GET',
       url: this.#object(call.key, query),
       ...(range !== undefined && { headers: { range } }),
       read: (response: HttpResponse) => response,
-      accepts: [416],
+      accepts: [304, 416],
     };
     try {
       const response = await this.#options.client.send(request, call);
       if (response.status === 416) return void (await drained(response));
-      const generation = response.headers['x-goog-generation'];
+      if (response.status === 304) {
+        await drained(response);
+        throw new UnchangedError(call.key);
+      }
+      const { 'x-goog-generation': generation, 'last-modified': modified = '' } = response.headers;
       if (typeof generation === 'string') state.version = generation;
+      state.onFacts({ version: state.version ?? '', modifiedMs: Date.parse(modified) || 0 });
       return addAbortSignal(call.signal, response.body); // the request's signal ends only the request
     } catch (error) {
       if (!isMissing(error)) throw error;
@@ -172,6 +206,19 @@ export class GcsStore implements ObjectStore {
       return JSON.parse(await readText(response)) as T;
     };
     return await this.#options.client.send({ method: 'GET', url, read }, call);
+  }
+
+  /** Yields the pages of a list. */
+  async *#pages(query: Readonly<Record<string, string>>, call: GcsCall): AsyncGenerator<GcsPage> {
+    for (let pageToken: string | undefined; ; ) {
+      const url = this.#url('', { ...query, ...(pageToken !== undefined && { pageToken }) });
+      const page = await this.#page(url, call);
+      yield page;
+      const { nextPageToken } = page;
+      if (nextPageToken === undefined || nextPageToken === '') return;
+      if (nextPageToken === pageToken) throw this.#badList(call);
+      pageToken = nextPageToken;
+    }
   }
 
   /** Reads a page of a list. The service reports an unknown bucket as a missing object. */

@@ -42,9 +42,9 @@ export async function uploadObject(
   pieces: AsyncIterable<Uint8Array>,
   options: PutOptions,
   deps: GcsUpload,
-): Promise<void> {
+): Promise<string> {
   const hash = createHash('md5'); // the checksum of the service
-  await putInParts(hashed(checkedPieces(pieces, options), hash), {
+  return await putInParts(hashed(checkedPieces(pieces, options), hash), {
     partBytes: deps.partBytes,
     maxParts: Number.POSITIVE_INFINITY,
     partsPerSize: Number.POSITIVE_INFINITY,
@@ -59,7 +59,7 @@ async function putWhole(
   content: Buffer,
   options: PutOptions,
   { client, call, uploads, hash }: GcsUpload & { readonly hash: Hash },
-): Promise<void> {
+): Promise<string> {
   const boundary = randomUUID();
   const metadata = JSON.stringify({ ...METADATA, md5Hash: hash.digest('base64') });
   const head = [
@@ -72,16 +72,17 @@ async function putWhole(
     '',
     '',
   ].join('\r\n');
-  await client.send(
+  const stored = await client.send(
     {
       method: 'POST',
       url: withQuery(uploads, { uploadType: 'multipart', ...conditionOf(options) }),
       headers: { 'content-type': `multipart/related; boundary=${boundary}` },
       body: [Buffer.from(head), content, Buffer.from(`\r\n--${boundary}--`)],
-      read: drained,
+      read: readStored,
     },
     call,
   );
+  return stored.generation ?? '';
 }
 
 interface Session extends GcsUpload {
@@ -95,10 +96,10 @@ async function putParts(
   parts: AsyncIterable<Buffer>,
   options: PutOptions,
   deps: Omit<Session, 'session'>,
-): Promise<void> {
+): Promise<string> {
   const session = await openSession(options, deps);
   try {
-    await sendAll(parts, { ...deps, session });
+    return await sendAll(parts, { ...deps, session });
   } catch (error) {
     await cancel(session, deps);
     throw error;
@@ -125,7 +126,7 @@ async function openSession(options: PutOptions, { client, call, uploads }: GcsUp
 }
 
 /** Sends the parts in order; the last one completes the object. */
-async function sendAll(parts: AsyncIterable<Buffer>, deps: Session): Promise<void> {
+async function sendAll(parts: AsyncIterable<Buffer>, deps: Session): Promise<string> {
   let offset = 0;
   let waiting: Buffer | undefined;
   let sending: Promise<unknown> = Promise.resolve();
@@ -146,7 +147,7 @@ async function sendAll(parts: AsyncIterable<Buffer>, deps: Session): Promise<voi
   const last = waiting ?? Buffer.alloc(0);
   const total = offset + last.length;
   const response = await sendPart(last, { start: offset, total }, deps);
-  await requireStored(response, total, deps);
+  return await requireStored(response, total, deps);
 }
 
 /** Sends a part, and the rest of it if the service has stored only its start. */
@@ -178,15 +179,21 @@ async function sendPart(
   }
 }
 
-/** Checks that the stored object has all bytes. An object that differs is removed. */
-async function requireStored(response: HttpResponse, total: number, deps: Session): Promise<void> {
-  const { client, call, object, hash } = deps;
+async function readStored(response: HttpResponse): Promise<Stored> {
   // Google's form of objects: every field is optional.
-  const read = async (each: HttpResponse): Promise<Stored> => JSON.parse(await readText(each)) as Stored;
+  return JSON.parse(await readText(response)) as Stored;
+}
+
+/** Checks that the stored object has all bytes. An object that differs is removed. @returns its version. */
+async function requireStored(response: HttpResponse, total: number, deps: Session): Promise<string> {
+  const { client, call, object, hash } = deps;
   const url = withQuery(object, { fields: 'size,md5Hash,generation' });
-  const stored = await read(response).catch(() => client.send({ method: 'GET', url, read }, call));
+  const stored = await readStored(response).catch(() =>
+    client.send({ method: 'GET', url, read: readStored }, call),
+  );
   const { size, md5Hash, generation } = stored;
-  if (Number(size) === total && (md5Hash === undefined || md5Hash === hash.digest('base64'))) return;
+  if (Number(size) === total && (md5Hash === undefined || md5Hash === hash.digest('base64')))
+    return generation ?? '';
   if (generation !== undefined)
     await client.send({ method: 'DELETE', url: withQuery(object, { generation }), read: drained }, call);
   throw badResponse('the stored object differs from the sent one', deps);
@@ -226,6 +233,8 @@ function putError(error: unknown, { onlyIf }: PutOptions, { client, call }: GcsU
   if (!(error instanceof StoreError)) return error;
   if (onlyIf !== undefined && error.failure.code === 'conditionNotMet')
     return new PreconditionError(call.key, { cause: error });
+  if (onlyIf !== undefined && error.failure.code === 'conflict')
+    return new PreconditionError(call.key, { reason: 'conflict', cause: error });
   if (error.failure.code !== 'notFound') return error;
   const problem = { code: 'NoSuchBucket', status: 404, message: error.failure.message, isTransient: false };
   return client.error(problem, call);

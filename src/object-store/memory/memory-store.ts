@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { foldersOf } from '../folders.ts';
 import { requireKey, requirePrefix } from '../object-key.ts';
 import {
   type GetOptions,
@@ -10,7 +11,7 @@ import {
   type PutOptions,
 } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
-import { MissingObjectError, PreconditionError } from '../store-error.ts';
+import { MissingObjectError, PreconditionError, UnchangedError } from '../store-error.ts';
 
 /** Limit of all objects together. The store is for tests and trials. */
 const MAX_BYTES = 1024 ** 3;
@@ -25,17 +26,22 @@ export class MemoryStore implements ObjectStore {
   #bytes = 0;
   #versions = 0;
 
-  async *get(key: string, { range, signal }: GetOptions): AsyncGenerator<Buffer, void, undefined> {
+  async *get(
+    key: string,
+    { range, signal, unlessVersion, onFacts }: GetOptions,
+  ): AsyncGenerator<Buffer, void, undefined> {
     requireKey(key);
     signal.throwIfAborted();
     const object = this.#objects.get(key);
     if (object === undefined) throw new MissingObjectError();
+    if (object.version === unlessVersion) throw new UnchangedError(key);
+    onFacts?.(object);
     const { start = 0, length = object.content.length } = range ?? {};
     const content = object.content.subarray(start, start + length);
     if (content.length > 0) yield content;
   }
 
-  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     requireKey(key);
     const chunks: Uint8Array[] = [];
     let bytes = 0;
@@ -50,6 +56,7 @@ export class MemoryStore implements ObjectStore {
     this.#bytes += bytes;
     const facts = { key, sizeBytes: bytes, modifiedMs: Date.now(), version: String(++this.#versions) };
     this.#objects.set(key, { ...facts, content: Buffer.concat(chunks) });
+    return facts.version;
   }
 
   async head(key: string, { signal }: ObjectCall): Promise<ObjectFacts | undefined> {
@@ -78,6 +85,22 @@ export class MemoryStore implements ObjectStore {
     for (const key of keys) this.#remove(key);
   }
 
+  async *listFolders(
+    prefix: string,
+    { signal }: ObjectCall,
+  ): AsyncGenerator<readonly string[], void, undefined> {
+    requirePrefix(prefix);
+    signal.throwIfAborted();
+    yield* foldersOf(prefix, [...this.#objects.keys()].sort());
+  }
+
+  async deleteVersion(key: string, version: string, { signal }: ObjectCall): Promise<void> {
+    requireKey(key);
+    signal.throwIfAborted();
+    this.#requireState(key, { version });
+    this.#remove(key);
+  }
+
   async signedUrl(key: string): Promise<string | undefined> {
     requireKey(key);
     return undefined;
@@ -91,7 +114,9 @@ export class MemoryStore implements ObjectStore {
   #requireState(key: string, onlyIf: PutCondition | undefined): void {
     if (onlyIf === undefined) return;
     const expected = onlyIf === 'absent' ? undefined : onlyIf.version;
-    if (this.#objects.get(key)?.version !== expected) throw new PreconditionError(key);
+    const version = this.#objects.get(key)?.version;
+    if (version === expected) return;
+    throw new PreconditionError(key, { reason: version === undefined ? 'missing' : 'changed' });
   }
 }
 

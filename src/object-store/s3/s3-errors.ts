@@ -40,9 +40,11 @@ const HINTS: Readonly<Record<string, string>> = {
 /** Errors by status, for responses without a body. */
 const CODE_BY_STATUS: Readonly<Record<number, string>> = {
   301: 'PermanentRedirect',
+  304: 'NotModified',
   400: 'BadRequest',
   403: 'Forbidden',
   404: 'NotFound',
+  409: 'ConditionalRequestConflict',
   412: 'PreconditionFailed',
   503: 'SlowDown',
 };

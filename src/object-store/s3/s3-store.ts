@@ -17,11 +17,11 @@ import {
 import type { StoreOperation } from '../observed-store.ts';
 import { type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
 import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
-import { MissingObjectError, StoreError } from '../store-error.ts';
+import { MissingObjectError, StoreError, UnchangedError } from '../store-error.ts';
 import { isCutResponse, s3Error, s3ProblemOf } from './s3-errors.ts';
 import type { S3Options } from './s3-options.ts';
 import type { S3Sdk } from './s3-sdk.ts';
-import { upload } from './upload.ts';
+import { conditionError, upload } from './upload.ts';
 
 /** Responses in a row that break off before a call fails. The SDK repeats other failures. */
 const MAX_CUT_RESPONSES = 4;
@@ -56,11 +56,11 @@ export class S3Store implements ObjectStore {
     });
   }
 
-  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     requireKey(key);
     options.signal.throwIfAborted();
     const { sdk, client, bucket, encryption, partBytes } = this.#options;
-    await upload(pieces, options, {
+    return await upload(pieces, options, {
       sdk,
       partBytes,
       encryption,
@@ -97,10 +97,38 @@ export class S3Store implements ObjectStore {
       const objects = (page.Contents ?? []).map((object) => factsOf(object.Key ?? '', object.Size, object));
       const named = usableObjects(objects, onUnusable);
       if (named.length > 0) yield named;
-      if (page.IsTruncated !== true) return;
-      if (!page.NextContinuationToken || page.NextContinuationToken === token)
-        throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
-      token = page.NextContinuationToken;
+      token = this.#nextToken(prefix, token, page);
+      if (token === undefined) return;
+    }
+  }
+
+  async *listFolders(
+    prefix: string,
+    { signal }: ObjectCall,
+  ): AsyncGenerator<readonly string[], void, undefined> {
+    requirePrefix(prefix);
+    const { sdk, client, bucket } = this.#options;
+    const input = { Bucket: bucket, Prefix: prefix, Delimiter: '/', MaxKeys: PAGE_OBJECTS };
+    for (let token: string | undefined; ; ) {
+      const command = new sdk.ListObjectsV2Command({ ...input, ...(token && { ContinuationToken: token }) });
+      const page = await this.#run('list', prefix, signal, () =>
+        client.send(command, { abortSignal: signal }),
+      );
+      const folders = (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => Prefix ?? []);
+      if (folders.length > 0) yield folders;
+      token = this.#nextToken(prefix, token, page);
+      if (token === undefined) return;
+    }
+  }
+
+  async deleteVersion(key: string, version: string, { signal }: ObjectCall): Promise<void> {
+    requireKey(key);
+    const { sdk, client, bucket } = this.#options;
+    const command = new sdk.DeleteObjectCommand({ Bucket: bucket, Key: key, IfMatch: version });
+    try {
+      await this.#run('delete', key, signal, () => client.send(command, { abortSignal: signal }));
+    } catch (error) {
+      throw conditionError(error, { version }, key);
     }
   }
 
@@ -150,6 +178,18 @@ export class S3Store implements ObjectStore {
     return { url, headers: { [CHECKSUM]: checksum } };
   }
 
+  /** Returns the token of the next page of a list; `undefined` after the last one. */
+  #nextToken(
+    prefix: string,
+    token: string | undefined,
+    page: { readonly IsTruncated?: boolean | undefined; readonly NextContinuationToken?: string | undefined },
+  ): string | undefined {
+    if (page.IsTruncated !== true) return undefined;
+    const next = page.NextContinuationToken;
+    if (next && next !== token) return next;
+    throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
+  }
+
   /** Starts a read at a position; `undefined` if the object ends before it. */
   async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
     const { sdk, client, bucket } = this.#options;
@@ -160,15 +200,18 @@ export class S3Store implements ObjectStore {
       Key: key,
       ...(Range !== undefined && { Range }),
       ...(version !== undefined && { IfMatch: version }),
+      ...(version === undefined && state.unlessVersion !== undefined && { IfNoneMatch: state.unlessVersion }),
     });
     try {
       const send = () => client.send(command, { abortSignal: signal });
-      const { Body, ETag } = await this.#run('get', key, signal, send);
+      const { Body, ETag, LastModified } = await this.#run('get', key, signal, send);
       state.version = ETag;
+      state.onFacts({ version: ETag ?? '', modifiedMs: LastModified?.getTime() ?? 0 });
       if (Body instanceof Readable) return addAbortSignal(signal, Body); // the SDK ends only the request
       throw this.#failure('get', key, 'the response has no body');
     } catch (error) {
       if (error instanceof StoreError && error.failure.code === 'InvalidRange') return undefined;
+      if (error instanceof StoreError && error.failure.code === 'NotModified') throw new UnchangedError(key);
       throw error;
     }
   }

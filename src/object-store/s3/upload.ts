@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
-import type { PutOptions } from '../object-store.ts';
+import type { PutCondition, PutOptions } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
 import { putInParts } from '../put-in-parts.ts';
 import { sendParts } from '../send-parts.ts';
@@ -41,30 +41,31 @@ export async function upload(
   pieces: AsyncIterable<Uint8Array>,
   options: PutOptions,
   deps: UploadDependencies,
-): Promise<void> {
-  await putInParts(checkedPieces(pieces, options), {
+): Promise<string> {
+  return await putInParts(checkedPieces(pieces, options), {
     partBytes: deps.partBytes,
     maxParts: MAX_PARTS,
     partsPerSize: PARTS_PER_SIZE,
     tooLarge: () => tooLarge(deps),
     putWhole: (content) => putWhole(content, options, deps),
     putParts: (parts, sent) => putParts(parts, options, { ...deps, sent }),
-    toError: (error) => conditionError(error, options, deps),
+    toError: (error) => conditionError(error, options.onlyIf, deps.target.Key),
   });
 }
 
-async function putWhole(Body: Buffer, options: PutOptions, deps: UploadDependencies): Promise<void> {
+async function putWhole(Body: Buffer, options: PutOptions, deps: UploadDependencies): Promise<string> {
   const { sdk, target, encryption, send } = deps;
   const { signal } = options;
   const input = { ...target, ...encryption, ...HEADERS, ...conditionOf(options), Body };
-  await send((client) => client.send(new sdk.PutObjectCommand(input), { abortSignal: signal }), signal);
+  const command = new sdk.PutObjectCommand(input);
+  return (await send((client) => client.send(command, { abortSignal: signal }), signal)).ETag ?? '';
 }
 
 async function putParts(
   parts: AsyncIterable<Buffer>,
   options: PutOptions,
   deps: UploadDependencies & { readonly sent: Buffer[] },
-): Promise<void> {
+): Promise<string> {
   const { sdk, target, encryption, send, sent } = deps;
   const { signal } = options;
   const create = new sdk.CreateMultipartUploadCommand({ ...target, ...encryption, ...HEADERS });
@@ -83,7 +84,7 @@ async function putParts(
       ...conditionOf(options),
       MultipartUpload: { Parts: completed },
     });
-    await send((client) => client.send(complete, { abortSignal: signal }), signal);
+    return (await send((client) => client.send(complete, { abortSignal: signal }), signal)).ETag ?? '';
   } catch (error) {
     await abortUpload(multipart, deps);
     throw error;
@@ -116,14 +117,15 @@ function conditionOf({ onlyIf }: PutOptions): { IfNoneMatch?: string; IfMatch?: 
 }
 
 /** Returns our error for a failed condition; any other error unchanged. */
-function conditionError(error: unknown, { onlyIf }: PutOptions, { target }: UploadDependencies): unknown {
+export function conditionError(error: unknown, onlyIf: PutCondition | undefined, key: string): unknown {
   if (onlyIf === undefined) return error;
-  const isConflict =
-    error instanceof StoreError &&
-    /^(?:PreconditionFailed|ConditionalRequestConflict)$/.test(error.failure.code);
-  return isConflict || error instanceof MissingObjectError
-    ? new PreconditionError(target.Key, { cause: error })
-    : error;
+  if (error instanceof MissingObjectError)
+    return new PreconditionError(key, { reason: 'missing', cause: error });
+  const code = error instanceof StoreError ? error.failure.code : '';
+  // 409: another request was running, and nothing was written.
+  if (code === 'ConditionalRequestConflict')
+    return new PreconditionError(key, { reason: 'conflict', cause: error });
+  return code === 'PreconditionFailed' ? new PreconditionError(key, { cause: error }) : error;
 }
 
 function tooLarge({ target, partBytes }: UploadDependencies): StoreError {

@@ -221,6 +221,22 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
       },
     },
   },
+  'floor trusted after a lost request': {
+    parts: {
+      OwnedRepository: class extends OwnedRepository {
+        override forgetFloor(): void {}
+      },
+    },
+  },
+  'owner of a later epoch without a takeover': {
+    parts: {
+      OwnedRepository: class extends OwnedRepository {
+        override seal(...[state, parts, inline]: Parameters<OwnedRepository['seal']>): SealedGeneration {
+          return super.seal(state, { owner: this.options.lease.owner, ...parts }, inline);
+        }
+      },
+    },
+  },
   'pack names without a nonce': {
     parts: {
       Chain: class extends Chain {

@@ -117,9 +117,10 @@ test('a branch that is hidden, or no branch, has no bundles', async () => {
 test('a chain whose write succeeded without a response keeps its bundle', async () => {
   await using stack = new AsyncDisposableStack();
   class LossyStore extends MemoryStore {
-    override async put(...[key, pieces, options]: Parameters<MemoryStore['put']>): Promise<void> {
-      await super.put(key, pieces, options);
+    override async put(...[key, pieces, options]: Parameters<MemoryStore['put']>): Promise<string> {
+      const version = await super.put(key, pieces, options);
       if (options.onlyIf !== undefined) throw new PreconditionError(key); // to the repeated request
+      return version;
     }
   }
   const { make, chain, keys } = await start(stack, new LossyStore());

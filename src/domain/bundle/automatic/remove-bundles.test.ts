@@ -175,10 +175,11 @@ test('a repository that is removed while its bundle is made leaves none', async 
   const repository = fixture.init('x.git', { commits: 1 });
   let isStored = false;
   class LateStore extends MemoryStore {
-    override async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
-      await super.put(key, pieces, options);
+    override async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
+      const version = await super.put(key, pieces, options);
       isStored ||= key === CHAIN;
       rmSync(repository.path, { recursive: true, force: true });
+      return version;
     }
   }
   const bucket = new LateStore();
