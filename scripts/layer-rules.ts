@@ -148,6 +148,8 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'rpc/common',
       'git',
       'object-store',
+      'generations/open-bucket',
+      'generations/system-environment',
       'storage',
       'domain/backup',
       'domain/bundle/bundle-selection',

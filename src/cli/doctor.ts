@@ -2,7 +2,9 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { messageOf } from '#base/gitaly-error';
 import { entriesOf } from '#platform/config/flat-document';
+import { diagnoseBucket, isBucketUrl } from '#tools/doctor/check-generations';
 import { diagnoseUp, type UpFacts } from '#tools/doctor/diagnose-up';
+import type { Finding } from '#tools/doctor/finding';
 import { diagnose } from '#tools/doctor/run-doctor';
 import { problemsOf } from './config-check.ts';
 import { printFindings, summaryOf } from './findings.ts';
@@ -26,9 +28,7 @@ export async function runDoctor(
   { json = false, up }: DoctorOptions,
 ): Promise<number> {
   try {
-    const isUp = target !== undefined && isUpFile(target, up);
-    const diagnosis = isUp ? diagnoseUp(await factsOf(target, up)) : diagnose(target);
-    const findings = await printFindings(diagnosis, { json });
+    const findings = await printFindings(await diagnosisOf(target, up), { json });
     const summary = summaryOf(findings);
     if (json) process.stdout.write(`${JSON.stringify({ ...summary, findings }, undefined, 2)}\n`);
     return summary.errors > 0 ? 1 : 0;
@@ -36,6 +36,12 @@ export async function runDoctor(
     process.stderr.write(`gitaly-ts doctor: ${messageOf(error)}\n`);
     return 1;
   }
+}
+
+async function diagnosisOf(target: string | undefined, up: Command): Promise<AsyncGenerator<Finding>> {
+  if (target === undefined) return diagnose(target);
+  if (isBucketUrl(target)) return diagnoseBucket(target);
+  return isUpFile(target, up) ? diagnoseUp(await factsOf(target, up)) : diagnose(target);
 }
 
 /** Reports whether a file is one of `up --config`: a server's configuration has none of its keys. */

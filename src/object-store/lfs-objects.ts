@@ -60,7 +60,9 @@ export class LfsObjects {
     return await this.#store.openFile?.(key, { signal });
   }
 
-  /** Returns the address at which a client loads a file from the store; `undefined` if it has none. */
+  /**
+   * Returns the address at which a client loads a file from the store; `undefined` if it has none.
+   */
   async signedUrl(
     { key }: FoundFile,
     validSeconds: number,
@@ -90,7 +92,9 @@ export class LfsObjects {
     return this.#store.get(key, { signal, ...(range && { range }) });
   }
 
-  /** Yields a part of a file in memory that is used again: for readers that are done with a piece. */
+  /**
+   * Yields a part of a file in memory that is used again: for readers that are done with a piece.
+   */
   read({ key }: FoundFile, range: ByteRange, signal: AbortSignal): AsyncIterable<Buffer> {
     return this.#store.get(key, { range, mayReuse: true, signal });
   }

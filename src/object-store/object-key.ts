@@ -42,7 +42,9 @@ export function requireKey(key: string): void {
     throw new GitalyError('INVALID_ARGUMENT', `${TEMPORARY_PREFIX} is reserved in names of objects`);
 }
 
-/** Reports whether a file or an object of other programs has a name that {@link requireKey} accepts. */
+/**
+ * Reports whether a file or an object of other programs has a name that {@link requireKey} accepts.
+ */
 export function isKey(key: string): boolean {
   try {
     requireKey(key);
@@ -64,7 +66,10 @@ export function usableObjects<T extends { readonly key: string }>(
   });
 }
 
-/** Checks the prefix of a list, which may be empty or end with a slash. @throws as {@link requireKey}. */
+/**
+ * Checks the prefix of a list, which may be empty or end with a slash. @throws as {@link
+ * requireKey}.
+ */
 export function requirePrefix(prefix: string): void {
   const key = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
   if (prefix !== '') requireKey(key);

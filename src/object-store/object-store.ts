@@ -116,9 +116,9 @@ export interface ObjectStore {
   /** Deletes objects. Missing objects are not an error. */
   delete(keys: readonly string[], options: ObjectCall): Promise<void>;
   /**
-   * Deletes an object if it still has a version.
+   * Deletes an object if it still has a version. Services differ about one that does not exist.
    *
-   * @throws {PreconditionError} if it has another, or does not exist.
+   * @throws {PreconditionError} if it has another version.
    */
   deleteVersion(key: string, version: string, options: ObjectCall): Promise<void>;
   /**

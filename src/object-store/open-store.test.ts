@@ -57,7 +57,7 @@ test('files of other programs are not listed; names that no object can have are 
   await assert.rejects(store.put('.fileblob-1234', pieces('x'), { signal }), { code: 'INVALID_ARGUMENT' });
 });
 
-test('a lock that a killed process left does not last; one that is held is respected until the abort', async () => {
+test('a lock that a killed process left does not last; a held one is respected until the abort', async () => {
   const path = join(directory, 'locked');
   const store = await openStore(path);
   await store.put('key', pieces('old'), { signal });

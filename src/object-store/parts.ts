@@ -50,7 +50,9 @@ export async function* partsOf(
   return undefined;
 }
 
-/** Returns the part, or a larger copy: of the size of a part, once it is larger than a small object. */
+/**
+ * Returns the part, or a larger copy: of the size of a part, once it is larger than a small object.
+ */
 function roomFor(
   needed: number,
   { part, bytes, size, sent }: { part: Buffer; bytes: number; size: number; sent: Buffer[] },

@@ -64,7 +64,9 @@ export async function* readResumed(
   }
 }
 
-/** Returns the value of the header `Range` for the rest of a read; `undefined` for a whole object. */
+/**
+ * Returns the value of the header `Range` for the rest of a read; `undefined` for a whole object.
+ */
 export function rangeHeader({ position, end }: ReadState): string | undefined {
   if (position === 0 && end === Number.POSITIVE_INFINITY) return undefined;
   return `bytes=${position}-${Number.isFinite(end) ? end - 1 : ''}`;

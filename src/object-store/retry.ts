@@ -13,7 +13,9 @@ export interface OpenServiceOptions {
   readonly onRetry: NoteRetry;
 }
 
-/** Waits for a random time that grows with the number of failures. @throws the reason of the signal. */
+/**
+ * Waits for a random time that grows with the number of failures. @throws the reason of the signal.
+ */
 export async function waitBeforeRetry(failures: number, signal: AbortSignal): Promise<void> {
   const delayMs = RETRY_DELAY_MS * 2 ** failures * (0.5 + Math.random());
   await setTimeout(delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -3,7 +3,10 @@ export interface KnownOptions {
   /** Kind in the URL, such as `s3`. */
   readonly kind: string;
   readonly taken: readonly string[];
-  /** Options without an effect here, such as settings of Go's libraries. `prefix` applies to all kinds. */
+  /**
+   * Options without an effect here, such as settings of Go's libraries. `prefix` applies to all
+   * kinds.
+   */
   readonly ignored: readonly string[];
   /** Variables to which credentials in the URL belong instead. */
   readonly credentials: string;
@@ -26,7 +29,9 @@ export function requireBucketUrl(url: URL, { kind, taken, ignored, credentials }
   return decodeURIComponent(url.hostname);
 }
 
-/** Returns the value of the first of the names that is set, as Go's `strconv.ParseBool` reads it. */
+/**
+ * Returns the value of the first of the names that is set, as Go's `strconv.ParseBool` reads it.
+ */
 export function booleanOption(options: URLSearchParams, ...names: readonly string[]): boolean {
   const name = names.find((each) => options.has(each));
   return name !== undefined && parseBoolean(name, options.get(name) ?? '');

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
-import type { ObjectStore } from '#object-store/object-store';
+import type { ObjectStore, PutCondition } from '#object-store/object-store';
 import type { StoreObserver } from '#object-store/observed-store';
 import { openStore } from '#object-store/open-store';
+import type { PreconditionReason } from '#object-store/store-error';
 import { type HttpFault, type HttpFaultProxy, startHttpFaultProxy } from './http-fault-proxy.ts';
 
 const MIB = 1024 * 1024;
@@ -25,6 +27,8 @@ export interface FaultyKind {
   readonly expired: { readonly status: number; readonly body: string; readonly message: RegExp };
   /** Header with the version of an object. */
   readonly versionHeader: string;
+  /** Bodies of refused requests by their status, and what a 409 says about the object. */
+  readonly refusals: Readonly<Record<403 | 409 | 412, string>> & { readonly conflict: PreconditionReason };
 }
 
 interface Through {
@@ -36,7 +40,7 @@ interface Through {
   readonly retries: () => number;
 }
 
-type FaultOf = (line: string) => HttpFault | undefined;
+type FaultOf = (line: string, request: IncomingMessage) => HttpFault | undefined;
 type Start = (faultOf: FaultOf) => Promise<Through>;
 
 async function* mebibytes(count: number): AsyncGenerator<Buffer> {
@@ -192,6 +196,47 @@ const FAULTS: Readonly<Record<string, (start: Start, kind: FaultyKind) => Promis
       Array.fromAsync(store.list('', { signal })),
       /list "": BadResponse: .* part of the list/,
     );
+  },
+
+  'refused conditions are told apart, and a refusal for other reasons is no missing object': async (
+    start,
+    { refusals },
+  ) => {
+    let fault: HttpFault | undefined;
+    const { store, direct } = await start(() => fault);
+    const version = await direct.put('key', mebibytes(1), { signal });
+    const put = (onlyIf: PutCondition) => store.put('key', mebibytes(1), { signal, onlyIf });
+    const get = (options: object) => Array.fromAsync(store.get('key', { signal, ...options }));
+
+    fault = { status: 409, body: refusals[409] };
+    await assert.rejects(put('absent'), { name: 'PreconditionError', reason: refusals.conflict });
+    fault = { status: 412, body: refusals[412] };
+    await assert.rejects(put({ version }), { name: 'PreconditionError', reason: 'changed' });
+    await assert.rejects(store.deleteVersion('key', version, { signal }), { name: 'PreconditionError' });
+    fault = { status: 304, body: '' };
+    await assert.rejects(get({ unlessVersion: version }), { name: 'UnchangedError' });
+    fault = { status: 403, body: refusals[403] };
+    await assert.rejects(get({}), { name: 'StoreError' });
+  },
+
+  'conditions are in the requests': async (start) => {
+    const lines: string[] = [];
+    const { store } = await start((line, { headers }) => {
+      const { 'if-match': match = '', 'if-none-match': noneMatch = '' } = headers;
+      lines.push(`${line} if-match=${match} if-none-match=${noneMatch}`);
+      return undefined;
+    });
+    const version = await store.put('key', mebibytes(1), { signal, onlyIf: 'absent' });
+    await Array.fromAsync(store.get('key', { signal, unlessVersion: version })).catch(() => {});
+    await store.deleteVersion('key', version, { signal });
+
+    const plain = version.replaceAll('"', '');
+    assert.match(
+      lines.find((line) => /^(?:PUT|POST) /.test(line)) ?? '',
+      /if-none-match=\*|ifGenerationMatch=0/,
+    );
+    assert.ok(lines.find((line) => line.startsWith('GET '))?.includes(plain), lines.join('\n'));
+    assert.ok(lines.find((line) => line.startsWith('DELETE '))?.includes(plain), lines.join('\n'));
   },
 
   'credentials that have expired are an error with what to do': async (start, { expired }) => {

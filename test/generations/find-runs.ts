@@ -1,8 +1,8 @@
 /**
- * Searches for a run that finds each planted fault, in the scenario of the list or in all, and prints
- * the list of found-by.ts:
+ * Searches for a run that finds each planted fault, in the scenario of the list or in all, and
+ * prints the list of found-by.ts:
  *
- *   node --conditions=source test/generations/find-runs.ts [MAX_SEEDS]
+ * node --conditions=source test/generations/find-runs.ts [MAX_SEEDS]
  */
 import { FOUND_BY } from './found-by.ts';
 import { type NamedRun, namedRun, runNamed } from './seeds.ts';

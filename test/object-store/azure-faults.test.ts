@@ -24,4 +24,10 @@ testStoreFaults({
     message: /put "key": AuthenticationFailed: .*the SAS token, and the clock/,
   },
   versionHeader: 'etag',
+  refusals: {
+    403: '<Error><Code>AuthorizationPermissionMismatch</Code><Message>no</Message></Error>',
+    409: '<Error><Code>BlobAlreadyExists</Code><Message>exists</Message></Error>',
+    412: '<Error><Code>ConditionNotMet</Code><Message>no</Message></Error>',
+    conflict: 'changed',
+  },
 });

@@ -8,5 +8,13 @@ after(() => server?.[Symbol.asyncDispose]());
 const skip = server === undefined ? 'Go is not installed' : undefined;
 const bucket = async (): Promise<string> => (await server?.createBucket()) ?? '';
 
-testObjectStore({ name: 'gs', skip, open: async () => openStore(await bucket()) });
-testObjectStore({ name: 'gs?prefix', skip, open: async () => openStore(`${await bucket()}&prefix=a/b/`) });
+// fake-gcs-server ignores these conditions.
+const lacks = ['an object is read only if it has changed', 'an object is deleted only if it has not changed'];
+
+testObjectStore({ name: 'gs', skip, lacks, open: async () => openStore(await bucket()) });
+testObjectStore({
+  name: 'gs?prefix',
+  skip,
+  lacks,
+  open: async () => openStore(`${await bucket()}&prefix=a/b/`),
+});

@@ -22,4 +22,10 @@ testStoreFaults({
     message: /put "key": authError: Invalid Credentials \(the credentials are invalid or have expired/,
   },
   versionHeader: 'x-goog-generation',
+  refusals: {
+    403: '{"error":{"message":"no","errors":[{"reason":"forbidden"}]}}',
+    409: '{"error":{"message":"another","errors":[{"reason":"conflict"}]}}',
+    412: '{"error":{"message":"no","errors":[{"reason":"conditionNotMet"}]}}',
+    conflict: 'conflict',
+  },
 });

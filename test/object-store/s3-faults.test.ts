@@ -23,4 +23,10 @@ testStoreFaults({
     message: /put "key": ExpiredToken: .*\(the credentials have expired: renew them\)/,
   },
   versionHeader: 'etag',
+  refusals: {
+    403: '<Error><Code>AccessDenied</Code><Message>no</Message></Error>',
+    409: '<Error><Code>ConditionalRequestConflict</Code><Message>another</Message></Error>',
+    412: '<Error><Code>PreconditionFailed</Code><Message>no</Message></Error>',
+    conflict: 'conflict',
+  },
 });

@@ -60,8 +60,8 @@ function addDoctor(program: Command, up: Command): void {
     .description('Check the machine, the configuration and a running server; print a fix for each problem.')
     .argument(
       '[target]',
-      'a configuration file, one of "gitaly-ts up --config", or a directory of "gitaly-ts init" or ' +
-        '"gitaly-ts up" (default: check only the machine)',
+      'a configuration file, one of "gitaly-ts up --config", a directory of "gitaly-ts init" or ' +
+        '"gitaly-ts up", or the URL of a bucket (default: check only the machine)',
     )
     .option('--json', 'print the findings as JSON')
     .addHelpText(
@@ -71,6 +71,7 @@ Examples:
   gitaly-ts doctor
   gitaly-ts doctor /etc/gitaly/config.toml --json
   gitaly-ts doctor /etc/gitaly-ts/up.toml
+  gitaly-ts doctor 's3://bucket?region=eu-west-1'
 
 Exit code 0 without errors (warnings are allowed), 1 with errors.`,
     )

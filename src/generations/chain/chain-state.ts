@@ -12,7 +12,10 @@ export interface AnsweredRequest {
   readonly timeMs: number;
 }
 
-/** The state of a repository at a generation: computed from a checkpoint and generations alone (I10). */
+/**
+ * The state of a repository at a generation: computed from a checkpoint and generations alone
+ * (I10).
+ */
 export class ChainState {
   n = 0;
   /** Checksum of generation n; empty before the first. */

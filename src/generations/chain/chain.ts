@@ -75,7 +75,10 @@ export class Chain {
     return { n: record.n, record, version: object.version, modifiedMs: object.modifiedMs };
   }
 
-  /** Returns the state at a checkpoint; `undefined` if it does not exist. Number 0 is the empty state. */
+  /**
+   * Returns the state at a checkpoint; `undefined` if it does not exist. Number 0 is the empty
+   * state.
+   */
   async checkpoint(n: number): Promise<ChainState | undefined> {
     const { bucket, keys } = this.options;
     if (n === 0) return new ChainState();
@@ -119,7 +122,9 @@ export class Chain {
     return (await this.floor()).n === floor.n;
   }
 
-  /** Reports whether a generation follows a state. A wrong checksum is a wall, not a bridge (I4c). */
+  /**
+   * Reports whether a generation follows a state. A wrong checksum is a wall, not a bridge (I4c).
+   */
   continues(state: ChainState, { generation }: ReadGeneration): boolean {
     return generation.n === state.n + 1 && generation.previous === state.checksum;
   }

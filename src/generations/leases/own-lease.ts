@@ -112,12 +112,16 @@ export class OwnLease {
     this.#state = 'released';
   }
 
-  /** Returns the age of a renewal at a response: it counts from the request, not from the response. */
+  /**
+   * Returns the age of a renewal at a response: it counts from the request, not from the response.
+   */
   renewedAt({ sentMs }: { readonly sentMs: number; readonly answeredMs: number }): number {
     return sentMs;
   }
 
-  /** Starts a new epoch after another server has ended the lease: this server owns nothing any more. */
+  /**
+   * Starts a new epoch after another server has ended the lease: this server owns nothing any more.
+   */
   async #restart(found: Lease, version: string): Promise<void> {
     this.#renewedMs = Number.NEGATIVE_INFINITY;
     await this.#write(this.#next({ epoch: this.nextEpoch(found.epoch) }), version);
@@ -139,7 +143,9 @@ export class OwnLease {
     };
   }
 
-  /** Writes the lease. @returns whether it was written; a request without a response is looked up. */
+  /**
+   * Writes the lease. @returns whether it was written; a request without a response is looked up.
+   */
   async #write(lease: Lease, version: string | undefined): Promise<boolean> {
     const { bucket, clock, server } = this.options;
     const sentMs = clock.nowMs();

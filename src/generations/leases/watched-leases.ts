@@ -22,8 +22,8 @@ export class WatchedLeases {
   }
 
   /**
-   * Reports whether an owner is dead: it has released its lease, has another epoch, or its lease has
-   * not changed for long enough, by the clock of this server. It needs two calls to find out.
+   * Reports whether an owner is dead: it has released its lease, has another epoch, or its lease
+   * has not changed for long enough, by the clock of this server. It needs two calls to find out.
    */
   async isDead(owner: Owner): Promise<boolean> {
     const askedMs = this.options.clock.nowMs();
@@ -38,7 +38,10 @@ export class WatchedLeases {
     return false;
   }
 
-  /** Time without a change after which a lease is dead; longer than its owner answers without asking. */
+  /**
+   * Time without a change after which a lease is dead; longer than its owner answers without
+   * asking.
+   */
   deadMs(lease: Lease): number {
     return DEAD_SHARE * lease.ttlMs;
   }

@@ -2,7 +2,7 @@ import type { ChainState } from '../chain/chain-state.ts';
 import type { ReadGeneration } from '../codec/generation.ts';
 import type { Mark } from '../codec/small-records.ts';
 
-/** What a local repository is trusted by: it is filled again after a change of any (I8). */
+/** Identity of a place: a local repository that was written in another one is filled again (I8). */
 export interface LocalIdentity {
   readonly incarnation: string;
   /** Random id of the server's directory, so that a copied disk is not trusted. */
@@ -12,8 +12,8 @@ export interface LocalIdentity {
 }
 
 /**
- * A local copy of a repository: a cache. It writes references first and the mark after them, so that
- * after a crash some generations are applied twice, which has no effect.
+ * A local copy of a repository: a cache. It writes references first and the mark after them, so
+ * that after a crash some generations are applied twice, which has no effect.
  */
 export interface LocalRepository {
   readonly identity: LocalIdentity;
@@ -26,7 +26,9 @@ export interface LocalRepository {
   equals(state: ChainState): Promise<boolean>;
 }
 
-/** Reports whether a local repository was written by this server, in this boot, on this file system. */
+/**
+ * Reports whether a local repository was written by this server, in this boot, on this file system.
+ */
 export function isTrusted(mark: Mark, identity: LocalIdentity): boolean {
   return (
     mark.incarnation === identity.incarnation &&

@@ -14,7 +14,9 @@ export interface PackChange {
 /** Joins packs to one with the same objects. */
 export type JoinPacks = (packs: readonly Buffer[]) => Promise<Buffer>;
 
-/** The work of an owner that is not for a call: checkpoints, packs, and deleting what is not used. */
+/**
+ * The work of an owner that is not for a call: checkpoints, packs, and deleting what is not used.
+ */
 export class Maintenance {
   readonly repository: OwnedRepository;
   readonly #joinPacks: JoinPacks;
@@ -26,8 +28,8 @@ export class Maintenance {
   }
 
   /**
-   * Replaces packs by others. It is given up if the head is not the one that the packs were computed
-   * from (I11).
+   * Replaces packs by others. It is given up if the head is not the one that the packs were
+   * computed from (I11).
    *
    * @returns whether the packs were replaced.
    */
@@ -68,8 +70,8 @@ export class Maintenance {
   }
 
   /**
-   * Returns a copy of the state for a checkpoint: the one of the chain. It is compared with the local
-   * repository, which is dropped if it differs.
+   * Returns a copy of the state for a checkpoint: the one of the chain. It is compared with the
+   * local repository, which is dropped if it differs.
    */
   async stateToStore(floor: Floor): Promise<ChainState | undefined> {
     const { state, options } = this.repository;
@@ -121,8 +123,8 @@ export class Maintenance {
   }
 
   /**
-   * Reports whether what is below the floor may be deleted: all who started below it have ended, and
-   * no older request can still move it. This owner has written the floor since its takeover, so
+   * Reports whether what is below the floor may be deleted: all who started below it have ended,
+   * and no older request can still move it. This owner has written the floor since its takeover, so
    * that requests of former owners, and its own without a response, have another version.
    */
   isSettled(floor: Floor, nowMs: number): boolean {
@@ -135,7 +137,10 @@ export class Maintenance {
     return nowMs - modifiedMs >= graceMs;
   }
 
-  /** Reports whether a generation is below the floor, and not the first or the last of an owner (I4). */
+  /**
+   * Reports whether a generation is below the floor, and not the first or the last of an owner
+   * (I4).
+   */
   mayDelete(n: number, checkpoint: ChainState): boolean {
     return n < checkpoint.n && !checkpoint.kept.has(n);
   }
@@ -228,7 +233,9 @@ export class Maintenance {
     return object?.modifiedMs ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** Runs a checkpoint or the collector, never both: a checkpoint uses packs that nobody names yet. */
+  /**
+   * Runs a checkpoint or the collector, never both: a checkpoint uses packs that nobody names yet.
+   */
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work, work);
     this.#last = result.catch(() => {});

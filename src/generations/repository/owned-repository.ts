@@ -24,8 +24,8 @@ export interface OwnedRepositoryOptions {
 }
 
 /**
- * The repository of an owner: takes it over, answers reads, and adds generations, one at a time (I4).
- * The parts of a generation that callers choose come from `Publisher` and the maintenance.
+ * The repository of an owner: takes it over, answers reads, and adds generations, one at a time
+ * (I4). The parts of a generation that callers choose come from `Publisher` and the maintenance.
  */
 export class OwnedRepository {
   readonly options: OwnedRepositoryOptions;
@@ -78,8 +78,8 @@ export class OwnedRepository {
   }
 
   /**
-   * Checks that the local repository may be read: the owner answers while its lease is young. Later,
-   * and in doubt, it asks the bucket first.
+   * Checks that the local repository may be read: the owner answers while its lease is young.
+   * Later, and in doubt, it asks the bucket first.
    *
    * @throws {ProtocolError} `not-owner`
    */
@@ -149,8 +149,8 @@ export class OwnedRepository {
    * Adds a generation to the head. The local references move only after it exists (I7). Runs inside
    * {@link serial}.
    *
-   * @throws {ProtocolError} `unknown`: it may appear later; `not-owner`: another has the number, and
-   *   this server, which is deposed, does not try the next one.
+   * @throws {ProtocolError} `unknown`: it may appear later; `not-owner`: another has the number,
+   *   and this server, which is deposed, does not try the next one.
    */
   async add(sealed: SealedGeneration): Promise<void> {
     if (!this.options.lease.isOwner(sealed.generation.owner)) throw this.#notOwner();
@@ -164,7 +164,9 @@ export class OwnedRepository {
     throw new ProtocolError('unknown', 'the bucket did not confirm a write');
   }
 
-  /** Ends a doubt: a generation without changes takes the number, unless the doubtful one has it. */
+  /**
+   * Ends a doubt: a generation without changes takes the number, unless the doubtful one has it.
+   */
   async endDoubt(): Promise<void> {
     const { chain } = this.options;
     const state = this.#state;
@@ -192,7 +194,9 @@ export class OwnedRepository {
     }
   }
 
-  /** Applies the generation after the head that another request, or another server, has put there. */
+  /**
+   * Applies the generation after the head that another request, or another server, has put there.
+   */
   async absorb(found: ReadGeneration): Promise<void> {
     const state = this.#state;
     if (state === undefined || found.generation.n <= state.n) return;
@@ -269,14 +273,16 @@ export class OwnedRepository {
     throw new ProtocolError('unavailable', 'the repository was taken over by others again and again');
   }
 
-  /** Finds the head, from the floor: an owner starts from it, too, when it takes over again (I4b). */
+  /**
+   * Finds the head, from the floor: an owner starts from it, too, when it takes over again (I4b).
+   */
   async follow(mark: Mark | undefined): Promise<Followed> {
     return await this.options.chain.follow(mark);
   }
 
   /**
-   * Reports whether a takeover counts: the floor, read after it, is the one that its number was found
-   * from. Otherwise the number may have been deleted before (I4b).
+   * Reports whether a takeover counts: the floor, read after it, is the one that its number was
+   * found from. Otherwise the number may have been deleted before (I4b).
    */
   async counts(floor: Floor, _takeover: SealedGeneration): Promise<boolean> {
     return (await this.options.chain.floor()).n === floor.n;

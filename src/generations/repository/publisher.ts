@@ -27,8 +27,8 @@ export interface Write {
   readonly request?: RequestFacts;
   /**
    * Returns the objects of the new values that the references at the head do not reach (I1). That
-   * the local disk has an object proves nothing. What was computed before `head.barrier` is computed
-   * anew (I11). It is called again if the collector has doomed one of its packs.
+   * the local disk has an object proves nothing. What was computed before `head.barrier` is
+   * computed anew (I11). It is called again if the collector has doomed one of its packs.
    */
   newObjects(head: ChainState): Promise<NewObjects>;
 }
@@ -70,7 +70,9 @@ export class Publisher {
     return await promise;
   }
 
-  /** Returns the generation that has the request already: a repeated call gets the first response. */
+  /**
+   * Returns the generation that has the request already: a repeated call gets the first response.
+   */
   answered({ request }: Write): number | undefined {
     const first = request && this.repository.state?.requests.get(request.correlationId);
     if (first === undefined) return undefined;
@@ -135,7 +137,9 @@ export class Publisher {
     return state;
   }
 
-  /** Checks the old values against the head and the writes before (I6), and collects new objects. */
+  /**
+   * Checks the old values against the head and the writes before (I6), and collects new objects.
+   */
   async #prepare(group: readonly Waiting[], state: ChainState): Promise<Prepared[]> {
     const values = new Map<string, string | undefined>();
     const prepared: Prepared[] = [];

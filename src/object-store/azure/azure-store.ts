@@ -24,7 +24,7 @@ import { type ReadState, readResumed } from '../read-resumed.ts';
 import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
 import { MissingObjectError, StoreError, UnchangedError } from '../store-error.ts';
 import { azureError, azureProblemOf, isTransient } from './azure-errors.ts';
-import { conditionError, unquoted, uploadBlob } from './upload.ts';
+import { azureConditionError, unquoted, uploadBlob } from './upload.ts';
 
 /** Number of concurrent requests to delete objects. */
 const MAX_DELETIONS = 16;
@@ -123,7 +123,7 @@ export class AzureStore implements ObjectStore {
     try {
       await this.#run('delete', key, signal, send);
     } catch (error) {
-      throw conditionError(error, { version }, key);
+      throw azureConditionError(error, { version }, key);
     }
   }
 

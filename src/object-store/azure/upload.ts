@@ -45,7 +45,7 @@ export async function uploadBlob(
     tooLarge: () => tooLarge(deps),
     putWhole: (content) => putWhole(content, options, deps),
     putParts: (parts, sent) => putBlocks(parts, options, { ...deps, sent }),
-    toError: (error) => conditionError(error, options.onlyIf, deps.key),
+    toError: (error) => azureConditionError(error, options.onlyIf, deps.key),
   });
 }
 
@@ -86,7 +86,7 @@ function conditionOf({ onlyIf }: PutOptions): { ifNoneMatch?: string; ifMatch?: 
 }
 
 /** Returns our error for a failed condition; any other error unchanged. */
-export function conditionError(error: unknown, onlyIf: PutCondition | undefined, key: string): unknown {
+export function azureConditionError(error: unknown, onlyIf: PutCondition | undefined, key: string): unknown {
   if (onlyIf === undefined) return error;
   if (error instanceof MissingObjectError)
     return new PreconditionError(key, { reason: 'missing', cause: error });

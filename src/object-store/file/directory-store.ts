@@ -27,7 +27,9 @@ import { publish, removeVersion, versionOf } from './publish.ts';
 import { signUrl, type UrlSigner } from './sign-url.ts';
 
 const PIECE_BYTES = 128 * 1024;
-/** Pieces in memory that is used again. Larger ones save little more, and take memory per reader. */
+/**
+ * Pieces in memory that is used again. Larger ones save little more, and take memory per reader.
+ */
 const REUSED_BYTES = 256 * 1024;
 const FILE_MODE = 0o600;
 

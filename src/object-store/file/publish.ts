@@ -22,7 +22,7 @@ export interface Publication {
  * @throws {PreconditionError} if `onlyIf` does not hold.
  */
 export async function publish(publication: Publication, { onlyIf, signal }: PutOptions): Promise<void> {
-  const { key, temporary, target } = publication;
+  const { temporary, target } = publication;
   signal.throwIfAborted();
   if (onlyIf === undefined) return await rename(temporary, target);
   if (onlyIf === 'absent') return await linkNew(publication);

@@ -29,7 +29,9 @@ export interface GcsRequest<T> extends Omit<HttpRequest, 'headers'> {
   readonly read: (response: HttpResponse) => Promise<T> | T;
 }
 
-/** Sends requests to the JSON API of Google Cloud Storage, and repeats those that may succeed later. */
+/**
+ * Sends requests to the JSON API of Google Cloud Storage, and repeats those that may succeed later.
+ */
 export class GcsClient {
   readonly #connections: HttpConnections;
   readonly #auth: GcsAuth;

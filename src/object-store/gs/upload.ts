@@ -184,7 +184,10 @@ async function readStored(response: HttpResponse): Promise<Stored> {
   return JSON.parse(await readText(response)) as Stored;
 }
 
-/** Checks that the stored object has all bytes. An object that differs is removed. @returns its version. */
+/**
+ * Checks that the stored object has all bytes. An object that differs is removed. @returns its
+ * version.
+ */
 async function requireStored(response: HttpResponse, total: number, deps: Session): Promise<string> {
   const { client, call, object, hash } = deps;
   const url = withQuery(object, { fields: 'size,md5Hash,generation' });

@@ -21,7 +21,7 @@ import { MissingObjectError, StoreError, UnchangedError } from '../store-error.t
 import { isCutResponse, s3Error, s3ProblemOf } from './s3-errors.ts';
 import type { S3Options } from './s3-options.ts';
 import type { S3Sdk } from './s3-sdk.ts';
-import { conditionError, upload } from './upload.ts';
+import { s3ConditionError, upload } from './upload.ts';
 
 /** Responses in a row that break off before a call fails. The SDK repeats other failures. */
 const MAX_CUT_RESPONSES = 4;
@@ -128,7 +128,7 @@ export class S3Store implements ObjectStore {
     try {
       await this.#run('delete', key, signal, () => client.send(command, { abortSignal: signal }));
     } catch (error) {
-      throw conditionError(error, { version }, key);
+      throw s3ConditionError(error, { version }, key);
     }
   }
 

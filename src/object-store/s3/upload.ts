@@ -10,7 +10,9 @@ import type { S3Sdk } from './s3-sdk.ts';
 
 /** Limit of S3. */
 const MAX_PARTS = 10_000;
-/** The first parts have the configured size. Later ones are larger, so that 136 GiB fit by default. */
+/**
+ * The first parts have the configured size. Later ones are larger, so that 136 GiB fit by default.
+ */
 const PARTS_PER_SIZE = 2000;
 /** Time for the removal of an incomplete upload, after the call has ended. */
 const ABORT_TIMEOUT_MS = 30_000;
@@ -36,7 +38,9 @@ interface Multipart {
   readonly UploadId: string | undefined;
 }
 
-/** Stores an object: at once if it fits into a part, else in parts of which some are sent at once. */
+/**
+ * Stores an object: at once if it fits into a part, else in parts of which some are sent at once.
+ */
 export async function upload(
   pieces: AsyncIterable<Uint8Array>,
   options: PutOptions,
@@ -49,7 +53,7 @@ export async function upload(
     tooLarge: () => tooLarge(deps),
     putWhole: (content) => putWhole(content, options, deps),
     putParts: (parts, sent) => putParts(parts, options, { ...deps, sent }),
-    toError: (error) => conditionError(error, options.onlyIf, deps.target.Key),
+    toError: (error) => s3ConditionError(error, options.onlyIf, deps.target.Key),
   });
 }
 
@@ -117,7 +121,7 @@ function conditionOf({ onlyIf }: PutOptions): { IfNoneMatch?: string; IfMatch?: 
 }
 
 /** Returns our error for a failed condition; any other error unchanged. */
-export function conditionError(error: unknown, onlyIf: PutCondition | undefined, key: string): unknown {
+export function s3ConditionError(error: unknown, onlyIf: PutCondition | undefined, key: string): unknown {
   if (onlyIf === undefined) return error;
   if (error instanceof MissingObjectError)
     return new PreconditionError(key, { reason: 'missing', cause: error });

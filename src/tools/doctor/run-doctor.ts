@@ -110,7 +110,9 @@ export async function* checkUpDirectory(directory: string): AsyncGenerator<Findi
   if (existsSync(socket)) yield await checkSocket(socket, undefined);
 }
 
-/** Praefect's configuration in a directory of "gitaly-ts up --cluster", and the storages of nodes. */
+/**
+ * Praefect's configuration in a directory of "gitaly-ts up --cluster", and the storages of nodes.
+ */
 const CLUSTER = 'praefect.toml';
 const REPOSITORIES = 'repositories';
 const NODE = /^gitaly-\d$/;

@@ -5,7 +5,7 @@ import type { LocalIdentity, LocalRepository } from '#generations/repository/loc
 import { shownReferences } from './truth.ts';
 import type { World } from './world.ts';
 
-/** What a crash leaves of a local repository. */
+/** State of a local repository after a crash. */
 export type DiskFate = 'kept' | 'lost' | 'torn' | 'older';
 
 interface Contents {
@@ -61,7 +61,9 @@ export class LocalDisk {
   }
 }
 
-/** The local repository as a process uses it. Each step takes time, in which the process may crash. */
+/**
+ * The local repository as a process uses it. Each step takes time, in which the process may crash.
+ */
 export class SimulatedLocal implements LocalRepository {
   readonly disk: LocalDisk;
   readonly #step: () => Promise<void>;

@@ -173,7 +173,10 @@ function inlined(id: string, truth: Truth): (head: ChainState) => Promise<NewObj
   return async (head) => (isIn(head, id, truth) ? {} : { inline: packOf([id]) });
 }
 
-/** New objects of a push: a pack that is uploaded before, while hooks run, and again if it is doomed. */
+/**
+ * New objects of a push: a pack that is uploaded before, while hooks run, and again if it is
+ * doomed.
+ */
 async function pushed(
   id: string,
   { ids, world }: Actor,

@@ -66,6 +66,8 @@ export const NO_FAULTS: BucketFaults = {
 
 /** Time at the end of a run in which all leases expire. */
 const END_MS = 20_000;
+/** Simulated time in which a client waits for a response. */
+const DOWN_MS = 30_000;
 
 /** Runs a scenario with a seed. */
 export async function run(
@@ -107,11 +109,11 @@ export async function run(
       const work = async (): Promise<void> => {
         await Promise.all(after.map((other) => ended[other]));
         for (const operation of script) {
-          await world.sleep(world.spread(1, thinkMs));
+          await world.sleep(world.spread(1, thinkMs)); // of the simulated time
           // A process that crashes does not respond: the client goes on after a while.
           const result = await Promise.race([
             perform(operation, actorOf(machine, `T${index}`)),
-            world.sleep(30_000).then((): Result => 'down'),
+            world.sleep(DOWN_MS).then((): Result => 'down'),
           ]);
           results.set(result, (results.get(result) ?? 0) + 1);
         }

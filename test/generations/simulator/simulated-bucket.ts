@@ -20,7 +20,10 @@ export interface BucketFaults {
   readonly lateMs: number;
   /** Servers whose requests of some kind take very long. */
   readonly slowest?: readonly SlowRequests[];
-  /** Servers whose requests of some kind have no response for a while; they are late, or not executed. */
+  /**
+   * Servers whose requests of some kind have no response for a while; they are late, or not
+   * executed.
+   */
   readonly lost?: readonly LostRequests[];
 }
 
@@ -40,7 +43,7 @@ export interface LostRequests {
   readonly untilMs: number;
 }
 
-/** What a planted fault of the store changes. */
+/** Changes of the store by a planted fault. */
 export interface StoreDefects {
   readonly ignoresConditions?: boolean;
 }

@@ -8,9 +8,9 @@ import type { RepositoryKeys } from '#generations/keys';
 import type { World } from './world.ts';
 
 /**
- * The true chain of one repository, and the checker: each write has a unique value and names its old
- * one, so that acknowledged writes must be on the chain in the order of real time, and each read
- * returns a value that was current during it. Each needs one look at the chain.
+ * The true chain of one repository, and the checker: each write has a unique value and names its
+ * old one, so that acknowledged writes must be on the chain in the order of real time, and each
+ * read returns a value that was current during it. Each needs one look at the chain.
  */
 export class Truth {
   readonly world: World;
@@ -60,9 +60,8 @@ export class Truth {
         this.known = Math.max(this.known, n);
         return;
       }
-    this.world.fail(
-      `stale or wrong read: ${who} returns ${value}; when it started, g/${from} (${this.#values[from]}) was known`,
-    );
+    const known = `g/${from} (${this.#values[from]})`;
+    this.world.fail(`stale or wrong read: ${who} returns ${value}; when it started, ${known} was known`);
   }
 
   /** Ends a write that was acknowledged. */

@@ -1,0 +1,78 @@
+import type { ObjectStore } from '#object-store/object-store';
+import { MissingObjectError, PreconditionError } from '#object-store/store-error';
+import type { Bucket, CreateResult, ListedObject, StoredObject } from './environment.ts';
+
+/** Time of a request, with the repetitions of the service's library. */
+const REQUEST_MS = 10_000;
+
+export interface StoreBucketOptions {
+  /** Ends all requests. */
+  readonly signal: AbortSignal;
+  readonly requestMs?: number;
+}
+
+/** The bucket of the protocol in an object store. */
+export class StoreBucket implements Bucket {
+  readonly #store: ObjectStore;
+  readonly #options: StoreBucketOptions;
+
+  constructor(store: ObjectStore, options: StoreBucketOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  async get(key: string): Promise<StoredObject | undefined> {
+    let facts = { version: '', modifiedMs: 0 };
+    const onFacts = (found: typeof facts): void => {
+      facts = found;
+    };
+    try {
+      const pieces = await Array.fromAsync(this.#store.get(key, { signal: this.#signal(), onFacts }));
+      return { content: Buffer.concat(pieces), ...facts };
+    } catch (error) {
+      if (error instanceof MissingObjectError) return undefined;
+      throw error; // also a refusal: it is not a missing object
+    }
+  }
+
+  async create(key: string, content: Buffer): Promise<CreateResult> {
+    try {
+      await this.#put(key, content, 'absent');
+      return 'created';
+    } catch (error) {
+      if (!(error instanceof PreconditionError)) throw error;
+      return error.reason === 'conflict' ? 'conflict' : 'exists';
+    }
+  }
+
+  async replace(key: string, content: Buffer, version: string): Promise<string | undefined> {
+    try {
+      return await this.#put(key, content, { version });
+    } catch (error) {
+      if (error instanceof PreconditionError) return undefined;
+      throw error;
+    }
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    await this.#store.delete(keys, { signal: this.#options.signal });
+  }
+
+  list(prefix: string): AsyncIterable<readonly ListedObject[]> {
+    return this.#store.list(prefix, { signal: this.#options.signal });
+  }
+
+  async #put(key: string, content: Buffer, onlyIf: 'absent' | { readonly version: string }): Promise<string> {
+    const options = { signal: this.#signal(), onlyIf, sizeBytes: content.length };
+    return await this.#store.put(key, once(content), options);
+  }
+
+  #signal(): AbortSignal {
+    const { signal, requestMs = REQUEST_MS } = this.#options;
+    return AbortSignal.any([signal, AbortSignal.timeout(requestMs)]);
+  }
+}
+
+async function* once(content: Buffer): AsyncGenerator<Buffer> {
+  yield content;
+}
