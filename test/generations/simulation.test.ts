@@ -7,9 +7,8 @@ import { namedRun, report, runNamed, runsOf } from './seeds.ts';
 /** The soak continues with other seeds than those of `make test`. */
 const FIRST_SEED = isSoak ? 1_000_000 + (testSeed() % 1_000_000) * 1000 : 1;
 
-// SIMULATED_SEEDS=1000000 SOAK_HOURS=50 npm run soak -- simulation
 test('no run of the simulation violates an invariant', { timeout: 24 * 3600_000 }, async (context) => {
-  const count = repetitions('SIMULATED_SEEDS', { short: 2000, long: 40_000 });
+  const count = repetitions('SIMULATED_SEEDS', { short: 2000, long: 30_000 });
   const { SIMULATED_RUN: only = '' } = process.env;
   const runs = only === '' ? [...runsOf(count, FIRST_SEED)] : [namedRun(only)];
   const totals = { reads: 0, writes: 0, takeovers: 0, floors: 0, deletions: 0, zombies: 0 };

@@ -125,7 +125,7 @@ export class Maintenance {
   /**
    * Reports whether what is below the floor may be deleted: all who started below it have ended,
    * and no older request can still move it. This owner has written the floor since its takeover, so
-   * that requests of former owners, and its own without a response, have another version.
+   * that requests of former owners, and its own without a response, have another version (I13).
    */
   isSettled(floor: Floor, nowMs: number): boolean {
     const { repository } = this;

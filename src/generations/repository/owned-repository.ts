@@ -117,7 +117,7 @@ export class OwnedRepository {
 
   /**
    * Makes the next generation of a state. Its owner is that of the state, also when this server has
-   * started another epoch since: only a takeover changes the owner.
+   * started another epoch since: only a takeover changes the owner (I14).
    */
   seal(
     state: ChainState,

@@ -2,7 +2,7 @@ import { Chain, type CreateOutcome, type Floor, type Followed } from '#generatio
 import { ChainState } from '#generations/chain/chain-state';
 import { type ReadGeneration, type SealedGeneration, sealGeneration } from '#generations/codec/generation';
 import type { Owner } from '#generations/codec/owner';
-import type { Lease, Mark } from '#generations/codec/small-records';
+import { type Lease, type Mark, PIN } from '#generations/codec/small-records';
 import { ASK_SHARE } from '#generations/environment';
 import { OwnLease } from '#generations/leases/own-lease';
 import { WatchedLeases } from '#generations/leases/watched-leases';
@@ -218,6 +218,24 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
           const { chain, lease } = this.repository.options;
           return lease.isOwner(record?.owner) && nowMs - modifiedMs >= chain.options.times.graceMs;
         }
+      },
+    },
+  },
+  'pins not read': {
+    parts: {
+      Maintenance: class extends Maintenance {
+        override async pinned(): Promise<ReadonlySet<string>> {
+          return new Set();
+        }
+      },
+    },
+  },
+  'fork that does not read the doomed packs again': {
+    parts: {
+      pinPacks: async (source, fork) => {
+        const { state } = await source.follow();
+        await source.store(source.options.keys.pin(fork), PIN.seal({ packs: [...state.packs] }));
+        return state;
       },
     },
   },

@@ -18,6 +18,7 @@ export type Operation =
   | 'release'
   | 'renew'
   | 'observe'
+  | 'fork'
   | 'own'
   | 'crash'
   | `wait ${number}`
@@ -122,6 +123,10 @@ async function execute(operation: Operation, actor: Actor, process: Process): Pr
       const owner = (await process.chain.follow()).state.owner;
       if (owner !== undefined) await leases.isDead(owner);
       return;
+    }
+    case 'fork': {
+      const pinned = server.options.parts.pinPacks(process.chain, actor.ids.next());
+      return truth.pin((await pinned).packs);
     }
     case 'wait':
       return await process.wait(Number(argument));

@@ -72,6 +72,7 @@ function step(world: World): Operation[] {
   if (chance < 0.85) return ['own', `push ${name}`];
   if (chance < 0.93) return ['own', `reuse ${name}`];
   if (chance < 0.95) return ['own', 'remove'];
+  if (chance < 0.97) return ['fork'];
   return ['create'];
 }
 
@@ -420,6 +421,23 @@ const DIRECTED: Readonly<
       },
     ],
     thinkMs: 2000,
+  },
+  forks: {
+    untilMs: 200_000,
+    faults: {
+      ...NO_FAULTS,
+      slow: 0.05,
+      slowMs: 5000,
+      slowest: [{ server: 'S1', requests: /^PUT .*pin/, ms: 40_000, share: 0.6 }],
+    },
+    threads: [
+      {
+        server: 0,
+        script: repeated(5, 'write a', 'checkpoint', 'repack', 'checkpoint', 'wait 8500', 'collect'),
+      },
+      { server: 1, script: repeated(12, 'fork', 'wait 2000') },
+    ],
+    thinkMs: 3000,
   },
   inline: {
     threads: [

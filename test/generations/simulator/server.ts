@@ -1,5 +1,6 @@
 import { Chain } from '#generations/chain/chain';
 import type { Environment, ProtocolTimes } from '#generations/environment';
+import { pinPacks } from '#generations/forks';
 import type { RepositoryKeys } from '#generations/keys';
 import { OwnLease } from '#generations/leases/own-lease';
 import { WatchedLeases } from '#generations/leases/watched-leases';
@@ -18,9 +19,18 @@ export interface Parts {
   readonly OwnedRepository: typeof OwnedRepository;
   readonly Publisher: typeof Publisher;
   readonly Maintenance: typeof Maintenance;
+  readonly pinPacks: typeof pinPacks;
 }
 
-export const PARTS: Parts = { Chain, OwnLease, WatchedLeases, OwnedRepository, Publisher, Maintenance };
+export const PARTS: Parts = {
+  Chain,
+  OwnLease,
+  WatchedLeases,
+  OwnedRepository,
+  Publisher,
+  Maintenance,
+  pinPacks,
+};
 
 export const SIMULATED_TIMES: ProtocolTimes = {
   ttlMs: 3000,

@@ -25,6 +25,8 @@ export class Truth {
   readonly #values: string[] = [shownReferences(undefined)];
   readonly #positions = new Map<string, number>();
   readonly #failed = new Set<string>();
+  /** Packs that a fork names. */
+  readonly #pinned = new Set<string>();
   #floor = 0;
 
   constructor(world: World, keys: RepositoryKeys) {
@@ -49,7 +51,7 @@ export class Truth {
   deleted(key: string): void {
     this.counts.deletions++;
     if (key.startsWith(this.keys.packs) || key.startsWith(this.keys.generations))
-      this.#report(this.#checkObjects(`after DELETE ${key}`));
+      this.#report(this.#checkObjects(`after DELETE ${key}`) ?? this.#pinnedProblem(`after DELETE ${key}`));
   }
 
   /** Ends a read that began when generation `from` was known. */
@@ -80,10 +82,21 @@ export class Truth {
     if (this.#positions.has(id)) this.world.fail(`the refused write ${id} of ${who} exists`);
   }
 
+  /** Ends a fork: its packs must remain. */
+  pin(packs: Iterable<string>): void {
+    for (const name of packs) this.#pinned.add(name);
+    this.#report(this.#pinnedProblem('after the fork'));
+  }
+
   /** Checks at the end of a run that a new reader sees the head with all its objects. */
   checkEnd(value: string): void {
     this.#report(this.#checkObjects('at the end'));
     if (value !== this.value) this.world.fail(`the last reader sees ${value}; the head is ${this.value}`);
+  }
+
+  #pinnedProblem(when: string): string | undefined {
+    const gone = [...this.#pinned].find((name) => !this.objects.has(this.keys.pack(name)));
+    return gone && `I12: pack ${gone} of a fork is gone ${when}`;
   }
 
   #report(problem: string | undefined): void {
