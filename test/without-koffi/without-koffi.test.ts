@@ -19,6 +19,8 @@ const REPRESENTATIVE = [
   'src/services/smarthttp/{broken-sidechannel,info-refs*,post-receive-pack,small-fetch,upload-pack}.test.ts',
   'src/services/ssh/{conversation,ssh}.test.ts',
   'src/domain/{hooks,receive-pack}/*.test.ts',
+  'src/object-store/{contract,open-store}.test.ts',
+  'src/tools/doctor/check-generations.test.ts',
   'src/testkit/*.test.ts',
 ];
 /** Share of their files that `npm test` runs, by its seed; all in the soak. */
