@@ -6,6 +6,7 @@
 import { walkCommands } from '#gateway/http/api/agents-page';
 import { TOOLS } from '#gateway/http/api/mcp/tools';
 import { generateFile } from './generated-file.ts';
+import { markdownTable } from './markdown-table.ts';
 
 const SERVER = 'http://127.0.0.1:8080';
 const CALL = {
@@ -64,9 +65,10 @@ without sessions. Programs that run agents are configured as this, or in a simil
 ${JSON.stringify(CONFIGURATION, null, 2)}
 \`\`\`
 
-| tool | meaning |
-| ---- | ------- |
-${TOOLS.map(({ name, operation: { summary } }) => `| \`${name}\` | ${summary} |`).join('\n')}
+${markdownTable(
+  ['tool', 'meaning'],
+  TOOLS.map(({ name, operation: { summary } }) => [`\`${name}\``, summary]),
+)}
 
 A tool returns the answer of the API. A refusal is a result with \`isError\` and the document of the
 problem, which the agent can act upon. A file of more than 256 KiB is cut, a binary one is only

@@ -9,6 +9,7 @@ import type { AnswerShape, Operation } from '#gateway/http/api/operation';
 import { OPERATIONS } from '#gateway/http/api/operations/table';
 import { PROBLEM_KINDS, PROBLEM_TYPE } from '#gateway/http/api/problems';
 import { generateFile } from './generated-file.ts';
+import { markdownTable } from './markdown-table.ts';
 
 const HEAD = `# Reference of the API
 
@@ -72,12 +73,7 @@ function table(rows: readonly Field[]): string {
     isRequired ? where : `${where}, optional`,
     ('description' in schema ? String(schema.description) : '').replaceAll('|', '\\|'),
   ]);
-  const all = [['name', 'in', 'meaning'], ...cells];
-  const widths = [0, 1, 2].map((column) => Math.max(...all.map((each) => (each[column] ?? '').length)));
-  const line = (each: readonly string[]): string =>
-    `| ${each.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  return [line(all[0] ?? []), rule, ...all.slice(1).map(line)].join('\n');
+  return markdownTable(['name', 'in', 'meaning'], cells);
 }
 
 function answerText(answer: AnswerShape): string {
