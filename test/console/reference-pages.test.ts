@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { type OpenedConsole, openConsole } from './open-console.ts';
 
@@ -151,4 +153,23 @@ test('commits are filtered by author, and have the kind of their signature', asy
   );
   assert.match((await console.get(`${PATH}/commit/${oid}`)).text, /SSH, not verified/);
   assert.match((await console.get(`${PATH}/commits?author=nobody`)).text, /There are no such commits/);
+});
+
+test('a branch that leads to no commit is listed', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
+  const main = (await repository.git(['rev-parse', 'main'])).trim();
+  const missing = '1'.repeat(40);
+  writeFileSync(join(repository.path, 'refs/heads/broken'), `${missing}\n`);
+
+  const { branches } = await console.json(`${PATH}/branches`);
+
+  assert.deepEqual(
+    branches.map(({ commit, date, name }: Record<string, unknown>) => [name, commit, date === null]),
+    [
+      ['main', main, false],
+      ['broken', missing, true],
+    ],
+  );
+  assert.match((await console.get(`${PATH}/branches`)).text, /broken/);
 });

@@ -1,24 +1,29 @@
 import { mapAhead } from '#base/streams/map-ahead';
-import { listBranches } from '#client/repository/branches';
-import { type Branch, branchOf } from '#client/repository/values';
-import { FindLocalBranchesRequest_SortBy as SortBy } from '#wire/gen/ref_pb';
+import { eachItem } from '#client/content/collect/each-item';
+import { branchOf, type Commit, commitOf } from '#client/repository/values';
+import { ListRefsRequest_SortBy_Key as Key } from '#wire/gen/ref_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { link, wideTable } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
-import { pageOfReferences, referenceList } from './reference-list.ts';
+import { type NamedReference, pageOfReferences, referenceList } from './reference-list.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 
 /** Time for the counts of a page; those that take longer are left out. */
 const COUNTING_MS = 150;
-const MAX_COUNTING = 4;
+const MAX_COUNTING = 2;
+
+interface ShownBranch {
+  readonly branch: NamedReference;
+  /** `undefined` if the branch leads to none. */
+  readonly commit: Commit | undefined;
+  readonly isDefault: boolean;
+}
 
 /** A branch with its numbers of commits, if they were counted in time. */
-interface ComparedBranch {
-  readonly branch: Branch;
-  readonly isDefault: boolean;
+interface ComparedBranch extends ShownBranch {
   /** Commits that only the branch has. */
   readonly ahead?: number;
   /** Commits that only the default branch has. */
@@ -29,8 +34,15 @@ interface ComparedBranch {
 export async function branchesPage(visit: RepositoryVisit): Promise<Page> {
   const { path } = visit;
   const defaultBranch = await findDefault(visit);
-  const list = await pageOfReferences(visit, branches(visit, defaultBranch));
-  const compared = await compare(visit, list.shown, defaultBranch);
+  const order = { prefix: 'refs/heads/', key: Key.COMMITTERDATE, first: defaultBranch } as const;
+  const list = await pageOfReferences(visit, order);
+  const commits = await commitsOf(visit, list.shown);
+  const shown = list.shown.map((branch) => ({
+    branch,
+    commit: commits.get(branch.oid),
+    isDefault: branch.name === defaultBranch?.name,
+  }));
+  const compared = await compare(visit, shown, defaultBranch);
   const rows = wideTable(
     'List of branches',
     ['Name', 'Last commit', 'Date', 'Ahead', 'Behind'],
@@ -46,54 +58,60 @@ ${referenceList(visit, list, { kind: 'branches', rows })}`,
   };
 }
 
-async function findDefault({ calls, connection, repository }: RepositoryVisit): Promise<Branch | undefined> {
+async function findDefault({
+  calls,
+  connection,
+  repository,
+}: RepositoryVisit): Promise<NamedReference | undefined> {
   const name = await repository.defaultBranch(calls);
   if (name === undefined) return undefined;
   const request = { repository: repository.message, name: Buffer.from(name) };
-  const { branch } = await connection.ref.findBranch(request, calls);
-  return branch && branchOf(branch);
+  const found = (await connection.ref.findBranch(request, calls)).branch;
+  const branch = found && branchOf(found);
+  return branch && { name: branch.name, nameBytes: branch.nameBytes, oid: branch.commit.id };
 }
 
-async function* branches(
-  { calls, connection, repository: { message: repository } }: RepositoryVisit,
-  defaultBranch: Branch | undefined,
-): AsyncGenerator<Branch> {
-  if (defaultBranch !== undefined) yield defaultBranch;
-  for await (const branch of listBranches(connection, { repository, sortBy: SortBy.UPDATED_DESC }, calls))
-    if (branch.name !== defaultBranch?.name) yield branch;
+async function commitsOf(
+  { calls, connection, repository }: RepositoryVisit,
+  branches: readonly NamedReference[],
+): Promise<Map<string, Commit>> {
+  const oid = [...new Set(branches.map((branch) => branch.oid))];
+  const responses = connection.commit.listCommitsByOid({ repository: repository.message, oid }, calls);
+  const found = new Map<string, Commit>();
+  for await (const each of eachItem(responses, ({ commits }) => commits)) found.set(each.id, commitOf(each));
+  return found;
 }
 
 /** Counts the commits of branches that the default branch lacks, and the other way round. */
 async function compare(
   { calls, connection, repository: { message: repository } }: RepositoryVisit,
-  shown: readonly Branch[],
-  defaultBranch: Branch | undefined,
+  shown: readonly ShownBranch[],
+  defaultBranch: NamedReference | undefined,
 ): Promise<ComparedBranch[]> {
   const limit = AbortSignal.timeout(COUNTING_MS);
   const signal = AbortSignal.any([calls.signal, limit]);
-  const from = Buffer.from(defaultBranch?.commit.id ?? '');
-  const compareOne = async (branch: Branch): Promise<ComparedBranch> => {
-    const isDefault = branch.name === defaultBranch?.name;
-    if (isDefault || defaultBranch === undefined || limit.aborted) return { branch, isDefault };
-    const request = { repository, from, to: Buffer.from(branch.commit.id) };
+  const from = Buffer.from(defaultBranch?.oid ?? '');
+  const compareOne = async (each: ShownBranch): Promise<ComparedBranch> => {
+    const { commit, isDefault } = each;
+    if (isDefault || defaultBranch === undefined || commit === undefined || limit.aborted) return each;
+    const request = { repository, from, to: Buffer.from(commit.id) };
     try {
       const found = await connection.commit.countDivergingCommits(request, { signal });
-      return { branch, isDefault, ahead: found.rightCount, behind: found.leftCount };
+      return { ...each, ahead: found.rightCount, behind: found.leftCount };
     } catch (error) {
       if (!limit.aborted) throw error;
-      return { branch, isDefault };
+      return each;
     }
   };
   return await Array.fromAsync(mapAhead(shown, MAX_COUNTING, compareOne));
 }
 
-function branchData({ ahead, behind, branch, isDefault }: ComparedBranch) {
-  const { commit, name } = branch;
+function branchData({ ahead, behind, branch, commit, isDefault }: ComparedBranch) {
   return {
-    name,
+    name: branch.name,
     isDefault,
-    commit: commit.id,
-    date: commit.committer.date,
+    commit: branch.oid,
+    date: commit?.committer.date ?? null,
     ahead: ahead ?? null,
     behind: behind ?? null,
   };
@@ -101,17 +119,17 @@ function branchData({ ahead, behind, branch, isDefault }: ComparedBranch) {
 
 function row(
   path: string,
-  { ahead, behind, branch, isDefault }: ComparedBranch,
+  { ahead, behind, branch, commit, isDefault }: ComparedBranch,
   defaultName: string | undefined,
 ): readonly Part[] {
-  const { commit, name, nameBytes } = branch;
+  const { name, nameBytes, oid } = branch;
   // A name that is not UTF-8 cannot be in the query.
-  const ref = Buffer.from(name).equals(nameBytes) ? `refs/heads/${name}` : commit.id;
+  const ref = Buffer.from(name).equals(nameBytes) ? `refs/heads/${name}` : oid;
   const shown = link(repositoryAddress(path, 'files', { query: { ref } }), name);
   return [
     isDefault ? [shown, html` <span class="note">default</span>`] : shown,
-    link(repositoryAddress(path, 'commit', { rest: commit.id }), commit.subject),
-    instant(commit.committer.date),
+    commit && link(repositoryAddress(path, 'commit', { rest: oid }), commit.subject),
+    commit && instant(commit.committer.date),
     ahead === undefined
       ? undefined
       : link(repositoryAddress(path, 'compare', { rest: `${defaultName}...${ref}` }), ahead),

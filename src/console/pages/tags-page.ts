@@ -1,43 +1,51 @@
 import { codeOf } from '#base/gitaly-error';
-import { eachItem } from '#client/content/collect/each-item';
+import { mapAhead } from '#base/streams/map-ahead';
 import { type Tag, tagOf } from '#client/repository/values';
-import { FindAllTagsRequest_SortBy_Key as Key } from '#wire/gen/ref_pb';
-import { SortDirection } from '#wire/gen/shared_pb';
+import { ListRefsRequest_SortBy_Key as Key } from '#wire/gen/ref_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { link, wideTable } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
-import { pageOfReferences, referenceList } from './reference-list.ts';
+import { type NamedReference, pageOfReferences, referenceList } from './reference-list.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 
-/** Lists tags, the latest first; by name if one has a date that git cannot read. */
+const MAX_READING = 16;
+
+/** Lists tags, the latest first. */
 export async function tagsPage(visit: RepositoryVisit): Promise<Page> {
   const { path } = visit;
-  const list = await pageOfReferences(visit, tags(visit, Key.CREATORDATE)).catch(async (error: unknown) => {
-    if (codeOf(error) !== 'INTERNAL') throw error;
-    return await pageOfReferences(visit, tags(visit, Key.REFNAME)); // git cannot read the date of one
-  });
+  const list = await pageOfReferences(visit, { prefix: 'refs/tags/', key: Key.CREATORDATE });
+  const found = await Array.fromAsync(mapAhead(list.shown, MAX_READING, (each) => readTag(visit, each)));
+  const tags = found.filter((tag) => tag !== undefined);
   const rows = wideTable(
     'List of tags',
     ['Name', 'Message', 'Date'],
-    list.shown.map((tag) => row(path, tag)),
+    tags.map((tag) => row(path, tag)),
   );
   return {
     title: `Tags · ${nameOf(path)}`,
     section: 'repositories',
-    data: { name: path, tags: list.shown.map(tagData), next: list.next ?? null },
+    data: { name: path, tags: tags.map(tagData), next: list.next ?? null },
     body: html`${frame(visit)}
 <h2>Tags</h2>
 ${referenceList(visit, list, { kind: 'tags', rows })}`,
   };
 }
 
-async function* tags({ calls, connection, repository }: RepositoryVisit, key: Key): AsyncGenerator<Tag> {
-  const sortBy = { key, direction: SortDirection.DESCENDING };
-  const responses = connection.ref.findAllTags({ repository: repository.message, sortBy }, calls);
-  for await (const tag of eachItem(responses, (response) => response.tags)) yield tagOf(tag);
+/** Reads a tag; `undefined` if it was removed meanwhile. */
+async function readTag(
+  { calls, connection, repository }: RepositoryVisit,
+  { nameBytes: tagName }: NamedReference,
+): Promise<Tag | undefined> {
+  try {
+    const { tag } = await connection.ref.findTag({ repository: repository.message, tagName }, calls);
+    return tag && tagOf(tag);
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return undefined;
+    throw error;
+  }
 }
 
 function tagData({ commit, id, message, name }: Tag) {

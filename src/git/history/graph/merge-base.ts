@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { gitCommand } from '#git/command/git-command';
 import { FallBackToGit } from '#git/command/in-process';
 import { GitExitError } from '#git/command/process/exit-error';
@@ -93,7 +94,7 @@ async function askGit(
 
 /**
  * Paints the histories of both commits, newest first, until only ancestors of common commits are
- * left, as git does without a commit-graph.
+ * left, as git does without a commit-graph, in slices of the event loop.
  */
 async function commonAncestors(nodes: CommitNodes, one: string, other: string): Promise<CommonAncestors> {
   if (one === other) {
@@ -112,8 +113,10 @@ async function commonAncestors(nodes: CommitNodes, one: string, other: string): 
   for (const [oid, color] of [[one, OURS] as const, [other, THEIRS] as const])
     walk.see(walk.seen(oid) ?? walk.add(nodes.known(oid) ?? (await read(oid))), color);
   const found: Painted[] = [];
+  const slice = new LoopSlice();
   let steps = 0;
   while (walk.fresh > 0) {
+    if (slice.isOverAfterItem()) await slice.pause();
     const commit = walk.next();
     if (commit === undefined) break;
     steps += Math.max(1, commit.node.parents.length);
