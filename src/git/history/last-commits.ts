@@ -3,12 +3,14 @@ import { GitalyError } from '#base/gitaly-error';
 import { BoundedMap } from '#base/memory/bounded-map';
 import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
 import { abortError } from '../command/process/exit-error.ts';
-import { canonicalMode, kindOf } from '../names/entry-kind.ts';
+import { kindOf } from '../names/entry-kind.ts';
 import { OID_BYTES, type OidBytes } from '../names/object-id.ts';
+import type { RawObject } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 import type { GitRepository } from '../repository.ts';
 import { DirectoriesAbove } from '../trees/directories-above.ts';
+import { areEqual, orderOf, TreeEntries } from '../trees/tree-entries.ts';
 import type { CommitNode } from './graph/commit-node.ts';
 import type { CommitNodes } from './graph/commit-nodes.ts';
 import { DateQueue } from './graph/date-queue.ts';
@@ -55,11 +57,11 @@ export async function lastCommits(
   const nodes = repository.commits;
   const wantedNames = new Set(names.map((name) => name.toString('latin1')));
   const history = new History(nodes, objects, { directory, oidBytes, names: wantedNames });
-  const wanted = await history.startingTree(commit);
+  const wanted = await history.start(commit);
   const prefix = directory.length === 0 ? '' : `${directory.toString('latin1')}/`;
   const found = new Map<string, string>();
   /** Pending entries, by the commit that they have reached. */
-  const waiting = new Map<string, Set<string>>([[commit, new Set(wanted.keys())]]);
+  const waiting = new Map<string, Set<string>>([[commit, new Set(wanted)]]);
   const queue = new DateQueue<string>();
   queue.push(commit, 0);
   /** Moves the entries of a commit to its parents; returns those whose commit was found. */
@@ -69,7 +71,7 @@ export async function lastCommits(
     for (const parentOid of history.parents(node)) {
       if (here.size === 0) break;
       const parent = await history.node(parentOid);
-      const same = await history.sameEntries(node, parent, here, wanted);
+      const same = await history.sameEntries(node, parent, here);
       if (same.length === 0) continue;
       const others = waiting.get(parentOid) ?? new Set();
       for (const name of same) {
@@ -148,8 +150,8 @@ function pathOf(prefix: Buffer, name: string): Buffer {
   return Buffer.concat([prefix, Buffer.from(name, 'latin1')]);
 }
 
-/** The wanted entries of a directory in a commit: mode and id by name. A missing directory is empty. */
-type Directory = ReadonlyMap<string, string>;
+/** The names whose entry differs from the one at the start; `all` where there is no directory. */
+type Changed = ReadonlySet<string> | 'all';
 
 interface HistoryOptions {
   readonly directory: Buffer;
@@ -158,22 +160,23 @@ interface HistoryOptions {
   readonly names: ReadonlySet<string>;
 }
 
-/** Limit of cached directories; a walk needs few at a time. */
+/** Limit of compared directories; a walk needs few at a time. */
 const MAX_TREES = 256;
 const COLON = Buffer.from(':');
 const SLASH = Buffer.from('/');
+const NO_ENTRIES = Buffer.alloc(0);
 
-const NO_ENTRIES: Directory = new Map();
-
-/** Commits and one directory of each, read in groups. */
+/** Commits and one directory of each, read in groups and compared with the one at the start. */
 class History {
   grafts: Grafts = new Map();
   readonly #nodes: CommitNodes;
   readonly #objects: ObjectReader;
   readonly #options: HistoryOptions;
+  /** The directory at the start. */
+  #first: Buffer = NO_ENTRIES;
   /** Directories by the requested revision. */
-  readonly #trees = new BoundedMap<string, Promise<Directory>>({ maxEntries: MAX_TREES, order: 'insertion' });
-  #latest: { readonly oid: string; readonly directory: Promise<Directory> } | undefined;
+  readonly #trees = new BoundedMap<string, Promise<Changed>>({ maxEntries: MAX_TREES, order: 'insertion' });
+  #latest: { readonly oid: string; readonly changed: Promise<Changed> } | undefined;
 
   constructor(nodes: CommitNodes, objects: ObjectReader, options: HistoryOptions) {
     this.#nodes = nodes;
@@ -185,37 +188,42 @@ class History {
     return this.#nodes.known(oid) ?? (await this.#nodes.read(oid, READ_AHEAD)) ?? missing();
   }
 
-  /** Returns the directory at a commit that may be too big for {@link node}. */
-  async startingTree(commit: string): Promise<Directory> {
-    const { directory } = this.#options;
+  /** Reads the directory of the start, a commit that may be too big for {@link node}. @returns its wanted names. */
+  async start(commit: string): Promise<readonly string[]> {
+    const { directory, names, oidBytes } = this.#options;
     const tree = directory.length === 0 ? '^{tree}' : ':';
-    return await this.#readTree(Buffer.concat([Buffer.from(commit + tree), directory]));
+    const object = await this.#treeAt(Buffer.concat([Buffer.from(commit + tree), directory]));
+    this.#first = object?.data ?? NO_ENTRIES;
+    const found: string[] = [];
+    const cursor = new TreeCursor(this.#first, oidBytes);
+    const slice = new LoopSlice();
+    while (cursor.next()) {
+      const name = nameOf(cursor);
+      if (names.has(name)) found.push(name);
+      if (slice.isOverAfterItem()) await slice.pause();
+    }
+    return found;
   }
 
   parents(node: CommitNode): readonly string[] {
     return this.grafts.get(node.oid) ?? node.parents;
   }
 
-  /** Returns the names whose entry, known at the child, is the same at the parent. */
-  async sameEntries(
-    child: CommitNode,
-    parent: CommitNode,
-    names: ReadonlySet<string>,
-    wanted: ReadonlyMap<string, string>,
-  ): Promise<string[]> {
+  /** Returns the names whose entry, that of the start at the child, is the same at the parent. */
+  async sameEntries(child: CommitNode, parent: CommitNode, names: ReadonlySet<string>): Promise<string[]> {
     if (child.treeOid === parent.treeOid) return [...names];
-    const entries = await this.tree(parent);
-    return [...names].filter((name) => entries.get(name) === wanted.get(name));
+    const changed = await this.changed(parent);
+    return changed === 'all' ? [] : [...names].filter((name) => !changed.has(name));
   }
 
   /**
-   * Returns the directory at a commit. Those of the next known commits in line are requested at the
-   * same time.
+   * Compares the directory at a commit. Those of the next known commits in line are requested at
+   * the same time.
    */
-  async tree(node: CommitNode): Promise<Directory> {
+  async changed(node: CommitNode): Promise<Changed> {
     const known = this.#trees.get(this.#key(node));
     if (known !== undefined) return await known;
-    const tree = this.#ask(node);
+    const changed = this.#ask(node);
     let [behind] = this.parents(node);
     for (let ahead = 0; ahead < READ_AHEAD && behind !== undefined; ahead++) {
       const next = this.#nodes.known(behind);
@@ -223,28 +231,34 @@ class History {
       if (!this.#trees.has(this.#key(next))) void this.#ask(next);
       [behind] = this.parents(next);
     }
-    return await tree;
+    return await changed;
   }
 
   #key({ oid, treeOid }: CommitNode): string {
     return this.#options.directory.length === 0 ? treeOid : oid;
   }
 
-  #ask(node: CommitNode): Promise<Directory> {
+  #ask(node: CommitNode): Promise<Changed> {
     const key = this.#key(node);
-    const tree = this.#read(node, key);
+    const changed = this.#read(node, key);
     // It may fail long before it is awaited, or without ever being awaited.
-    tree.catch(() => {});
-    this.#trees.set(key, tree);
-    return tree;
+    changed.catch(() => {});
+    this.#trees.set(key, changed);
+    return changed;
   }
 
-  async #read({ treeOid }: CommitNode, key: string): Promise<Directory> {
+  async #read({ treeOid }: CommitNode, key: string): Promise<Changed> {
     const { directory } = this.#options;
-    if (directory.length === 0) return await this.#readTree(treeOid);
-    const found = await this.#readTree(Buffer.concat([Buffer.from(key), COLON, directory]));
-    if (found === NO_ENTRIES) await this.#requireTreesAbove(treeOid);
-    return found;
+    const isRoot = directory.length === 0;
+    const object = await this.#treeAt(isRoot ? treeOid : Buffer.concat([Buffer.from(key), COLON, directory]));
+    if (object === undefined) {
+      if (!isRoot) await this.#requireTreesAbove(treeOid);
+      return 'all';
+    }
+    // Most commits do not change a directory.
+    if (this.#latest?.oid !== object.oid)
+      this.#latest = { oid: object.oid, changed: this.#compare(object.data) };
+    return await this.#latest.changed;
   }
 
   /** Throws as git does if a tree on the way to the directory is missing. */
@@ -257,30 +271,38 @@ class History {
     if (entry !== undefined && kindOf(entry.mode) === 'tree') missing();
   }
 
-  async #readTree(revision: string | Buffer): Promise<Directory> {
-    const { directory } = this.#options;
+  async #treeAt(revision: string | Buffer): Promise<RawObject | undefined> {
     const object = await this.#objects.readObject(revision);
-    if (object === undefined && directory.length === 0) return missing();
-    if (object?.type !== 'tree') return NO_ENTRIES;
-    // Most commits do not change a directory.
-    if (this.#latest?.oid !== object.oid)
-      this.#latest = { oid: object.oid, directory: this.#parse(object.data) };
-    return await this.#latest.directory;
+    if (object === undefined && this.#options.directory.length === 0) return missing();
+    return object?.type === 'tree' ? object : undefined;
   }
 
-  /** Finds the wanted entries in slices of the event loop: a directory may have a million. */
-  async #parse(data: Buffer): Promise<Directory> {
+  /**
+   * Compares a directory with the first one, in slices of the event loop: it may have a million
+   * entries. Only of those that differ a name is made.
+   */
+  async #compare(data: Buffer): Promise<Changed> {
     const { names, oidBytes } = this.#options;
-    const found = new Map<string, string>();
-    const cursor = new TreeCursor(data, oidBytes);
+    const changed = new Set<string>();
+    const [first, other] = [new TreeEntries(this.#first, oidBytes), new TreeEntries(data, oidBytes)];
     const slice = new LoopSlice();
-    while (cursor.next()) {
-      const name = data.toString('latin1', cursor.nameAt, cursor.nameEnd);
-      if (names.has(name)) found.set(name, `${canonicalMode(cursor.mode)} ${cursor.oid()}`);
+    while (!first.isAtEnd) {
+      const order = orderOf(first, other);
+      if (order < 0 || (order === 0 && !areEqual(first, other))) {
+        const name = nameOf(first.cursor);
+        if (names.has(name)) changed.add(name);
+      }
+      if (order <= 0) first.next();
+      if (order >= 0) other.next();
       if (slice.isOverAfterItem()) await slice.pause();
     }
-    return found;
+    return changed;
   }
+}
+
+/** Returns the name of an entry, one character per byte. */
+function nameOf({ data, nameAt, nameEnd }: TreeCursor): string {
+  return data.toString('latin1', nameAt, nameEnd);
 }
 
 /** Throws git's error for a history that it cannot walk. */
