@@ -102,14 +102,11 @@ export function withQuery(address: string, query: Query): string {
   return given.length === 0 ? address : `${address}?${new URLSearchParams(given)}`;
 }
 
-/** Characters of a path that an address contains as they are: RFC 3986, 'unreserved', and slashes. */
-const PLAIN = /^[A-Za-z0-9\-._~/]$/;
+/** Characters of a path that an address encodes: all but those of RFC 3986, 'unreserved', and slashes. */
+const ENCODED = /[^A-Za-z0-9\-._~/]/g;
 
 function encodePath(path: Uint8Array | string): string {
-  let encoded = '';
-  for (const byte of Buffer.from(path)) {
-    const character = String.fromCharCode(byte);
-    encoded += PLAIN.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }
-  return encoded;
+  return Buffer.from(path)
+    .toString('latin1')
+    .replace(ENCODED, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }

@@ -23,13 +23,13 @@ export class Listings {
     weigh: ({ shown }) => shown.length + 1,
   });
 
-  /** Returns the listing of a directory, kept or read now. */
-  async of(directory: Directory, read: () => Promise<Listing>): Promise<Listing> {
-    const key = directoryKey(directory);
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const listing = await read();
-    if (typeof listing.changes === 'object') this.#known.set(key, listing);
-    return listing;
+  /** Returns the listing of a directory that is kept. */
+  get(directory: Directory): Listing | undefined {
+    return this.#known.get(directoryKey(directory));
+  }
+
+  /** Keeps a listing that is complete. */
+  add(directory: Directory, listing: Listing): void {
+    if (typeof listing.changes === 'object') this.#known.set(directoryKey(directory), listing);
   }
 }

@@ -26,9 +26,17 @@ const WAIT_MS = { page: 60, json: 5000 } as const;
 export async function directoryPage(visit: RepositoryVisit): Promise<Page> {
   const { commit, listings, path, repository, rest, revision } = visit;
   const directory = { repository: repository.message, commit: commit.id, path: rest };
-  const listing = await listings.of(directory, () => readListing(visit, directory));
+  const known = listings.get(directory);
+  const entries = known?.shown ?? (await entriesOf(visit));
+  const readme = entries.find(({ pathBytes, type }) => type === 'file' && README.test(baseName(pathBytes)));
+  // What the page waits for while last commits are searched.
+  const [listing, chooser, shownReadme] = await Promise.all([
+    known ?? readListing(visit, directory, entries),
+    revisionChooser(visit, 'files'),
+    readme && readmeOf(visit, readme),
+  ]);
+  listings.add(directory, listing);
   const { changes, shown } = listing;
-  const readme = shown.find(({ pathBytes, type }) => type === 'file' && README.test(baseName(pathBytes)));
   return {
     title: rest.length === 0 ? nameOf(path) : `${rest} · ${nameOf(path)}`,
     section: 'repositories',
@@ -42,19 +50,24 @@ export async function directoryPage(visit: RepositoryVisit): Promise<Page> {
       hasMore: listing.hasMore,
     },
     body: html`${frame(visit)}
-${await revisionChooser(visit, 'files')}
+${chooser}
 ${trail(visit)}
 ${actions(visit, readme)}
 ${entryTable(visit, listing)}
-${readme && (await readmeOf(visit, readme))}`,
+${shownReadme}`,
   };
 }
 
-async function readListing(visit: RepositoryVisit, directory: Directory): Promise<Listing> {
-  const searched = visit.lastChanges.find(directory, WAIT_MS[visit.isJson ? 'json' : 'page']);
-  const entries = await entriesOf(visit);
+async function readListing(
+  visit: RepositoryVisit,
+  directory: Directory,
+  entries: readonly FileEntry[],
+): Promise<Listing> {
   const shown = entries.slice(0, MAX_ENTRIES);
-  const [changes, sizes] = await Promise.all([searched, sizesOf(visit, shown)]);
+  const [sizes, changes] = await Promise.all([
+    sizesOf(visit, shown),
+    visit.lastChanges.find(directory, WAIT_MS[visit.isJson ? 'json' : 'page']),
+  ]);
   return { shown, hasMore: entries.length > MAX_ENTRIES, changes, sizes };
 }
 
