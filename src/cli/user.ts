@@ -10,10 +10,10 @@ import {
   type PersonEntry,
   readPeople,
 } from '#gateway/people/edit-people';
+import { fingerprint, isKey, removeSecret } from '#gateway/people/own-secrets';
 import { PeopleFileError } from '#gateway/people/toml-table';
 import { RIGHTS, type Right } from '#gateway/rights';
 import { parseAuthorizedKeys } from '#gateway/ssh/keys/authorized-keys';
-import { fingerprintOf } from '#gateway/ssh/keys/host-key';
 import { printResult, type ToolConsole, type ToolResult } from './commands/tool-command.ts';
 import { NoPasswordError, readPassword } from './read-password.ts';
 import { peopleIn } from './up/up-people.ts';
@@ -237,11 +237,8 @@ export function removeUserToken(
 ): Promise<number> {
   return run(options, on, async () => {
     await change(options, on, (all) => {
-      const found = personOf(all, person);
-      const kept = (found.token ?? []).filter((token) => token.name !== name);
-      if (kept.length === found.token?.length || found.token === undefined)
+      if (!removeSecret(personOf(all, person), { kind: 'token', name }))
         throw new RangeError(`${person} has no token ${name}`);
-      found.token = kept;
     });
     return { json: { removed: name }, lines: [`removed ${name}`] };
   });
@@ -287,14 +284,14 @@ export function removeKey(
   on: ToolConsole,
 ): Promise<number> {
   return run(options, on, async () => {
-    const isWanted = ({ key, name }: KeyEntry): boolean => name === wanted || fingerprint(key) === wanted;
-    const isDeployed = (key: DeployKeyEntry): boolean => key.repository === holder && isWanted(key);
+    const isDeployed = (key: DeployKeyEntry): boolean => key.repository === holder && isKey(key, wanted);
     await change(options, on, (all) => {
-      const person = options.deploy === true ? undefined : personOf(all, holder);
-      const found = person === undefined ? all.deploy_key.some(isDeployed) : person.key?.some(isWanted);
-      if (found !== true) throw new RangeError(`${holder} has no key ${wanted}`);
-      if (person === undefined) all.deploy_key = all.deploy_key.filter((key) => !isDeployed(key));
-      else person.key = person.key?.filter((key) => !isWanted(key)) ?? [];
+      const isFound =
+        options.deploy === true
+          ? all.deploy_key.some(isDeployed)
+          : removeSecret(personOf(all, holder), { kind: 'key', name: wanted });
+      if (!isFound) throw new RangeError(`${holder} has no key ${wanted}`);
+      if (options.deploy === true) all.deploy_key = all.deploy_key.filter((key) => !isDeployed(key));
     });
     return { json: { removed: wanted }, lines: [`removed ${wanted}`] };
   });
@@ -317,8 +314,4 @@ async function readKey(file: string, given?: string): Promise<KeyEntry> {
   if (key === undefined || keys.length > 1) throw new RangeError(`${file} must have one public key`);
   const name = given ?? (key.comment.replaceAll(/[\s:#]/g, '-') || basename(file, extname(file)));
   return { name, key: `${key.type} ${key.data.toString('base64')}` };
-}
-
-function fingerprint(key: string): string {
-  return fingerprintOf(parseAuthorizedKeys(key).keys[0]?.data ?? Buffer.alloc(0));
 }

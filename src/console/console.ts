@@ -79,6 +79,7 @@ const FOR_ADMINISTRATORS: ReadonlySet<ServerPage> = new Set([
   'webhooks',
   'mirrors',
 ]);
+const WITH_FORMS: ReadonlySet<ServerPage> = new Set(['running', 'account']);
 /** The pages, each limited to what its reader may see. */
 const FOR_READERS: ReadonlySet<ServerPage> = new Set(['overview', 'repositories']);
 /** A repository that is used to check credentials; it need not exist. */
@@ -170,8 +171,9 @@ export class Console implements AsyncDisposable {
     };
     if (route === undefined) return notFound();
     if (route.kind === 'page') {
-      const isReadOnly = route.name !== 'running';
-      return visit.isPost && isReadOnly ? cannotPost() : await this.#serverPage(route.name, visit);
+      return visit.isPost && !WITH_FORMS.has(route.name)
+        ? cannotPost()
+        : await this.#serverPage(route.name, visit);
     }
     // Repositories that the client may not read get the response that git would get.
     const path = route.path.endsWith('.git') ? route.path : `${route.path}.git`;

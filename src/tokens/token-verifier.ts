@@ -77,6 +77,14 @@ export class TokenVerifier {
     return all.filter((token) => token.subject === subject && !token.isRevoked && !token.isExpired);
   }
 
+  /** Revokes a token that was issued here to a subject, and is accepted. @returns false if there is none. */
+  async revokeIssued(subject: string, id: string): Promise<boolean> {
+    const tokens = await this.issuedTo(subject);
+    if (!tokens.some((token) => token.id === id)) return false;
+    await this.#options.store.revoke(id);
+    return true;
+  }
+
   /** Returns the owner of a token; `undefined` for one that is not valid, for whatever reason. */
   async verify(token: string): Promise<TokenOwner | undefined> {
     const owner = await this.check(token);

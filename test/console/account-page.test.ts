@@ -106,15 +106,33 @@ test('a user of a file sees the tokens of the file, and a hostile name is text',
     rights: ['read team'],
     keys: [],
     tokens: [
-      { name: `sha256:${digestOf('one').slice(0, 8)}`, scope: 'read team', expires: null },
-      { name: `sha256:${digestOf('two').slice(0, 8)}`, scope: 'write everything', expires: null },
+      {
+        name: `sha256:${digestOf('one').slice(0, 8)}`,
+        scope: 'read team',
+        expires: null,
+        isRemovable: false,
+      },
+      {
+        name: `sha256:${digestOf('two').slice(0, 8)}`,
+        scope: 'write everything',
+        expires: null,
+        isRemovable: false,
+      },
     ],
   });
-  assert.doesNotMatch((await console.get('/account', basic(`${name}:one`))).text, /<img/);
+  const { text } = await console.get('/account', basic(`${name}:one`));
+  assert.doesNotMatch(text, /<img|<button/);
   assert.match((await console.get('/overview', basic(`${name}:one`))).text, ENTRY);
   assert.equal((await console.get('/account')).status, 401);
-  const posted = await fetch(`${console.url}/account`, { method: 'POST', headers: basic(`${name}:one`) });
-  assert.equal(posted.status, 405);
+  const token = `sha256:${digestOf('one').slice(0, 8)}`;
+  for (const [body, status] of [
+    [undefined, 405],
+    [new URLSearchParams({ token }), 404],
+  ] as const) {
+    const headers = basic(`${name}:one`);
+    const posted = await fetch(`${console.url}/account`, { method: 'POST', headers, ...(body && { body }) });
+    assert.equal(posted.status, status);
+  }
 });
 
 test('a server without users has no page about them', async () => {

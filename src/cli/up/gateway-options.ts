@@ -56,7 +56,7 @@ export async function gatewayOptions(
   const otherwise = people
     ? accountAuthentication(async () => (await people.current()).accounts, {
         logins,
-        keysOf: (name) => people.keysOf(name),
+        secrets: people,
       })
     : await authenticatorOf(authFile, authUrl, logins);
   const authenticator = verifier ? scopedTokenAuthentication({ verifier, otherwise }) : otherwise;

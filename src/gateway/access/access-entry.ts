@@ -1,5 +1,6 @@
 import { codeOf, messageOf } from '#base/gitaly-error';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
+import type { AccountFacts } from '../http/pages/page-source.ts';
 import type { Identity } from '../identity.ts';
 import type { AccessObserver, AccessOperation, AccessOutcome, AccessRecord } from './access-record.ts';
 import { FetchReader } from './fetch-reader.ts';
@@ -30,6 +31,8 @@ export class AccessEntry {
   #isOver = false;
   identity: Identity | undefined;
   repository: string | undefined;
+  /** Change that was made on a page. */
+  change: string | undefined;
   offeredKey: string | undefined;
   /**
    * Set for one of several requests of an operation, which is reported only if it has content, or
@@ -60,6 +63,12 @@ export class AccessEntry {
     this.#reader?.output(chunk);
   }
 
+  /** Notes a change by a page. */
+  changed({ credential, name }: Pick<AccountFacts, 'credential' | 'name'>, change: string): void {
+    this.identity = { glId: `username-${name}`, username: name, credential };
+    this.change = change;
+  }
+
   /** Notes the outcome. The first one counts: others are its consequences. */
   ended(outcome: Exclude<AccessOutcome, 'ok'>, reason?: string): void {
     if (this.#outcome !== 'ok') return;
@@ -88,7 +97,7 @@ export class AccessEntry {
     if (push?.refusal !== undefined) this.ended('refused', push.refusal);
     if (this.#outcome === 'ok' && this.#isEmptyPart()) return;
     const reason = this.#reason && maskUrlCredentials(this.#reason.slice(0, MAX_REASON_LENGTH));
-    const { identity, offeredKey, repository } = this;
+    const { change, identity, offeredKey, repository } = this;
     this.#options.observer({
       transport: this.#options.transport,
       operation: this.#operationOf(),
@@ -96,6 +105,7 @@ export class AccessEntry {
       ...(reason !== undefined && { reason }),
       ...(identity !== undefined && { identity }),
       ...(offeredKey !== undefined && { offeredKey }),
+      ...(change !== undefined && { change }),
       remoteAddress: this.#options.remoteAddress,
       ...(repository !== undefined && { repository }),
       references: push?.references ?? [],

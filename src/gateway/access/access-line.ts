@@ -31,6 +31,7 @@ function fieldsOf(record: AccessRecord): Readonly<Record<string, Field>> {
     credential: identity?.credential?.kind,
     credential_name: identity?.credential?.name || undefined,
     offered_key: record.offeredKey,
+    change: record.change,
     address: record.remoteAddress,
     repository: record.repository,
     references: references.length === 0 ? undefined : references.map(referenceField),

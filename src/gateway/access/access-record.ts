@@ -45,6 +45,8 @@ export interface AccessRecord {
   readonly identity?: Identity;
   /** `SHA256:…` of the last key that was offered for a refused login. */
   readonly offeredKey?: string;
+  /** Change that was made on a page, such as `removed key laptop`. */
+  readonly change?: string;
   readonly remoteAddress: string | undefined;
   /** Path of the repository; `undefined` if the request names none. */
   readonly repository?: string;

@@ -23,9 +23,9 @@ function isVersion2({ headers }: IncomingMessage): boolean {
   return gitProtocol(headers['git-protocol']) === 'version=2';
 }
 
-/** Reports a request of git or of the API, and any other one that was refused. */
+/** Reports a request of git or of the API, and any other one that was refused or has changed something. */
 export function reportRequest(access: AccessEntry, route: Route, { statusCode }: ServerResponse): void {
-  const isWhole = ['api', 'info-refs', 'lfs', 'service'].includes(route.kind);
+  const isWhole = access.change !== undefined || ['api', 'info-refs', 'lfs', 'service'].includes(route.kind);
   if (!isWhole && route.kind !== 'answer') {
     if (!REPORTED.has(statusCode)) return;
     access.ended(statusCode < 500 ? 'refused' : 'failed', `status ${statusCode}`);

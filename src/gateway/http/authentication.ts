@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Identity } from '../identity.ts';
+import type { OwnSecret } from '../people/own-secrets.ts';
 import type { RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
 import type { AccountFacts } from './pages/page-source.ts';
@@ -61,6 +62,13 @@ export interface Authenticator {
    * credentials. Without this method the console has no such page.
    */
   account?(client: AccessClient): Promise<AccountFacts | undefined>;
+  /**
+   * Removes a key or a token of a client; without this method none can be removed.
+   *
+   * @returns false if the client has none that it may remove.
+   * @throws {PeopleFileError} when it cannot be removed; the system's errors.
+   */
+  removeOwn?(client: AccessClient, secret: OwnSecret): Promise<boolean>;
   /** Reads changed files now. Otherwise they are read within a second. */
   reload?(): Promise<void>;
 }

@@ -277,7 +277,8 @@ export class RequestServer {
     if (isBrowser && repository !== undefined) throw new Refusal(seeOther(repositoryPage(repository)));
     if (pages === undefined || repository !== undefined) throw new Refusal(NOTHING_HERE);
     const body = await this.#formOf(visit);
-    await servePage({ request, response, body, peer, signal: gone.signal, authenticator }, pages);
+    const { signal } = gone;
+    await servePage({ request, response, body, peer, signal, authenticator, entry: visit.access }, pages);
   }
 
   /** Reads the fields of a form that is posted. */

@@ -1,3 +1,5 @@
+import { access, constants } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
 import type { AccountKey } from '../http/pages/page-source.ts';
@@ -5,9 +7,14 @@ import type { Identity } from '../identity.ts';
 import { coversOne, describeGrant, type Grant, type Right, rightAt } from '../rights.ts';
 import type { SshAccessRequest, SshLogin } from '../ssh/authentication.ts';
 import { fingerprintOf } from '../ssh/keys/host-key.ts';
+import { editPeople } from './edit-people.ts';
+import { type OwnSecret, removeSecret } from './own-secrets.ts';
 import { type HeldKey, type PeopleFile, parsePeople } from './people-file.ts';
 
-function factsOf({ data, grants, isReadOnly, name, paths }: HeldKey): AccountKey {
+/** A key as the account shows it. */
+type ShownKey = Omit<AccountKey, 'isRemovable'>;
+
+function factsOf({ data, grants, isReadOnly, name, paths }: HeldKey): ShownKey {
   const allowed = isReadOnly ? grants.map((grant) => ({ ...grant, right: 'read' as const })) : grants;
   const scope = [...new Set(allowed.map(describeGrant))].join('; ');
   const only = paths.length === 0 ? '' : `, only in ${paths.join(', ')}`;
@@ -40,9 +47,30 @@ export class People {
   }
 
   /** Returns the keys of a person, without deploy keys. */
-  async keysOf(name: string): Promise<AccountKey[]> {
+  async keysOf(name: string): Promise<ShownKey[]> {
     const keys = [...(await this.#file.current()).keys.values()];
     return keys.filter(({ holder, isDeployKey }) => holder === name && !isDeployKey).map(factsOf);
+  }
+
+  /** Reports whether this process may replace the file. */
+  async isWritable(): Promise<boolean> {
+    const places = [this.path, dirname(this.path)].map((place) => access(place, constants.W_OK));
+    return (await Promise.allSettled(places)).every(({ status }) => status === 'fulfilled');
+  }
+
+  /**
+   * Removes a key or a token of a person from the file.
+   *
+   * @returns false if there is none.
+   * @throws {PeopleFileError} when the file cannot be changed; the system's errors.
+   */
+  async remove(name: string, secret: OwnSecret): Promise<boolean> {
+    const { result } = await editPeople(this.path, ({ person }) => {
+      const found = person.find((one) => one.name === name);
+      return found !== undefined && removeSecret(found, secret);
+    });
+    await this.#file.refreshed();
+    return result;
   }
 
   /** Returns the holder of an SSH key. */

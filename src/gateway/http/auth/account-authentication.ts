@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Credential } from '#gateway/identity';
+import type { OwnSecret } from '#gateway/people/own-secrets';
 import { ANONYMOUS, describeGrant, rightAt } from '#gateway/rights';
 import type { Slots } from '#gateway/slots';
 import type {
@@ -17,11 +18,21 @@ import { type Credentials, parseCredentials } from './credentials.ts';
 import { DUMMY_HASH, isSecretOf } from './password-hash.ts';
 import { SecretChecker } from './secret-checker.ts';
 
+/** Keys and tokens that users may remove themselves. */
+export interface AccountSecrets {
+  /** Returns the SSH keys of a user. */
+  keysOf(name: string): Promise<Omit<AccountKey, 'isRemovable'>[]>;
+  /** Reports whether they can be removed here. */
+  isWritable(): Promise<boolean>;
+  /** Removes one. @returns false if there is none. @throws as {@link Authenticator.removeOwn}. */
+  remove(name: string, secret: OwnSecret): Promise<boolean>;
+}
+
 export interface AccountAuthenticationOptions {
   /** Slots of waiting logins of all processes of a server; default: only this one's. */
   readonly logins?: Slots | undefined;
-  /** Returns the SSH keys of a user. Default: there are none. */
-  readonly keysOf?: (name: string) => Promise<AccountKey[]>;
+  /** Default: there are no keys, and no token can be removed. */
+  readonly secrets?: AccountSecrets;
 }
 
 /**
@@ -32,7 +43,7 @@ export interface AccountAuthenticationOptions {
  */
 export function accountAuthentication(
   current: () => Promise<Accounts>,
-  { keysOf, logins }: AccountAuthenticationOptions = {},
+  { logins, secrets }: AccountAuthenticationOptions = {},
 ): Authenticator {
   const checker = new SecretChecker(logins);
   const holderOf = async (accounts: Accounts, { headers, remoteAddress: client }: AccessClient) =>
@@ -53,7 +64,15 @@ export function accountAuthentication(
     account: async (client) => {
       const accounts = await current();
       const account = await holderOf(accounts, client);
-      return account && factsOf(accounts, account, (await keysOf?.(account.name)) ?? []);
+      if (account === undefined) return undefined;
+      const isRemovable = (await secrets?.isWritable()) ?? false;
+      const keys = (await secrets?.keysOf(account.name)) ?? [];
+      return factsOf(accounts, account, { isRemovable, keys });
+    },
+    removeOwn: async (client, secret) => {
+      const account = await holderOf(await current(), client);
+      if (account === undefined || !(await secrets?.isWritable())) return false;
+      return (await secrets?.remove(account.name, secret)) ?? false;
     },
   };
 }
@@ -75,18 +94,24 @@ function decide(
   return { answer: right === 'read' ? READ_ONLY : NOT_FOUND, identity };
 }
 
-function factsOf(accounts: Accounts, account: Account, keys: readonly AccountKey[]): AccountFacts {
+interface KnownSecrets {
+  readonly keys: readonly Omit<AccountKey, 'isRemovable'>[];
+  readonly isRemovable: boolean;
+}
+
+function factsOf(accounts: Accounts, account: Account, { isRemovable, keys }: KnownSecrets): AccountFacts {
   const { grants, name } = account;
   const tokens = [...accounts.tokens.values()].filter((token) => token.name === name);
   return {
     name,
     credential: credentialOf(account),
     rights: [...accounts.anonymous, ...grants].map(describeGrant),
-    keys,
+    keys: keys.map((key) => ({ ...key, isRemovable })),
     tokens: tokens.map((token) => ({
       name: credentialOf(token).name,
       scope: token.grants.map(describeGrant).join('; '),
       expiresAt: undefined,
+      isRemovable,
     })),
   };
 }

@@ -51,6 +51,17 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
         account && { ...account, tokens: [...account.tokens, ...(await tokensOf(verifier, account.name))] }
       );
     },
+    removeOwn: async (client, secret) => {
+      const identity = await identityIn(parseCredentials(client.headers.authorization));
+      if (typeof identity === 'string') return false;
+      const isOther = identity !== undefined && identity.credential?.name !== secret.name;
+      if (isOther) return false; // a token may revoke itself only
+      const name = identity?.username ?? (await otherwise?.account?.(client))?.name;
+      if (name === undefined) return false;
+      const { kind, name: id } = secret;
+      if (kind === 'token' && (await verifier.revokeIssued(name, id))) return true;
+      return identity === undefined && ((await otherwise?.removeOwn?.(client, secret)) ?? false);
+    },
   };
 }
 
@@ -70,6 +81,7 @@ async function tokensOf(verifier: TokenVerifier, name: string): Promise<AccountT
     name: id,
     scope: scope === undefined ? 'unreadable for this version' : describeScope(scope),
     expiresAt: expiresAt === 0 || expiresAt === NEVER_EXPIRES_AT ? undefined : expiresAt,
+    isRemovable: true,
   }));
 }
 

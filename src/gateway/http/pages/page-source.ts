@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Credential } from '#gateway/identity';
+import type { OwnSecret } from '#gateway/people/own-secrets';
 import type { MetadataInit } from '#rpc/common/metadata';
 
 /** Address below which a gateway serves pages for people. */
@@ -70,6 +71,11 @@ export interface PageAccess {
    * function there is no page about it.
    */
   account?(): Promise<AccountFacts | undefined>;
+  /**
+   * Removes a key or a token of the client itself. @returns false if it has none that it may
+   * remove. @throws {GitalyError} FAILED_PRECONDITION when the file cannot be changed.
+   */
+  removeOwn?(secret: OwnSecret): Promise<boolean>;
   /** The response that requests credentials. */
   readonly signIn: PageAnswer;
 }
@@ -92,6 +98,8 @@ export interface AccountKey {
   readonly fingerprint: string;
   /** Rights of the key, in words. */
   readonly scope: string;
+  /** True if the user may remove it here. */
+  readonly isRemovable: boolean;
 }
 
 /** A token that is accepted. */
@@ -102,6 +110,8 @@ export interface AccountToken {
   readonly scope: string;
   /** Its end in seconds since 1970; `undefined`: it has none, or none that is known. */
   readonly expiresAt: number | undefined;
+  /** True if the user may revoke it here. */
+  readonly isRemovable: boolean;
 }
 
 /** Options of calls in the name of a client, whom hooks and events then know. */

@@ -1,6 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import type { AccessEntry } from '#gateway/access/access-entry';
 import { callMetadata } from '#gateway/call-metadata';
+import type { OwnSecret } from '#gateway/people/own-secrets';
+import { PeopleFileError } from '#gateway/people/toml-table';
 import { checkRepositoryPath, type RepositoryPath } from '#gateway/repository-path';
 import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
@@ -18,6 +22,8 @@ export interface PageExchange {
   readonly signal: AbortSignal;
   /** `undefined` if everybody may read everything. */
   readonly authenticator: Authenticator | undefined;
+  /** Receives who changed something. */
+  readonly entry?: AccessEntry | undefined;
 }
 
 /** Serves a page. @throws what the pages throw. */
@@ -31,11 +37,11 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
     scheme: peer.scheme,
     remoteAddress: peer.address,
     signal,
-    access: pageAccess(exchange.authenticator, {
-      headers: request.headers,
-      remoteAddress: peer.address,
-      scheme: peer.scheme,
-    }),
+    access: pageAccess(
+      exchange.authenticator,
+      { headers: request.headers, remoteAddress: peer.address, scheme: peer.scheme },
+      exchange.entry,
+    ),
   });
   if (stream !== undefined) {
     response.writeHead(status, headers);
@@ -49,7 +55,11 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
 }
 
 /** Returns the rights of a client. @param authenticator `undefined` if everybody may read everything. */
-export function pageAccess(authenticator: Authenticator | undefined, client: AccessClient): PageAccess {
+export function pageAccess(
+  authenticator: Authenticator | undefined,
+  client: AccessClient,
+  entry?: AccessEntry,
+): PageAccess {
   const refusal = async (text: string, operation: 'read' | 'write'): Promise<PageAnswer | undefined> => {
     const path = checkRepositoryPath(text.split('/'));
     if (typeof path !== 'string') return asPage(NOT_FOUND);
@@ -67,6 +77,13 @@ export function pageAccess(authenticator: Authenticator | undefined, client: Acc
     return { metadata: callMetadata({ identity, remoteAddress: client.remoteAddress }) };
   };
   const account = authenticator?.account?.bind(authenticator);
+  const removeOwn = async (secret: OwnSecret): Promise<boolean> => {
+    const user = await account?.(client); // before it is removed
+    const isRemoved = (await authenticator?.removeOwn?.(client, secret).catch(unremovable)) ?? false;
+    if (isRemoved && entry !== undefined && user !== undefined)
+      entry.changed(user, `removed ${secret.kind} ${secret.name}`);
+    return isRemoved;
+  };
   return {
     isOpen: authenticator === undefined,
     hasCredentials: client.headers.authorization !== undefined,
@@ -76,8 +93,14 @@ export function pageAccess(authenticator: Authenticator | undefined, client: Acc
     isAdministrator: () => isAdministrator(),
     mayWriteAt: async (path) => (await refusal(path, 'write')) === undefined,
     administrationAt,
-    ...(account && { account: () => account(client) }),
+    ...(account && { account: () => account(client), removeOwn }),
   };
+}
+
+/** Names the problem of a file of people, which its users may know. @throws always. */
+function unremovable(error: unknown): never {
+  if (!(error instanceof PeopleFileError)) throw error;
+  throw new GitalyError('FAILED_PRECONDITION', messageOf(error), { cause: error });
 }
 
 function asPage({ headers, status, text }: Answer): PageAnswer {
