@@ -44,6 +44,7 @@ const VIEWS = [
   'tags',
   'pushes',
   'search',
+  'lfs',
   'storage',
   'settings',
 ] as const;

@@ -292,7 +292,10 @@ async function sent(page: Page, request: PageRequest, { query, sections }: SendO
   const asJson = isJson(request, query);
   const text = asJson
     ? `${JSON.stringify(page.data, undefined, 2)}\n`
-    : document(page, { isSignedIn: access.isOpen || access.hasCredentials, sections });
+    : document(page, {
+        ...{ apiAddress: request.apiAddress, sections },
+        isSignedIn: access.isOpen || access.hasCredentials,
+      });
   const type = `${asJson ? 'application/json' : 'text/html'}; charset=utf-8`;
   const accepts = /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
   const body = Buffer.from(text);

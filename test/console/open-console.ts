@@ -27,6 +27,10 @@ export interface OpenConsoleOptions {
   readonly cluster?: NonNullable<ConsoleOptions['cluster']>;
   /** Sources of the pages, instead of the server's. */
   readonly sources?: Pick<ConsoleOptions, 'history' | 'mirrors' | 'nodes' | 'status'>;
+  /** URL of the store of Git LFS. Default: it is off. */
+  readonly lfs?: string;
+  /** True with the API. */
+  readonly hasApi?: boolean;
   /** Additional keys of the server's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -36,6 +40,8 @@ export async function openConsole({
   authFile,
   cluster,
   config = {},
+  hasApi = false,
+  lfs,
   sources,
 }: OpenConsoleOptions = {}): Promise<OpenedConsole> {
   let server: GitalyServer | undefined;
@@ -61,6 +67,8 @@ export async function openConsole({
     listen: { host: '127.0.0.1', port: 0 },
     mapping: storageMapping('default'),
     pages,
+    ...(lfs !== undefined && { lfs: { url: lfs } }),
+    ...(hasApi && { api: { storage: 'default' } }),
     ...(authFile !== undefined && { authenticator: await fileAuthentication({ path: authFile }) }),
   });
   const url = `${gateway.url}/-/console`;

@@ -3,13 +3,12 @@ import { messageOf } from '#base/gitaly-error';
 import { isLoopback } from '#base/go/net/host-port';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
-import type { GatewayFamily, SharedGateway } from '#gateway/family';
+import type { GatewayFamily } from '#gateway/family';
 import { AllowedOrigins } from '#gateway/http/api/cors';
-import { openHttpGateway } from '#gateway/http/http-gateway';
+import { openHttpGateway, type SharedHttpGateway } from '#gateway/http/http-gateway';
 import type { HttpLimits } from '#gateway/http/limits/http-limits';
 import {
   type BundleOptions,
-  type HttpGateway,
   type HttpGatewayOptions,
   type LfsStoreOptions,
   type PageSource,
@@ -164,7 +163,7 @@ export async function openUpHttp(
   { limits, listen, mayMove, origins, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
   { bundles, family, hasEvents, lfs, onAccess, pages }: OpenUpHttpOptions,
-): Promise<HttpGateway & SharedGateway> {
+): Promise<SharedHttpGateway> {
   const options: HttpGatewayOptions = {
     ...settings,
     gitaly,

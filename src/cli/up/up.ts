@@ -91,13 +91,13 @@ async function run(
   directory: UpDirectory,
   { reloading, signals, systemd }: RunContext,
 ): Promise<number> {
-  const { events, http, isJson, ssh } = parts;
-  await using log = openUpLog(parts.options);
+  const { events, http, isJson, options, ssh } = parts;
+  await using log = openUpLog(options);
   const { bundleUrl, hasConsole = false } = http ?? {};
-  await prepareLfs(directory.path, parts.options);
+  await prepareLfs(directory.path, options);
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
   let problems = ['the gateways are not open yet'];
-  const serverLfs = serverLfsOf(directory.path, parts.options);
+  const serverLfs = serverLfsOf(directory.path, options);
   const serverOptions = { ...parts, bundles, hasConsole, lfs: serverLfs, problems: () => problems };
   const { gateways: others, server: started } = await startServer(directory, serverOptions, signals);
   await using server = started;
@@ -110,12 +110,12 @@ async function run(
         mirrors: new MirrorDirectory(directory.path),
       })
     : undefined;
-  if (pages !== undefined) others?.sharePages({ pages, authenticator: http?.settings.authenticator });
   const onAccess = log?.add;
-  const { options } = parts;
   const lfs = lfsStoreOf(directory.path, options);
   const settings = { bundles: bundles?.gateway, lfs, pages, hasEvents: events !== undefined, onAccess };
   await using gateway = http && (await openUpHttp(http, target, { ...settings, family: others?.of('http') }));
+  const rights = { authenticator: http?.settings.authenticator, lfs: gateway?.lfs };
+  if (pages !== undefined) others?.sharePages({ pages, ...rights });
   const sshLfs = { directory: directory.path, httpUrl: gateway?.url, options };
   const sshOptions = {
     ...target,

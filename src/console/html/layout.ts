@@ -18,12 +18,14 @@ export interface DocumentOptions {
   readonly isSignedIn: boolean;
   /** Entries of the main navigation. */
   readonly sections: ReadonlySet<Section>;
+  /** Address of the description of the API; `undefined` without it. */
+  readonly apiAddress: string | undefined;
 }
 
 /** Returns the whole document of a page. */
 export function document(
   { body, isLive = false, section, title }: Page,
-  { isSignedIn, sections }: DocumentOptions,
+  { apiAddress, isSignedIn, sections }: DocumentOptions,
 ): string {
   const links = SECTIONS.filter(([name]) => sections.has(name)).map(([name, text]) => {
     const current = name === section ? html` aria-current="page"` : undefined;
@@ -49,6 +51,7 @@ ${script}
 <main id="main"${isLive ? html` data-live` : undefined}>
 ${body}
 </main>
+${apiAddress && html`<footer><a href="${apiAddress}">API (OpenAPI)</a></footer>`}
 </body>
 </html>
 `.toString();

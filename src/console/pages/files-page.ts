@@ -11,7 +11,8 @@ import { type Html, html } from '../html/html.ts';
 import type { Page } from '../page.ts';
 import { directoryPage } from './directory-page.ts';
 import { contents, MAX_SHOWN_BYTES, trail } from './file-contents.ts';
-import { type LfsPointer, lfsPointer, looksBinary } from './file-kind.ts';
+import { lfsPointer, looksBinary } from './file-kind.ts';
+import { lfsNote } from './lfs-page.ts';
 import { isPicture } from './raw-file.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
@@ -53,6 +54,7 @@ async function filePage(visit: RepositoryVisit, { bytes, size }: ShownFile): Pro
   const isBinary = looksBinary(bytes);
   const isCut = bytes.length < size;
   const pointer = lfsPointer(bytes);
+  const isPresent = pointer && (await visit.access.lfsFilesAt?.(path, [pointer.oid]))?.has(pointer.oid);
   const isShownAsPicture = isPicture(rest) && size <= MAX_PICTURE_BYTES;
   return {
     title: `${rest} · ${nameOf(path)}`,
@@ -66,13 +68,13 @@ async function filePage(visit: RepositoryVisit, { bytes, size }: ShownFile): Pro
       isBinary,
       isCut,
       ...(!isBinary && { text: bytes.toString() }),
-      ...(pointer && { lfs: pointer }),
+      ...(pointer && { lfs: { ...pointer, isPresent: isPresent ?? null } }),
     },
     body: html`${frame(visit)}
 ${await revisionChooser(visit, 'files')}
 ${trail(visit)}
 ${actions(visit, { size, isBinary })}
-${pointer && lfsNote(path, pointer)}
+${pointer && lfsNote(path, pointer, isPresent)}
 ${isCut && !isBinary ? cutNote(visit, bytes.length) : undefined}
 ${isShownAsPicture ? picture(visit) : await contents(visit, { path: rest, bytes })}`,
   };
@@ -96,13 +98,6 @@ function actions(
   );
   const links = [...(isBinary ? [] : [blame]), history, raw, download, permanent];
   return html`<p>${formatBytes(size)}${links.map((each) => [' · ', each])}</p>`;
-}
-
-/** Returns a link to the content that Git LFS has. */
-function lfsNote(path: string, { bytes, oid }: LfsPointer): Html {
-  const encoded = path.split('/').map(encodeURIComponent).join('/');
-  const file = link(`/${encoded}/info/lfs/objects/${oid}`, 'Download it');
-  return html`<p class="notice">A file of Git LFS with ${formatBytes(bytes)}. ${file}.</p>`;
 }
 
 function cutNote({ path, rest, revision }: RepositoryVisit, shown: number): Html {

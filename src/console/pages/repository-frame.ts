@@ -1,3 +1,4 @@
+import type { PageAccess } from '#gateway/http/pages/page-source';
 import { type RepositoryView, repositoryAddress } from '../console-route.ts';
 import { codeFrame } from '../html/elements.ts';
 import { type Html, html } from '../html/html.ts';
@@ -10,6 +11,7 @@ export interface RepositoryFrame extends Pick<RepositoryPagesOptions, 'httpAddre
   /** The chosen revision; empty in a repository without commits. */
   readonly revision?: string;
   readonly view?: RepositoryView;
+  readonly access: Pick<PageAccess, 'lfsFilesAt'>;
 }
 
 const TABS = [
@@ -20,14 +22,16 @@ const TABS = [
   ['tags', 'Tags'],
   ['pushes', 'Pushes'],
   ['search', 'Search'],
+  ['lfs', 'LFS'],
   ['storage', 'Storage'],
   ['settings', 'Settings'],
 ] as const;
 
 /** Returns the heading of a repository, its addresses for git, and the links to its pages. */
 export function frame(visit: RepositoryFrame): Html {
-  const { path, revision = '', view } = visit;
-  const tabs = TABS.map(([name, text]) => {
+  const { access, path, revision = '', view } = visit;
+  const shown = TABS.filter(([name]) => name !== 'lfs' || access.lfsFilesAt !== undefined);
+  const tabs = shown.map(([name, text]) => {
     const isCurrent = name === view || (name === 'commits' && view === 'commit');
     const current = isCurrent ? html` aria-current="page"` : undefined;
     const address = repositoryAddress(path, name, { query: { ref: revision } });

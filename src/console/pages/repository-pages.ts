@@ -11,6 +11,7 @@ import { commitPage } from './commit-page.ts';
 import { commitsPage } from './commits-page.ts';
 import { comparePage } from './compare-page.ts';
 import { filesPage } from './files-page.ts';
+import { lfsPage } from './lfs-page.ts';
 import { pushesPage } from './pushes-page.ts';
 import { rawFile } from './raw-file.ts';
 import { emptyPage } from './repository-frame.ts';
@@ -40,6 +41,7 @@ const PAGES: Readonly<
   tags: tagsPage,
   pushes: pushesPage,
   search: searchPage,
+  lfs: lfsPage,
   storage: storagePage,
 };
 

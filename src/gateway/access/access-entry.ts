@@ -1,6 +1,6 @@
 import { codeOf, messageOf } from '#base/gitaly-error';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
-import type { AccountFacts } from '../http/pages/page-source.ts';
+import type { PageChange } from '../http/pages/page-source.ts';
 import type { Identity } from '../identity.ts';
 import type { AccessObserver, AccessOperation, AccessOutcome, AccessRecord } from './access-record.ts';
 import { FetchReader } from './fetch-reader.ts';
@@ -64,9 +64,9 @@ export class AccessEntry {
   }
 
   /** Notes a change by a page. */
-  changed({ credential, name }: Pick<AccountFacts, 'credential' | 'name'>, change: string): void {
+  changed({ credential, name, text }: PageChange): void {
     this.identity = { glId: `username-${name}`, username: name, credential };
-    this.change = change;
+    this.change = text;
   }
 
   /** Notes the outcome. The first one counts: others are its consequences. */

@@ -9,6 +9,7 @@ import type { ApiOptions } from './api/api-server.ts';
 import { type BundleOptions, openBundleSource } from './bundles/bundle-source.ts';
 import type { EventOptions } from './events/event-streams.ts';
 import { HttpConnections } from './http-connections.ts';
+import type { LfsFinder } from './lfs/lfs-server.ts';
 import { type LfsStoreOptions, openLfsStore } from './lfs/lfs-store.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits/http-limits.ts';
 import { gatewayState } from './limits/http-state.ts';
@@ -98,6 +99,11 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
   return await openHttpGateway(options);
 }
 
+/** A gateway of a server that can have several processes. */
+export interface SharedHttpGateway extends HttpGateway, SharedGateway {
+  readonly lfs: LfsFinder | undefined;
+}
+
 /**
  * Starts a gateway of a server that can have several processes.
  *
@@ -106,7 +112,7 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
 export async function openHttpGateway(
   options: HttpGatewayOptions,
   family?: GatewayFamily,
-): Promise<HttpGateway & SharedGateway> {
+): Promise<SharedHttpGateway> {
   const { host } = options.listen;
   const { onProblem = () => {}, tls } = options;
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
@@ -151,6 +157,7 @@ export async function openHttpGateway(
     reload: async () => void (await Promise.all([http.renewTls(), options.authenticator?.reload?.()])),
     close,
     [Symbol.asyncDispose]: () => close(),
+    lfs: requests.lfs,
     receive: (socket) => acceptor.receive(socket),
     get connections() {
       return acceptor.connections;

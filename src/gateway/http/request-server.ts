@@ -11,6 +11,7 @@ import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts
 import { RepositoryNames } from '../repository-names.ts';
 import { describeRequest, reportRequest } from './access-of-request.ts';
 import { type Answer, sendAnswer } from './answer.ts';
+import { API_DOCUMENT, API_PATH } from './api/api-path.ts';
 import type { ApiOptions, ApiServer } from './api/api-server.ts';
 import { AllowedOrigins } from './api/cors.ts';
 import { type Authenticator, noAuthentication } from './authentication.ts';
@@ -102,7 +103,8 @@ export class RequestServer {
   readonly #proxies: TrustedProxies;
   readonly #hosts: HostCheck;
   readonly #events: EventStreams | undefined;
-  readonly #lfs: LfsServer | undefined;
+  /** `undefined` without Git LFS. */
+  readonly lfs: LfsServer | undefined;
   readonly #origins: AllowedOrigins;
   #api: Promise<ApiServer> | undefined;
 
@@ -120,7 +122,7 @@ export class RequestServer {
     const { connection } = link;
     this.#names = new RepositoryNames(options.mapping, link);
     const slots = state.events;
-    this.#lfs = lfs && new LfsServer({ ...lfs, ...this.#lfsOptions() });
+    this.lfs = lfs && new LfsServer({ ...lfs, ...this.#lfsOptions() });
     this.#events = events && new EventStreams({ ...events, connection, authenticator, slots });
   }
 
@@ -271,14 +273,16 @@ export class RequestServer {
 
   async #sendPage(visit: Visit, { isTop, repository }: PageRoute): Promise<void> {
     const { gone, peer, request, response } = visit;
-    const { authenticator, pages } = this.#options;
+    const { api, authenticator, pages } = this.#options;
     const isBrowser = pages !== undefined && request.headers.accept?.includes('text/html') === true;
     if (isTop === true) throw new Refusal(isBrowser ? seeOther(PAGES_PATH) : { status: 200, text: WELCOME });
     if (isBrowser && repository !== undefined) throw new Refusal(seeOther(repositoryPage(repository)));
     if (pages === undefined || repository !== undefined) throw new Refusal(NOTHING_HERE);
     const body = await this.#formOf(visit);
     const { signal } = gone;
-    await servePage({ request, response, body, peer, signal, authenticator, entry: visit.access }, pages);
+    const apiAddress = api && API_PATH + API_DOCUMENT;
+    const rights = { authenticator, entry: visit.access, lfs: this.lfs };
+    await servePage({ request, response, body, peer, signal, apiAddress, ...rights }, pages);
   }
 
   /** Reads the fields of a form that is posted. */
@@ -300,11 +304,11 @@ export class RequestServer {
     { access, gone, peer, request, response, sendContinue }: Visit,
     route: LfsRoute,
   ): Promise<void> {
-    if (this.#lfs === undefined) throw new Refusal(NO_LFS);
+    if (this.lfs === undefined) throw new Refusal(NO_LFS);
     await reach(this.#options.link, gone.signal);
     const { query, repository, rest } = route;
     const { signal } = gone;
-    await this.#lfs.serve({ request, response, peer, sendContinue, signal, repository, rest, query, access });
+    await this.lfs.serve({ request, response, peer, sendContinue, signal, repository, rest, query, access });
   }
 
   async #fail(visit: Visit, route: ServedRoute, error: unknown): Promise<void> {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { ClientSlots } from '#gateway/client-slots';
-import type { PageRequest, PageSource } from '#gateway/index';
+import type { Authenticator, PageRequest, PageSource } from '#gateway/index';
 import { noAuthentication } from '#gateway/index';
 import { RememberedRepositories } from '#gateway/new-repositories';
 import { LinkedFamily } from '#testkit/linked-family';
@@ -67,9 +67,9 @@ test('one process at a time creates a repository, and the next one when that has
 });
 
 /** Opens the pages of a supervisor in a worker. */
-function remotePages(pages: PageSource): RemotePages {
+function remotePages(pages: PageSource, authenticator = noAuthentication()): RemotePages {
   const processes = new LinkedFamily();
-  sharePages(processes.supervisor.desk, () => ({ pages, authenticator: noAuthentication() }));
+  sharePages(processes.supervisor.desk, () => ({ pages, authenticator }));
   return new RemotePages(processes.start().link);
 }
 
@@ -81,6 +81,7 @@ function request(signal: AbortSignal): PageRequest {
     body: Buffer.from('a=b'),
     scheme: 'https',
     remoteAddress: '192.0.2.1',
+    apiAddress: '/-/api',
     signal,
     // Rights are checked where the pages are.
     access: new Proxy({} as PageRequest['access'], { get: () => assert.fail('the rights were asked for') }),
@@ -166,4 +167,35 @@ test('a live page whose client does not read ends, and so do all at the end of t
   await remote.answer(request(new AbortController().signal));
   remote.endStreams();
   await open.ended;
+});
+
+test('a change that was made on a page of the supervisor is known to the worker', async () => {
+  const removed: string[] = [];
+  const authenticator: Authenticator = {
+    ...noAuthentication(),
+    account: async () => ({
+      ...{ name: 'ann', credential: { kind: 'password', name: '' }, rights: [], keys: [], tokens: [] },
+    }),
+    removeOwn: async (_, { name }) => removed.push(name) > 0,
+  };
+  const pages = remotePages(
+    {
+      answer: async ({ access, apiAddress }) => {
+        await access.removeOwn?.({ kind: 'key', name: 'laptop' });
+        return { status: 200, headers: {}, body: `${apiAddress}` };
+      },
+    },
+    authenticator,
+  );
+
+  const { body, change } = await pages.answer(request(new AbortController().signal));
+
+  assert.deepEqual(
+    [removed, body, change],
+    [
+      ['laptop'],
+      '/-/api',
+      { credential: { kind: 'password', name: '' }, name: 'ann', text: 'removed key laptop' },
+    ],
+  );
 });

@@ -15,8 +15,8 @@ import {
 import { MessageQueue } from '#base/streams/message-queue';
 import { ConsolePages, type ConsoleTarget } from '#cli/serve/console-pages';
 import { isFileAddress } from '#console/console-route';
-import { pageAccess } from '#gateway/http/pages/serve-page';
-import type { Authenticator, PageAnswer, PageRequest, PageSource } from '#gateway/index';
+import { answerPage, type PageRights } from '#gateway/http/pages/serve-page';
+import type { PageAnswer, PageRequest, PageSource } from '#gateway/index';
 import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';
 import { answer, asked, protocol, type Remote, remote } from '#workers/protocol';
@@ -39,16 +39,22 @@ const request = object({
   body: bytes,
   scheme: oneOf('http', 'https'),
   remoteAddress: maybe(text),
+  apiAddress: maybe(text),
 });
-const head = object({ status: number, headers: record(text), body: either(text, bytes) });
+const credential = object({ kind: oneOf('password', 'token', 'key'), name: text });
+const change = object({ credential, name: text, text });
+const head = object({
+  status: number,
+  change: optional(change),
+  headers: record(text),
+  body: either(text, bytes),
+});
 /** Sent before and during the stream of an answer; an answer without a stream has no note. */
 const note = either(object({ head }), object({ piece: text }));
 const PAGES = protocol('pages', { answer: asked(request, maybe(head), note) });
 
-export interface SharePagesOptions {
+export interface SharePagesOptions extends PageRights {
   readonly pages: PageSource;
-  /** `undefined` if everybody may read everything. */
-  readonly authenticator: Authenticator | undefined;
 }
 
 /**
@@ -61,8 +67,7 @@ export function sharePages(desk: Desk, options: () => SharePagesOptions | undefi
     answer: async (asking, { note: send, signal }) => {
       const opened = options();
       if (opened === undefined) throw new GitalyError('UNAVAILABLE', 'the pages are not open');
-      const access = pageAccess(opened.authenticator, asking);
-      const { stream, ...answered } = await opened.pages.answer({ ...asking, signal, access });
+      const { stream, ...answered } = await answerPage(opened.pages, { ...asking, signal }, opened);
       if (stream === undefined) return answered;
       send({ head: answered });
       for await (const piece of stream) {

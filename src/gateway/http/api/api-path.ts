@@ -4,3 +4,5 @@ export const API_PATH = '/-/api/v1';
 export const MCP_PATH = '/-/mcp';
 /** Address of the page for agents. @see https://llmstxt.org */
 export const LLMS_PATH = '/llms.txt';
+/** Path of its description, below {@link API_PATH}. */
+export const API_DOCUMENT = '/openapi.json';

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { BodyLimits } from '../request-body.ts';
 import { agentsPage } from './agents-page.ts';
 import type { ApiExchange } from './api-exchange.ts';
-import { API_PATH, LLMS_PATH, MCP_PATH } from './api-path.ts';
+import { API_DOCUMENT, API_PATH, LLMS_PATH, MCP_PATH } from './api-path.ts';
 import { type AllowedOrigins, answerPreflight } from './cors.ts';
 import { type FoundOperation, OperationFinder } from './find-operation.ts';
 import { McpServer } from './mcp/mcp-server.ts';
@@ -30,8 +30,6 @@ export interface ApiServerOptions extends OperationRunnerOptions {
   /** Limits of bodies that are files. */
   readonly fileLimits: BodyLimits;
 }
-
-const DOCUMENT = '/openapi.json';
 
 /** Serves the operations of the table. */
 export class ApiServer {
@@ -76,7 +74,8 @@ export class ApiServer {
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     if (isRead && target === LLMS_PATH) return sendText(request, response, agentsPage());
     const path = target.slice(API_PATH.length);
-    if (isRead && path === DOCUMENT) return await sendJson(request, response, { value: openApiDocument() });
+    if (isRead && path === API_DOCUMENT)
+      return await sendJson(request, response, { value: openApiDocument() });
     const found = this.#finder.find(request.method ?? '', path);
     const { operation } = found;
     const { headers } = request;

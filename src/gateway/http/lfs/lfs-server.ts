@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Secret } from '#base/secret';
+import { mapAhead } from '#base/streams/map-ahead';
 import type { AccessEntry } from '#gateway/access/access-entry';
 import { type Identity, mayCreate } from '#gateway/identity';
 import { grantOfLfsToken, LFS_TOKEN_SECONDS } from '#gateway/lfs-token';
@@ -66,6 +67,8 @@ export interface LfsExchange {
   readonly access: AccessEntry | undefined;
 }
 
+/** Files that are searched for in the store at a time. */
+const MAX_FINDING = 16;
 const NOTHING = lfsError(404, 'There is nothing at this address.');
 const NO_REPOSITORY = lfsError(404, 'The repository does not exist, or you may not read it.');
 const NO_FILE = lfsError(404, 'The server has no such file.');
@@ -80,6 +83,9 @@ const STATUSES: Readonly<Record<string, number>> = {
   PERMISSION_DENIED: 403,
   RESOURCE_EXHAUSTED: 413,
 };
+
+/** Finds files for pages. */
+export type LfsFinder = Pick<LfsServer, 'present'>;
 
 /** Serves Git LFS: batches, transfers and locks. @see git-lfs: "Git LFS API" */
 export class LfsServer {
@@ -108,6 +114,18 @@ export class LfsServer {
         error instanceof Refusal ? inLfsForm(error.answer) : lfsError(status ?? 500, messageOf(error));
       throw new Refusal(refused, { cause: error });
     }
+  }
+
+  /** Returns those of some files that a client finds in a repository. */
+  async present(
+    target: Omit<LfsTarget, 'mayCreate' | 'operation'>,
+    oids: readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    const ids = await this.#options.idsOf({ ...target, operation: 'read', mayCreate: false });
+    if (ids === undefined) return new Set();
+    const objects = new LfsObjects(this.#options.store, ids);
+    const found = mapAhead(oids, MAX_FINDING, (oid) => objects.find(oid, target.signal));
+    return new Set((await Array.fromAsync(found)).flatMap((file) => (file === undefined ? [] : [file.oid])));
   }
 
   /** Returns the response; `undefined` if it was sent. */

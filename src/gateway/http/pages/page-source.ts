@@ -38,6 +38,8 @@ export interface PageRequest {
   /** Aborts when the client disconnects and when the request takes too long. */
   readonly signal: AbortSignal;
   readonly access: PageAccess;
+  /** Address of the description of the gateway's API; `undefined` without it. */
+  readonly apiAddress: string | undefined;
 }
 
 /** The rights of a client, which are those for git. */
@@ -76,6 +78,11 @@ export interface PageAccess {
    * remove. @throws {GitalyError} FAILED_PRECONDITION when the file cannot be changed.
    */
   removeOwn?(secret: OwnSecret): Promise<boolean>;
+  /**
+   * Returns those of some files of Git LFS, by their SHA-256, that the server has for a repository.
+   * Without this function it serves none.
+   */
+  lfsFilesAt?(path: string, oids: readonly string[]): Promise<ReadonlySet<string>>;
   /** The response that requests credentials. */
   readonly signIn: PageAnswer;
 }
@@ -119,9 +126,16 @@ export interface ClientCalls {
   readonly metadata: MetadataInit;
 }
 
+/** A change that a user has made on a page, for the access log. */
+export interface PageChange extends Pick<AccountFacts, 'credential' | 'name'> {
+  /** Such as `removed key laptop`. */
+  readonly text: string;
+}
+
 /** A response. */
 export interface PageAnswer {
   readonly status: number;
+  readonly change?: PageChange;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | string;
   /** Bytes or text instead of `body`, until the client disconnects. Their length may be unknown. */

@@ -10,39 +10,43 @@ import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
 import { type AccessClient, type Authenticator, noAuthentication } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
+import type { LfsFinder } from '../lfs/lfs-server.ts';
 import type { Peer } from '../trusted-proxies.ts';
-import type { ClientCalls, PageAccess, PageAnswer, PageSource } from './page-source.ts';
+import type {
+  ClientCalls,
+  PageAccess,
+  PageAnswer,
+  PageChange,
+  PageRequest,
+  PageSource,
+} from './page-source.ts';
 
 /** A request for a page, on its way to the pages. */
-export interface PageExchange {
+export interface PageExchange extends PageRights {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly body: Uint8Array;
   readonly peer: Peer;
   readonly signal: AbortSignal;
-  /** `undefined` if everybody may read everything. */
-  readonly authenticator: Authenticator | undefined;
   /** Receives who changed something. */
   readonly entry?: AccessEntry | undefined;
+  readonly apiAddress?: string | undefined;
 }
 
 /** Serves a page. @throws what the pages throw. */
 export async function servePage(exchange: PageExchange, pages: PageSource): Promise<void> {
   const { peer, request, response, signal } = exchange;
-  const { body, headers, status, stream } = await pages.answer({
+  const asked = {
     method: request.method ?? '',
     target: request.url ?? '',
     headers: request.headers,
     body: exchange.body,
     scheme: peer.scheme,
     remoteAddress: peer.address,
-    signal,
-    access: pageAccess(
-      exchange.authenticator,
-      { headers: request.headers, remoteAddress: peer.address, scheme: peer.scheme },
-      exchange.entry,
-    ),
-  });
+    apiAddress: exchange.apiAddress,
+  };
+  const { body, change, headers, status, stream } = await answerPage(pages, { ...asked, signal }, exchange);
+  if (change !== undefined) exchange.entry?.changed(change);
   if (stream !== undefined) {
     response.writeHead(status, headers);
     return await pipeline(stream, response);
@@ -54,11 +58,42 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 
+/** Sources of the rights of a client. */
+export interface PageRights {
+  /** `undefined` if everybody may read everything. */
+  readonly authenticator: Authenticator | undefined;
+  /** Finds files of Git LFS; `undefined` if the gateway serves none. */
+  readonly lfs?: LfsFinder | undefined;
+}
+
+/** Returns a page, with the change that was made on it. @throws what the pages throw. */
+export async function answerPage(
+  pages: PageSource,
+  asked: Omit<PageRequest, 'access'>,
+  { authenticator, lfs }: PageRights,
+): Promise<PageAnswer> {
+  let change: PageChange | undefined;
+  const access = pageAccess(authenticator, asked, {
+    lfs,
+    signal: asked.signal,
+    onChange: (made) => {
+      change = made;
+    },
+  });
+  const answer = await pages.answer({ ...asked, access });
+  return change === undefined ? answer : { ...answer, change };
+}
+
+interface AccessParts extends Pick<PageRights, 'lfs'> {
+  readonly signal?: AbortSignal;
+  readonly onChange?: (change: PageChange) => void;
+}
+
 /** Returns the rights of a client. @param authenticator `undefined` if everybody may read everything. */
 export function pageAccess(
   authenticator: Authenticator | undefined,
   client: AccessClient,
-  entry?: AccessEntry,
+  { lfs, onChange, signal }: AccessParts = {},
 ): PageAccess {
   const refusal = async (text: string, operation: 'read' | 'write'): Promise<PageAnswer | undefined> => {
     const path = checkRepositoryPath(text.split('/'));
@@ -76,12 +111,24 @@ export function pageAccess(
     if ('answer' in identity) return undefined;
     return { metadata: callMetadata({ identity, remoteAddress: client.remoteAddress }) };
   };
+  const lfsFilesAt = async (text: string, oids: readonly string[]): Promise<ReadonlySet<string>> => {
+    const path = checkRepositoryPath(text.split('/'));
+    if (typeof path !== 'string' || lfs === undefined) return new Set();
+    const request = { ...client, path, operation: 'read' } as const;
+    const identity = await (authenticator ?? noAuthentication()).authenticate(request);
+    if ('answer' in identity) return new Set();
+    const { remoteAddress } = client;
+    const limit = signal ?? new AbortController().signal;
+    return await lfs.present({ path, identity, remoteAddress, signal: limit }, oids);
+  };
   const account = authenticator?.account?.bind(authenticator);
   const removeOwn = async (secret: OwnSecret): Promise<boolean> => {
     const user = await account?.(client); // before it is removed
     const isRemoved = (await authenticator?.removeOwn?.(client, secret).catch(unremovable)) ?? false;
-    if (isRemoved && entry !== undefined && user !== undefined)
-      entry.changed(user, `removed ${secret.kind} ${secret.name}`);
+    if (isRemoved && user !== undefined) {
+      const { credential, name } = user;
+      onChange?.({ credential, name, text: `removed ${secret.kind} ${secret.name}` });
+    }
     return isRemoved;
   };
   return {
@@ -93,6 +140,7 @@ export function pageAccess(
     isAdministrator: () => isAdministrator(),
     mayWriteAt: async (path) => (await refusal(path, 'write')) === undefined,
     administrationAt,
+    ...(lfs && { lfsFilesAt }),
     ...(account && { account: () => account(client), removeOwn }),
   };
 }
