@@ -3,31 +3,47 @@ import { repositoryAddress } from '../console-route.ts';
 import { link, wideTable } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
+import type { SignatureChecks } from './signatures.ts';
 
 const KINDS = { PGP: 'OpenPGP', SSH: 'SSH', X509: 'X.509' } as const;
 
 /** Returns the fields of a commit for the JSON form of a page. */
-export function commitData({ author, committer, id, message, parents, signatureType, subject }: Commit) {
-  return { id, parents, subject, message, author, committer, signature: signatureType ?? null };
+export function commitData(
+  { author, committer, id, message, parents, signatureType, subject }: Commit,
+  checks: SignatureChecks,
+) {
+  const check = checks.get(id);
+  const signedBy = check !== undefined && 'name' in check ? check.name : null;
+  return { id, parents, subject, message, author, committer, signature: signatureType ?? null, signedBy };
 }
 
-/** Returns the kind of a commit's signature. The console has no keys, so it verifies none. */
-export function signatureText({ signatureType }: Commit): string | undefined {
-  return signatureType && `${KINDS[signatureType]}, not verified`;
+/** Returns the kind of a commit's signature and who made it; `undefined` without one. */
+export function signatureText({ id, signatureType }: Commit, checks: SignatureChecks): string | undefined {
+  const check = checks.get(id);
+  if (signatureType === undefined) return undefined;
+  const kind = KINDS[signatureType];
+  if (check === undefined) return `${kind}, not verified`;
+  return 'name' in check ? `${kind}, verified: ${check.name}` : `${kind}, not verified: ${check.problem}`;
 }
 
 /** Returns a table of commits. */
-export function commitTable(path: string, commits: readonly Commit[]): Html {
+export function commitTable(path: string, commits: readonly Commit[], checks: SignatureChecks): Html {
   return wideTable(
     'List of commits',
     ['Commit', 'Subject', 'Author', 'Date', 'Signature'],
-    commits.map((commit) => row(path, commit)),
+    commits.map((commit) => row(path, commit, checks)),
   );
 }
 
-function row(path: string, commit: Commit): readonly Part[] {
+function row(path: string, commit: Commit, checks: SignatureChecks): readonly Part[] {
   const { author, committer, id, subject } = commit;
   const shortId = html`<code>${id.slice(0, 10)}</code>`;
   const address = repositoryAddress(path, 'commit', { rest: id });
-  return [link(address, shortId), subject, author.name, instant(committer.date), signatureText(commit)];
+  return [
+    link(address, shortId),
+    subject,
+    author.name,
+    instant(committer.date),
+    signatureText(commit, checks),
+  ];
 }

@@ -8,6 +8,7 @@ import { changedFiles, changesBetween } from './changes.ts';
 import { commitData, signatureText } from './commit-list.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
+import { checkSignatures } from './signatures.ts';
 
 /** The parent of a first commit: the empty tree. */
 const EMPTY_TREES: Readonly<Record<number, string>> = {
@@ -19,11 +20,12 @@ const EMPTY_TREES: Readonly<Record<number, string>> = {
 export async function commitPage(visit: RepositoryVisit): Promise<Page> {
   const { commit, path } = visit;
   const { id, message, parents } = commit;
+  const checks = await checkSignatures(visit, [commit]);
   const changes = await changesBetween(visit, parents[0] ?? EMPTY_TREES[id.length] ?? '', id);
   return {
     title: `${commit.subject} · ${nameOf(path)}`,
     section: 'repositories',
-    data: { name: path, commit: commitData(commit), ...changes },
+    data: { name: path, commit: commitData(commit, checks), ...changes },
     body: html`${frame(visit)}
 <h2>${commit.subject}</h2>
 <dl>
@@ -31,7 +33,7 @@ export async function commitPage(visit: RepositoryVisit): Promise<Page> {
 ${parents.map((parent) => html`<dt>Parent</dt><dd>${commitLink(path, parent)}</dd>`)}
 <dt>Author</dt><dd>${person(commit.author)}</dd>
 <dt>Committer</dt><dd>${person(commit.committer)}</dd>
-<dt>Signature</dt><dd>${signatureText(commit) ?? 'none'}</dd>
+<dt>Signature</dt><dd>${signatureText(commit, checks) ?? 'none'}</dd>
 </dl>
 <pre class="message">${message}</pre>
 <p><a href="${repositoryAddress(path, 'files', { query: { ref: id } })}">Files at this commit</a></p>

@@ -6,6 +6,7 @@ import { naturalNumber } from './page-number.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 import { revisionChooser } from './revision-chooser.ts';
+import { checkSignatures } from './signatures.ts';
 
 const PAGE_SIZE = 50;
 const MAX_FILTER = 200;
@@ -19,18 +20,24 @@ export async function commitsPage(visit: RepositoryVisit): Promise<Page> {
   const options = { ...calls, limit: PAGE_SIZE + 1, skip, paths, ...(author !== '' && { author }) };
   const found = await Array.fromAsync(repository.log(commit.id, options));
   const shown = found.slice(0, PAGE_SIZE);
+  const checks = await checkSignatures(visit, shown);
   const further = { ref: revision, author, skip: String(skip + PAGE_SIZE) };
   const next =
     found.length > PAGE_SIZE ? repositoryAddress(path, 'commits', { rest, query: further }) : undefined;
   return {
     title: `Commits · ${nameOf(path)}`,
     section: 'repositories',
-    data: { name: path, revision, commits: shown.map(commitData), next: next ?? null },
+    data: {
+      name: path,
+      revision,
+      commits: shown.map((each) => commitData(each, checks)),
+      next: next ?? null,
+    },
     body: html`${frame(visit)}
 ${await revisionChooser(visit, 'commits')}
 ${authorForm(visit, author)}
 <h2>Commits of ${revision}${rest.length === 0 ? undefined : html` that change ${rest.toString()}`}</h2>
-${shown.length === 0 ? html`<p>There are no such commits.</p>` : commitTable(path, shown)}
+${shown.length === 0 ? html`<p>There are no such commits.</p>` : commitTable(path, shown, checks)}
 <nav class="pages" aria-label="Pages">${next && html`<a rel="next" href="${next}">Older</a>`}</nav>`,
   };
 }

@@ -6,6 +6,7 @@ import { commitData, commitTable } from './commit-list.ts';
 import { naturalNumber } from './page-number.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
+import { checkSignatures } from './signatures.ts';
 
 const PAGE_SIZE = 50;
 const MAX_REVISION = 1000;
@@ -31,6 +32,7 @@ export async function comparePage(visit: RepositoryVisit): Promise<Page> {
     changesBetween(visit, base === '' ? left.id : base, right.id),
   ]);
   const shown = found.slice(0, PAGE_SIZE);
+  const checks = await checkSignatures(visit, shown);
   const rest = `${from}${DOTS}${to}`;
   const further = { skip: String(skip + PAGE_SIZE) };
   const next =
@@ -43,7 +45,7 @@ export async function comparePage(visit: RepositoryVisit): Promise<Page> {
       from: left.id,
       to: right.id,
       mergeBase: base === '' ? null : base,
-      commits: shown.map(commitData),
+      commits: shown.map((each) => commitData(each, checks)),
       next: next ?? null,
       ...changes,
     },
@@ -51,7 +53,7 @@ export async function comparePage(visit: RepositoryVisit): Promise<Page> {
 ${form(visit, [from, to])}
 <h2>Commits of ${to} that ${from} lacks</h2>
 ${base === '' ? html`<p>The two have no commit in common: all files are compared.</p>` : undefined}
-${shown.length === 0 ? html`<p>There are none.</p>` : commitTable(path, shown)}
+${shown.length === 0 ? html`<p>There are none.</p>` : commitTable(path, shown, checks)}
 <nav class="pages" aria-label="Pages">${next && html`<a rel="next" href="${next}">Older</a>`}</nav>
 ${changedFiles(changes)}`,
   };

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { knowsItsSignature, withoutLeadingZeros } from './key-numbers.ts';
+import { knowsItsSignature, withoutLeadingZeros } from '#base/ssh/key-numbers';
 
 /** Numbers of a DSA key, big-endian; `y` is the public one, `x` the secret. */
 export interface DsaNumbers {

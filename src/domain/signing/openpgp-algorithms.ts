@@ -1,7 +1,13 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { promisify } from 'node:util';
+import {
+  ECDSA_CURVES,
+  ecdsaPrivateKey,
+  ed25519PrivateKey,
+  padded,
+  rsaPrivateKey,
+} from '#base/ssh/key-numbers';
 import { dsaPrivateKey } from './dsa-key.ts';
-import { ECDSA_CURVES, ecdsaPrivateKey, ed25519PrivateKey, padded, rsaPrivateKey } from './key-numbers.ts';
 import type { PacketFields } from './openpgp-packets.ts';
 
 const signAsync = promisify(sign);

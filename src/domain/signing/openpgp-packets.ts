@@ -1,4 +1,4 @@
-import { withoutLeadingZeros } from './key-numbers.ts';
+import { withoutLeadingZeros } from '#base/ssh/key-numbers';
 
 /** A packet of OpenPGP (RFC 4880, section 4.2). */
 export interface Packet {

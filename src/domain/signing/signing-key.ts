@@ -1,8 +1,8 @@
 import { isError } from '#base/is-error';
+import { createSshSignature, isSshSignatureOf } from '#base/ssh/ssh-signature';
 import { parseOpenPgpKeys } from './openpgp-key.ts';
 import { createOpenPgpSignature, isOpenPgpSignatureOf } from './openpgp-signature.ts';
 import { parseSshKey } from './ssh-key.ts';
-import { createSshSignature, isSshSignatureOf } from './ssh-signature.ts';
 
 /** A key with which a server signs commits. */
 export interface SigningKey {

@@ -5,20 +5,16 @@ import {
   ed25519PrivateKey,
   rsaPrivateKey,
   withoutLeadingZeros,
-} from './key-numbers.ts';
-import { SshFields, sshString } from './ssh-fields.ts';
+} from '#base/ssh/key-numbers';
+import { SshFields, sshString } from '#base/ssh/ssh-fields';
+import type { VerifyingKey } from '#base/ssh/ssh-signature';
 
 const MAGIC = 'openssh-key-v1\0';
 const BEGIN = '-----BEGIN OPENSSH PRIVATE KEY-----';
 const END = '-----END OPENSSH PRIVATE KEY-----';
 const BASE64 = /^\s[A-Za-z0-9+/=\s]+$/;
 
-export interface SshKey {
-  /** `ssh-ed25519`, `ssh-rsa`, `ecdsa-sha2-nistp256` and its like. */
-  readonly type: string;
-  /** The public key in SSH's encoding. */
-  readonly publicBlob: Buffer;
-  readonly publicKey: KeyObject;
+export interface SshKey extends VerifyingKey {
   readonly privateKey: KeyObject;
 }
 

@@ -3,7 +3,7 @@ import type { Identity } from '../identity.ts';
 import type { OwnSecret } from '../people/own-secrets.ts';
 import type { RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
-import type { AccountFacts } from './pages/page-source.ts';
+import type { AccountFacts, SignatureCheck, SignedText } from './pages/page-source.ts';
 
 /** An accepted request with its identity. */
 export interface Admission extends Identity {
@@ -69,6 +69,8 @@ export interface Authenticator {
    * @throws {PeopleFileError} when it cannot be removed; the system's errors.
    */
   removeOwn?(client: AccessClient, secret: OwnSecret): Promise<boolean>;
+  /** Finds the person whose SSH key has signed a commit, for the console. Default: it is not known. */
+  checkSignature?(signed: SignedText): Promise<SignatureCheck>;
   /** Reads changed files now. Otherwise they are read within a second. */
   reload?(): Promise<void>;
 }

@@ -2,11 +2,12 @@ import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
-import type { AccountKey } from '../http/pages/page-source.ts';
+import type { AccountKey, SignatureCheck, SignedText } from '../http/pages/page-source.ts';
 import type { Identity } from '../identity.ts';
 import { coversOne, describeGrant, type Grant, type Right, rightAt } from '../rights.ts';
 import type { SshAccessRequest, SshLogin } from '../ssh/authentication.ts';
 import { fingerprintOf } from '../ssh/keys/host-key.ts';
+import { checkSignature } from './check-signature.ts';
 import { editPeople } from './edit-people.ts';
 import { type OwnSecret, removeSecret } from './own-secrets.ts';
 import { type HeldKey, type PeopleFile, parsePeople } from './people-file.ts';
@@ -50,6 +51,11 @@ export class People {
   async keysOf(name: string): Promise<ShownKey[]> {
     const keys = [...(await this.#file.current()).keys.values()];
     return keys.filter(({ holder, isDeployKey }) => holder === name && !isDeployKey).map(factsOf);
+  }
+
+  /** Finds the person whose key has signed a text. */
+  async checkSignature(signed: SignedText): Promise<SignatureCheck> {
+    return checkSignature(await this.#file.current(), signed);
   }
 
   /** Reports whether this process may replace the file. */

@@ -11,7 +11,7 @@ import type {
   RefusedRequest,
 } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
-import type { AccountFacts, AccountKey } from '../pages/page-source.ts';
+import type { AccountFacts, AccountKey, SignatureCheck, SignedText } from '../pages/page-source.ts';
 import type { Account, Accounts } from './auth-file.ts';
 import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
 import { type Credentials, parseCredentials } from './credentials.ts';
@@ -24,6 +24,8 @@ export interface AccountSecrets {
   keysOf(name: string): Promise<Omit<AccountKey, 'isRemovable'>[]>;
   /** Reports whether they can be removed here. */
   isWritable(): Promise<boolean>;
+  /** Finds the user whose key has signed a text. */
+  checkSignature(signed: SignedText): Promise<SignatureCheck>;
   /** Removes one. @returns false if there is none. @throws as {@link Authenticator.removeOwn}. */
   remove(name: string, secret: OwnSecret): Promise<boolean>;
 }
@@ -74,6 +76,7 @@ export function accountAuthentication(
       if (account === undefined || !(await secrets?.isWritable())) return false;
       return (await secrets?.remove(account.name, secret)) ?? false;
     },
+    ...(secrets && { checkSignature: (signed: SignedText) => secrets.checkSignature(signed) }),
   };
 }
 

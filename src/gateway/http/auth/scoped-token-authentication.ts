@@ -34,6 +34,7 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
       return { answer: credentials.kind === 'none' ? SIGN_IN : WRONG_CREDENTIALS };
     },
     reload: async () => await otherwise?.reload?.(),
+    ...(otherwise?.checkSignature && { checkSignature: otherwise.checkSignature.bind(otherwise) }),
     readsWithoutCredentials: async () =>
       otherwise === undefined ? false : await otherwise.readsWithoutCredentials?.(),
     isAdministrator: async (client, path) => {

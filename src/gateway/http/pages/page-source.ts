@@ -83,6 +83,11 @@ export interface PageAccess {
    * Without this function it serves none.
    */
   lfsFilesAt?(path: string, oids: readonly string[]): Promise<ReadonlySet<string>>;
+  /**
+   * Finds the person whose SSH key has signed a commit. Without this function the keys of people
+   * are not known.
+   */
+  checkSignature?(signed: SignedText): Promise<SignatureCheck>;
   /** The response that requests credentials. */
   readonly signIn: PageAnswer;
 }
@@ -97,6 +102,15 @@ export interface AccountFacts {
   readonly keys: readonly AccountKey[];
   readonly tokens: readonly AccountToken[];
 }
+
+/** A text, and its signature as a commit has it. */
+export interface SignedText {
+  readonly signature: Buffer;
+  readonly text: Buffer;
+}
+
+/** The person who has signed, or why that is not known. */
+export type SignatureCheck = { readonly name: string } | { readonly problem: string };
 
 /** An SSH key. */
 export interface AccountKey {

@@ -141,6 +141,9 @@ export function pageAccess(
     mayWriteAt: async (path) => (await refusal(path, 'write')) === undefined,
     administrationAt,
     ...(lfs && { lfsFilesAt }),
+    ...(authenticator?.checkSignature && {
+      checkSignature: authenticator.checkSignature.bind(authenticator),
+    }),
     ...(account && { account: () => account(client), removeOwn }),
   };
 }

@@ -1,8 +1,7 @@
-import { createHash, sign, verify } from 'node:crypto';
+import { createHash, type KeyObject, sign, verify } from 'node:crypto';
 import { promisify } from 'node:util';
 import { ECDSA_CURVES, padded } from './key-numbers.ts';
 import { SshFields, sshNumber, sshString } from './ssh-fields.ts';
-import type { SshKey } from './ssh-key.ts';
 
 const signAsync = promisify(sign);
 
@@ -19,13 +18,26 @@ const HASHES = [HASH, 'sha256'];
 const LINE_LENGTH = 64;
 const ARMOR = /^-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)-----END SSH SIGNATURE-----\n*$/;
 
+/** A key that verifies signatures. */
+export interface VerifyingKey {
+  /** `ssh-ed25519`, `ssh-rsa`, `ecdsa-sha2-nistp256` and its like. */
+  readonly type: string;
+  /** The public key in SSH's encoding. */
+  readonly publicBlob: Buffer;
+  readonly publicKey: KeyObject;
+}
+
+interface SigningKey extends VerifyingKey {
+  readonly privateKey: KeyObject;
+}
+
 /**
  * Signs a text as `ssh-keygen -Y sign -n git` does.
  *
  * @returns the armoured signature with its final line feed.
  * @see OpenSSH: PROTOCOL.sshsig
  */
-export async function createSshSignature(key: SshKey, text: Buffer): Promise<Buffer> {
+export async function createSshSignature(key: SigningKey, text: Buffer): Promise<Buffer> {
   const { algorithm, digest, curveBytes } = algorithmOf(key.type);
   const options = { key: key.privateKey, dsaEncoding: 'ieee-p1363' } as const;
   const raw = await signAsync(digest, signedData(HASH, text), options);
@@ -46,20 +58,36 @@ export async function createSshSignature(key: SshKey, text: Buffer): Promise<Buf
  * Reports whether the key made a signature of a text, for use by git. Returns false for an invalid
  * signature.
  */
-export function isSshSignatureOf(key: SshKey, text: Buffer, armoured: Buffer): boolean {
-  const body = ARMOR.exec(armoured.toString('latin1'))?.[1];
-  if (body === undefined) return false;
-  const blob = Buffer.from(body, 'base64');
-  if (blob.toString('latin1', 0, MAGIC.length) !== MAGIC) return false;
+export function isSshSignatureOf(key: VerifyingKey, text: Buffer, armoured: Buffer): boolean {
+  const fields = signatureFields(armoured);
+  if (fields === undefined) return false;
   try {
-    return verifyBlob(key, text, new SshFields(blob.subarray(MAGIC.length)));
+    return verifyBlob(key, text, fields);
   } catch {
     // truncated, or a number that does not fit: users may write anything into a commit
     return false;
   }
 }
 
-function verifyBlob(key: SshKey, text: Buffer, fields: SshFields): boolean {
+/** Returns the public key that a signature names, in SSH's encoding; `undefined` without one. */
+export function signerOf(armoured: Buffer): Buffer | undefined {
+  const fields = signatureFields(armoured);
+  try {
+    return fields?.number() === VERSION ? fields.string() : undefined;
+  } catch {
+    return undefined; // truncated
+  }
+}
+
+function signatureFields(armoured: Buffer): SshFields | undefined {
+  const body = ARMOR.exec(armoured.toString('latin1'))?.[1];
+  const blob = Buffer.from(body ?? '', 'base64');
+  return blob.toString('latin1', 0, MAGIC.length) === MAGIC
+    ? new SshFields(blob.subarray(MAGIC.length))
+    : undefined;
+}
+
+function verifyBlob(key: VerifyingKey, text: Buffer, fields: SshFields): boolean {
   if (fields.number() !== VERSION || !fields.string().equals(key.publicBlob) || fields.text() !== NAMESPACE)
     return false;
   fields.string(); // reserved
