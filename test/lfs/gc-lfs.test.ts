@@ -101,13 +101,15 @@ test('incomplete files that a killed server left are removed', async () => {
   const [folder = ''] = readdirSync(join(site.directory, 'store'));
   const left = join(site.directory, 'store', folder, 'objects', '.fileblob-0123');
   writeFileSync(left, 'incomplete');
+  const lock = join(site.directory, 'store', folder, '.fileblob-lock-0123');
+  writeFileSync(lock, '');
 
   assert.equal((await collect(site, { nowMs: Date.now() })).removedFiles, 0, 'it may be in progress');
   assert.equal((await collect(site, { isDryRun: true, nowMs: Date.now() + 2 * DAY_MS })).removedFiles, 2);
   assert.ok(existsSync(left));
   const { removedBytes, removedFiles } = await collect(site, {});
   assert.deepEqual([removedFiles, removedBytes], [2, 'incomplete'.length + 'content'.length]);
-  assert.equal(existsSync(left), false);
+  assert.deepEqual([existsSync(left), existsSync(lock)], [false, true], 'a lock may be held');
 });
 
 test('files of removed repositories are kept, unless their removal is wanted', async () => {

@@ -2,6 +2,7 @@ import { opendir, rm, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { TEMPORARY_PREFIX } from '../object-key.ts';
 import type { Leftovers, LeftoversOptions } from '../object-store.ts';
+import { LOCK_PREFIX } from './lock-object.ts';
 
 /** Removes the temporary files of a directory that processes left when they were killed. */
 export async function removeLeftovers(directory: string, options: LeftoversOptions): Promise<Leftovers> {
@@ -15,7 +16,8 @@ export async function removeLeftovers(directory: string, options: LeftoversOptio
       objects += below.objects;
       bytes += below.bytes;
     }
-    if (!entry.isFile() || !entry.name.startsWith(TEMPORARY_PREFIX)) continue;
+    const isLeft = entry.name.startsWith(TEMPORARY_PREFIX) && !entry.name.startsWith(LOCK_PREFIX);
+    if (!entry.isFile() || !isLeft) continue;
     const stats = await stat(path).catch(ignoreMissing);
     if (stats === undefined || stats.mtimeMs > beforeMs) continue;
     if (!isDryRun) await rm(path, { force: true });

@@ -14,6 +14,9 @@ const LOCK_RETRY_MS = 10;
 /** Of flock(2): exclusive, without waiting. */
 const LOCK_EX_NB = 2 | 4;
 
+/** Prefix of lock files. One that is old may be locked: a lock does not change its time. */
+export const LOCK_PREFIX = `${TEMPORARY_PREFIX}lock-`;
+
 type Flock = (descriptor: number, operation: number) => number;
 
 let flock: Flock | undefined | null = null;
@@ -35,7 +38,7 @@ export function kernelLock(): Flock | undefined {
 /** Returns the path of the lock file of an object, which other programs must not list. */
 export function lockFileOf(target: string): string {
   const name = createHash('sha256').update(path.posix.basename(target)).digest('hex').slice(0, 32);
-  return `${path.posix.dirname(target)}/${TEMPORARY_PREFIX}lock-${name}`;
+  return `${path.posix.dirname(target)}/${LOCK_PREFIX}${name}`;
 }
 
 /** Takes the lock of an object, when no other process has it. */
