@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { createSshSignature } from '#base/ssh/ssh-signature';
 import { armor } from '#domain/signing/openpgp-armor';
 import { type OpenPgpKey, parseOpenPgpKeys } from '#domain/signing/openpgp-key';
 import { mpi, number } from '#domain/signing/openpgp-packets';
 import { createOpenPgpSignature } from '#domain/signing/openpgp-signature';
 import { parseSshKey, type SshKey } from '#domain/signing/ssh-key';
-import { createSshSignature } from '#domain/signing/ssh-signature';
 
 /** Keys, and signatures that they made of a text. */
 export interface SignatureSamples {

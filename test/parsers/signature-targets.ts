@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { parseSshPublicKey } from '#base/ssh/ssh-public-key';
+import { isSshSignatureOf, signerOf } from '#base/ssh/ssh-signature';
 import { armor, dearmor } from '#domain/signing/openpgp-armor';
 import { parseOpenPgpKeys } from '#domain/signing/openpgp-key';
 import { isOpenPgpSignatureOf } from '#domain/signing/openpgp-signature';
-import { isSshSignatureOf } from '#domain/signing/ssh-signature';
 import { splitSignature } from '#git/history/commit-signature';
 import type { SignatureSamples } from './signature-samples.ts';
 import type { Target } from './targets.ts';
@@ -40,6 +41,18 @@ export function signatureTargets(commits: readonly Buffer[], samples: SignatureS
       samples: samples.ssh.map((each) => bytesOf(SSH, each)),
       errors: [],
       parse: (input) => isSsh(sshArmor(input)),
+    },
+    {
+      name: 'signerOf behind the armour',
+      samples: samples.ssh.map((each) => bytesOf(SSH, each)),
+      errors: [],
+      parse: (input) => signerOf(sshArmor(input)),
+    },
+    {
+      name: 'parseSshPublicKey',
+      samples: sshKeys.map(({ publicBlob }) => publicBlob),
+      errors: [],
+      parse: parseSshPublicKey,
     },
     {
       name: 'parseOpenPgpKeys',
