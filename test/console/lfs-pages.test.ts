@@ -116,6 +116,8 @@ test('pages lead to the description of the API', async () => {
 
   const document = await (await fetch(`${console.gateway.url}${address}`, { headers })).json();
   assert.match(Object(document).openapi, /^3\.1\./);
+  const [, agents = ''] = /<a href="([^"]+)">for agents/.exec(text) ?? [];
+  assert.equal((await fetch(`${console.gateway.url}${agents}`, { headers })).status, 200);
 });
 
 test('the list of files of Git LFS is accessible in a browser', { skip: WITHOUT_CHROMIUM }, async () => {

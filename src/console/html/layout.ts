@@ -1,7 +1,8 @@
+import { LLMS_PATH } from '#gateway/http/pages/page-source';
 import { assetAddress } from '../assets.ts';
 import { CONSOLE_PATH } from '../console-route.ts';
 import type { Page, Section } from '../page.ts';
-import { html, trusted } from './html.ts';
+import { type Html, html, trusted } from './html.ts';
 
 const SECTIONS: readonly (readonly [Section, string])[] = [
   ['overview', 'Overview'],
@@ -51,8 +52,13 @@ ${script}
 <main id="main"${isLive ? html` data-live` : undefined}>
 ${body}
 </main>
-${apiAddress && html`<footer><a href="${apiAddress}">API (OpenAPI)</a></footer>`}
+${apiAddress && footer(apiAddress)}
 </body>
 </html>
 `.toString();
+}
+
+function footer(apiAddress: string): Html {
+  return html`<footer><a href="${apiAddress}">API (OpenAPI)</a>,
+<a href="${LLMS_PATH}">for agents</a></footer>`;
 }

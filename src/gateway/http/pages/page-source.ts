@@ -3,6 +3,8 @@ import type { Credential } from '#gateway/identity';
 import type { OwnSecret } from '#gateway/people/own-secrets';
 import type { MetadataInit } from '#rpc/common/metadata';
 
+export { LLMS_PATH } from '../api/api-path.ts';
+
 /** Address below which a gateway serves pages for people. */
 export const PAGES_PATH = '/-/console';
 
