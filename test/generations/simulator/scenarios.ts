@@ -46,6 +46,17 @@ const MIXED: Scenario = {
   threads: mixedThreads,
 };
 
+/** Work of a server that is not for a client. */
+const WORK: readonly (readonly Operation[])[] = [
+  ['checkpoint'],
+  ['checkpoint', 'wait 8200', 'collect'],
+  ['checkpoint', 'wait 8200', 'collect', 'wait 3000', 'collect'],
+  ['collect'],
+  ['repack'],
+  ['release'],
+  ['own'],
+];
+
 function mixedThreads(world: World): Thread[] {
   const threads: Thread[] = [];
   for (let client = 0; client < CLIENTS; client++) {
@@ -56,9 +67,8 @@ function mixedThreads(world: World): Thread[] {
   }
   for (let server = 0; server < SERVERS; server++) {
     const script: Operation[] = [];
-    const work = ['checkpoint', 'collect', 'checkpoint', 'collect', 'repack', 'release', 'own'] as const;
-    for (let count = 0; count < 12; count++) script.push(world.pick(work));
-    threads.push({ server, script, thinkMs: 20_000 });
+    for (let count = 0; count < 9; count++) script.push(...world.pick(WORK));
+    threads.push({ server, script, thinkMs: 8000 });
   }
   return threads;
 }
@@ -421,6 +431,23 @@ const DIRECTED: Readonly<
       },
     ],
     thinkMs: 2000,
+  },
+  'new-epoch': {
+    silent: [0],
+    untilMs: 200_000,
+    faults: {
+      ...NO_FAULTS,
+      slowest: [
+        { server: 'S0', requests: /^PUT .*\/p\//, ms: 8000, share: 0.9 },
+        { server: 'S1', requests: PUT_GENERATION, ms: 60_000, share: 0.9 },
+      ],
+    },
+    threads: [
+      { server: 0, script: ['wait 2000', 'push a', 'push b', 'push a', 'own', 'push b'] },
+      { server: 0, script: ['wait 7500', ...repeated(12, 'renew', 'wait 700')] },
+      { server: 1, script: ['own', 'wait 4600', 'own'] },
+    ],
+    thinkMs: 500,
   },
   forks: {
     untilMs: 200_000,
