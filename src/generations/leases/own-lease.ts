@@ -104,18 +104,12 @@ export class OwnLease {
   /** Gives the lease up. No read is answered after the call has started. */
   async release(): Promise<void> {
     if (this.#state !== 'live' || this.#known === undefined) return;
-    this.stopReads();
+    this.#state = 'released';
     await this.#write(this.#next({ state: 'released' }), this.#known.version);
   }
 
-  stopReads(): void {
-    this.#state = 'released';
-  }
-
-  /**
-   * Returns the age of a renewal at a response: it counts from the request, not from the response.
-   */
-  renewedAt({ sentMs }: { readonly sentMs: number; readonly answeredMs: number }): number {
+  /** Returns the time from which a renewal counts: that of the request, not of the response. */
+  renewedAt(sentMs: number): number {
     return sentMs;
   }
 
@@ -158,7 +152,7 @@ export class OwnLease {
     }
     if (known === undefined) return false;
     this.#known = known;
-    this.#renewedMs = this.renewedAt({ sentMs, answeredMs: clock.nowMs() });
+    this.#renewedMs = this.renewedAt(sentMs);
     return true;
   }
 

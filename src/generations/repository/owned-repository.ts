@@ -205,10 +205,6 @@ export class OwnedRepository {
     else await this.drop();
   }
 
-  forgetDoubt(): void {
-    this.#doubt = undefined;
-  }
-
   /** Gives up the ownership in memory. */
   async drop(): Promise<void> {
     this.#state = undefined;
@@ -263,7 +259,7 @@ export class OwnedRepository {
       const outcome = await chain.create(sealed);
       if (outcome.kind === 'unknown')
         throw new ProtocolError('unknown', 'the bucket did not confirm a takeover');
-      if (outcome.kind === 'lost' || !(await this.counts(floor, sealed))) continue;
+      if (outcome.kind === 'lost' || !(await this.counts(floor))) continue;
       state.apply(sealed);
       await this.fillLocal(followed, sealed, mark);
       await this.drop();
@@ -284,7 +280,7 @@ export class OwnedRepository {
    * Reports whether a takeover counts: the floor, read after it, is the one that its number was
    * found from. Otherwise the number may have been deleted before (I4b).
    */
-  async counts(floor: Floor, _takeover: SealedGeneration): Promise<boolean> {
+  async counts(floor: Floor): Promise<boolean> {
     return (await this.options.chain.floor()).n === floor.n;
   }
 

@@ -32,9 +32,17 @@ export const BASES: Readonly<Record<string, Plant>> = {
           const { state } = this;
           if (state === undefined) return;
           const found = await this.options.chain.generation(state.n + 1);
-          if (found === undefined) this.forgetDoubt();
+          if (found === undefined) this.isEnded = true;
           else await this.absorb(found);
         }
+        override get isInDoubt(): boolean {
+          return super.isInDoubt && !this.isEnded;
+        }
+        override async add(sealed: SealedGeneration): Promise<void> {
+          this.isEnded = false;
+          await super.add(sealed);
+        }
+        isEnded = false;
       },
     },
   },
@@ -175,9 +183,15 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
     base: 'collector of the first version',
     parts: {
       OwnedRepository: class extends OwnedRepository {
-        override async counts(_floor: Floor, { generation }: SealedGeneration): Promise<boolean> {
-          return (await this.options.chain.floor()).n <= generation.n;
+        override async counts(): Promise<boolean> {
+          return (await this.options.chain.floor()).n <= this.last;
         }
+        override seal(...args: Parameters<OwnedRepository['seal']>): SealedGeneration {
+          const sealed = super.seal(...args);
+          this.last = sealed.generation.n;
+          return sealed;
+        }
+        last = 0;
       },
     },
   },
@@ -312,8 +326,8 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
   'age counted from the response': {
     parts: {
       OwnLease: class extends OwnLease {
-        override renewedAt({ answeredMs }: { sentMs: number; answeredMs: number }): number {
-          return answeredMs;
+        override renewedAt(): number {
+          return this.options.clock.nowMs();
         }
       },
     },
