@@ -19,7 +19,7 @@ export interface LocalRepository {
   readonly identity: LocalIdentity;
   mark(): Promise<Mark | undefined>;
   apply(read: ReadGeneration, mark: Mark): Promise<void>;
-  /** Replaces the contents by a state. */
+  /** Replaces the contents by a state: removes the mark first, and writes the new one last. */
   fill(state: ChainState, mark: Mark): Promise<void>;
   drop(): Promise<void>;
   /** Reports whether the references are those of a state. */

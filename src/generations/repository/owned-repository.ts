@@ -248,7 +248,7 @@ export class OwnedRepository {
   async #become(kind: 'takeover' | 'create'): Promise<Owner> {
     const { chain, lease } = this.options;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      if (this.state !== undefined && this.state.exists === (kind === 'takeover')) return lease.owner;
+      if (kind === 'takeover' && this.state?.exists === true) return lease.owner;
       const mark = await this.trustedMark();
       const followed = await this.follow(mark);
       const { state, floor } = followed;

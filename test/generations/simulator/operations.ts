@@ -95,6 +95,7 @@ async function execute(operation: Operation, actor: Actor, process: Process): Pr
     case 'create': {
       const owner = await (verb === 'create' ? repository.create() : repository.takeOver());
       if (!lease.isOwner(owner)) throw new ProtocolError('not-owner', 'the owner lives', { owner });
+      if (verb === 'create') truth.endCreate(from, who);
       return;
     }
     case 'own':

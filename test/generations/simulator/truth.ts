@@ -82,6 +82,13 @@ export class Truth {
     if (this.#positions.has(id)) this.world.fail(`the refused write ${id} of ${who} exists`);
   }
 
+  /** Ends a creation that was acknowledged. */
+  endCreate(from: number, who: string): void {
+    const n = this.#values.findIndex((value, index) => index >= from && value !== shownReferences(undefined));
+    if (n < 0) this.world.fail(`I2: ${who} acknowledges a creation, but the repository is removed`);
+    else this.known = Math.max(this.known, n);
+  }
+
   /** Ends a fork: its packs must remain. */
   pin(packs: Iterable<string>): void {
     for (const name of packs) this.#pinned.add(name);
