@@ -17,7 +17,7 @@ import { Paths } from './paths.ts';
 import type { LocalRepository } from './repository/local-repository.ts';
 import { Maintenance } from './repository/maintenance.ts';
 import { OwnedRepository } from './repository/owned-repository.ts';
-import { Publisher } from './repository/publisher.ts';
+import { MAX_INLINE_BYTES, Publisher } from './repository/publisher.ts';
 import { systemRandom } from './system-environment.ts';
 
 const directory = makeScratchDirectory('generations');
@@ -126,11 +126,13 @@ test('writes that wait share a generation, and a repeated request gets the first
   const create = { changes: [{ name: 'x', new: '1' }], request, newObjects: async () => ({}) };
 
   const numbers = await Promise.all(['a', 'b', 'c', 'd'].map((name) => write(name, name)));
-  const first = await publisher.publish(create);
+  const [first, atOnce] = await Promise.all([publisher.publish(create), publisher.publish(create)]);
   const again = await publisher.publish(create);
 
   assert.deepEqual(numbers, [2, 2, 2, 2]);
-  assert.deepEqual([first, again], [3, 3]);
+  assert.deepEqual([first, atOnce, again], [3, 3, 3]);
+  const large = async () => ({ inline: Buffer.alloc(MAX_INLINE_BYTES + 1) });
+  await assert.rejects(publisher.publish({ changes: [], newObjects: large }), RangeError);
   const other = { ...create, request: { ...request, hash: 'other' } };
   await assert.rejects(publisher.publish(other), { problem: 'exists' });
 });

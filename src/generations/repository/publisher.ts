@@ -152,10 +152,16 @@ export class Publisher {
           waiting.resolve(answered);
           continue;
         }
+        if (prepared.some((each) => isSameRequest(each.write, write))) {
+          this.#waiting.push(waiting); // it is answered by the next group
+          continue;
+        }
         const isCurrent = (change: Change): boolean => this.isCurrent(change, values, state);
         if (!write.changes.every(isCurrent))
           throw new ProtocolError('old-value', 'a reference has another value');
         const objects = await this.#objects(write, state);
+        if ((objects.inline?.length ?? 0) > MAX_INLINE_BYTES)
+          throw new RangeError(`an inline pack has more than ${MAX_INLINE_BYTES} bytes`);
         inlineBytes += objects.inline?.length ?? 0;
         if (inlineBytes > MAX_INLINE_BYTES && prepared.length > 0) {
           this.#waiting.unshift(...group.slice(index));
@@ -202,6 +208,10 @@ export class Publisher {
     await chain.store(key, bytes);
     return { key, checksum };
   }
+}
+
+function isSameRequest({ request: one }: Write, { request: other }: Write): boolean {
+  return one !== undefined && one.correlationId === other?.correlationId;
 }
 
 function bytesOf(changes: readonly Change[]): number {
