@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
+import { openBucket } from '#generations/open-bucket';
 import { probeBucket } from '#generations/probe';
+import { systemRandom } from '#generations/system-environment';
 import { openStore } from '#object-store/open-store';
 import { type HttpFault, startHttpFaultProxy } from '#testkit/http-fault-proxy';
 import { startAzureServer } from '#testkit/start-azure-server';
@@ -30,7 +32,7 @@ for (const { name, skip, url } of [
     assert.deepEqual((await Array.fromAsync(store.list('', { signal }))).flat(), []);
   });
 
-test('a bucket of S3 that reports 403 for a missing object is refused', {
+test('a bucket of S3 that reports 403 for a missing object is refused, also at the start', {
   skip: s3 === undefined && NO_GO,
 }, async () => {
   const url = new URL((await s3?.createBucket()) ?? '');
@@ -43,4 +45,8 @@ test('a bucket of S3 that reports 403 for a missing object is refused', {
   const missing = await probeBucket(await openStore(url.href), { nonce: 'n', signal });
 
   assert.match(missing?.fix ?? '', /s3:ListBucket/);
+  await assert.rejects(
+    openBucket(url.href, { random: systemRandom, signal }),
+    /cannot hold repositories: it must be true that a missing object .*s3:ListBucket/,
+  );
 });
