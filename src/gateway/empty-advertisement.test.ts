@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
+import { writeChunk } from '#base/streams/copy-stream';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { emptyAdvertisement, withoutAdvertisement } from './empty-advertisement.ts';
+import { AdvertisementWatch, emptyAdvertisement, withoutAdvertisement } from './empty-advertisement.ts';
 
 for (const size of [1, 5, 1000]) {
   test(`only what follows the first flush packet is passed on, in pieces of ${size} bytes`, async () => {
@@ -38,3 +39,28 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     assert.equal(withoutAgent(own), withoutAgent(ofGit));
   });
 }
+
+// Symptom: `write after end`, and a session that did not end, when a push without commands was quick.
+for (const [name, before] of [
+  ['a watch', (target: Writable) => new AdvertisementWatch().before(target)],
+  ['a filter', withoutAdvertisement],
+] as const)
+  test(`${name} holds nothing that its writer has waited for`, async () => {
+    let bytes = 0;
+    const target = new Writable({
+      write: (chunk, _encoding, done) =>
+        setImmediate(() => {
+          bytes += chunk.length;
+          done();
+        }),
+    });
+    const output = before(target);
+
+    await writeChunk(output, Buffer.from('0000'));
+    await writeChunk(output, Buffer.from('0008aaaa'));
+    await writeChunk(output, Buffer.from('0008bbbb'));
+
+    target.end(); // as a session does when its command has ended
+    await finished(target);
+    assert.equal(bytes, name === 'a watch' ? 20 : 16);
+  });

@@ -53,11 +53,11 @@ export class AdvertisementWatch {
 
   /** Returns a stream that writes to `target` what this sees. Ending it leaves `target` open. */
   before(target: Writable): Writable {
-    const write = (chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void => {
+    const write: Write = (chunk, _encoding, done) => {
       this.see(chunk);
       target.write(chunk, done);
     };
-    return new Writable({ write }).on('error', () => {}); // writes report errors to the writer
+    return passThrough(write);
   }
 }
 
@@ -68,7 +68,7 @@ export class AdvertisementWatch {
  */
 export function withoutAdvertisement(target: Writable): Writable {
   let pending: Buffer | undefined = Buffer.alloc(0);
-  const write = (chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void => {
+  const write: Write = (chunk, _encoding, done) => {
     let rest = chunk;
     if (pending !== undefined) {
       rest = Buffer.concat([pending, chunk]);
@@ -88,5 +88,12 @@ export function withoutAdvertisement(target: Writable): Writable {
     if (rest.length === 0) done();
     else target.write(rest, done);
   };
-  return new Writable({ write }).on('error', () => {}); // writes report errors to the writer
+  return passThrough(write);
+}
+
+type Write = (chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void) => void;
+
+/** Returns a stream that holds nothing: a writer that waits for it knows that its target has all. */
+function passThrough(write: Write): Writable {
+  return new Writable({ write, highWaterMark: 1 }).on('error', () => {}); // writes report errors to the writer
 }

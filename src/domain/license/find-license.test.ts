@@ -25,7 +25,7 @@ const DEBIAN_NAMES: Readonly<Record<string, string>> = {
   'MPL-2.0': 'mpl-2.0',
 };
 /** Files with more than the license that their package names. */
-const WITH_OTHER_TEXTS = new Set(['argparse', 'bcrypt-pbkdf', 'marked', 'protobufjs']);
+const WITH_OTHER_TEXTS = new Set(['exsolve', 'argparse', 'bcrypt-pbkdf', 'marked', 'protobufjs']);
 /** Answers of Gitaly 19.0 for files that name another license by its address, or have its words. */
 const ANSWERS: Readonly<Record<string, string>> = { 'lodash.camelcase': 'cc0-1.0', bowser: 'mitnfa' };
 
