@@ -25,7 +25,11 @@ const DEBIAN_NAMES: Readonly<Record<string, string>> = {
   'MPL-2.0': 'mpl-2.0',
 };
 /** Files with more than the license that their package names. */
-const WITH_OTHER_TEXTS = new Set(['exsolve', 'argparse', 'bcrypt-pbkdf', 'marked', 'protobufjs']);
+const WITH_OTHER_TEXTS = new Set([
+  ...['argparse', 'bcrypt-pbkdf', 'exsolve', 'json-schema-typed', 'marked', 'protobufjs', 'rc9'],
+]);
+/** Files with several licenses: Gitaly 18.9 answers with the first one, this server with another. */
+const DIFFERENT = new Set(['giget']);
 /** Answers of Gitaly 19.0 for files that name another license by its address, or have its words. */
 const ANSWERS: Readonly<Record<string, string>> = { 'lodash.camelcase': 'cc0-1.0', bowser: 'mitnfa' };
 
@@ -48,7 +52,7 @@ function packages(): Package[] {
     if (!existsSync(join(directory, 'package.json'))) return [];
     const { license = '' } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
     const file = readdirSync(directory).find((entry) => LICENSE_FILE.test(entry));
-    if (file === undefined || !/^[\w.-]+$/.test(license)) return [];
+    if (file === undefined || DIFFERENT.has(name) || !/^[\w.-]+$/.test(license)) return [];
     const text = readFileSync(join(directory, file), 'utf8');
     if (seen.has(text)) return [];
     seen.add(text);
