@@ -40,7 +40,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
-// Symptom: `write after end`, and a session that did not end, when a push without commands was quick.
+// Symptom: `write after end`, and a session that did not end, after a quick push without commands.
 for (const [name, before] of [
   ['a watch', (target: Writable) => new AdvertisementWatch().before(target)],
   ['a filter', withoutAdvertisement],

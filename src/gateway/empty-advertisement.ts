@@ -95,5 +95,6 @@ type Write = (chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | nu
 
 /** Returns a stream that holds nothing: a writer that waits for it knows that its target has all. */
 function passThrough(write: Write): Writable {
-  return new Writable({ write, highWaterMark: 1 }).on('error', () => {}); // writes report errors to the writer
+  const stream = new Writable({ write, highWaterMark: 1 });
+  return stream.on('error', () => {}); // writes report errors to the writer
 }
