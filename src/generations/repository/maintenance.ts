@@ -63,7 +63,7 @@ export class Maintenance {
       if ((await this.#head()) === undefined) return undefined;
       const state = await this.repository.serial(async () => await this.stateToStore(floor));
       if (state === undefined) return undefined;
-      await this.coverInline(state);
+      await this.coverInline(state, floor);
       const packs = await this.repository.options.chain.storeCheckpoint(state);
       return await this.#moveFloor(floor, { n: state.n, packs });
     });
@@ -89,14 +89,20 @@ export class Maintenance {
     return n > floor.n;
   }
 
-  /** Uploads the objects of all inline packs that a checkpoint covers as one pack (I10). */
-  async coverInline(state: ChainState): Promise<void> {
+  /**
+   * Uploads the objects of all inline packs that a checkpoint covers as one pack (I10). A missing
+   * generation is damage only if the floor has not moved: a later owner deletes it after that.
+   */
+  async coverInline(state: ChainState, floor: Floor): Promise<void> {
     if (state.inline.size === 0) return;
     const { chain } = this.repository.options;
     const packs: Buffer[] = [];
     for (const n of state.inline) {
       const read = await chain.generation(n);
-      if (read === undefined) throw new ProtocolError('damaged', `generation ${n} has been deleted`);
+      if (read === undefined) {
+        const isDamaged = (await chain.floor()).n === floor.n;
+        throw new ProtocolError(isDamaged ? 'damaged' : 'not-owner', `generation ${n} has been deleted`);
+      }
       packs.push(read.inline);
     }
     const name = await chain.uploadPack(await this.#joinPacks(packs));
