@@ -17,15 +17,15 @@ export interface InProcessServer extends AsyncDisposable {
 /** Peer of in-process clients. */
 export const TEST_PEER: Peer = { transport: 'internal', address: 'test', backchannelId: undefined };
 
-let isLocal = false;
-
-/** Makes {@link connectTo} open sessions without HTTP/2 in this process. */
-export function useLocalSessions(): void {
-  isLocal = true;
-}
+/** Variable with which all tests of calls use sessions without HTTP/2. */
+export const LOCAL_SESSIONS = 'GITALY_TESTING_LOCAL_SESSIONS';
 
 /** Starts a gRPC server and a channel to it over a pair of streams in memory. */
-export function connectTo(options: GrpcServerOptions, channelOptions: ChannelOptions = {}): InProcessServer {
+export function connectTo(
+  options: GrpcServerOptions,
+  channelOptions: ChannelOptions = {},
+  isLocal = process.env[LOCAL_SESSIONS] !== undefined,
+): InProcessServer {
   const [clientSide, serverSide] = duplexPair();
   const server = new GrpcServer(options);
   const openSession: OpenSession = (_duplex, common) => server.openSession(common, TEST_PEER);

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { whenSent } from '#rpc/common/grpc/when-sent';
-import { all, connectTo, only, useLocalSessions } from '#testkit/in-process-rpc';
+import { all, connectTo, LOCAL_SESSIONS, only } from '#testkit/in-process-rpc';
+import { run } from '#testkit/run-program';
 import { until } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
+import type { GrpcServerOptions } from '../grpc-server.ts';
 import { serve } from '../handler.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
 const getBlob = callable(BlobService.method.getBlob);
 const receivePack = callable(SSHService.method.sSHReceivePack);
 const CHUNK_BYTES = 32_768;
+const OF_CALLS = [
+  ...['grpc-server.test.ts', 'call-endings.test.ts', 'large-requests.test.ts', 'call/active-call.test.ts'],
+];
 
 /** Waits until a number no longer grows. */
 async function untilStill(read: () => number): Promise<void> {
@@ -25,16 +31,23 @@ async function untilStill(read: () => number): Promise<void> {
   }
 }
 
-useLocalSessions();
-// The tests of calls over HTTP/2, which a local session has to pass as well.
-await import('../grpc-server.test.ts');
-await import('../call-endings.test.ts');
-await import('../call/active-call.test.ts');
-await import('../large-requests.test.ts');
+const connectLocally = (options: GrpcServerOptions) => connectTo(options, {}, true);
+
+test('calls without HTTP/2 pass the tests of those with it', async () => {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const args = ['--conditions=source', '--test', '--test-reporter=tap', ...OF_CALLS];
+  const { code, stdout } = await run(process.execPath, args, {
+    cwd: join(import.meta.dirname, '..'),
+    env: { ...(env as Record<string, string>), [LOCAL_SESSIONS]: '1' }, // without undefined values
+  });
+
+  assert.equal(code, 0, stdout);
+  assert.ok(Number(/^# pass (\d+)$/m.exec(stdout)?.[1]) > 40, stdout);
+});
 
 test('local: the memory of a message may be used again when it is sent', async () => {
   const memory = Buffer.alloc(CHUNK_BYTES);
-  await using server = connectTo({
+  await using server = connectLocally({
     services: [
       serve(BlobService, {
         getBlob: async function* () {
@@ -60,7 +73,7 @@ test('local: the memory of a message may be used again when it is sent', async (
 
 test('local: a client that does not read stops its server, and others have their turns', async () => {
   let made = 0;
-  await using server = connectTo({
+  await using server = connectLocally({
     services: [
       serve(CommitService, { findCommit: () => ({}) }),
       serve(BlobService, {
@@ -88,7 +101,7 @@ test('local: a client that does not read stops its server, and others have their
 
 test('local: a server that does not read stops its client', async () => {
   const gate = Promise.withResolvers<void>();
-  await using server = connectTo({
+  await using server = connectLocally({
     services: [
       serve(SSHService, {
         sSHReceivePack: async function* (requests) {
@@ -115,7 +128,7 @@ test('local: a server that does not read stops its client', async () => {
 test('local: a call does not run in the asynchronous context of its client', async () => {
   const storage = new AsyncLocalStorage<string>();
   const seen: (string | undefined)[] = [];
-  await using server = connectTo({
+  await using server = connectLocally({
     services: [
       serve(CommitService, {
         findCommit: () => {
@@ -132,7 +145,7 @@ test('local: a call does not run in the asynchronous context of its client', asy
 
 test('local: at the end of a server its running calls finish, and further ones are refused', async () => {
   const gate = Promise.withResolvers<void>();
-  await using server = connectTo({
+  await using server = connectLocally({
     services: [serve(CommitService, { findCommit: () => gate.promise.then(() => ({})) })],
   });
   const { channel } = server;
