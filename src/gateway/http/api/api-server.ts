@@ -8,7 +8,7 @@ import { type FoundOperation, OperationFinder } from './find-operation.ts';
 import { McpServer } from './mcp/mcp-server.ts';
 import { openApiDocument } from './openapi.ts';
 import { Problem, problemOf } from './problems.ts';
-import { readBytes, readJson, requireNoForm } from './read-body.ts';
+import { NO_BYTES, readBytes, readJson, requireNoForm } from './read-body.ts';
 import { queryParts } from './read-request.ts';
 import { READY_OPERATIONS, type ReadyOperation } from './ready-operation.ts';
 import { OperationRunner, type OperationRunnerOptions } from './run-operation.ts';
@@ -30,6 +30,9 @@ export interface ApiServerOptions extends OperationRunnerOptions {
   /** Limits of bodies that are files. */
   readonly fileLimits: BodyLimits;
 }
+
+/** Patches of an answer; more would take longer than some milliseconds to encode. */
+const MAX_PATCH_BYTES = 4 << 20;
 
 /** Serves the operations of the table. */
 export class ApiServer {
@@ -84,7 +87,8 @@ export class ApiServer {
     const admitted = await this.#runner.admit(operation, repository, { access, client, signal });
     const parameters = operation.readParameters.read(found.parts.filter(([name]) => name !== 'repository'));
     const query = operation.readQuery.read(queryParts(queries.join('?')));
-    const values = { parameters, query, headers, ...(await this.#bodyOf(exchange, found)) };
+    const body = await this.#bodyOf(exchange, found);
+    const values = { parameters, query, headers, maxPatchBytes: MAX_PATCH_BYTES, ...body };
     await admitted.run(
       values,
       (reply) => sendReply(exchange, query, reply),
@@ -100,15 +104,13 @@ export class ApiServer {
     if (body === 'bytes') return { body: undefined, content: readBytes(exchange, this.#fileLimits) };
     if (body === undefined) {
       requireNoForm(exchange, method);
-      return { body: undefined, content: NOTHING };
+      return { body: undefined, content: NO_BYTES };
     }
     const value = await readJson(exchange, this.#fileLimits);
     checkBody?.check(value);
-    return { body: value, content: NOTHING };
+    return { body: value, content: NO_BYTES };
   }
 }
-
-const NOTHING: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };
 
 /** @throws {Problem} for a change that the page of another site sends with this site's credentials. */
 function requireOwnSite({ headers, method }: IncomingMessage): void {

@@ -28,6 +28,9 @@ export function readBytes(exchange: ApiExchange, limits: BodyLimits): AsyncItera
   return bodyOf(exchange, limits);
 }
 
+/** The bytes of a request without a body that is a file. */
+export const NO_BYTES: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };
+
 /** @throws {Problem} for a body that the form of another site could send. */
 export function requireNoForm({ request }: ApiExchange, method: Method): void {
   const type = request.headers['content-type'] ?? '';

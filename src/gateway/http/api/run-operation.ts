@@ -43,6 +43,8 @@ export interface OperationValues {
   /** Bytes of a request whose body is not JSON. */
   readonly content: AsyncIterable<Uint8Array>;
   readonly headers: IncomingHttpHeaders;
+  /** Bytes of patches that the caller can use. */
+  readonly maxPatchBytes: number;
 }
 
 /** An operation that its caller may run. */

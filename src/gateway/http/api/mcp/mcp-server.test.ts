@@ -96,10 +96,13 @@ test('files that are large or binary are named, not sent whole', async () => {
   await using api = await startApi();
   const text = 'é'.repeat(200_000); // its 256 Ki-th byte is within a character
   const bytes = Buffer.from([0xff, 0xfe, 0]);
-  await api.repository.commit({ files: { 'big.txt': `x${text}`, 'image.bin': bytes, empty: '' } });
+  await api.repository.commit({
+    files: { 'big.txt': `x${text}`, 'image.bin': bytes, empty: '' },
+    branch: 'main',
+  });
   await using tools = await connect(api);
   const read = async (path: string) =>
-    (await tools.call('read_file', { repository: REPOSITORY, path })).content.map(
+    (await tools.call('read_file', { repository: REPOSITORY, path, revision: 'topic' })).content.map(
       ({ text: each }: { text: string }) => each,
     );
 
@@ -111,6 +114,13 @@ test('files that are large or binary are named, not sent whole', async () => {
   );
   assert.match((await read('image.bin'))[0], /^The file is binary, with 3 bytes: GET \//);
   assert.deepEqual(await read('empty'), ['']);
+
+  await api.repository.branch('before', 'topic~1');
+  const compare = { repository: REPOSITORY, from: 'before', to: 'topic' };
+  const { structuredContent: cut } = await tools.call('compare', compare);
+  assert.deepEqual([cut.isCut, cut.ahead, cut.files], [true, 1, []]);
+  const { json } = await api.send('GET', 'compare?from=before&to=topic');
+  assert.deepEqual([json.isCut, json.files.length], [false, 3]);
 });
 
 test('wrong calls are errors that name what is wrong', async () => {

@@ -4,12 +4,12 @@ import { packageVersion } from '#platform/process/version';
 import type { ApiExchange } from '../api-exchange.ts';
 import { API_PATH } from '../api-path.ts';
 import { Problem, problemOf } from '../problems.ts';
-import { readJson } from '../read-body.ts';
+import { NO_BYTES, readJson } from '../read-body.ts';
 import { Checker } from '../read-request.ts';
 import type { OperationRunner } from '../run-operation.ts';
 import { sendJson, sendNothing } from '../send-answer.ts';
-import { failedResult, type ToolResult, toolResult } from './tool-result.ts';
-import { sortArguments, TOOLS, type Tool } from './tools.ts';
+import { failedResult, MAX_TEXT_BYTES, type ToolResult, toolResult } from './tool-result.ts';
+import { sortArguments, TOOLS, type Tool, type ToolArguments } from './tools.ts';
 
 /** Versions of the protocol, the newest first. */
 const VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26'] as const;
@@ -116,8 +116,11 @@ export class McpServer {
       const query = operation.readQuery.read(sorted.query);
       const parameters = operation.readParameters.read(sorted.parameters);
       operation.checkBody?.check(sorted.body);
-      const values = { parameters, query, body: sorted.body, content: NOTHING, headers: {} };
-      const address = addressOf(operation.path, sorted.repository, parameters);
+      const values = {
+        ...{ parameters, query, body: sorted.body, content: NO_BYTES, headers: {} },
+        maxPatchBytes: MAX_TEXT_BYTES,
+      };
+      const address = addressOf(operation.path, sorted);
       let result: ToolResult = { content: [] };
       await admitted.run(
         values,
@@ -135,8 +138,6 @@ export class McpServer {
     }
   }
 }
-
-const NOTHING: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };
 
 function isVersion(version: unknown): boolean {
   return VERSIONS.some((each) => each === version);
@@ -163,13 +164,11 @@ function failure(id: string | number | null, code: number, message: string): obj
   return { jsonrpc: '2.0', id, error: { code, message } };
 }
 
-/** Returns the address of the API's operation. */
-function addressOf(
-  path: string,
-  repository: string | undefined,
-  parameters: Readonly<Record<string, unknown>>,
-): string {
-  const values: Readonly<Record<string, unknown>> = { ...parameters, repository };
-  const part = (_: string, name: string): string => encodeURIComponent(String(values[name]));
-  return `${API_PATH}${path.replaceAll(/\{(\w+)\}/g, part)}`;
+/** Returns the address of the API's operation, with its query. */
+function addressOf(path: string, { parameters, query, repository }: ToolArguments): string {
+  const values = new Map(parameters.map(([name, bytes]) => [name, bytes.toString()]));
+  const part = (_: string, name: string): string =>
+    encodeURIComponent(name === 'repository' ? (repository ?? '') : (values.get(name) ?? ''));
+  const asked = new URLSearchParams(query.map(([name, bytes]) => [name, bytes.toString()]));
+  return `${API_PATH}${path.replaceAll(/\{(\w+)\}/g, part)}${asked.size === 0 ? '' : `?${asked}`}`;
 }

@@ -10,8 +10,8 @@ export interface ToolResult {
   readonly isError?: boolean;
 }
 
-/** The model reads what a tool returns: larger files are cut. */
-const MAX_FILE_BYTES = 256 * 1024;
+/** The model reads what a tool returns: larger files and patches are cut. */
+export const MAX_TEXT_BYTES = 256 * 1024;
 
 /** Reads the reply of an operation. @param address where the API has it. */
 export async function toolResult(
@@ -57,11 +57,11 @@ async function beginning(
   for await (const chunk of stream ?? []) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > MAX_FILE_BYTES) break;
+    if (length > MAX_TEXT_BYTES) break;
   }
   const bytes = Buffer.concat(chunks);
-  if (length <= MAX_FILE_BYTES) return { bytes, isCut: false };
-  return { bytes: bytes.subarray(0, startOfCharacter(bytes, MAX_FILE_BYTES)), isCut: true };
+  if (length <= MAX_TEXT_BYTES) return { bytes, isCut: false };
+  return { bytes: bytes.subarray(0, startOfCharacter(bytes, MAX_TEXT_BYTES)), isCut: true };
 }
 
 const CONTINUATION = 0x80;

@@ -17,7 +17,6 @@ import { commitId, expectedValue, unlessMoved } from './expected.ts';
 const Created = { kind: 'json', status: 201, schema: NewCommit } as const;
 const expected = Type.Optional(objectId('The commit at which the branch must be; otherwise 409.'));
 const MAX_FILES = 300;
-const MAX_PATCH_BYTES = 4 << 20;
 
 const FileDiffAnswer = Type.Object({
   ...PathAnswer,
@@ -54,11 +53,13 @@ export const compare = operation({
       ahead: Type.Integer({ description: 'Commits that only `to` has.' }),
       behind: Type.Integer({ description: 'Commits that only `from` has.' }),
       files: Type.Array(FileDiffAnswer),
-      isCut: Type.Boolean({ description: `True if there are more files, or more than 4 MiB of patches.` }),
+      isCut: Type.Boolean({
+        description: `True if there are more files, or patches than 4 MiB (for tools 256 KiB).`,
+      }),
     }),
   },
   example: { query: { from: 'main', to: 'topic' } },
-  serve: async ({ options, place, query, repository }) => {
+  serve: async ({ maxPatchBytes, options, place, query, repository }) => {
     const [from, to] = [
       await commitId(repository, query.from, options),
       await commitId(repository, query.to, options),
@@ -77,7 +78,7 @@ export const compare = operation({
       options,
     )) {
       bytes += file.patchBytes.length;
-      isCut = files.length === MAX_FILES || bytes > MAX_PATCH_BYTES;
+      isCut = files.length === MAX_FILES || bytes > maxPatchBytes;
       if (isCut) break;
       files.push(fileAnswer(file));
     }
