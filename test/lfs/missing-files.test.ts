@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -7,6 +8,7 @@ import { HookRejectedError, Repository } from '#client/repository/index';
 import { LfsObjects } from '#object-store/lfs-objects';
 import { openStore } from '#object-store/open-store';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { FLUSH, packet } from '#testkit/repositories/push';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster } from '#testkit/start-cluster';
@@ -115,6 +117,40 @@ test('a fork may name the files of its source, and no other repository may', asy
     return true;
   });
   await at('team/other.git').commit({ ...add, files: { again: 'no pointer' } });
+});
+
+test('a history whose files are missing already can be pushed to, as a whole', async (context) => {
+  const { site } = await open(context);
+  const repository = await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  await repository.commit({ files: { old: pointer('gone') }, message: 'Import' });
+  // git keeps a pack of many objects as it is, with those that the repository has.
+  const texts = Array.from({ length: MANY }, (_, index) => [`text${index}`, `text ${index}`]);
+  await repository.commit({ files: Object.fromEntries(texts), message: 'More' });
+  const [tip, before] = [
+    await repository.git(['rev-parse', 'main']),
+    await repository.git(['rev-parse', 'main~1']),
+  ];
+  const options = { input: Buffer.from(`${tip}\n`), maxBuffer: 1 << 24 };
+  const pack = execFileSync(
+    'git',
+    ['-C', repository.path, 'pack-objects', '--revs', '--stdout', '-q'],
+    options,
+  );
+  await repository.git(['update-ref', 'refs/heads/main', before]);
+  await repository.git(['prune', '--expire=now']);
+
+  const request = [packet(`${before} ${tip} refs/heads/main\0report-status`), FLUSH].join('');
+  const answer = await fetch(new URL('team/a.git/git-receive-pack', site.gateway.url), {
+    method: 'POST',
+    headers: {
+      Authorization: `Basic ${btoa('ann:token of ann')}`,
+      'Content-Type': 'application/x-git-receive-pack-request',
+    },
+    body: Buffer.concat([Buffer.from(request), pack]),
+  });
+
+  assert.match(await answer.text(), /ok refs\/heads\/main/);
+  assert.equal(await repository.git(['rev-parse', 'main']), tip);
 });
 
 test('a store that cannot be read refuses pointers, and nothing else', async (context) => {

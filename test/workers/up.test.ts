@@ -16,10 +16,11 @@ import { startUpFamily } from './up-family.ts';
 const MAX_REQUESTS = 256;
 /** As documented. */
 const REVOKED_WITHIN_MS = 1000;
+const API_RATE = 20;
 const PUSHERS = 4;
 const PUSHES = 4;
 
-const server = await startUpFamily({ args: ['--events'] });
+const server = await startUpFamily({ args: ['--events', '--api-rate', `${API_RATE}`] });
 after(() => server[Symbol.asyncDispose]());
 
 /** Opens streams of events, and returns their responses. */
@@ -117,6 +118,20 @@ test('the limit of requests holds over all processes, also when one is killed', 
   }, 'the slots of the dead are free');
   ending.abort();
   await until(async () => (await workerIds()).length === 2, 'a new worker is ready');
+});
+
+test('the rate of the API holds over all processes', async () => {
+  const requests = Array.from({ length: 2 * API_RATE }, async () => {
+    const address = `${server.http}/-/api/v1/repositories/hello`;
+    // Each request has a connection of its own, which either worker gets.
+    const response = await fetch(address, { headers: { Connection: 'close' } });
+    await response.text();
+    return response.status;
+  });
+
+  const statuses = await Promise.all(requests);
+  assert.equal(statuses.filter((status) => status === 200).length, API_RATE);
+  assert.equal(statuses.filter((status) => status === 429).length, API_RATE);
 });
 
 // Symptom: the log had an error for each creation that came too late.

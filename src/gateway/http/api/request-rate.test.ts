@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ClientSlots } from '#gateway/client-slots';
+import { startApi } from '#testkit/start-api';
 import { RequestRate } from './request-rate.ts';
 
 const PER_MINUTE = 3;
@@ -33,4 +34,17 @@ test('each token and each address without one has its requests in a minute', asy
   assert.equal(await send('Bearer a'), 429);
   context.mock.timers.tick(1);
   assert.equal(await send('Bearer a'), 200, 'a minute later');
+});
+
+test('requests of operations and tools count together', async () => {
+  await using api = await startApi({ limits: { maxApiRequestsPerMinute: PER_MINUTE } });
+
+  assert.equal((await api.send('GET', 'commits/main')).status, 200);
+  assert.equal((await api.send('GET', 'commits/none')).status, 404);
+  const tool = await api.callTool('list_repositories', {});
+  assert.equal(tool.json.result.isError, undefined);
+  const over = await api.send('GET', 'commits/main');
+  assert.deepEqual([over.status, over.headers.get('retry-after')], [429, '10']);
+  const refused = await api.callTool('list_repositories', {});
+  assert.match(refused.json.result.content[0].text, /:too-many-requests"/);
 });
