@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { FallBackToGit } from '#git/command/in-process';
+import { leastCpuMs } from '#testkit/least-cpu';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -17,7 +18,7 @@ after(async () => {
   rmSync(root, { recursive: true });
 });
 
-/** A read blocks the event loop for less than this; the fastest of some counts on a busy machine. */
+/** A read blocks the event loop for less than this. */
 const MAX_CPU_MS = 5;
 const BOMB_BYTES = 64 * 1024 * 1024;
 
@@ -27,20 +28,16 @@ function makeRepository(name: string): string {
   return path;
 }
 
-/** Reads an object several times, each time anew, and returns the lowest CPU time. */
+/** Reads an object, each time anew, and returns the least CPU time. */
 function cpuOfRead(path: string, revision: string, expected: 'found' | 'left to git'): number {
   const repository = git.open(path);
-  const times = Array.from({ length: 15 }, () => {
+  return leastCpuMs(() => {
     const databases = new ObjectDatabases();
-    const before = process.cpuUsage();
     const find = (): unknown => databases.find(repository, Buffer.from(revision), true);
     if (expected === 'found') assert.notEqual(find(), undefined);
     else assert.throws(find, FallBackToGit);
-    const { user, system } = process.cpuUsage(before);
     databases.close();
-    return (user + system) / 1000;
-  });
-  return Math.min(...times);
+  }, MAX_CPU_MS);
 }
 
 function writeLoose(path: string, header: string, contents: Buffer): string {

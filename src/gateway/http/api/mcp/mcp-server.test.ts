@@ -98,7 +98,7 @@ test('files that are large or binary are named, not sent whole', async () => {
   const bytes = Buffer.from([0xff, 0xfe, 0]);
   await api.repository.commit({
     files: { 'big.txt': `x${text}`, 'image.bin': bytes, empty: '' },
-    branch: 'main',
+    branch: 'topic',
   });
   await using tools = await connect(api);
   const read = async (path: string) =>
