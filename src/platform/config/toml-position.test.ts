@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertLinearTime } from '#testkit/time-growth';
 import { positionOf, showPath } from './toml-position.ts';
 
 const DOCUMENT = `listen_addr = ":0"
@@ -32,3 +33,12 @@ for (const [path, position] of [
     assert.deepEqual(positionOf(DOCUMENT, path), position);
   });
 }
+
+test('keys and tables of thousands of parts take a time in proportion to their length', async () => {
+  for (const build of [
+    (size: number) => `[[a.${'b.'.repeat(size)}c]]\n`,
+    (size: number) => `[${'b.'.repeat(size)}c]\n${'d = 1\n'.repeat(size)}`,
+    (size: number) => `${'b.'.repeat(size)}c = 1\n`,
+  ])
+    await assertLinearTime((size) => assert.equal(positionOf(build(size), ['x', 0, 'y']), undefined));
+});

@@ -20,17 +20,20 @@ const KEY_VALUE = /^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'
  */
 export function positionOf(document: string, path: KeyPath): Position | undefined {
   const wanted = join(path);
+  // Paths of another length are not compared: a key may have thousands of parts.
+  const isWanted = (found: KeyPath): boolean => found.length === path.length && join(found) === wanted;
   const arrays = new Map<string, number>();
   let table: KeyPath = [];
   for (const [index, line] of document.split('\n').entries()) {
     const header = HEADER.exec(line);
     if (header) {
-      table = resolve(split(header[2] ?? ''), header[1] === '[[', arrays);
-      if (join(table) === wanted) return { line: index + 1, column: line.indexOf('[') + 1 };
+      const names = split(header[2] ?? '');
+      table = names.length > path.length ? names : resolve(names, header[1] === '[[', arrays);
+      if (isWanted(table)) return { line: index + 1, column: line.indexOf('[') + 1 };
       continue;
     }
     const keyValue = KEY_VALUE.exec(line);
-    if (keyValue && join([...table, ...split(keyValue[1] ?? '')]) === wanted) {
+    if (keyValue && table.length < path.length && isWanted([...table, ...split(keyValue[1] ?? '')])) {
       return { line: index + 1, column: Buffer.byteLength(keyValue[0]) + 1 };
     }
   }
