@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemErrorCode } from '#base/go/system-error';
 import { cpuSeconds, openDescriptors, residentBytes } from '#testkit/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
@@ -104,8 +105,19 @@ export class Victim implements AsyncDisposable {
   }
 }
 
-/** Connects to `host:port` or `unix:path`. */
+/** Connects to `host:port` or `unix:path`; again while the queue of a Unix socket is full. */
 export async function connectTo(address: string): Promise<Socket> {
+  for (;;) {
+    try {
+      return await connectOnce(address);
+    } catch (error) {
+      if (systemErrorCode(error) !== 'EAGAIN') throw error;
+      await sleep(10);
+    }
+  }
+}
+
+async function connectOnce(address: string): Promise<Socket> {
   const path = /^unix:(.*)$/.exec(address)?.[1];
   const [host, port] = address.split(':');
   const socket = path === undefined ? connect(Number(port), host) : connect(path);
