@@ -148,7 +148,7 @@ test('a damaged commit-graph is not counted', async () => {
   for (let byte = Number.parseInt(oid.slice(0, 2), 16); byte < 256; byte++) fanOut.writeUInt32BE(1, byte * 4);
   const names = Buffer.from(oid, 'hex');
   const graph = new CommitGraph(
-    [{ base: 0, count: 1, fanOut, names, commits, edges: Buffer.alloc(0) }],
+    [{ base: 0, count: 1, fanOut, names, commits, edges: Buffer.alloc(0), filters: undefined }],
     bytes,
   );
 

@@ -6,6 +6,7 @@ import { isPlainPath } from '../names/plain-path.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import { findInTree } from '../objects/parse/find-in-tree.ts';
 import { areEqual, orderOf, TreeEntries } from '../trees/tree-entries.ts';
+import { type PathKey, pathKeys } from './graph/path-filters.ts';
 
 /** Limit of paths, each of which is searched for in every commit. */
 const MAX_PATHS = 16;
@@ -74,6 +75,8 @@ export class PathChanges {
   /** Parts of each path; none for the root. */
   readonly #paths: readonly (readonly Buffer[])[];
   readonly #options: ReadOptions;
+  /** The paths as filters of a commit-graph know them; `undefined` with the root among them. */
+  readonly keys: readonly PathKey[][] | undefined;
   /** Entries at the rest of a path, by the id of the directory where the rest begins. */
   readonly #found = new Map<string, Entry | undefined>();
   #reads = 0;
@@ -91,6 +94,7 @@ export class PathChanges {
     this.#objects = objects;
     this.#paths = names.map(partsOf);
     this.#options = options;
+    this.keys = names.some((name) => name.equals(ROOT)) ? undefined : names.map(pathKeys);
   }
 
   /**

@@ -2,7 +2,8 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '../command/in-process.ts';
 import { type CommitGraph, MAX_GENERATION } from '../history/graph/commit-graph.ts';
 import type { CommitNode } from '../history/graph/commit-node.ts';
-import { type CommitSource, walkRange } from '../history/graph/walk-range.ts';
+import type { CommitSource } from '../history/graph/commit-nodes.ts';
+import { walkRange } from '../history/graph/walk-range.ts';
 
 /** Ends of a range of commits, as ids. */
 export interface CommitRange {

@@ -2,7 +2,7 @@ import { FairLimit } from '#base/limits/fair-limit';
 import { textPacket } from '#base/pkt-line/packet';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import type { CommitNode } from '#git/history/graph/commit-node';
-import type { CommitSource } from '#git/history/graph/walk-range';
+import type { CommitSource } from '#git/history/graph/commit-nodes';
 import { OID_BYTES } from '#git/names/object-id';
 import { chooseCommits } from '#git/walk/choose-commits';
 import { readNode } from '#git/walk/commit-range';

@@ -1,5 +1,6 @@
 import { oidAt } from '#git/names/object-id';
 import type { CommitNode } from './commit-node.ts';
+import { hasNone, type PathFilters, type PathKey } from './path-filters.ts';
 
 /**
  * The commits of one commit-graph file, as unchanged parts of the file. @see
@@ -20,6 +21,13 @@ export interface GraphLayer {
    * none.
    */
   readonly edges: Buffer;
+  readonly filters: PathFilters | undefined;
+}
+
+/** Returns the size of a layer in memory. */
+export function layerBytes({ fanOut, names, commits, edges, filters }: GraphLayer): number {
+  const parts = [fanOut, names, commits, edges, ...(filters ? [filters.ends, filters.data] : [])];
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** Returns the size of an entry: tree (an id), two parents, generation and date. */
@@ -44,6 +52,8 @@ export class CommitGraph {
   readonly size: number;
   /** Size in memory. */
   readonly byteLength: number;
+  /** True if there are filters of paths for some commits. */
+  readonly hasFilters: boolean;
   /** Layers, the lowest first. */
   readonly #layers: readonly GraphLayer[];
   readonly #oidBytes: number;
@@ -52,8 +62,8 @@ export class CommitGraph {
     this.#layers = layers;
     this.#oidBytes = oidBytes;
     this.size = layers.reduce((sum, { count }) => sum + count, 0);
-    const parts = layers.flatMap(({ fanOut, names, commits, edges }) => [fanOut, names, commits, edges]);
-    this.byteLength = parts.reduce((sum, { length }) => sum + length, 0);
+    this.hasFilters = layers.some(({ filters }) => filters !== undefined);
+    this.byteLength = layers.reduce((sum, layer) => sum + layerBytes(layer), 0);
   }
 
   /**
@@ -82,11 +92,8 @@ export class CommitGraph {
     if (oid === undefined || layer === undefined || parents === undefined) return undefined;
     const known = parents.filter((parent) => parent !== undefined);
     if (known.length < parents.length) return undefined;
-    const at = this.#recordAt(layer, position);
-    const times = at + this.#oidBytes + 8;
-    // 34 bits.
-    const seconds = (layer.commits.readUInt32BE(times) & 3) * 2 ** 32 + layer.commits.readUInt32BE(times + 4);
-    return { oid, treeOid: oidAt(layer.commits, at, this.#oidBytes), parents: known, seconds };
+    const treeOid = oidAt(layer.commits, this.#recordAt(layer, position), this.#oidBytes);
+    return { oid, treeOid, parents: known, seconds: this.secondsAt(position) };
   }
 
   parentsOf(position: number): number[] | undefined {
@@ -125,8 +132,27 @@ export class CommitGraph {
       : layer.commits.readUInt32BE(this.#recordAt(layer, position) + this.#oidBytes + 8) >>> 2;
   }
 
+  /**
+   * Reports whether a commit is known to differ from its first parent, or from nothing without
+   * parents, in none of the paths.
+   */
+  changesNone(position: number, paths: readonly PathKey[][]): boolean {
+    const layer = this.#layerOf(position);
+    return layer?.filters !== undefined && hasNone(layer.filters, position - layer.base, paths);
+  }
+
+  /** Returns the committer date in seconds since 1970. */
+  secondsAt(position: number): number {
+    const layer = this.#layerOf(position);
+    if (layer === undefined) return 0;
+    const at = this.#recordAt(layer, position) + this.#oidBytes + 8;
+    // 34 bits.
+    return (layer.commits.readUInt32BE(at) & 3) * 2 ** 32 + layer.commits.readUInt32BE(at + 4);
+  }
+
   #layerOf(position: number): GraphLayer | undefined {
-    return this.#layers.find(({ base, count }) => position >= base && position < base + count);
+    for (const layer of this.#layers) if (position < layer.base + layer.count) return layer;
+    return undefined;
   }
 
   #recordAt({ base }: GraphLayer, position: number): number {

@@ -132,6 +132,9 @@ interface Memory {
   readonly lastChanges: { readonly of: LastChanges; readonly number: number } | undefined;
 }
 
+/** Where commits are read. */
+export type CommitSource = Pick<CommitNodes, 'graph' | 'known' | 'read'>;
+
 /**
  * The commits of one repository, read through the shared process and cached: they never change.
  */

@@ -3,7 +3,8 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { fileStamp, NO_FILE } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import { isOid } from '#git/names/object-id';
-import { CommitGraph, commitBytes, type GraphLayer } from './commit-graph.ts';
+import { CommitGraph, commitBytes, type GraphLayer, layerBytes } from './commit-graph.ts';
+import type { PathFilters } from './path-filters.ts';
 
 const OID_BYTES: Readonly<Record<number, number>> = { 1: 20, 2: 32 };
 const DIGESTS: Readonly<Record<number, string>> = { 20: 'SHA-1', 32: 'SHA-256' };
@@ -11,7 +12,7 @@ const HEADER_BYTES = 8;
 const FAN_OUT_BYTES = 256 * 4;
 /** Size of a row in the table of contents. */
 const ROW_BYTES = 12;
-/** A file has parts that are not kept, such as filters of paths: it may be this much larger. */
+/** A file has parts that are not kept, such as filters for which there is no place: it may be this much larger. */
 const FILE_TO_KEPT_BYTES = 2;
 
 /** The file is not what git has written: its data must not be used, by git either. */
@@ -93,7 +94,7 @@ async function readGraph(
     await checkPlace(handle, contents, { hash, below: names.slice(0, index), name: names[index] ?? hash });
     const layer = await readLayer(handle, contents, { base, maxBytes: left });
     if (layer === undefined) return undefined;
-    left -= layer.names.length + layer.commits.length + layer.edges.length;
+    left -= layerBytes(layer);
     layers.push(layer);
   }
   return oidBytes === undefined ? undefined : new CommitGraph(layers, oidBytes);
@@ -171,7 +172,21 @@ async function readLayer(
     return undefined;
   const count = fanOut.readUInt32BE(FAN_OUT_BYTES - 4);
   if (names.length !== count * oidBytes || commits.length !== count * commitBytes(oidBytes)) return undefined;
-  return { base, count, fanOut, names, commits, edges };
+  const filters = await readFilters(handle, chunks, { count, maxBytes: maxBytes - total });
+  return { base, count, fanOut, names, commits, edges, filters };
+}
+
+/** Returns `undefined` if there are no filters, or no place for them. */
+async function readFilters(
+  handle: FileHandle,
+  chunks: Contents['chunks'],
+  { count, maxBytes }: { readonly count: number; readonly maxBytes: number },
+): Promise<PathFilters | undefined> {
+  const [index, filters] = [chunks.get('BIDX'), chunks.get('BDAT')];
+  if (index === undefined || filters === undefined || index.length + filters.length > maxBytes)
+    return undefined;
+  const [ends, data] = [await readChunk(handle, index), await readChunk(handle, filters)];
+  return ends?.length === count * 4 && data !== undefined ? { ends, data } : undefined;
 }
 
 async function readChunk(

@@ -2,11 +2,9 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '#git/command/in-process';
 import type { PathChanges } from '../path-changes.ts';
 import type { CommitNode } from './commit-node.ts';
-import type { CommitNodes } from './commit-nodes.ts';
+import type { CommitSource } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
-
-/** Where commits are read. */
-export type CommitSource = Pick<CommitNodes, 'graph' | 'known' | 'read'>;
+import { walkPaths } from './walk-paths.ts';
 
 /** A commit that a walk starts from. */
 export interface RangeStart {
@@ -78,6 +76,14 @@ export async function walkRange(
     maxSteps = MAX_STEPS,
     read = [],
   } = options;
+  if (options.changes !== undefined && starts.length === 1 && starts[0]?.isExcluded !== true) {
+    const { changes } = options;
+    const { oid = '', isLeft = false } = starts[0] ?? {};
+    const wanted = Math.min(count, maxCommits + 1);
+    const found = await walkPaths(nodes, oid, { signal, firstParent, count: wanted, maxParents, changes });
+    if (found !== undefined && found.length > maxCommits) throw tooMany();
+    if (found !== undefined) return found.map((node) => ({ node, isLeft }));
+  }
   const walk = new RangeWalk(nodes, read, maxReads);
   // git has read all of them before it excludes the parents of the first.
   for (const { oid } of starts) await walk.parse(oid);
@@ -92,8 +98,7 @@ export async function walkRange(
     const commit = walk.next();
     if (commit === undefined) break;
     steps += commit.node.parents.length;
-    if (steps > maxSteps || listed.length > maxCommits)
-      throw new FallBackToGit('there are very many commits');
+    if (steps > maxSteps || listed.length > maxCommits) throw tooMany();
     if (slice.isOverAfterItem()) await slice.pause(signal);
     if (options.changes !== undefined && !commit.isExcluded)
       await simplify(commit, { walk, changes: options.changes, firstParent });
@@ -111,7 +116,7 @@ export async function walkRange(
   const range = listed.filter(({ isExcluded }) => !isExcluded);
   if (options.needsDateOrder === true && range.length < listed.length)
     throw new FallBackToGit('commits are newer than their children');
-  if (range.length > maxCommits) throw new FallBackToGit('there are very many commits');
+  if (range.length > maxCommits) throw tooMany();
   return range;
 }
 
@@ -135,7 +140,8 @@ async function simplify(
   }: { readonly walk: RangeWalk; readonly changes: PathChanges; readonly firstParent: boolean },
 ): Promise<void> {
   const { treeOid, parents } = commit.node;
-  if (parents.length === 0) commit.isSame = !(await changes.differ(undefined, treeOid));
+  const isFirstSame = walk.isFirstSame(commit, changes);
+  if (parents.length === 0) commit.isSame = isFirstSame || !(await changes.differ(undefined, treeOid));
   let relevant = 0;
   const differs = { relevant: false, irrelevant: false };
   for (const [index, oid] of parents.entries()) {
@@ -144,7 +150,8 @@ async function simplify(
     // git counts the second parent even if it looks at the first one only.
     if (index === 1 && firstParent) break;
     const parent = await walk.parse(oid);
-    if (await changes.differ(parent.treeOid, treeOid)) {
+    const isSame = index === 0 && isFirstSame;
+    if (!isSame && (await changes.differ(parent.treeOid, treeOid))) {
       differs[isRelevant ? 'relevant' : 'irrelevant'] = true;
     } else if (isRelevant) {
       commit.parents = [oid];
@@ -229,6 +236,14 @@ class RangeWalk {
     this.#see(await this.#read(oid), child);
   }
 
+  /** Reports whether a commit is known to change none of the paths of its first parent. */
+  isFirstSame({ node: { oid } }: Seen, { keys }: PathChanges): boolean {
+    const { graph } = this.#nodes;
+    if (graph?.hasFilters !== true || keys === undefined) return false;
+    const position = graph.positionOf(oid);
+    return position !== undefined && graph.changesNone(position, keys);
+  }
+
   next(): Seen | undefined {
     const commit = this.#queue.pop();
     if (commit === undefined) return undefined;
@@ -301,6 +316,10 @@ class RangeWalk {
     const node = this.#readsLeft-- > 0 ? await this.#nodes.read(oid) : undefined;
     return node ?? unreadable();
   }
+}
+
+function tooMany(): FallBackToGit {
+  return new FallBackToGit('there are very many commits');
 }
 
 function unreadable(): never {
