@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { FairLimit } from '#base/limits/fair-limit';
+import { Limit } from '#base/limits/limit';
 import type { SpawnAdmission } from '#git/command/process/spawn-gate';
 import { runningCall, runningCallState } from './running-call.ts';
 
@@ -35,11 +35,11 @@ export const DEFAULT_GIT_CALL_LIMITS: GitCallLimits = {
  * hooks: the call that they belong to waits for them.
  */
 export class GitCalls implements SpawnAdmission {
-  readonly #limit: FairLimit<object>;
+  readonly #limit: Limit<object>;
 
   /** @param share returns the part of the limits that this process may use. */
   constructor(limits: GitCallLimits = DEFAULT_GIT_CALL_LIMITS, share?: () => number) {
-    this.#limit = new FairLimit({
+    this.#limit = new Limit({
       name: 'calls that run git',
       capacity: limits.maxRunning,
       capacityPerOwner: limits.maxRunningPerConnection,
@@ -64,7 +64,7 @@ export class GitCalls implements SpawnAdmission {
     if (running === undefined || running.call.peer.transport === 'internal') return;
     const { peer, context } = running.call;
     // For the call as a whole: the signal of one process may end before another is started.
-    running.gitSlot ??= this.#limit.acquire(peer, { signal: context.signal });
+    running.gitSlot ??= this.#limit.acquire(peer, context);
     await running.gitSlot;
   }
 }

@@ -1,14 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Turn } from '#base/limits/limit';
 import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
 
 const calls = new AsyncLocalStorage<RunningCall>();
-const NOT_COUNTED = Promise.resolve(() => {});
+const NOT_COUNTED = Promise.resolve({ release: () => {} });
 
 /** A call that is being served. */
 export class RunningCall implements CallStage {
   readonly call: ServerCall;
   /** Set from its first process on: its turn to run processes, see `GitCalls`. */
-  gitSlot: Promise<() => void> | undefined;
+  gitSlot: Promise<Pick<Turn, 'release'>> | undefined;
 
   constructor(call: ServerCall) {
     this.call = call;
@@ -20,7 +21,7 @@ export class RunningCall implements CallStage {
 
   end(): void {
     this.gitSlot?.then(
-      (release) => release(),
+      ({ release }) => release(),
       () => {}, // it never got one
     );
     // What it still starts, to clean up, is not counted.

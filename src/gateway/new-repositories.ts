@@ -1,9 +1,7 @@
-import { KeyedLimit } from '#base/limits/keyed-limit';
+import { Limit } from '#base/limits/limit';
 
 /** Maximum number of new repositories that are kept until their default branch exists. */
 const MAX_REMEMBERED = 1000;
-
-const NEVER = new AbortController().signal;
 
 /**
  * The right to create a repository, or to set its default branch. Disposing gives it to the next
@@ -27,7 +25,7 @@ export interface NewRepositories {
 export class RememberedRepositories implements NewRepositories {
   readonly #keys = new Set<string>();
   /** Each gateway of each process waits once for a repository. */
-  readonly #turns = new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 });
+  readonly #turns = new Limit<string>({ capacityPerOwner: 1 });
 
   add(key: string): void {
     if (this.#keys.size < MAX_REMEMBERED) this.#keys.add(key);
@@ -39,9 +37,10 @@ export class RememberedRepositories implements NewRepositories {
 
   async turn(key: string): Promise<CreationTurn> {
     let hasWaited = false;
-    const turn = await this.#turns.acquire(key, NEVER, () => {
+    const onWait = (): void => {
       hasWaited = true;
-    });
+    };
+    const turn = await this.#turns.acquire(key, { onWait });
     return { hasWaited, [Symbol.dispose]: () => turn.release() };
   }
 }

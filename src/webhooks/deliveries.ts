@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { abortable } from '#base/async/abortable';
-import { KeyedLimit } from '#base/limits/keyed-limit';
+import { Limit } from '#base/limits/limit';
 import { isWanted, type RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import { eventPayload } from '#events/event-payload';
@@ -44,7 +44,7 @@ const JITTER = 0.2;
 export class Deliveries implements AsyncDisposable {
   readonly #options: DeliveriesOptions;
   readonly #ending = new AbortController();
-  readonly #slots = new KeyedLimit({ maxConcurrency: MAX_CONNECTIONS, maxQueueSize: 0, maxWaitMs: 0 });
+  readonly #slots = new Limit<string>({ capacity: MAX_CONNECTIONS });
   /** The last delivery of each repository that has any. */
   readonly #tails = new Map<string, Promise<void>>();
   #space = Promise.withResolvers<void>();
@@ -184,7 +184,7 @@ export class Deliveries implements AsyncDisposable {
   async #attempt(payload: ReturnType<typeof eventPayload>): Promise<Error | undefined> {
     const { counts } = this.#options.state;
     const { signal } = this.#ending;
-    const slot = await this.#slots.acquire('', signal);
+    const slot = await this.#slots.acquire('', { signal });
     try {
       await this.#options.sender.send(payload, signal);
       counts.delivered++;

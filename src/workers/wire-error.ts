@@ -1,5 +1,5 @@
 import { GitalyError, messageOf, STATUS_CODES } from '#base/gitaly-error';
-import { LIMIT_REASONS, LimitRefusal } from '#base/limits/keyed-limit';
+import { LIMIT_REASONS, LimitRefusal } from '#base/limits/limit-refusal';
 import { object, oneOf, optional, type Shaped, text } from '#base/shape';
 
 /** An error in a message between processes. */

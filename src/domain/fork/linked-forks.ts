@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
-import type { CallersLimit } from '#base/limits/keyed-limit';
+import type { CallersLimit } from '#base/limits/limit';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { RefWatch } from '#git/refs/resolve/ref-watch';
 import { createRepository } from '#storage/lifecycle/create-repository';
@@ -119,7 +119,7 @@ export class LinkedForks {
 
   /** Writes the references of a fork, and returns a pool that has all their objects. */
   async #borrow(draft: Repository, source: Repository, options: BorrowOptions): Promise<Repository> {
-    const turn = await this.#turns.acquire(source.path, options.signal);
+    const turn = await this.#turns.acquire(source.path, options);
     try {
       const pool = await findSourcePool(this.#storages, source);
       const known = this.#known.get(source.path);

@@ -1,5 +1,7 @@
 import { codeOf } from '#base/gitaly-error';
-import { type CallersLimit, type LimitReason, LimitRefusal } from '#base/limits/keyed-limit';
+import type { CallersLimit } from '#base/limits/limit';
+import { limitFields } from '#base/limits/limit-fields';
+import { fullQueue, type LimitReason, LimitRefusal } from '#base/limits/limit-refusal';
 import { limitedAddress } from './limited-address.ts';
 import type { PackPlaces } from './total-limit.ts';
 
@@ -126,23 +128,15 @@ export class PackLimits {
     const used = this.#callerLimit(requester);
     if (used === undefined) return () => {};
     const { configKey, key, limit, observer } = used;
-    const logTurn = (waitedMs: number): void => {
-      const { holders, waiting } = limit.callers(key);
-      requester.log.add({
-        'limit.limiting_type': 'pack-objects',
-        'limit.limiting_key': key,
-        'limit.concurrency_in_progress': holders,
-        // As in Gitaly, where those in progress keep their place in the queue.
-        'limit.concurrency_queue_length': holders + waiting,
-        'limit.concurrency_queue_ms': Math.floor(waitedMs),
-      });
-    };
+    const logTurn = (waitedMs: number): void =>
+      requester.log.add(limitFields(limit, { type: 'pack-objects', key, waitedMs }));
     let isQueued = false;
+    const onWait = (): void => {
+      isQueued = true;
+      observer.queued(1);
+    };
     try {
-      const turn = await limit.acquire(key, signal, () => {
-        isQueued = true;
-        observer.queued(1);
-      });
+      const turn = await limit.acquire(key, { signal, onWait });
       observer.acquired(turn.waitedMs / 1000);
       logTurn(turn.waitedMs);
       return releasing(turn.release, observer);
@@ -185,7 +179,7 @@ export class PackLimits {
       if (signal.aborted || codeOf(error) !== 'RESOURCE_EXHAUSTED') throw error;
       observer.dropped('max_size');
       requester.log.add({ 'limit.concurrency_dropped': 'max_size', 'limit.config_key': TOTAL_KEY });
-      throw new LimitRefusal('max_size', 'maximum queue size reached', error);
+      throw fullQueue(error);
     }
   }
 }

@@ -23,8 +23,8 @@ test('packs whose readers hold git up give their places away, the oldest first',
   const advance = clock(context);
   const repository = '/a.git';
   const limit = new TotalLimit({ name: 'packs', capacity: 3 });
-  const releases = [computing, heldUp, heldUp].map((isHeldUp) => limit.tryAcquire({ repository, isHeldUp }));
-  assert.equal(limit.tryAcquire({ repository, isHeldUp: computing }), undefined);
+  const releases = [computing, heldUp, heldUp].map((isHeldUp) => limit.take({ repository, isHeldUp }));
+  assert.equal(limit.take({ repository, isHeldUp: computing }), undefined);
   const waiting = limit.acquire({ repository, isHeldUp: computing }, { signal: never });
   advance(MAX_HELD_UP_MS);
 
@@ -43,7 +43,7 @@ test('a pack that git computes keeps its place for as long as only its repositor
   const advance = clock(context);
   const repository = '/a.git';
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  const first = limit.tryAcquire({ repository, isHeldUp: computing });
+  const first = limit.take({ repository, isHeldUp: computing });
   const waiting = limit.acquire({ repository, isHeldUp: computing }, { signal: never });
 
   advance(20 * MAX_TURN_MS);
@@ -59,7 +59,7 @@ test('a pack whose reader sometimes holds git up keeps its place', async (contex
   const repository = '/a.git';
   let looks = 0;
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  limit.tryAcquire({ repository, isHeldUp: () => ++looks % 2 === 0 });
+  limit.take({ repository, isHeldUp: () => ++looks % 2 === 0 });
   const abort = new AbortController();
   const waiting = limit.acquire({ repository, isHeldUp: computing }, abort);
 
@@ -74,7 +74,7 @@ test('a pack that takes long gives its place to another repository', async (cont
   const advance = clock(context);
   const repository = '/a.git';
   const limit = new TotalLimit({ name: 'packs', capacity: 2 });
-  for (let taken = 0; taken < 2; taken++) limit.tryAcquire({ repository, isHeldUp: computing });
+  for (let taken = 0; taken < 2; taken++) limit.take({ repository, isHeldUp: computing });
   const waiting = limit.acquire({ repository: '/b1.git', isHeldUp: computing }, { signal: never });
   advance(MAX_TURN_MS - 500);
   assert.equal(limit.waiting, 1);
@@ -89,21 +89,21 @@ test('a turn lasts as long as nobody waits', async (context) => {
   const advance = clock(context);
   const repository = '/a.git';
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  const first = limit.tryAcquire({ repository, isHeldUp: heldUp });
+  const first = limit.take({ repository, isHeldUp: heldUp });
   const second = limit.acquire({ repository, isHeldUp: heldUp }, { signal: never });
   first?.();
   const release = await second;
 
   advance(10 * MAX_TURN_MS);
 
-  assert.equal(limit.tryAcquire({ repository, isHeldUp: heldUp }), undefined);
+  assert.equal(limit.take({ repository, isHeldUp: heldUp }), undefined);
   assert.equal(limit.inUse, 1);
   release();
 });
 
 test('one that waits may leave', async () => {
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  limit.tryAcquire({ repository: '/b2.git', isHeldUp: computing });
+  limit.take({ repository: '/b2.git', isHeldUp: computing });
 
   const leaving = limit.acquire(
     { repository: '/b3.git', isHeldUp: computing },

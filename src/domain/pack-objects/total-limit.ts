@@ -1,4 +1,4 @@
-import { FairLimit, type FairLimitOptions } from '#base/limits/fair-limit';
+import { Limit, type LimitPolicy, type Turn } from '#base/limits/limit';
 
 /**
  * Time after which a pack whose reader holds git up no longer counts, so that one that waits can
@@ -18,9 +18,9 @@ export interface PackPlace {
   readonly isHeldUp: () => boolean;
 }
 
-interface Turn extends PackPlace {
+interface PlacedPack extends PackPlace {
   readonly since: number;
-  readonly release: () => void;
+  readonly turn: Turn;
   heldUpMs: number;
 }
 
@@ -37,7 +37,7 @@ export interface PackPlaces {
   /**
    * Waits for a place. The result gives it back.
    *
-   * @throws as {@link FairLimit.acquire}.
+   * @throws as {@link Limit.acquire}.
    */
   acquire(place: PackPlace, options: PackPlaceOptions): Promise<() => void>;
 }
@@ -47,14 +47,14 @@ export interface PackPlaces {
  * further packs of its repository wait.
  */
 export class TotalLimit implements PackPlaces {
-  readonly #limit: FairLimit<string>;
-  /** Turns in the order of their beginning. */
-  readonly #turns = new Set<Turn>();
+  readonly #limit: Limit<string>;
+  /** Packs with a place in the order of their beginning. */
+  readonly #placed = new Set<PlacedPack>();
   readonly #waiting = new Set<PackPlace>();
   #look: NodeJS.Timeout | undefined;
 
-  constructor(options: FairLimitOptions) {
-    this.#limit = new FairLimit(options);
+  constructor(policy: LimitPolicy) {
+    this.#limit = new Limit(policy);
   }
 
   get inUse(): number {
@@ -66,13 +66,13 @@ export class TotalLimit implements PackPlaces {
   }
 
   /** Takes a place at once; `undefined` if there is none. */
-  tryAcquire(place: PackPlace): (() => void) | undefined {
-    const release = this.#limit.tryAcquire(place.repository);
-    return release && this.#begin(place, release);
+  take(place: PackPlace): (() => void) | undefined {
+    const turn = this.#limit.take(place.repository);
+    return turn && this.#begin(place, turn);
   }
 
   async acquire(place: PackPlace, { onWait, signal }: PackPlaceOptions): Promise<() => void> {
-    const taken = this.tryAcquire(place);
+    const taken = this.take(place);
     if (taken !== undefined) return taken;
     this.#waiting.add(place);
     this.#look ??= setInterval(() => this.#endTurns(), LOOK_MS).unref();
@@ -85,14 +85,14 @@ export class TotalLimit implements PackPlaces {
     }
   }
 
-  #begin(place: PackPlace, release: () => void): () => void {
-    const turn = { ...place, since: performance.now(), release, heldUpMs: 0 };
-    this.#turns.add(turn);
-    return () => this.#end(turn);
+  #begin(place: PackPlace, turn: Turn): () => void {
+    const placed = { ...place, since: performance.now(), turn, heldUpMs: 0 };
+    this.#placed.add(placed);
+    return () => this.#end(placed);
   }
 
-  #end(turn: Turn): void {
-    if (this.#turns.delete(turn)) turn.release();
+  #end(placed: PlacedPack): void {
+    if (this.#placed.delete(placed)) placed.turn.release();
   }
 
   /** Ends as many turns as others wait for, those with the oldest beginning first. */
@@ -100,13 +100,13 @@ export class TotalLimit implements PackPlaces {
     const oldest = performance.now() - MAX_TURN_MS;
     let wanted = this.#limit.waiting;
     let newcomers = this.#repositoriesWithoutPlace();
-    for (const turn of this.#turns) {
-      turn.heldUpMs = Math.max(0, turn.heldUpMs + (turn.isHeldUp() ? LOOK_MS : -LOOK_MS));
-      const isHeldUp = turn.heldUpMs >= MAX_HELD_UP_MS;
-      if (wanted <= 0 || !(isHeldUp || (newcomers > 0 && turn.since <= oldest))) continue;
+    for (const placed of this.#placed) {
+      placed.heldUpMs = Math.max(0, placed.heldUpMs + (placed.isHeldUp() ? LOOK_MS : -LOOK_MS));
+      const isHeldUp = placed.heldUpMs >= MAX_HELD_UP_MS;
+      if (wanted <= 0 || !(isHeldUp || (newcomers > 0 && placed.since <= oldest))) continue;
       wanted--;
       newcomers--;
-      this.#end(turn);
+      this.#end(placed);
     }
     if (this.#limit.waiting > 0) return;
     clearInterval(this.#look);
@@ -116,7 +116,7 @@ export class TotalLimit implements PackPlaces {
   /** Returns how many repositories wait for their first place. */
   #repositoriesWithoutPlace(): number {
     const waiting = new Set(Array.from(this.#waiting, ({ repository }) => repository));
-    for (const { repository } of this.#turns) waiting.delete(repository);
+    for (const { repository } of this.#placed) waiting.delete(repository);
     return waiting.size;
   }
 }

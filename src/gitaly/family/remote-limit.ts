@@ -1,13 +1,9 @@
-import { abortedWait, type CallersLimit, type Turn } from '#base/limits/keyed-limit';
+import type { AcquireOptions, Callers, CallersLimit, Turn } from '#base/limits/limit';
+import { abortedWait } from '#base/limits/limit-refusal';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { Link } from '#workers/link';
 import { named, type Remote, remote } from '#workers/protocol';
 import { LIMIT } from './share-limits.ts';
-
-interface Callers {
-  readonly holders: number;
-  readonly waiting: number;
-}
 
 const NOBODY: Callers = { holders: 0, waiting: 0 };
 /** Number of keys whose last callers are remembered, for the log. */
@@ -38,14 +34,14 @@ export class RemoteLimit implements CallersLimit {
     return undefined;
   }
 
-  async acquire(key: string, signal: AbortSignal, onWait?: () => void): Promise<Turn> {
+  async acquire(key: string, { signal, onWait }: AcquireOptions): Promise<Turn> {
     try {
       const { release, value } = await this.#turn(key, { signal, onNote: onWait });
       const { holders, waitedMs, waiting } = value;
       this.#known.set(key, { holders, waiting });
       return { waitedMs, release };
     } catch (error) {
-      throw signal.aborted ? abortedWait(signal) : error;
+      throw signal?.aborted ? abortedWait(signal) : error;
     }
   }
 }

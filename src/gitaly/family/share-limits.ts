@@ -1,4 +1,4 @@
-import type { KeyedLimit } from '#base/limits/keyed-limit';
+import type { CallersLimit } from '#base/limits/limit';
 import type { TokenBuckets } from '#base/limits/token-buckets';
 import { flag, nothing, number, object, text } from '#base/shape';
 import type { TotalLimit } from '#domain/pack-objects/total-limit';
@@ -17,10 +17,10 @@ export const PACKS = protocol('packs', {
 });
 
 /** Gives turns of a limit to workers. A turn is released at the latest when its worker ends. */
-export function shareLimit(desk: Desk, name: string, limit: KeyedLimit): void {
+export function shareLimit(desk: Desk, name: string, limit: CallersLimit): void {
   answer(desk, named(LIMIT, name), {
     async turn(key, { note, signal }) {
-      const { release, waitedMs } = await limit.acquire(key, signal, note);
+      const { release, waitedMs } = await limit.acquire(key, { signal, onWait: note });
       return { value: { waitedMs, ...limit.callers(key) }, release };
     },
   });

@@ -1,13 +1,17 @@
 import { startLoadShedder } from '#calls/load-shedder';
 import type { PackLimits } from '#domain/pack-objects/pack-limits';
+import type { GitalyConfig } from '#platform/config/load-config';
+import { type AdaptiveLimit, AdaptiveLimits } from '#platform/load/adaptive-limits';
+import { loadConditions } from '#platform/load/conditions';
+import { startLoadSampler } from '#platform/load/load-sampler';
+import type { Logger } from '#platform/log/logger';
+import type { AdaptiveLimitMetrics } from '#platform/metrics/adaptive-limit-metrics';
 import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
 import type { ServerCall } from '#rpc/server/server-call';
 import { sheddingSharing } from '../family/shared-shedding.ts';
 import type { Foundation } from '../foundation.ts';
-import { startAdaptiveLimits } from './adaptive-limits.ts';
+import { methodLimits, packLimits } from './configured-limits.ts';
 import { limitFactory } from './limit-factory.ts';
-import { methodLimits } from './method-limits.ts';
-import { packLimits } from './pack-limits.ts';
 
 /** The configured limits of a server. */
 export interface Limits {
@@ -45,4 +49,28 @@ export function createLimits(
   const { registry } = metrics;
   resources.use(startLoadShedder(config, { registry, calls, logger, groupDirectories, sharing }));
   return { byMethod: methods.byMethod, packs: packs.limits, onWait };
+}
+
+/** Adapts limits to the load until it is disposed. Without such limits nothing is measured. */
+function startAdaptiveLimits(
+  { adaptiveLimiting, cgroups }: GitalyConfig,
+  limits: readonly AdaptiveLimit[],
+  {
+    metrics,
+    logger,
+    groupDirectories,
+  }: {
+    readonly metrics: AdaptiveLimitMetrics;
+    readonly logger: Logger;
+    /** Directories of the control group of the git processes, if they have one. */
+    readonly groupDirectories: readonly string[] | undefined;
+  },
+): Disposable | undefined {
+  if (limits.length === 0) return undefined;
+  const stack = new DisposableStack();
+  const sampler = stack.use(startLoadSampler({ mountpoint: cgroups.mountpoint, groupDirectories }));
+  const conditions = loadConditions(adaptiveLimiting, logger);
+  const sample = (): ReturnType<typeof sampler.sample> => sampler.sample();
+  stack.use(new AdaptiveLimits({ limits, conditions, sample, metrics, logger })).start();
+  return stack;
 }

@@ -1,5 +1,4 @@
-import type { FairLimitOptions } from '#base/limits/fair-limit';
-import { type CallersLimit, KeyedLimit, type KeyedLimitOptions } from '#base/limits/keyed-limit';
+import { type CallersLimit, Limit, type LimitPolicy } from '#base/limits/limit';
 import { TokenBuckets, type TokenBucketsOptions } from '#base/limits/token-buckets';
 import { type PackPlaces, TotalLimit } from '#domain/pack-objects/total-limit';
 import type { RateLimit } from '#rpc/server/interceptors/limit-concurrency';
@@ -9,11 +8,14 @@ import { RemoteLimit } from '../family/remote-limit.ts';
 import { RemotePackPlaces } from '../family/remote-pack-places.ts';
 import { RATE, shareBuckets, shareLimit, sharePlaces } from '../family/share-limits.ts';
 
+/** The policy of a limit of how many callers hold the same key. */
+type KeyedPolicy = LimitPolicy & { readonly capacityPerOwner: number };
+
 /** Makes the limits of a server. `name` is the key of the configuration. */
 export interface LimitFactory {
-  keyed(name: string, options: KeyedLimitOptions): CallersLimit;
+  keyed(name: string, policy: KeyedPolicy): CallersLimit;
   buckets(name: string, options: TokenBucketsOptions): RateLimit['buckets'];
-  packs(name: string, options: FairLimitOptions): PackPlaces;
+  packs(name: string, policy: LimitPolicy): PackPlaces;
 }
 
 /**
@@ -24,15 +26,15 @@ export function limitFactory(family: Family | undefined): LimitFactory {
   if (family?.role === 'worker') {
     const { link } = family;
     return {
-      keyed: (name, { maxConcurrency }) => new RemoteLimit(link, name, maxConcurrency),
+      keyed: (name, { capacityPerOwner }) => new RemoteLimit(link, name, capacityPerOwner),
       buckets: (name) => remote(link, named(RATE, name)),
       packs: (name) => new RemotePackPlaces(link, name),
     };
   }
   const desk = family?.desk;
   return {
-    keyed: (name, options) => {
-      const limit = new KeyedLimit(options);
+    keyed: (name, policy) => {
+      const limit = new Limit<string>(policy);
       if (desk !== undefined) shareLimit(desk, name, limit);
       return limit;
     },
@@ -41,8 +43,8 @@ export function limitFactory(family: Family | undefined): LimitFactory {
       if (desk !== undefined) shareBuckets(desk, name, buckets);
       return buckets;
     },
-    packs: (name, options) => {
-      const places = new TotalLimit(options);
+    packs: (name, policy) => {
+      const places = new TotalLimit(policy);
       if (desk !== undefined) sharePlaces(desk, name, places);
       return places;
     },

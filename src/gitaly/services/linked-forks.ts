@@ -2,12 +2,10 @@ import { LinkedForks } from '#domain/fork/linked-forks';
 import { limitFactory } from '../limits/limit-factory.ts';
 import type { ServiceFoundation } from './service-foundation.ts';
 
-const ONE_AT_A_TIME = { maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 };
-
 /** Returns the operation that creates forks. It is limited across all processes of the server. */
 export function linkedForksOf({
   family,
   storages,
 }: Pick<ServiceFoundation, 'family' | 'storages'>): LinkedForks {
-  return new LinkedForks(storages, limitFactory(family).keyed('(forks)', ONE_AT_A_TIME));
+  return new LinkedForks(storages, limitFactory(family).keyed('(forks)', { capacityPerOwner: 1 }));
 }

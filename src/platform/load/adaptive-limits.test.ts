@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeyedLimit } from '#base/limits/keyed-limit';
+import { Limit } from '#base/limits/limit';
 import { createLogger } from '../log/logger.ts';
 import { ADAPTIVE_LIMITS } from '../metrics/adaptive-limit-metrics.ts';
 import { MetricsRegistry } from '../metrics/metrics-registry.ts';
@@ -10,7 +10,7 @@ import type { LoadSample } from './conditions.ts';
 const QUIET: LoadSample = { atMs: 0, cgroup: undefined, eventLoopDelayMs: 0, heapShare: 0 };
 
 function arrange(initial: number, min: number, max: number) {
-  const limit = new KeyedLimit({ maxConcurrency: initial, maxQueueSize: 0, maxWaitMs: 0 });
+  const limit = new Limit<string>({ capacityPerOwner: initial });
   const registry = new MetricsRegistry();
   const log: Record<string, unknown>[] = [];
   const state = { sample: QUIET, error: undefined as Error | undefined };

@@ -1,4 +1,4 @@
-import type { LimitReason } from '#base/limits/keyed-limit';
+import type { LimitReason } from '#base/limits/limit-refusal';
 import { counter, gauge, histogram } from './metric.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 

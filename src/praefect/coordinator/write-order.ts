@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import { abortable } from '#base/async/abortable';
 import { GitalyError } from '#base/gitaly-error';
-import { LimitRefusal } from '#base/limits/keyed-limit';
+import { LimitRefusal } from '#base/limits/limit-refusal';
 import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
 import type { RepositoryKey } from '../model/repository-key.ts';

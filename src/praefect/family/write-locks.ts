@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { abortedWait } from '#base/limits/keyed-limit';
+import { abortedWait } from '#base/limits/limit-refusal';
 import { list, maybe, nothing, object, text } from '#base/shape';
 import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';

@@ -1,4 +1,4 @@
-import { abortedWait, LimitRefusal } from '#base/limits/keyed-limit';
+import { abortedWait, fullQueue } from '#base/limits/limit-refusal';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import { ConflictQueue, type LockedReferences, type QueuedWrite } from './conflict-queue.ts';
 import type { WriteLock, WriteLocks } from './write-locks.ts';
@@ -44,7 +44,7 @@ export class MemoryWriteLocks implements WriteLocks {
     const turn = new Turn(queue, references, leave);
     if (queue.waiting > MAX_WAITING) {
       turn.leave();
-      throw new LimitRefusal('max_size', 'maximum queue size reached');
+      throw fullQueue();
     }
     await turn.begin(signal);
     return {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeyedLimit } from '#base/limits/keyed-limit';
+import { Limit } from '#base/limits/limit';
 import { TokenBuckets } from '#base/limits/token-buckets';
 import { createLogger } from '#platform/log/logger';
 import { limitMetrics } from '#platform/metrics/limit-metrics';
@@ -29,7 +29,7 @@ async function noticed(optional: Partial<ChainOptions>): Promise<string[]> {
     () =>
       void seen.push(name);
   const limit = {
-    limit: new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 }),
+    limit: new Limit<string>({ capacityPerOwner: 1 }),
     configKey: 'x',
   };
   const buckets = new TokenBuckets({ burst: 1, intervalMs: 1 });

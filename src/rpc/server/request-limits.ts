@@ -1,6 +1,6 @@
 import { loopTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { FairLimit } from '#base/limits/fair-limit';
+import { Limit } from '#base/limits/limit';
 import type { IncomingLimits } from '#rpc/common/grpc/incoming-frames';
 import {
   DECOMPRESSIONS_AT_ONCE,
@@ -14,8 +14,8 @@ import {
 
 /** Limits for the requests of all connections of one server. */
 export class RequestLimits {
-  readonly work = new FairLimit<object>({ name: 'large requests', capacity: MAX_WORK_BYTES });
-  readonly decompressing = new FairLimit<object>({
+  readonly work = new Limit<object>({ name: 'large requests', capacity: MAX_WORK_BYTES });
+  readonly decompressing = new Limit<object>({
     name: 'compressed messages',
     capacity: DECOMPRESSIONS_AT_ONCE,
   });
@@ -43,7 +43,7 @@ export class ConnectionRequestLimits implements IncomingLimits {
   }
 
   async decompressionTurn(): Promise<() => void> {
-    return await this.#server.decompressing.acquire(this);
+    return (await this.#server.decompressing.acquire(this)).release;
   }
 
   /** Reports whether a message has to be admitted before it is decoded. */
@@ -76,9 +76,9 @@ export class ConnectionRequestLimits implements IncomingLimits {
         );
       }
       const units = payload.length + count * ELEMENT_BYTES;
-      const taken = this.#server.work.tryAcquire(this, units);
-      if (taken !== undefined) return taken;
-      const release = await this.#server.work.acquire(this, { units, signal });
+      const taken = this.#server.work.take(this, units);
+      if (taken !== undefined) return taken.release;
+      const { release } = await this.#server.work.acquire(this, { units, signal });
       await loopTurn();
       return release;
     } finally {

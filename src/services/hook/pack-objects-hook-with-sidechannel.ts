@@ -2,10 +2,10 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf, wrap } from '#base/gitaly-error';
 import { decodeHooksPayload } from '#domain/hooks/payload';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
+import { withLimitError } from '#rpc/common/limit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { packRequesterOf } from '#services/convert/request/pack-requester';
 import { clientBytes, closeSidechannel } from '#services/convert/request/sidechannel';
-import { withLimitError } from '#services/convert/response/limit-refusal';
 import type {
   PackObjectsHookWithSidechannelRequest,
   PackObjectsHookWithSidechannelResponseSchema,

@@ -3,9 +3,9 @@ import { ClientGoneError } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
 import { Negotiation, type NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import { describeExit } from '#git/command/process/exit-error';
+import { withLimitError } from '#rpc/common/limit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type RequestedFetch, serveFetch } from '#services/convert/request/serve-fetch';
-import { withLimitError } from '#services/convert/response/limit-refusal';
 import { noteProtocolError } from '#services/convert/response/protocol-error';
 import type { SmartHttpDependencies } from './dependencies.ts';
 

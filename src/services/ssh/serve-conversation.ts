@@ -1,13 +1,13 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { LimitRefusal } from '#base/limits/keyed-limit';
+import { LimitRefusal } from '#base/limits/limit-refusal';
 import type { LimitedResult } from '#domain/git-service/run-limited';
 import { GitStartError } from '#domain/git-service/start-service';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import { describeExit } from '#git/command/process/exit-error';
+import { withLimitError } from '#rpc/common/limit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type RequestedFetch, serveFetch } from '#services/convert/request/serve-fetch';
-import { withLimitError } from '#services/convert/response/limit-refusal';
 import type { SshDependencies } from './dependencies.ts';
 
 /** Failure of a conversation; `exitStatus` is the exit code of a client of git over SSH. */

@@ -1,5 +1,5 @@
 import { clientMessageOf } from '#base/gitaly-error';
-import { KeyedLimit } from '#base/limits/keyed-limit';
+import { Limit } from '#base/limits/limit';
 import type { BackupJob } from './job.ts';
 import { SkippedError } from './operator.ts';
 
@@ -30,8 +30,8 @@ const ALL = '';
 export class Pipeline {
   readonly #options: PipelineOptions;
   /** Jobs of a storage that run, or wait for {@link #total}. */
-  readonly #storages: KeyedLimit;
-  readonly #total: KeyedLimit | undefined;
+  readonly #storages: Limit<string>;
+  readonly #total: Limit<string> | undefined;
   readonly #running = new Set<Promise<void>>();
   readonly #failures: string[] = [];
   readonly #done: BackupJob[] = [];
@@ -39,15 +39,15 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.#options = options;
     const { parallel, parallelStorage } = options;
-    this.#storages = limit(parallelStorage || parallel || 1);
-    this.#total = parallel > 0 && parallelStorage > 0 ? limit(parallel) : undefined;
+    this.#storages = new Limit({ capacityPerOwner: parallelStorage || parallel || 1 });
+    this.#total = parallel > 0 && parallelStorage > 0 ? new Limit({ capacity: parallel }) : undefined;
   }
 
   /** Waits until the job may start, and starts it. */
   async handle(job: BackupJob): Promise<void> {
     const { parallelStorage, signal } = this.#options;
     const key = parallelStorage > 0 ? job.storageName : ALL;
-    const turn = await this.#storages.acquire(key, signal);
+    const turn = await this.#storages.acquire(key, { signal });
     const running = this.#run(job).finally(() => {
       turn.release();
       this.#running.delete(running);
@@ -76,7 +76,7 @@ export class Pipeline {
   async #run(job: BackupJob): Promise<void> {
     const { listener, run, signal } = this.#options;
     try {
-      const turn = await this.#total?.acquire(ALL, signal);
+      const turn = await this.#total?.acquire(ALL, { signal });
       try {
         listener.onStart(job);
         await run(job);
@@ -95,8 +95,4 @@ export class Pipeline {
     this.#done.push(job);
     listener.onEnd(job, { kind: 'done' });
   }
-}
-
-function limit(maxConcurrency: number): KeyedLimit {
-  return new KeyedLimit({ maxConcurrency, maxQueueSize: 0, maxWaitMs: 0 });
 }

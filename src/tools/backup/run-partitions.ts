@@ -1,6 +1,6 @@
 import { clientMessageOf, codeOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
-import { KeyedLimit } from '#base/limits/keyed-limit';
+import { Limit } from '#base/limits/limit';
 import type { Connection } from '#client/index';
 import type { Logger } from '#platform/log/logger';
 import type { BackupContext } from './run-backup.ts';
@@ -49,7 +49,7 @@ async function backUpStorage(
   storageName: string,
   { logger, parallel, timeoutMs, signal }: StorageOptions,
 ): Promise<void> {
-  const limit = new KeyedLimit({ maxConcurrency: Math.max(parallel, 1), maxQueueSize: 0, maxWaitMs: 0 });
+  const limit = new Limit<string>({ capacity: Math.max(parallel, 1) });
   const running = new Set<Promise<void>>();
   let succeeded = 0;
   let failed = 0;
@@ -65,7 +65,7 @@ async function backUpStorage(
   };
   try {
     for await (const id of partitionsOf(connection, storageName, { logger, signal })) {
-      const turn = await limit.acquire('', signal);
+      const turn = await limit.acquire('', { signal });
       const work = backUp(id).finally(() => {
         turn.release();
         running.delete(work);

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { FairLimit } from '#base/limits/fair-limit';
+import { Limit } from '#base/limits/limit';
 import { requireReferenceSettings } from '#domain/git-service/reference-settings';
 import { countBits, firstGap } from '#git/bitmap/bitmap-file';
 import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';
@@ -60,7 +60,7 @@ const MAX_FILES = 1000;
 /** Limit of packs that are open for one clone. */
 const MAX_PACKS = 32;
 /** Each holds a file of bitmaps, an order and pages of an index: up to 100 MiB, usually a tenth. */
-const choices = new FairLimit<Storage>({ name: 'clones', capacity: 2 });
+const choices = new Limit<Storage>({ name: 'clones', capacity: 2 });
 
 const OTHER_REQUEST = new FallBackToGit('the request is not a plain clone');
 const FILES = new FallBackToGit('the client wants no commits');
@@ -87,7 +87,7 @@ export async function findReusedPacks(
   if (await areFiles(repository, request.wants, signal)) throw FILES;
   await using opened = new AsyncDisposableStack();
   const bitmapped = opened.use(BitmappedPacks.open(repository));
-  const release = await choices.acquire(repository.storage, { signal });
+  const { release } = await choices.acquire(repository.storage, { signal });
   let chosen: Choice;
   try {
     chosen = await choose(bitmapped, clone, { repository, signal });

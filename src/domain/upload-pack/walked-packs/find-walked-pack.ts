@@ -1,4 +1,4 @@
-import { FairLimit } from '#base/limits/fair-limit';
+import { Limit } from '#base/limits/limit';
 import { textPacket } from '#base/pkt-line/packet';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import type { CommitNode } from '#git/history/graph/commit-node';
@@ -43,7 +43,7 @@ const MAX_COMPRESSED_BYTES = 256 * 1024;
 const MAX_NEAR = 4;
 
 /** Each holds the ids of its objects in memory. */
-const walks = new FairLimit<Storage>({ name: 'walks', capacity: 4 });
+const walks = new Limit<Storage>({ name: 'walks', capacity: 4 });
 
 /**
  * Finds the objects for a request, and where the repository has them.
@@ -57,7 +57,7 @@ export async function findWalkedPack(
 ): Promise<WalkedPack> {
   const { repository } = fetch;
   const walked = walkedRequest(fetch, request);
-  const release = await walks.acquire(repository.storage, { signal });
+  const { release } = await walks.acquire(repository.storage, { signal });
   try {
     const { head, objects } = await walk(repository, walked, signal).catch(fallBackOnFailure);
     const { filter, hasProgress, isThin } = walked.given;

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { Limit } from '#base/limits/limit';
 import { BoundedMap } from '#base/memory/bounded-map';
 import { ClientSlots } from '#gateway/client-slots';
 import type { Slots } from '#gateway/slots';
@@ -26,8 +27,7 @@ export class SecretChecker {
   readonly #right = new BoundedMap<string, true>({ maxEntries: MAX_REMEMBERED });
   readonly #pending = new Map<string, Promise<boolean>>();
   readonly #slots: Slots;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #running = new Limit<string>({ capacity: MAX_RUNNING });
 
   /** @param slots of waiting checks of all processes of a server; default: only this one's. */
   constructor(slots: Slots = new ClientSlots(PENDING_CHECKS)) {
@@ -68,23 +68,12 @@ export class SecretChecker {
     if (slot === 'client') throw new Refusal(TOO_MANY);
     if (slot === 'total') throw new Refusal(BUSY_ANSWER);
     try {
-      const isRight = await this.#compute(hash, secret);
+      const turn = await this.#running.acquire('');
+      const isRight = await isSecretOf(hash, secret).finally(() => turn.release());
       if (isRight) this.#right.set(id, true);
       return isRight;
     } finally {
       slot[Symbol.dispose]();
-    }
-  }
-
-  async #compute(hash: SecretHash, secret: string): Promise<boolean> {
-    if (this.#running >= MAX_RUNNING) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
-    try {
-      return await isSecretOf(hash, secret);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#running--;
-      else next(); // takes over the slot
     }
   }
 }

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import type { ByteRange } from '#base/byte-range';
 import { type CLibrary, loadCLibrary } from '#base/c-library';
-import { KeyedLimit } from '#base/limits/keyed-limit';
+import { Limit } from '#base/limits/limit';
 import { descriptorOf } from '#base/streams/stream-handle';
 import { UntilClosed } from './until-closed.ts';
 
@@ -25,7 +25,7 @@ interface Functions {
 
 /** koffi refuses more than 256 calls at a time, and the pool has four threads. */
 const MAX_CALLS = 16;
-const calls = new KeyedLimit({ maxConcurrency: MAX_CALLS, maxQueueSize: 0, maxWaitMs: 0 });
+const calls = new Limit<string>({ capacity: MAX_CALLS });
 
 let functions: Functions | undefined | 'missing';
 
@@ -62,7 +62,7 @@ export async function sendFile(
         return bytesRead;
       },
       sendfile: async (start, length) => {
-        const turn = await calls.acquire('', signal);
+        const turn = await calls.acquire('', { signal });
         try {
           if (socket.writableLength > 0) return 0; // bytes that wait in Node come first
           const offset = new BigInt64Array([BigInt(start)]);

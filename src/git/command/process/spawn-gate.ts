@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { FairLimit } from '#base/limits/fair-limit';
+import { Limit } from '#base/limits/limit';
 import { abortError } from './exit-error.ts';
 
 /**
@@ -46,7 +46,7 @@ export interface SpawnWaits {
 export class SpawnGate {
   readonly #admission: SpawnAdmission | undefined;
   readonly #waits: SpawnWaits | undefined;
-  readonly #beginning = new FairLimit<object>({
+  readonly #beginning = new Limit<object>({
     name: 'starts of processes',
     capacity: STARTS_AT_ONCE,
     maxWaiting: MAX_WAITING,
@@ -98,7 +98,8 @@ export class SpawnGate {
     const owner = this.#admission?.owner() ?? this;
     try {
       await this.#admission?.admit(signal);
-      const end = this.#beginning.tryAcquire(owner) ?? (await this.#beginning.acquire(owner, { signal }));
+      const { release: end } =
+        this.#beginning.take(owner) ?? (await this.#beginning.acquire(owner, { signal }));
       this.#given.add(end);
       setTimeout(() => {
         this.#given.delete(end);

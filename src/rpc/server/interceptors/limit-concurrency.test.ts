@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { KeyedLimit, type KeyedLimitOptions } from '#base/limits/keyed-limit';
+import { Limit, type LimitPolicy } from '#base/limits/limit';
 import { TokenBuckets } from '#base/limits/token-buckets';
 import { limitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
@@ -22,7 +22,7 @@ import { limitConcurrency, type MethodLimits } from './limit-concurrency.ts';
 const findCommit = callable(CommitService.method.findCommit);
 const USER = { username: 'jane' };
 
-interface SetUpOptions extends Partial<KeyedLimitOptions> {
+interface SetUpOptions extends Partial<LimitPolicy> {
   readonly rate?: TokenBuckets;
   /** Adds a limit of one for callers without a user. */
   readonly hasOwn?: boolean;
@@ -35,8 +35,7 @@ function setUp({ rate, hasOwn = false, isFlagEnabled = true, ...options }: SetUp
   const running: (() => void)[] = [];
   const lines: Readonly<Record<string, unknown>>[] = [];
   const waits: string[] = [];
-  const limit = (): KeyedLimit =>
-    new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 1, maxWaitMs: 0, ...options });
+  const limit = (): Limit<string> => new Limit({ capacityPerOwner: 1, maxWaitingPerOwner: 1, ...options });
   const limits: MethodLimits = {
     rate: rate && { buckets: rate, configKey: 'rate' },
     authenticated: { limit: limit(), configKey: 'concurrency' },
@@ -149,7 +148,7 @@ for (const [what, options, reason, text] of [
   ['the queue is full', {}, 'max_size', 'maximum queue size reached'],
   [
     'the wait is too long',
-    { maxQueueSize: 0, maxWaitMs: 1 },
+    { maxWaitingPerOwner: undefined, maxWaitMs: 1 },
     'max_time',
     'maximum time in concurrency queue reached',
   ],
@@ -209,7 +208,7 @@ test('a call that leaves while it waits takes no turn', async () => {
 
 for (const endsFirst of [false, true]) {
   test(`a turn that comes ${endsFirst ? 'after' : 'before'} the end of its call is given back`, async () => {
-    const limit = new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 });
+    const limit = new Limit<string>({ capacityPerOwner: 1 });
     const intercept = limitConcurrency({
       limits: new Map([
         [findCommit.path, { authenticated: { limit, configKey: 'x' }, unauthenticated: undefined }],

@@ -1,11 +1,12 @@
-import { create } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
-import { type CallersLimit, LimitRefusal, type Turn } from '#base/limits/keyed-limit';
+import type { GitalyError } from '#base/gitaly-error';
+import type { CallersLimit, Turn } from '#base/limits/limit';
+import { limitFields } from '#base/limits/limit-fields';
+import { LimitRefusal } from '#base/limits/limit-refusal';
 import type { TokenBuckets } from '#base/limits/token-buckets';
 import type { MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import { USERNAME } from '#rpc/common/header-names';
+import { limitError, withLimitError } from '#rpc/common/limit-error';
 import { LIMIT_UNAUTHENTICATED } from '#rpc/common/limit-unauthenticated';
-import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
 /** Limits for the calls of one RPC to one repository. */
@@ -161,13 +162,16 @@ async function acquire(
   const { limit, configKey } = used;
   let onLeave: (() => void) | undefined;
   try {
-    const turn = await limit.acquire(key, call.context.signal, () => {
-      metrics.queued.inc();
-      const onWaited = onWait?.(call, configKey);
-      onLeave = () => {
-        metrics.queued.dec();
-        onWaited?.();
-      };
+    const turn = await limit.acquire(key, {
+      signal: call.context.signal,
+      onWait: () => {
+        metrics.queued.inc();
+        const onWaited = onWait?.(call, configKey);
+        onLeave = () => {
+          metrics.queued.dec();
+          onWaited?.();
+        };
+      },
     });
     return begun(call, key, { turn, limit, metrics });
   } catch (error) {
@@ -179,7 +183,7 @@ async function acquire(
       'limit.config_key': configKey,
     });
     logTurn(call, key, limit, 0);
-    throw refusal(error);
+    throw withLimitError(error);
   } finally {
     onLeave?.();
   }
@@ -200,25 +204,5 @@ function begun(call: ServerCall, key: string, { turn, limit, metrics }: Begun): 
 }
 
 function logTurn(call: ServerCall, key: string, limit: CallersLimit, waitedMs: number): void {
-  const { holders, waiting } = limit.callers(key);
-  call.context.log.add({
-    'limit.limiting_type': 'per-rpc',
-    'limit.limiting_key': key,
-    'limit.concurrency_in_progress': holders,
-    // As in Gitaly, where those in progress keep their place in the queue.
-    'limit.concurrency_queue_length': holders + waiting,
-    'limit.concurrency_queue_ms': Math.floor(waitedMs),
-  });
-}
-
-function refusal({ cause, message, reason }: LimitRefusal): unknown {
-  if (reason === 'other')
-    return cause instanceof GitalyError ? new GitalyError(cause.code, message, { cause }) : cause;
-  return limitError(message);
-}
-
-function limitError(message: string): GitalyError {
-  // A time of zero means that the same call will not succeed soon.
-  const detail = create(LimitErrorSchema, { errorMessage: message, retryAfter: { seconds: 0n } });
-  return new GitalyError('RESOURCE_EXHAUSTED', message, { details: [detail] });
+  call.context.log.add(limitFields(limit, { type: 'per-rpc', key, waitedMs }));
 }
