@@ -1,7 +1,7 @@
 import type { RepositoryEvent } from './event.ts';
 
-/** The events of one storage, as they are served. */
-export interface EventSource {
+/** The position of a feed. */
+export interface FeedPosition {
   /**
    * Id of the events since the start of the server; empty while some may be missing, because they
    * could not be written. `undefined` if there is none.
@@ -11,6 +11,10 @@ export interface EventSource {
   readonly last: number;
   /** Events after this sequence are kept; earlier ones were compacted. */
   readonly oldest: number;
+}
+
+/** The events of one storage, as they are served. */
+export interface EventSource extends FeedPosition {
   /** Resolves when there are events after {@link last}. */
   readonly news: Promise<void>;
   /**
@@ -23,10 +27,37 @@ export interface EventSource {
    * Returns the events that replace those up to {@link oldest}, in batches and in their order: of
    * each reference and repository the latest. The first one has the kind `compacted`.
    *
-   * @param last that of a part which was started before; `undefined` if it cannot be continued.
+   * @param last that of a part which was started before.
+   * @throws {TooOldError} if this part cannot be continued.
    */
-  compacted(): CompactedPart;
-  compacted(last: number): CompactedPart | undefined;
+  compacted(last?: number): CompactedPart;
+}
+
+/** Events that others add. {@link moveTo} is called with their position. */
+export class FollowedEvents implements EventSource {
+  readonly read: EventSource['read'];
+  readonly compacted: EventSource['compacted'];
+  id?: string;
+  last = 0;
+  oldest = 0;
+  #news = Promise.withResolvers<void>();
+
+  /** @param readerOf returns the functions that read the events up to a position that moves. */
+  constructor(readerOf: (position: FeedPosition) => Pick<EventSource, 'compacted' | 'read'>) {
+    ({ read: this.read, compacted: this.compacted } = readerOf(this));
+  }
+
+  get news(): Promise<void> {
+    return this.#news.promise;
+  }
+
+  moveTo({ id, last, oldest }: FeedPosition): void {
+    const isNews = last > this.last;
+    Object.assign(this, { last, oldest }, id !== undefined && { id });
+    if (!isNews) return;
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
+  }
 }
 
 /** Compacted events, and the sequence of the last event that was compacted. */

@@ -1,7 +1,7 @@
 import { invariant } from '#base/invariant';
 import { list, maybe, number, object, type Shaped, text } from '#base/shape';
 import { RESYNC_ALL, type RepositoryEvent, repositoryEvent } from './event.ts';
-import { eventsOfFile } from './event-files.ts';
+import { eventsOfFile, TooOldError } from './event-files.ts';
 import { compactedMarker } from './event-source.ts';
 
 /** Events of a journal must have increasing numbers; a cursor in it would skip others. */
@@ -39,6 +39,11 @@ export async function* eventsOfPart({ end, events, files }: JournalPart, after: 
       const wanted = batch.filter(({ sequence }) => sequence > after && sequence <= end);
       if (wanted.length > 0) yield wanted;
     }
+}
+
+/** @throws {TooOldError} if these are not the events that were compacted up to a sequence. */
+export function checkCompacted(wanted: number, last: number): void {
+  if (wanted !== last) throw new TooOldError(`events up to ${last} were compacted`);
 }
 
 /** Yields compacted events in batches. The first event has the kind `compacted`. */

@@ -11,6 +11,7 @@ import { formatEventLine, parseEventLine } from './event-line.ts';
 import type { CompactedPart, EventSource } from './event-source.ts';
 import {
   type CompactedFile,
+  checkCompacted,
   eventsOfCompacted,
   eventsOfPart,
   type JournalPart,
@@ -156,11 +157,9 @@ export class Journal implements EventSource, AsyncDisposable {
     };
   }
 
-  compacted(): CompactedPart;
-  compacted(last: number): CompactedPart | undefined;
-  compacted(wanted?: number): CompactedPart | undefined {
+  compacted(wanted?: number): CompactedPart {
     const file = this.locateCompacted();
-    if (wanted !== undefined && wanted !== file.last) return undefined;
+    checkCompacted(wanted ?? file.last, file.last);
     return { last: file.last, batches: eventsOfCompacted(file) };
   }
 

@@ -2,8 +2,8 @@ import type { ChangeUser } from '#base/change-user';
 import { recordedPlace } from '#events/change-feed';
 import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
-import type { CompactedPart, EventSource, EventSources } from '#events/event-source';
-import { eventsOfCompacted, eventsOfPart } from '#events/journal-part';
+import { type EventSource, type EventSources, FollowedEvents } from '#events/event-source';
+import { checkCompacted, eventsOfCompacted, eventsOfPart } from '#events/journal-part';
 import type {
   RecordedRepository,
   RecordingOptions,
@@ -33,13 +33,12 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, EventSo
   readonly #feed: Remote<typeof FEED>;
   readonly #options: RemoteFeedOptions;
   readonly ending = new AbortController();
-  readonly #journals = new Map<string, RemoteJournal>();
+  readonly #journals = new Map<string, FollowedEvents>();
 
   constructor(link: Link, options: RemoteFeedOptions) {
     this.#feed = remote(link, FEED);
     this.#options = options;
-    for (const { name } of options.storages.all)
-      this.#journals.set(name, new RemoteJournal(this.#feed, name));
+    for (const { name } of options.storages.all) this.#journals.set(name, remoteJournal(this.#feed, name));
     answer(link, FEED_NEWS, { state: (state) => this.#note(state) });
   }
 
@@ -104,53 +103,32 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, EventSo
   }
 
   #note(state: JournalState): void {
-    this.#journals.get(state.storageName)?.note(state);
+    this.#journals.get(state.storageName)?.moveTo(state);
   }
 }
 
-/** The journal of one storage, which the supervisor writes. */
-class RemoteJournal implements EventSource {
-  readonly #feed: Remote<typeof FEED>;
-  readonly #storageName: string;
-  id = '';
-  last = 0;
-  oldest = 0;
-  #news = Promise.withResolvers<void>();
+/** Returns the journal of one storage, which the supervisor writes. */
+function remoteJournal(feed: Remote<typeof FEED>, storageName: string): FollowedEvents {
+  return new FollowedEvents((position) => ({
+    async *read(after) {
+      const located = await feed.locate({ storageName, after });
+      if ('tooOld' in located) throw new TooOldError(located.tooOld);
+      yield* eventsOfPart(located, after);
+    },
+    compacted(wanted) {
+      const { oldest: last } = position;
+      checkCompacted(wanted ?? last, last);
+      return { last, batches: compactedBatches(feed, storageName, last) };
+    },
+  }));
+}
 
-  constructor(feed: Remote<typeof FEED>, storageName: string) {
-    this.#feed = feed;
-    this.#storageName = storageName;
-  }
-
-  get news(): Promise<void> {
-    return this.#news.promise;
-  }
-
-  note({ id, last, oldest }: JournalState): void {
-    const isNews = last > this.last;
-    [this.id, this.last, this.oldest] = [id, last, oldest];
-    if (!isNews) return;
-    this.#news.resolve();
-    this.#news = Promise.withResolvers();
-  }
-
-  async *read(after: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
-    const located = await this.#feed.locate({ storageName: this.#storageName, after });
-    if ('tooOld' in located) throw new TooOldError(located.tooOld);
-    yield* eventsOfPart(located, after);
-  }
-
-  compacted(): CompactedPart;
-  compacted(last: number): CompactedPart | undefined;
-  compacted(wanted?: number): CompactedPart | undefined {
-    const { oldest: last } = this;
-    if (wanted !== undefined && wanted !== last) return undefined;
-    return { last, batches: this.#compacted(last) };
-  }
-
-  async *#compacted(last: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
-    const part = await this.#feed.locateCompacted(this.#storageName);
-    if (part.last !== last) throw new TooOldError(`events up to ${part.last} were compacted`);
-    yield* eventsOfCompacted(part);
-  }
+async function* compactedBatches(
+  feed: Remote<typeof FEED>,
+  storageName: string,
+  last: number,
+): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
+  const part = await feed.locateCompacted(storageName);
+  checkCompacted(last, part.last);
+  yield* eventsOfCompacted(part);
 }

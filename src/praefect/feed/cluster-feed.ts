@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import type { EventSource, EventSources } from '#events/event-source';
+import type { EventSource, EventSources, FeedPosition, FollowedEvents } from '#events/event-source';
 import { type Database, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { ClusterJournal, type FeedPosition } from './cluster-journal.ts';
+import { clusterJournal } from './cluster-journal.ts';
 import { createFeed } from './feed-tables.ts';
 import { NodeEvents } from './node-events.ts';
 import { recordChanges } from './record-changes.ts';
@@ -36,7 +36,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
   readonly #options: ClusterFeedOptions;
   readonly ending = new AbortController();
   readonly #nodeEvents: NodeEvents;
-  readonly #journals: ReadonlyMap<string, ClusterJournal>;
+  readonly #journals: ReadonlyMap<string, FollowedEvents>;
   readonly #running: Promise<void>;
   /** Sequence of the last event. */
   #last = 0;
@@ -47,7 +47,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     this.#options = options;
     const { database, nodes, onProblem } = options;
     this.#nodeEvents = new NodeEvents([...nodes.values()].flat(), { onProblem });
-    this.#journals = new Map([...nodes.keys()].map((name) => [name, new ClusterJournal(database, name)]));
+    this.#journals = new Map([...nodes.keys()].map((name) => [name, clusterJournal(database, name)]));
     this.#running = this.#run();
   }
 

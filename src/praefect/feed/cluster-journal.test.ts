@@ -6,7 +6,7 @@ import { brief, createTestFeed, VIRTUAL_STORAGE } from '#testkit/feed/feed-datab
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
 import { withoutPostgres } from '#testkit/start-postgres';
 import { type Database, sql } from '../database/database.ts';
-import { ClusterJournal } from './cluster-journal.ts';
+import { clusterJournal } from './cluster-journal.ts';
 import { EventWriter } from './event-writer.ts';
 
 const skip = withoutPostgres;
@@ -37,7 +37,7 @@ const move = (reference: string, oldValue: string | undefined, newValue: string 
 
 /** Returns the journal, as far as the feed is. @param oldest last event that was compacted. */
 async function journalOf(database: Database, { oldest = 0, storage = VIRTUAL_STORAGE } = {}) {
-  const journal = new ClusterJournal(database, storage);
+  const journal = clusterJournal(database, storage);
   await database.run(sql`UPDATE gitalyts_feed_state SET compacted = ${oldest}`);
   const state = await database.row(sql<{ last: number }>`SELECT last FROM gitalyts_feed_state`);
   journal.moveTo({ last: state?.last ?? 0, oldest });
@@ -115,7 +115,7 @@ test('events that were compacted cannot be read, those after them can', { skip }
 });
 
 test('who waits for news learns of new events only', { skip }, async () => {
-  const journal = new ClusterJournal(await startFeed(), VIRTUAL_STORAGE);
+  const journal = clusterJournal(await startFeed(), VIRTUAL_STORAGE);
   let news = 0;
   void journal.news.then(() => news++);
   assert.deepEqual([journal.last, journal.oldest], [0, 0]);
@@ -182,10 +182,12 @@ test('a part of compacted events is continued between the oldest event and the l
   const journal = await journalOf(database, { oldest: 2 });
 
   assert.deepEqual(
-    [1, 2, 4, 5].map((last) => journal.compacted(last)?.last),
-    [undefined, 2, 4, undefined],
+    [2, 4].map((last) => journal.compacted(last).last),
+    [2, 4],
   );
-  const upTo3 = await Array.fromAsync(journal.compacted(3)?.batches ?? []);
+  for (const last of [1, 5])
+    assert.throws(() => journal.compacted(last), { message: 'events up to 2 were compacted' });
+  const upTo3 = await Array.fromAsync(journal.compacted(3).batches);
   assert.deepEqual(upTo3.map(numbered), [[0], [1, 2, 3]]);
 });
 

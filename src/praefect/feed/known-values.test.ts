@@ -6,7 +6,7 @@ import type { ScriptedEvent } from '#testkit/feed/scripted-node';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
 import { withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
-import { ClusterJournal } from './cluster-journal.ts';
+import { clusterJournal } from './cluster-journal.ts';
 import { KEPT_MOVES } from './node-events.ts';
 
 const skip = withoutPostgres;
@@ -65,7 +65,7 @@ test('the values of a listing are no events of their own', { skip }, async () =>
   const feed = await startFeed();
   await addOldRepository(feed);
   await write(feed, { [MAIN]: '1' });
-  const journal = new ClusterJournal(feed.database, VIRTUAL_STORAGE);
+  const journal = clusterJournal(feed.database, VIRTUAL_STORAGE);
   journal.moveTo({ last: 1, oldest: 1 });
 
   const events = await Array.fromAsync(journal.compacted().batches);

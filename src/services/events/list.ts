@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
 import { isWanted, type RepositoryEvent } from '#events/event';
 import type { EventSource, EventSources } from '#events/event-source';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -22,9 +21,10 @@ export async function list(
   const found: RepositoryEvent[] = [];
   // Read before the events: the client needs nothing about events that are written later.
   const { id = '' } = journal;
-  const { start, batches, compactedTo, end } = partOf(journal, request);
-  let cursor = Math.max(start, 0);
+  let cursor = 0;
   try {
+    const { start, batches, compactedTo, end } = partOf(journal, request);
+    cursor = Math.max(start, 0);
     for await (const events of batches) {
       signal.throwIfAborted();
       for (const event of events) {
@@ -34,11 +34,11 @@ export async function list(
         if (isWanted(filter, event)) found.push(event);
       }
     }
+    cursor = Math.max(cursor, end);
+    return page({ isEnd: cursor >= journal.last, compactedTo: 0 });
   } catch (error) {
     refuseOld(error);
   }
-  cursor = Math.max(cursor, end);
-  return page({ isEnd: cursor >= journal.last, compactedTo: 0 });
 
   function page(part: { readonly isEnd: boolean; readonly compactedTo: number }) {
     const events = found.map((event) => encodeEvent(storageName, event));
@@ -62,15 +62,12 @@ interface Part {
   readonly end: number;
 }
 
-/** Returns the part of the feed with a page. @throws {GitalyError} OUT_OF_RANGE */
+/** Returns the part of the feed with a page. @throws {GitalyError} OUT_OF_RANGE; {TooOldError} */
 function partOf(journal: EventSource, { after, compactedTo }: ListRequest): Part {
   const cursor = cursorOf(after, journal);
   const isStart = cursor === 0 && compactedTo === 0n;
   if (compactedTo > 0n || (isStart && journal.oldest > 0)) {
-    const part = isStart ? journal.compacted() : journal.compacted(Number(compactedTo));
-    if (part === undefined)
-      throw new GitalyError('OUT_OF_RANGE', `events up to ${journal.oldest} were compacted`);
-    const { batches, last } = part;
+    const { batches, last } = journal.compacted(isStart ? undefined : Number(compactedTo));
     return { start: isStart ? -1 : cursor, batches, compactedTo: last, end: last };
   }
   return { start: cursor, batches: journal.read(cursor), compactedTo: 0, end: journal.last };

@@ -1,7 +1,7 @@
 /** A database with the tables of a feed, for tests. */
 import type { RepositoryEvent } from '#events/event';
 import { type Database, sql } from '#praefect/database/database';
-import { ClusterJournal } from '#praefect/feed/cluster-journal';
+import { clusterJournal } from '#praefect/feed/cluster-journal';
 import { createFeed } from '#praefect/feed/feed-tables';
 
 /** Virtual storage of the tests' repositories. */
@@ -63,7 +63,7 @@ export async function eventsIn(
   database: Database,
   { after = 0, storage = VIRTUAL_STORAGE } = {},
 ): Promise<string[]> {
-  const journal = new ClusterJournal(database, storage);
+  const journal = clusterJournal(database, storage);
   const row = await database.row(sql<{ last: number; oldest: number }>`
     SELECT last, compacted AS oldest FROM gitalyts_feed_state`);
   journal.moveTo(row ?? { last: 0, oldest: 0 });
