@@ -7,6 +7,7 @@ import {
 } from '@bufbuild/protobuf';
 import { repository as insideWrapper } from '#wire/gen/lint_pb';
 import { type Repository, RepositorySchema } from '#wire/gen/shared_pb';
+import { fieldValue, setFieldValue } from './field-value.ts';
 
 /**
  * Reads one value from a message; `undefined` if a message on the path is absent or a oneof has
@@ -77,8 +78,8 @@ export function stringWriter(
   const readOwner = path.length === 1 ? (message: Message) => message : compile(path.slice(0, -1));
   return (message, value) => {
     // Every field but the last is a message (Path).
-    const owner = readOwner(message) as Record<string, unknown> | undefined;
-    if (owner !== undefined) owner[last.localName] = value;
+    const owner = readOwner(message) as Message | undefined;
+    if (owner !== undefined) setFieldValue(owner, last, value);
   };
 }
 
@@ -110,7 +111,11 @@ function leadToRepository(path: Path): Path {
 }
 
 function compile(path: Path): Read {
-  const steps = path.map(readField);
+  const steps = path.map(
+    (field): Read =>
+      (message) =>
+        fieldValue(message, field),
+  );
   const [first = () => undefined, second] = steps;
   if (second === undefined) return first;
   return (message) => {
@@ -121,20 +126,6 @@ function compile(path: Path): Read {
       value = step(value as Message);
     }
     return value;
-  };
-}
-
-function readField(field: DescField): Read {
-  const name = field.localName;
-  const group = field.oneof?.localName;
-  // Generated messages are plain objects whose property names are the local names of fields and
-  // oneofs.
-  if (group === undefined) return (message) => (message as unknown as Record<string, unknown>)[name];
-  return (message) => {
-    const choice = (message as unknown as Record<string, { case?: string; value?: unknown } | undefined>)[
-      group
-    ];
-    return choice?.case === name ? choice.value : undefined;
   };
 }
 

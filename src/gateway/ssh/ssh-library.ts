@@ -67,11 +67,16 @@ interface ClientInternals {
   };
 }
 
-// The casts of this file: fields of ssh2 1.17 that its types omit. The tests of the gateway fail if
-// an upgrade moves them.
+/**
+ * Returns an object with the fields of ssh2 1.17 that its types omit. The tests of the gateway fail
+ * if an upgrade moves them.
+ */
+function internalsOf<T>(object: unknown): T {
+  return object as T;
+}
 
 export function sendingSide(channel: SshChannel): SendingSide {
-  return (channel as unknown as ChannelInternals).outgoing;
+  return internalsOf<ChannelInternals>(channel).outgoing;
 }
 
 /**
@@ -80,7 +85,7 @@ export function sendingSide(channel: SshChannel): SendingSide {
  * when the other output waits later.
  */
 export function forgetWritten(channel: SshChannel): void {
-  const internals = channel as unknown as ChannelInternals;
+  const internals = internalsOf<ChannelInternals>(channel);
   internals._chunk = undefined;
   internals._chunkcb = undefined;
   internals._chunkErr = undefined;
@@ -92,16 +97,16 @@ export function forgetWritten(channel: SshChannel): void {
  * memory.
  */
 export function isExchangingKeys(client: SshClient): boolean {
-  return (client as unknown as ClientInternals)._protocol._kexinit !== undefined;
+  return internalsOf<ClientInternals>(client)._protocol._kexinit !== undefined;
 }
 
 /** Returns the number of packets that wait until a key exchange has ended. */
 export function packetsWaiting(client: SshClient): number {
-  return (client as unknown as ClientInternals)._protocol._queue?.length ?? 0;
+  return internalsOf<ClientInternals>(client)._protocol._queue?.length ?? 0;
 }
 
 /** Replaces the function to which a client's bytes are passed; the new one gets the old one. */
 export function replaceParse(client: SshClient, replace: (parse: Parse) => Parse): void {
-  const protocol = (client as unknown as ClientInternals)._protocol;
+  const protocol = internalsOf<ClientInternals>(client)._protocol;
   protocol.parse = replace(protocol.parse.bind(protocol));
 }

@@ -8,6 +8,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { fieldValue, setFieldValue } from '../field-value.ts';
 import { encodedBytes } from './encoded-message.ts';
 
 /** Size below which a copy is cheaper than another chunk in the transport. */
@@ -90,16 +91,6 @@ function bulkContent(message: Message, field: DescField): Uint8Array | undefined
   return value instanceof Uint8Array && value.length >= BY_REFERENCE_BYTES ? value : undefined;
 }
 
-function fieldValue(message: Message, field: DescField): unknown {
-  // Generated messages are plain objects whose property names are the local names of fields and
-  // oneofs.
-  const properties = message as unknown as Record<string, unknown>;
-  if (field.oneof === undefined) return properties[field.localName];
-  // The property of a oneof is always such an object (protobuf-es).
-  const choice = properties[field.oneof.localName] as { case: string | undefined; value?: unknown };
-  return choice.case === field.localName ? choice.value : undefined;
-}
-
 /** Encodes only the given fields, and at the end of the message the unknown ones. */
 function encodePart(
   schema: DescMessage,
@@ -109,13 +100,10 @@ function encodePart(
 ): Uint8Array {
   if (fields.length === 0 && unknown === undefined) return EMPTY;
   const part = create(schema);
-  // As in fieldValue; the values come from a message of the same schema.
-  const properties = part as unknown as Record<string, unknown>;
+  // The values come from a message of the same schema.
   for (const field of fields) {
     const value = fieldValue(message, field);
-    if (value === undefined) continue;
-    if (field.oneof) properties[field.oneof.localName] = { case: field.localName, value };
-    else properties[field.localName] = value;
+    if (value !== undefined) setFieldValue(part, field, value);
   }
   if (unknown) part.$unknown = unknown;
   return toBinary(schema, part);
