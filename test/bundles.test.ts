@@ -6,6 +6,7 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { dirname, join, relative } from 'node:path';
 import { buffer as collectBytes } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { freePort } from '#base/listening-port';
 import {
   type HttpGateway,
   type HttpGatewayOptions,
@@ -15,7 +16,6 @@ import {
 } from '#gateway/index';
 import { isAtLeast } from '#git/command/capabilities';
 import { signUrl } from '#object-store/file/sign-url';
-import { freePort } from '#testkit/free-port';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit, testedGit } from '#testkit/repositories/run-git';
 import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';

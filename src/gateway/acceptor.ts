@@ -1,4 +1,5 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
+import { listeningPort } from '#base/listening-port';
 import { ClientSlots } from './client-slots.ts';
 import type { GatewaySharing } from './family.ts';
 import { type ListenAddress, listen } from './listen.ts';
@@ -57,8 +58,7 @@ export class Acceptor {
    */
   async listen(address: ListenAddress, onError: (error: unknown) => void): Promise<number> {
     await listen(this.#server, address, onError);
-    // A listening TCP server has an address of this shape.
-    return (this.#server.address() as AddressInfo).port;
+    return listeningPort(this.#server);
   }
 
   /** Serves a connection that another process has accepted and counted. */

@@ -6,7 +6,7 @@ import { signToken } from '#rpc/common/token-auth';
 import { serve } from '#rpc/server/handler';
 import type { ServerInterceptor } from '#rpc/server/server-call';
 import { all, connectTo } from '#testkit/in-process-rpc';
-import { lineLogger } from '#testkit/praefect/copy-nodes';
+import { lineLogger } from '#testkit/line-logger';
 import { RefService } from '#wire/gen/ref_pb';
 import { praefectConfigFrom } from './config/load-praefect-config.ts';
 import { interceptors } from './interceptors.ts';

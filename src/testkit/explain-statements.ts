@@ -1,4 +1,5 @@
 import type { Database, Executor, sql } from '#praefect/database/database';
+import { standIn } from './stand-in.ts';
 
 type Statement = ReturnType<typeof sql>;
 type QueryExecutor = ReturnType<Executor['getExecutor']>;
@@ -37,8 +38,7 @@ export function explained(database: Database): ExplainedDatabase {
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
-    // Statements use nothing else.
-    return { getExecutor: () => watched } as Executor;
+    return standIn({ getExecutor: () => watched });
   };
   const rows = (statement: Statement) =>
     database.transaction(async (executor) => (await statement.execute(watch(executor))).rows);
@@ -57,8 +57,7 @@ export function explained(database: Database): ExplainedDatabase {
     searchTransaction: transaction,
   };
   return {
-    // The classes under test call these methods only.
-    database: watched as unknown as Database,
+    database: standIn<Database>(watched),
     fullScans: () => found.splice(0),
   };
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listeningPort } from '#base/listening-port';
 
 /** Failure of a request; `undefined` passes the request on. */
 export type HttpFault =
@@ -37,7 +37,7 @@ export async function startHttpFaultProxy(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
-    port: (server.address() as AddressInfo).port, // it listens on TCP
+    port: listeningPort(server),
     requests,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
@@ -76,9 +76,8 @@ async function sendPart(
   { cutAfterBytes, isStalled = false }: Extract<HttpFault, { cutAfterBytes: number }>,
 ): Promise<void> {
   let left = cutAfterBytes;
-  for await (const piece of response as AsyncIterable<Buffer>) {
-    // a response is a stream of buffers
-    const sent = piece.subarray(0, left);
+  for await (const piece of response) {
+    const sent: Buffer = piece.subarray(0, left);
     left -= sent.length;
     await new Promise((resolve) => to.write(sent, resolve));
     if (left === 0) break;

@@ -4,6 +4,7 @@ import { createClient, type ServiceDescriptor } from '#client/call/typed-client'
 import type { Connection } from '#client/connection';
 import type { MethodInfo } from '#wire/method-info';
 import { answeringInvoke } from './answering-invoke.ts';
+import { standIn } from './stand-in.ts';
 
 /** A call that was made. */
 export interface RecordedCall {
@@ -45,8 +46,7 @@ export function recordedConnection(
   const clients = Object.fromEntries(
     Object.entries(services).map(([name, service]) => [name, createClient(service, invoke)]),
   );
-  // Other services are not called.
-  return { connection: clients as unknown as Connection, calls };
+  return { connection: standIn<Connection>(clients), calls };
 }
 
 /** An empty response, or a stream without responses. */

@@ -4,6 +4,7 @@ import { createClient } from '#client/call/typed-client';
 import type { Connection } from '#client/connection';
 import { Metadata } from '#rpc/common/metadata';
 import { EventService, type WatchRequest, type WatchResponse } from '#wire/gen/gitalyts/events/v1/events_pb';
+import { standIn } from './stand-in.ts';
 
 /** Messages of one call; an error ends it, and `'silent'` keeps it open until it is aborted. */
 export type ScriptedCall = Iterable<WatchResponse | Error | 'silent'>;
@@ -39,7 +40,7 @@ export function scriptedEvents(...calls: ScriptedCall[]): ScriptedEvents {
   });
   const client = createClient(EventService, invoke);
   // Nothing else of the connection is used.
-  return { connection: { client: () => client } as unknown as Connection, requests, startsMs };
+  return { connection: standIn<Connection>({ client: () => client }), requests, startsMs };
 }
 
 function aborted(signal: AbortSignal | undefined): Promise<never> {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { listeningPort } from '#base/listening-port';
 
 /** The fields of an event that tests check. */
 export interface SentryEvent {
@@ -31,7 +31,7 @@ export async function startSentry(status = 200, headers: Readonly<Record<string,
     response.writeHead(status, headers).end('{}');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo; // of a TCP listener
+  const port = listeningPort(server);
   return {
     url: `http://127.0.0.1:${port}`,
     dsn: `http://the-key:the-secret@127.0.0.1:${port}/42`,

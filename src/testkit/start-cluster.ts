@@ -1,10 +1,11 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, type DialOptions, dialSidechannel, SidechannelRegistry } from '#client/index';
-import { createLogger, type LogLevel } from '#platform/log/logger';
+import type { LogLevel } from '#platform/log/logger';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { PraefectServer } from '#praefect/praefect-server';
 import { Faults } from './faults/faults.ts';
+import { lineLogger } from './line-logger.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 import { type StartGitalyOptions, startGitaly, type TestGitaly } from './start-gitaly.ts';
 import type { TestDatabase } from './start-postgres.ts';
@@ -107,10 +108,10 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<T
 async function startPraefect(
   socketPath: string,
   nodes: readonly TestGitaly[],
-  { config, database, dial, logLevel = 'info', replicationFactor = 0 }: StartClusterOptions,
+  { config, database, dial, logLevel, replicationFactor = 0 }: StartClusterOptions,
   building: AsyncDisposableStack,
 ): Promise<TestPraefect> {
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger(logLevel);
   const faults = new Faults();
   const server = building.use(
     await PraefectServer.start({
@@ -130,12 +131,7 @@ async function startPraefect(
         ],
         ...config,
       }).config,
-      logger: createLogger({
-        format: 'json',
-        level: logLevel,
-        // The logger writes JSON objects, one per line.
-        stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-      }),
+      logger,
     }),
   );
   const [address = ''] = server.addresses;

@@ -5,9 +5,10 @@ import { DIAL_NAMES } from '#client/dial-options';
 import { type Connection, type DialOptions, dial } from '#client/index';
 import { type Addresses, GitalyServer, type GitalyServerOptions } from '#gitaly/gitaly-server';
 import { configFrom } from '#platform/config/load-config';
-import { createLogger, type Logger, type LogLevel } from '#platform/log/logger';
+import type { Logger, LogLevel } from '#platform/log/logger';
 import { Faults } from './faults/faults.ts';
 import type { InternalApi } from './internal-api.ts';
+import { lineLogger } from './line-logger.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 import { type ServedRepositories, servedRepositories } from './served-repositories.ts';
 import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
@@ -107,13 +108,7 @@ async function startIn(
 ): Promise<TestGitaly> {
   const storages = options.storages ?? ['default'];
   for (const name of [...storages, 'run']) mkdirSync(join(directory, name));
-  const log: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: options.logLevel ?? 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-  });
+  const { lines: log, logger } = lineLogger(options.logLevel);
   const faults = new Faults();
   const config = configFrom(configOf(directory, storages, options));
   const server = await start({ config, faults: faults.injector, log, logger });

@@ -1,4 +1,4 @@
-import { freePort } from './free-port.ts';
+import { freePort } from '#base/listening-port';
 import { pythonWith } from './python-with.ts';
 import { setVariable } from './set-variable.ts';
 import { createBucket } from './start-s3-server.ts';

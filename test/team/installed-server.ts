@@ -12,8 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { freePort } from '#base/listening-port';
 import { upSocket } from '#cli/up/up-directory';
-import { freePort } from '#testkit/free-port';
 import { type RunResult, run } from '#testkit/run-program';
 import { until } from '#testkit/until';
 

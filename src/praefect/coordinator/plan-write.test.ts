@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { coordinatedCall, linesLogger, readyNode, sentMessages } from '#testkit/praefect/coordinated-call';
+import { lineLogger } from '#testkit/line-logger';
+import { coordinatedCall, readyNode, sentMessages } from '#testkit/praefect/coordinated-call';
 import { replaceMethod } from '#testkit/replace-method';
 import { until } from '#testkit/until';
 import { ObjectPoolService } from '#wire/gen/objectpool_pb';
@@ -38,7 +39,7 @@ interface Change {
 
 /** Parts of a Praefect in memory, with a router that returns one route. */
 function start({ exists = false, route = {}, routeFails }: Change = {}) {
-  const { lines, logger } = linesLogger();
+  const { lines, logger } = lineLogger();
   const routed: unknown[][] = [];
   const events: string[] = [];
   const records: EndedWrite[] = [];

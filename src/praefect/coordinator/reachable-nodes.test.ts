@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { linesLogger } from '#testkit/praefect/coordinated-call';
+import { lineLogger } from '#testkit/line-logger';
 import type { NodeHealth } from '../elections/node-health.ts';
 import { PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import { ReachableNodes } from './reachable-nodes.ts';
@@ -54,7 +54,7 @@ const search = {
 test('a node that has announced its stop and refuses connections is replaced, and reported', async () => {
   const health = healthOf();
   const [stopping, other] = [nodeThat(false, false), nodeThat(true, true)];
-  const { lines, logger } = linesLogger();
+  const { lines, logger } = lineLogger();
   const reachable = new ReachableNodes({ health, logger });
 
   assert.equal(await reachable.route({ ...search, find: inTurn(stopping, other) }), other);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { coordinatedCall, linesLogger, readyNode } from '#testkit/praefect/coordinated-call';
+import { lineLogger } from '#testkit/line-logger';
+import { coordinatedCall, readyNode } from '#testkit/praefect/coordinated-call';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import type { ReplicationJob } from '../model/job.ts';
 import { Transaction } from '../transactions/transaction.ts';
@@ -51,7 +52,7 @@ async function ended({ votes = true, ...ending }: Ending = {}) {
 
 /** Records a write, and the steps that are taken for it. */
 async function record({ write }: { readonly write: EndedWrite }, options: Partial<FinalizerOptions> = {}) {
-  const { lines, logger } = linesLogger();
+  const { lines, logger } = lineLogger();
   const done: unknown[][] = [];
   const jobs: ReplicationJob[] = [];
   const note =

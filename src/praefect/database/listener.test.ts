@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linesLogger } from '#testkit/praefect/coordinated-call';
+import { lineLogger } from '#testkit/line-logger';
 import { withoutOwnPostgres as skip, startPostgres, type TestDatabase } from '#testkit/start-postgres';
 import { never, until } from '#testkit/until';
 import { type Database, sql } from './database.ts';
@@ -19,7 +19,7 @@ function notingHandler(events: string[], ...channels: string[]): ListenerHandler
 function listen({ config }: TestDatabase, options: { readonly retryMs?: number } = {}) {
   const events: string[] = [];
   const counted: string[] = [];
-  const { lines, logger } = linesLogger();
+  const { lines, logger } = lineLogger();
   const { dbname: database, host, user } = config;
   const listener = new DatabaseListener({
     settings: { host, user, database, ssl: false, mayFallBack: false },

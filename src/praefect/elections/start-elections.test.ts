@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { lineLogger } from '#testkit/line-logger';
 import { checkedNode } from '#testkit/praefect/checked-node';
-import { lineLogger } from '#testkit/praefect/copy-nodes';
 import { movedClock } from '#testkit/praefect/moved-clock';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { healthOf, startElections } from './start-elections.ts';

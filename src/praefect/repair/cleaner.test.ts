@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { lineLogger } from '#testkit/praefect/copy-nodes';
+import { lineLogger } from '#testkit/line-logger';
 import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { searchOneStorage } from './cleaner.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { lineLogger } from '#testkit/praefect/copy-nodes';
+import { lineLogger } from '#testkit/line-logger';
 import type { Database } from '../database/database.ts';
 import { PostgresWriteLocks } from './postgres-write-locks.ts';
 

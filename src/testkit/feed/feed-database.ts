@@ -16,6 +16,8 @@ export async function createTestFeed(database: Database): Promise<Database> {
   return database;
 }
 
+const FIRST: Readonly<Record<string, number>> = { 'gitaly-1': 1 };
+
 /**
  * Records a repository whose relative path is `<id>.git` and whose replica path is `@cluster/<id>`.
  *
@@ -24,7 +26,7 @@ export async function createTestFeed(database: Database): Promise<Database> {
 export async function addRepository(
   database: Database,
   id: number,
-  { primary = 'gitaly-1', replicas = { 'gitaly-1': 1 } as Readonly<Record<string, number>> } = {},
+  { primary = 'gitaly-1', replicas = FIRST } = {},
 ): Promise<void> {
   const path = `${id}.git`;
   await database.run(sql`INSERT INTO repositories

@@ -3,6 +3,7 @@ import { GitalyError, type StatusCode } from '#base/gitaly-error';
 import type { NodeEvents, ReportedMove } from '#praefect/feed/node-events';
 import type { GitalyNode } from '#praefect/nodes/gitaly-node';
 import { Event_Kind as Kind } from '#wire/gen/gitalyts/events/v1/events_pb';
+import { standIn } from '../stand-in.ts';
 
 /** An event in the journal of a node. */
 export interface ScriptedEvent {
@@ -49,8 +50,7 @@ export class ScriptedNode {
 
   /** Returns the node as the feed uses it. */
   get node(): GitalyNode {
-    // The feed uses no other parts of a node.
-    return this as unknown as GitalyNode;
+    return standIn(this);
   }
 
   readonly connection = {
@@ -125,7 +125,7 @@ export class ScriptedNodeEvents {
 
   /** Returns the object as the feed uses it. */
   get nodeEvents(): NodeEvents {
-    return this as unknown as NodeEvents; // it has all public methods that are used
+    return standIn(this);
   }
 
   async started(): Promise<void> {}

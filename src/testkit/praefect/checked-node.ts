@@ -1,4 +1,5 @@
 import type { GitalyNode } from '#praefect/nodes/gitaly-node';
+import { standIn } from '../stand-in.ts';
 
 /** A node for tests whose checks fail with an error that a test sets. */
 export interface CheckedNode {
@@ -9,7 +10,8 @@ export interface CheckedNode {
 }
 
 export function checkedNode(storage: string): CheckedNode {
-  const checked = { checks: 0, failure: undefined as unknown };
+  const failure: unknown = undefined;
+  const checked = { checks: 0, failure };
   const node = {
     storage,
     config: { virtualStorage: 'default', storage, address: `tcp://${storage}:8075`, token: undefined },
@@ -20,6 +22,5 @@ export function checkedNode(storage: string): CheckedNode {
       return checked.failure === undefined;
     },
   };
-  // All that checks and elections use of a node.
-  return Object.assign(checked, { node: node as unknown as GitalyNode });
+  return Object.assign(checked, { node: standIn<GitalyNode>(node) });
 }

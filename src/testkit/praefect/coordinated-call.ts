@@ -7,18 +7,18 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import { createLogger } from '#platform/log/logger';
 import type { RepositoryCall } from '#praefect/coordinator/call';
 import type { GitalyNode } from '#praefect/nodes/gitaly-node';
 import { Metadata } from '#rpc/common/metadata';
 import type { HandlerContext } from '#rpc/server/handler';
 import { methodInfo } from '#wire/method-info';
+import { standIn } from '../stand-in.ts';
 
 type Method = Parameters<typeof methodInfo>[0];
 
 /** Returns a node that accepts calls. Only its name matters to plans. */
 export function readyNode(storage: string): GitalyNode {
-  return { storage, isReady: true, config: { virtualStorage: 'default' } } as unknown as GitalyNode;
+  return standIn({ storage, isReady: true, config: { virtualStorage: 'default' } });
 }
 
 /** A call on the repository `a.git` of the virtual storage `default`, and what was logged about it. */
@@ -38,13 +38,13 @@ export function coordinatedCall(
   const fields: Record<string, unknown> = {};
   const info = methodInfo(method);
   const leaving = new AbortController();
-  const context = {
+  const context = standIn<HandlerContext>({
     method: info,
     headers: Metadata.from(headers),
     correlationId: 'id',
     signal: leaving.signal,
     log: { add: (more: object) => void Object.assign(fields, more) },
-  } as unknown as HandlerContext; // plans read only this of it
+  });
   const repository = { virtualStorage: 'default', relativePath: 'a.git' };
   // The request as a server decodes it.
   const decoded = fromBinary(
@@ -64,16 +64,4 @@ export function sentMessages<I extends DescMessage>(
   destinations: readonly { readonly firstFrame: Buffer }[],
 ): MessageShape<I>[] {
   return destinations.map(({ firstFrame }) => fromBinary(input, firstFrame));
-}
-
-/** Returns a logger and the lines that it has written. */
-export function linesLogger() {
-  const lines: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
-  });
-  return { logger, lines };
 }

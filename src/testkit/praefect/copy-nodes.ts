@@ -1,5 +1,5 @@
-import { createLogger } from '#platform/log/logger';
 import type { GitalyNode } from '#praefect/nodes/gitaly-node';
+import { standIn } from '../stand-in.ts';
 
 /** A call that a copy makes: the node, the method, the request and the options. */
 export type CopyCall = readonly [storage: string, method: string, request: unknown, options: unknown];
@@ -27,7 +27,7 @@ export function copyNode(
       await on[name]?.();
       return response;
     };
-  const node = {
+  return standIn<GitalyNode>({
     storage,
     config: { virtualStorage: 'default', storage, address: `tcp://${storage}:8075`, token },
     isServing: async () => isServing,
@@ -45,19 +45,5 @@ export function copyNode(
         linkRepositoryToObjectPool: method('linkRepositoryToObjectPool'),
       },
     },
-  };
-  // All that a copy uses of a node.
-  return node as unknown as GitalyNode;
-}
-
-/** A logger whose lines are objects. */
-export function lineLogger() {
-  const lines: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
   });
-  return { lines, logger };
 }

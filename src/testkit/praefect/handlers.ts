@@ -10,11 +10,12 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import { createLogger } from '#platform/log/logger';
 import type { GitalyNode } from '#praefect/nodes/gitaly-node';
 import { type RepositoryHandlersOptions, repositoryHandlers } from '#praefect/services/repository-handlers';
 import type { HandlerContext } from '#rpc/server/handler';
 import { methodInfo } from '#wire/method-info';
+import { lineLogger } from '../line-logger.ts';
+import { standIn } from '../stand-in.ts';
 
 const { signal } = new AbortController();
 
@@ -39,8 +40,7 @@ export function notingNode(storage: string, calls: NotedCalls, fails?: Error): G
     },
     objectPool: { deleteObjectPool: note('deleteObjectPool'), getObjectPool: note('getObjectPool') },
   };
-  // All that the handlers use of a node.
-  return { storage, connection } as unknown as GitalyNode;
+  return standIn({ storage, connection });
 }
 
 /**
@@ -50,8 +50,8 @@ export function startHandlers(
   options: Partial<Record<keyof RepositoryHandlersOptions, unknown>> = {},
   calls: NotedCalls = [],
 ) {
-  const log: Record<string, unknown>[] = [];
-  const handlers = repositoryHandlers({
+  const { lines: log, logger } = lineLogger();
+  const parts = standIn<RepositoryHandlersOptions>({
     nodes: new Map([['default', ['one', 'two', 'three'].map((storage) => notingNode(storage, calls))]]),
     removals: {
       remove: async (repository: unknown) => {
@@ -64,15 +64,10 @@ export function startHandlers(
       for (let turns = 0; turns < 3; turns++) await turn(); // longer than the nodes take
       calls.push(['changed', repository]);
     },
-    logger: createLogger({
-      format: 'json',
-      level: 'info',
-      // The logger writes JSON objects, one per line.
-      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-    }),
+    logger,
     ...options,
-    // All that these calls use of the database.
-  } as unknown as RepositoryHandlersOptions);
+  });
+  const handlers = repositoryHandlers(parts);
   const facts: Record<string, unknown> = {};
   /** Calls a method with the bytes of its request. */
   async function callRaw<O extends DescMessage>(
@@ -82,8 +77,7 @@ export function startHandlers(
     const handler = handlers.get(methodInfo(method).path);
     if (handler === undefined) throw new Error(`no handler of ${method.name}`);
     const add = (fields: object) => void Object.assign(facts, fields);
-    // What a handler reads of its context.
-    const context = { signal, correlationId: 'id', log: { add } } as unknown as HandlerContext;
+    const context = standIn<HandlerContext>({ signal, correlationId: 'id', log: { add } });
     async function* frames() {
       for (const each of requests) yield Buffer.from(each);
     }

@@ -6,6 +6,7 @@ import { Metadata } from '#rpc/common/metadata';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';
+import { standIn } from '../stand-in.ts';
 
 /** The course of one call on a node, in place of a Gitaly. */
 export interface NodeScript {
@@ -54,8 +55,7 @@ export function proxiedNode(...scripts: NodeScript[]) {
       };
     },
   };
-  // All that a proxy uses of a node.
-  return { calls, node: node as unknown as GitalyNode };
+  return { calls, node: standIn<GitalyNode>(node) };
 }
 
 /** A destination that records the errors of its node. @param keep returns the error of the call */
@@ -88,8 +88,7 @@ export function clientContext({ deadline }: { readonly deadline?: Date } = {}) {
     responseHeaders: Metadata.from(),
     trailers: Metadata.from(),
   };
-  // All that a proxy uses of a context.
-  return { abort: () => controller.abort(gone), context: context as unknown as HandlerContext, gone };
+  return { abort: () => controller.abort(gone), context: standIn<HandlerContext>(context), gone };
 }
 
 const METHODS = servedByGitaly.flatMap(({ methods }) => methods.map(methodInfo));

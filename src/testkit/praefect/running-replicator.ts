@@ -4,7 +4,8 @@ import { Replicator, type ReplicatorOptions } from '#praefect/replication/replic
 import { WritePauses } from '#praefect/replication/write-pauses';
 import { MemoryStore } from '#praefect/store/memory-store';
 import type { ReplicaStore } from '#praefect/store/replica-store';
-import { type CopyCall, type CopyNodeOptions, copyNode, lineLogger } from './copy-nodes.ts';
+import { lineLogger } from '../line-logger.ts';
+import { type CopyCall, type CopyNodeOptions, copyNode } from './copy-nodes.ts';
 
 export const job: ReplicationJob = {
   ...{ change: 'update', repositoryId: 1, virtualStorage: 'default', relativePath: 'x.git' },

@@ -6,10 +6,11 @@ import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { createPraefectMetrics } from '#praefect/metrics/praefect-metrics';
 import type { Family } from '#workers/family';
 import { ScriptedNode } from '../feed/scripted-node.ts';
+import { lineLogger } from '../line-logger.ts';
 import { replaceMethod } from '../replace-method.ts';
+import { standIn } from '../stand-in.ts';
 import type { TestDatabase } from '../start-postgres.ts';
 import { checkedNode } from './checked-node.ts';
-import { lineLogger } from './copy-nodes.ts';
 
 export interface StartedBackendOptions {
   readonly family?: Family;
@@ -28,22 +29,17 @@ export async function startBackend(
   const checked = [checkedNode('a'), checkedNode('b')] as const;
   for (const { node } of checked)
     Object.assign(node, { connection: new ScriptedNode(node.storage).connection }); // without a feed
-  const { config } = praefectConfigFrom({
-    ...{ socket_path: '/s', database },
-    virtual_storage: [
-      {
-        name: 'default',
-        node: checked.map(
-          ({
-            node: {
-              config: { address, storage },
-            },
-          }) => ({ address, storage }),
-        ),
-      },
-    ],
-    ...keys,
-  } as never);
+  const members = checked.map(({ node: { config } }) => ({
+    address: config.address,
+    storage: config.storage,
+  }));
+  const { config } = praefectConfigFrom(
+    standIn({
+      ...{ socket_path: '/s', database },
+      virtual_storage: [{ name: 'default', node: members }],
+      ...keys,
+    }),
+  );
   const metrics = createPraefectMetrics({
     latencyBuckets: [],
     reconciliationBuckets: [1],
@@ -74,7 +70,7 @@ export function holdPeriodic(context: TestContext): PeriodicTimers {
     held.set(timer, { delayMs, begin });
     return timer;
   };
-  replaceMethod(context, globalThis, 'setTimeout', set as typeof setTimeout);
+  replaceMethod(context, globalThis, 'setTimeout', standIn<typeof setTimeout>(set));
   replaceMethod(context, globalThis, 'clearTimeout', (timer) => {
     held.delete(timer);
     clearTimeout(timer);

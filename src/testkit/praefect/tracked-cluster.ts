@@ -1,10 +1,10 @@
 /** Nodes that have repositories which a test names, for tests of tracking. */
 import { GitalyError } from '#base/gitaly-error';
-import type { PraefectConfig } from '#praefect/config/schema';
 import type { Database } from '#praefect/database/database';
 import type { GitalyNode } from '#praefect/nodes/gitaly-node';
 import { PostgresQueue } from '#praefect/replication/postgres-queue';
 import type { TrackOptions, TrackRequest } from '#praefect/tracking/track-repository';
+import { standIn } from '../stand-in.ts';
 
 /** The path of a repository on the disk is not the one that clients use. */
 export const replicaPathOf = (relativePath: string): string => `disk/${relativePath}`;
@@ -45,15 +45,12 @@ export function trackedCluster(
     };
     const objectPool = { getObjectPool: async () => ({}) };
     const config = { virtualStorage: 'default', storage, address: `unix:/${storage}`, token: undefined };
-    // Tracking uses no other parts of a node.
-    return { storage, config, connection: { repository, objectPool } } as unknown as GitalyNode;
+    return standIn({ storage, config, connection: { repository, objectPool } });
   };
   const cluster: TrackedCluster = {
     database,
-    queue: new PostgresQueue(database, { error: () => {} } as never), // only failures to keep jobs are logged
-    config: {
-      virtualStorage: [{ name: 'default', defaultReplicationFactor: factor }],
-    } as unknown as PraefectConfig, // what tracking reads of it
+    queue: new PostgresQueue(database, standIn({ error: () => {} })), // only failures to keep jobs are logged
+    config: standIn({ virtualStorage: [{ name: 'default', defaultReplicationFactor: factor }] }),
     nodes: new Map([['default', ['gitaly-1', 'gitaly-2', 'gitaly-3'].map(nodeOf)]]),
     replicatesNow,
     existing: new Set(['a.git', 'b.git'].map(replicaPathOf)),

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '#base/listening-port';
 import { type EnvironmentFiles, isGone, prepareDirectory, writeFiles } from './environment-files.ts';
 import { type BuildChoice, type ServerBuild, serverBuild } from './server-build.ts';
 import { connects, type RunningServer, startServer } from './server-process.ts';
@@ -123,13 +123,4 @@ async function unused({ directory, socket }: EnvironmentFiles): Promise<void> {
       throw new Error(`${directory} is in use by another test server. Stop it, or choose another directory`);
     await delay(CHECK_EVERY_MS);
   }
-}
-
-/** Finds a port for a configuration: Gitaly does not report which port it chose for port 0. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // of a TCP server
-  server.close();
-  return port;
 }

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '#base/listening-port';
 import { statusData } from '#cli/cluster/render-status';
 import { statusOfConfig } from '#cli/cluster/run-cluster-status';
 import { connects } from '#tools/test-env/server-process';
-import { freePort } from '#tools/test-env/test-env';
 import { type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
 import type { UpEvents } from '../up-events.ts';
 import type { UpGrpc } from '../up-grpc.ts';
