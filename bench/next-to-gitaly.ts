@@ -8,7 +8,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { findProgram } from '#git/command/find-program';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { startInternalApi } from '#testkit/internal-api';

@@ -6,7 +6,7 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { dirname, join, relative } from 'node:path';
 import { buffer as collectBytes } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import {
   type HttpGateway,
   type HttpGatewayOptions,

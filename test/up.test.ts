@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { dial } from '#client/index';
 import { programCommand } from '#testkit/program-command';
 import { runGit } from '#testkit/repositories/run-git';

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { sourceCommand } from '#testkit/program-command';
 
 /** A server in a separate process, started from `bin/` as in production. */

@@ -1,4 +1,4 @@
-import { percentDecoded } from '#base/percent-decoded';
+import { percentDecoded } from '#base/network/percent-decoded';
 import { PAGES_PATH } from '#gateway/http/pages/page-source';
 
 /** Address of the console, below that of the gateway. */

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { listeningPort } from '#base/listening-port';
+import { listeningPort } from '#base/network/listening-port';
 import { ClientSlots } from './client-slots.ts';
 import type { GatewaySharing } from './family.ts';
 import { type ListenAddress, listen } from './listen.ts';

@@ -1,5 +1,5 @@
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { request } from '#base/node-http';
+import { request } from '#base/network/node-http';
 import { piecesOf } from '#base/streams/byte-stream';
 
 /** Time without any byte on a connection. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import type { ByteRange } from '#base/byte-range';
 import { GitalyError } from '#base/gitaly-error';
+import type { ByteRange } from '#base/network/byte-range';
 import type { ObjectStore, SignedPut } from './object-store.ts';
 
 /** Name and size of a file. */

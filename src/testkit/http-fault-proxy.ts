@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { listeningPort } from '#base/listening-port';
+import { listeningPort } from '#base/network/listening-port';
 
 /** Failure of a request; `undefined` passes the request on. */
 export type HttpFault =

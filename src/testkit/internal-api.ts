@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
 import { checkNames } from '#base/check-names';
-import { createServer } from '#base/node-http';
+import { createServer } from '#base/network/node-http';
 import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
 
 /** A recorded request of the server. */

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { listeningPort } from '#base/listening-port';
+import { listeningPort } from '#base/network/listening-port';
 
 /** The fields of an event that tests check. */
 export interface SentryEvent {

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { npmProgram } from './npm-program.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 import { setVariable } from './set-variable.ts';

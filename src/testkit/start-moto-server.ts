@@ -1,4 +1,4 @@
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { pythonWith } from './python-with.ts';
 import { setVariable } from './set-variable.ts';
 import { createBucket } from './start-s3-server.ts';

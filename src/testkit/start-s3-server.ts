@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { goProgram } from './go-program.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 import { setVariable } from './set-variable.ts';

@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
-import { Agent as HttpAgent, request as requestHttp } from '#base/node-http';
+import { Agent as HttpAgent, request as requestHttp } from '#base/network/node-http';
 import { piecesOf } from '#base/streams/byte-stream';
 import type { EventPayload } from '#events/event-payload';
 import { lookupPublic, requirePublic } from './public-address.ts';

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { sql } from '#praefect/database/database';
 import { clusterTables } from '#testkit/praefect/cluster-tables';
 import { programCommand } from '#testkit/program-command';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { API_REPOSITORY, startApi } from '#testkit/start-api';
 import { Page, Reader } from './reader.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { Page, Reader } from './reader.ts';
 
 test('docs/api.md leads from nothing to a merge', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { Page, Reader } from './reader.ts';
 
 /** The user `nobody`, as whom root follows the page. */

@@ -6,7 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { type AccessRequest, startHttpGateway, storageMapping } from '#gateway/index';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';

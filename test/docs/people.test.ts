@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { NO_OPENSSH } from '#testkit/ssh-client';
 import { Page, Reader } from './reader.ts';
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSy
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { collectLfsFiles } from '#cli/repo-gc-lfs';
+import { collectLfsFiles } from '#cli/repo/repo-gc-lfs';
 import { Repository } from '#client/repository/repository';
 import { collectLfs, type LfsCollection } from '#tools/repo/collect-lfs';
 import { LfsSite, pointerText, pointerTo } from './lfs-site.ts';

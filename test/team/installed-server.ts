@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { upSocket } from '#cli/up/up-directory';
 import { type RunResult, run } from '#testkit/run-program';
 import { until } from '#testkit/until';

@@ -1,4 +1,4 @@
-import type { ByteRange } from '../byte-range.ts';
+import type { ByteRange } from '../network/byte-range.ts';
 
 /** Yields the bytes of a range of a content, and stops reading at its end. */
 export async function* partOf(

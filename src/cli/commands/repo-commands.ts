@@ -1,8 +1,8 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { CreateRepositoryOptions } from '#tools/repo/repositories';
-import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from '../repo.ts';
-import type { CollectLfsCommandOptions } from '../repo-gc-lfs.ts';
-import type { MigrateReferencesOptions } from '../repo-migrate-references.ts';
+import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from '../repo/repo.ts';
+import type { CollectLfsCommandOptions } from '../repo/repo-gc-lfs.ts';
+import type { MigrateReferencesOptions } from '../repo/repo-migrate-references.ts';
 import { parseSeconds } from './option-values.ts';
 import { addRepoSettings } from './repo-settings-commands.ts';
 import { addToolCommand } from './tool-command.ts';
@@ -66,7 +66,7 @@ function addList(repo: Command, on: RepoProcess): void {
   add(repo, 'list', 'Print the names of the repositories.', examples)
     .option('--all', 'also the pools that forks share')
     .action(async (options: RepoOptions & { all?: boolean }) => {
-      const { listRepositories } = await import('../repo.ts');
+      const { listRepositories } = await import('../repo/repo.ts');
       on.exitCode = await listRepositories(options, on);
     });
 }
@@ -86,7 +86,7 @@ function addCreate(repo: Command, on: RepoProcess): void {
     )
     .option(...EXPIRES)
     .action(async (name: string, options: RepoOptions & CreateRepositoryOptions) => {
-      const { createRepository } = await import('../repo.ts');
+      const { createRepository } = await import('../repo/repo.ts');
       on.exitCode = await createRepository(name, options, on);
     });
 }
@@ -106,7 +106,7 @@ function addFork(repo: Command, on: RepoProcess): void {
     .option('--copy', 'copy all objects, instead of borrowing them from a pool shared with the source')
     .option(...EXPIRES)
     .action(async (source: string, name: string, options: RepoOptions & ForkRepositoryOptions) => {
-      const { forkRepository } = await import('../repo.ts');
+      const { forkRepository } = await import('../repo/repo.ts');
       on.exitCode = await forkRepository(source, name, options, on);
     });
 }
@@ -119,7 +119,7 @@ function addRename(repo: Command, on: RepoProcess): void {
     .argument('<name>', 'the repository')
     .argument('<new name>', 'its new path; .git is added')
     .action(async (from: string, to: string, options: RepoOptions) => {
-      const { renameRepository } = await import('../repo.ts');
+      const { renameRepository } = await import('../repo/repo.ts');
       on.exitCode = await renameRepository(from, to, options, on);
     });
 }
@@ -137,7 +137,7 @@ function addExpire(repo: Command, on: RepoProcess): void {
     .option('--never', 'it is not removed any more')
     .option('--ref <name>', 'full name of a reference; default: the whole repository')
     .action(async (name: string, options: ExpireOptions) => {
-      const { expireRepository } = await import('../repo.ts');
+      const { expireRepository } = await import('../repo/repo.ts');
       on.exitCode = await expireRepository(name, options, on);
     });
 }
@@ -150,7 +150,7 @@ function addRemove(repo: Command, on: RepoProcess): void {
     .addArgument(new Argument('<name...>', 'the repositories'))
     .option('-y, --yes', 'skip the confirmation')
     .action(async (names: string[], options: RepoOptions & { yes?: boolean }) => {
-      const { removeRepositories } = await import('../repo.ts');
+      const { removeRepositories } = await import('../repo/repo.ts');
       on.exitCode = await removeRepositories(names, options, on);
     });
 }
@@ -164,7 +164,7 @@ function addGc(repo: Command, on: RepoProcess): void {
     .option('--all', 'all repositories of the storage')
     .option('--full', 'run all maintenance tasks, not only the needed ones')
     .action(async (names: string[], options: RepoOptions & { all?: boolean; full?: boolean }) => {
-      const { collectGarbage } = await import('../repo.ts');
+      const { collectGarbage } = await import('../repo/repo.ts');
       on.exitCode = await collectGarbage(names, options, on);
     });
 }
@@ -178,7 +178,7 @@ function addGcLfs(repo: Command, on: RepoProcess): void {
     .option('--dry-run', 'print what would be removed')
     .option('--orphans', 'also remove files that belong to no repository of this server')
     .action(async (options: CollectLfsCommandOptions) => {
-      const { collectLfsFiles } = await import('../repo-gc-lfs.ts');
+      const { collectLfsFiles } = await import('../repo/repo-gc-lfs.ts');
       on.exitCode = await collectLfsFiles(options, on);
     });
 }
@@ -190,7 +190,7 @@ function addInfo(repo: Command, on: RepoProcess): void {
   ])
     .argument('<name>', 'the repository')
     .action(async (name: string, options: RepoOptions) => {
-      const { showRepository } = await import('../repo.ts');
+      const { showRepository } = await import('../repo/repo.ts');
       on.exitCode = await showRepository(name, options, on);
     });
 }
@@ -223,7 +223,7 @@ continue an interrupted run.
 Exit code 0 when all have the format, 3 when some failed, 1 when all failed, 2 for wrong usage.`,
     )
     .action(async (names: string[], options: MigrateReferencesOptions) => {
-      const { migrateReferences } = await import('../repo-migrate-references.ts');
+      const { migrateReferences } = await import('../repo/repo-migrate-references.ts');
       on.exitCode = await migrateReferences(names, options, on);
     });
 }

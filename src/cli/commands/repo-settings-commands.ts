@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { RepoConsole, RepoOptions } from '../repo.ts';
-import type { MirrorOptions } from '../repo-mirror.ts';
-import type { RulesOptions } from '../repo-settings.ts';
+import type { RepoConsole, RepoOptions } from '../repo/repo.ts';
+import type { MirrorOptions } from '../repo/repo-mirror.ts';
+import type { RulesOptions } from '../repo/repo-settings.ts';
 import { parseSeconds } from './option-values.ts';
 
 /** Receives the output and the exit code. */
@@ -19,7 +19,7 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
     .argument('<name>', 'the repository')
     .argument('[branch]', 'a branch that exists')
     .action(async (name: string, branch: string | undefined, options: RepoOptions) => {
-      const { defaultBranch } = await import('../repo-settings.ts');
+      const { defaultBranch } = await import('../repo/repo-settings.ts');
       on.exitCode = await defaultBranch(name, branch, options, on);
     });
   add(repo, 'description', 'Print or set the description of a repository.', [
@@ -30,7 +30,7 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
     .argument('<name>', 'the repository')
     .argument('[text]', 'one line; empty removes it')
     .action(async (name: string, text: string | undefined, options: RepoOptions) => {
-      const { description } = await import('../repo-settings.ts');
+      const { description } = await import('../repo/repo-settings.ts');
       on.exitCode = await description(name, text, options, on);
     });
   add(repo, 'rules', 'Print, set, check or remove the rules of a repository for all pushes.', [
@@ -44,7 +44,7 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
     .option('--check <file>', 'only report whether the document is valid')
     .option('--remove', 'the repository has no rules any more')
     .action(async (name: string, options: RulesOptions) => {
-      const { rules } = await import('../repo-settings.ts');
+      const { rules } = await import('../repo/repo-settings.ts');
       on.exitCode = await rules(name, options, on);
     });
   add(repo, 'mirror', 'Keep a repository equal to one on another server; "list" prints all mirrors.', [
@@ -60,7 +60,7 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
     .option('--stop', 'end the mirror, and keep the repository')
     .addHelpText('after', '\ngitaly-ts up runs the mirrors of its directory, which --to names.')
     .action(async (name: string, url: string | undefined, options: MirrorOptions) => {
-      const { mirror } = await import('../repo-mirror.ts');
+      const { mirror } = await import('../repo/repo-mirror.ts');
       on.exitCode = await mirror(name, url, options, on);
     });
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { pushRuleKinds } from '#tokens/push-rules';
-import type { CreateTokenOptions, TokenOptions } from '../token.ts';
+import type { CreateTokenOptions, TokenOptions } from '../people/token.ts';
 import { parseLifetime } from './option-values.ts';
 import { addToolCommand, type ToolProcess } from './tool-command.ts';
 
@@ -65,7 +65,7 @@ function addCreate(token: Command, on: ToolProcess): void {
     return [[kind, option.attributeName()] as const];
   });
   create.action(async (name: string, values: TokenOptions & Record<string, unknown>) => {
-    const { createToken } = await import('../token.ts');
+    const { createToken } = await import('../people/token.ts');
     const rules = Object.fromEntries(options.map(([kind, attribute]) => [kind, values[attribute]]));
     on.exitCode = await createToken(name, { ...values, rules } as CreateTokenOptions, on); // parsed above
   });
@@ -79,7 +79,7 @@ function addList(token: Command, on: ToolProcess): void {
     examples,
     options: OPTIONS,
   }).action(async (options: TokenOptions) => {
-    const { listTokens } = await import('../token.ts');
+    const { listTokens } = await import('../people/token.ts');
     on.exitCode = await listTokens(options, on);
   });
 }
@@ -95,7 +95,7 @@ function addRevoke(token: Command, on: ToolProcess): void {
     .argument('[id...]', 'ids of tokens, as "token list" prints them')
     .option('--name <name>', 'all tokens of this name')
     .action(async (ids: string[], options: TokenOptions & { name?: string }) => {
-      const { revokeTokens } = await import('../token.ts');
+      const { revokeTokens } = await import('../people/token.ts');
       on.exitCode = await revokeTokens(ids, options, on);
     });
 }
@@ -110,7 +110,7 @@ function addRotate(token: Command, on: ToolProcess): void {
   })
     .option('--remove <id>', 'remove this key: its tokens are refused from now on; may be repeated', collect)
     .action(async (options: TokenOptions & { remove?: string[] }) => {
-      const { rotateKeys } = await import('../token.ts');
+      const { rotateKeys } = await import('../people/token.ts');
       on.exitCode = await rotateKeys(options, on);
     });
 }

@@ -1,5 +1,11 @@
 import { type Command, Option } from 'commander';
-import type { AccessOptions, AddKeyOptions, SecretOptions, UserConsole, UserOptions } from '../user.ts';
+import type {
+  AccessOptions,
+  AddKeyOptions,
+  SecretOptions,
+  UserConsole,
+  UserOptions,
+} from '../people/user.ts';
 import { addToolCommand } from './tool-command.ts';
 
 const OPTIONS = [['--to <dir>', 'the directory of "gitaly-ts up", for its people.toml', 'data']] as const;
@@ -32,7 +38,7 @@ wrong usage.`,
   addAdd(user, on);
   add(user, 'list', 'Print the people, their rights and keys; no secrets.', ['list', 'list --json']).action(
     async (options: UserOptions) => {
-      const { listUsers } = await import('../user.ts');
+      const { listUsers } = await import('../people/user.ts');
       on.exitCode = await listUsers(options, on);
     },
   );
@@ -40,7 +46,7 @@ wrong usage.`,
   add(user, 'remove', 'Remove people: they may do nothing any more.', ['remove ann', 'remove ann bob'])
     .argument('<name...>', 'the people')
     .action(async (names: string[], options: UserOptions) => {
-      const { removeUsers } = await import('../user.ts');
+      const { removeUsers } = await import('../people/user.ts');
       on.exitCode = await removeUsers(names, options, on);
     });
   addPassword(user, on);
@@ -84,7 +90,7 @@ function addAdd(user: Command, on: UserProcess): void {
     .option('--token', 'make a token, which is a password for programs, and print it once')
     .option('--key <file>', 'file with a public SSH key')
     .action(async (name: string, options: UserOptions & AccessOptions & SecretOptions) => {
-      const { addUser } = await import('../user.ts');
+      const { addUser } = await import('../people/user.ts');
       on.exitCode = await addUser(name, options, on);
     });
 }
@@ -97,7 +103,7 @@ function addAccess(user: Command, on: UserProcess): void {
     .action(async (name: string, options: UserOptions & AccessOptions) => {
       // commander would say this before it says that another option is misspelt
       if (options.access === undefined) command.error('error: add --access read, write or admin');
-      const { setAccess } = await import('../user.ts');
+      const { setAccess } = await import('../people/user.ts');
       on.exitCode = await setAccess(name, options, on);
     });
 }
@@ -108,7 +114,7 @@ function addPassword(user: Command, on: UserProcess): void {
     .argument('<name>', 'the person')
     .option('--remove', 'the person has no password any more')
     .action(async (name: string, options: UserOptions & { remove?: boolean }) => {
-      const { setPassword } = await import('../user.ts');
+      const { setPassword } = await import('../people/user.ts');
       on.exitCode = await setPassword(name, options, on);
     });
 }
@@ -122,14 +128,14 @@ function addTokens(user: Command, on: UserProcess): void {
     .argument('<person>', 'the person')
     .argument('<name>', 'name of the token, for logs and events')
     .action(async (person: string, name: string, options: UserOptions) => {
-      const { addUserToken } = await import('../user.ts');
+      const { addUserToken } = await import('../people/user.ts');
       on.exitCode = await addUserToken(person, name, options, on);
     });
   add(token, 'remove', 'Remove a token: the next request with it is refused.', ['remove ann laptop'])
     .argument('<person>', 'the person')
     .argument('<name>', 'name of the token')
     .action(async (person: string, name: string, options: UserOptions) => {
-      const { removeUserToken } = await import('../user.ts');
+      const { removeUserToken } = await import('../people/user.ts');
       on.exitCode = await removeUserToken(person, name, options, on);
     });
 }
@@ -146,13 +152,13 @@ function addKeys(user: Command, on: UserProcess): void {
     .argument('<key>', 'name or fingerprint of the key')
     .option(...DEPLOY)
     .action(async (holder: string, name: string, options: UserOptions & { deploy?: boolean }) => {
-      const { removeKey } = await import('../user.ts');
+      const { removeKey } = await import('../people/user.ts');
       on.exitCode = await removeKey(holder, name, options, on);
     });
   add(key, 'list', 'Print keys by name and fingerprint.', ['list', 'list ann --json'])
     .argument('[person]', 'the person (default: all keys)')
     .action(async (person: string | undefined, options: UserOptions) => {
-      const { listKeys } = await import('../user.ts');
+      const { listKeys } = await import('../people/user.ts');
       on.exitCode = await listKeys(person, options, on);
     });
 }
@@ -172,7 +178,7 @@ function addKeyAdd(key: Command, on: UserProcess): void {
     .option('--repository <path>', 'only these repositories of the person; may be repeated', collect)
     .option('--write', 'the deploy key allows pushes')
     .action(async (holder: string, file: string, options: AddKeyOptions) => {
-      const { addKey } = await import('../user.ts');
+      const { addKey } = await import('../people/user.ts');
       on.exitCode = await addKey(holder, file, options, on);
     });
 }

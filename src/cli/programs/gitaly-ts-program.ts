@@ -205,7 +205,7 @@ function addHashPassword(program: Command): void {
     )
     .action(
       async (name: string, paths: string[], options: { write: boolean; admin: boolean; token: boolean }) => {
-        const { runHashPassword } = await import('../hash-password.ts');
+        const { runHashPassword } = await import('../people/hash-password.ts');
         process.exitCode = await runHashPassword({ name, paths, ...options });
       },
     );

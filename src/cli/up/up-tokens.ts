@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
-import { tokensIn } from '../token.ts';
+import { tokensIn } from '../people/token.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
 
 /** Command line options of tokens. */

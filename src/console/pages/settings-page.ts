@@ -3,11 +3,11 @@ import { codeFrame } from '../html/elements.ts';
 import { type Html, html, type Part, visible } from '../html/html.ts';
 import { type Page, problemPage } from '../page.ts';
 import { changeSettings, KNOWN, noticeOf, type RefusedChange, type SettingField } from './change-settings.ts';
+import { namesOf } from './commits/revision-chooser.ts';
 import { describedMirror, mirrorData } from './mirrors-page.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import { digestOf, type RepositorySettings, readSettings } from './repository-settings.ts';
 import type { PlainVisit } from './repository-visit.ts';
-import { namesOf } from './revision-chooser.ts';
 
 /** Larger documents are cut, and not offered for changes: a form has a limit. */
 const MAX_RULES = 65_536;

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { jwtVerify } from 'jose';
-import { createServer } from '#base/node-http';
+import { createServer } from '#base/network/node-http';
 import { startInternalApi } from '#testkit/internal-api';
 import { createInternalApi, type GitlabSettings } from './create-internal-api.ts';
 import type { FinishedApiCall } from './http-internal-api.ts';

@@ -7,7 +7,7 @@ import { urlToHttpOptions } from 'node:url';
 import { limitedSignal } from '#base/async/limited-signal';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { Agent as HttpAgent, request as httpRequest } from '#base/node-http';
+import { Agent as HttpAgent, request as httpRequest } from '#base/network/node-http';
 import { trimmed, trimmedEnd } from '#base/trim';
 
 /**

@@ -2,10 +2,10 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { timeLeftMs } from '#base/async/time-left';
-import { framingProblem, refuseFraming } from '#base/http-framing';
 import { isError } from '#base/is-error';
 import { lazyModule } from '#base/lazy-module';
-import { createServer } from '#base/node-http';
+import { framingProblem, refuseFraming } from '#base/network/http-framing';
+import { createServer } from '#base/network/node-http';
 import { descriptorOf } from '#base/streams/stream-handle';
 import {
   type ListeningSocket,

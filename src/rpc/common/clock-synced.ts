@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { queryClockOffsetMs } from '#base/sntp';
+import { queryClockOffsetMs } from '#base/network/sntp';
 import type { ClockSyncedRequest, ClockSyncedResponseSchema } from '#wire/gen/server_pb';
 
 const DEFAULT_TIME_SERVER = 'pool.ntp.org';

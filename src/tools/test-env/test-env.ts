@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { type EnvironmentFiles, isGone, prepareDirectory, writeFiles } from './environment-files.ts';
 import { type BuildChoice, type ServerBuild, serverBuild } from './server-build.ts';
 import { connects, type RunningServer, startServer } from './server-process.ts';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '#base/listening-port';
+import { freePort } from '#base/network/listening-port';
 import { statusData } from '#cli/cluster/render-status';
 import { statusOfConfig } from '#cli/cluster/run-cluster-status';
 import { connects } from '#tools/test-env/server-process';

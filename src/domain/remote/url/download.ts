@@ -6,7 +6,7 @@ import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { request as httpRequest, STATUS_CODES } from '#base/node-http';
+import { request as httpRequest, STATUS_CODES } from '#base/network/node-http';
 import { piecesOf } from '#base/streams/byte-stream';
 import { withoutUserInfo } from './remote-url.ts';
 import { OUTGOING_LIMITS } from './run-outgoing.ts';

@@ -1,4 +1,4 @@
-import { percentDecoded } from '#base/percent-decoded';
+import { percentDecoded } from '#base/network/percent-decoded';
 import type { Method, Operation } from './operation.ts';
 import { Problem } from './problems.ts';
 

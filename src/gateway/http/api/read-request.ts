@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { TObject, TProperties, TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
-import { percentDecoded } from '#base/percent-decoded';
+import { percentDecoded } from '#base/network/percent-decoded';
 import { Problem } from './problems.ts';
 import { closed, isBytes } from './schemas/parts.ts';
 

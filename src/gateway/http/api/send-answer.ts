@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { hasContent } from '#base/requested-content';
+import { hasContent } from '#base/network/requested-content';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
 import { discardRest, hasUnreadBody } from '../unread-body.ts';
 import type { ApiExchange } from './api-exchange.ts';

@@ -7,8 +7,8 @@ import { Agent, createServer, get, type IncomingMessage, type ServerResponse } f
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ByteRange } from '#base/byte-range';
 import { loadCLibrary } from '#base/c-library';
+import type { ByteRange } from '#base/network/byte-range';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { sendFile } from './send-file.ts';

@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import type { ByteRange } from '#base/byte-range';
 import { type CLibrary, loadCLibrary } from '#base/c-library';
 import { Limit } from '#base/limits/limit';
+import type { ByteRange } from '#base/network/byte-range';
 import { descriptorOf } from '#base/streams/stream-handle';
 import { UntilClosed } from './until-closed.ts';
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ByteRange } from '#base/byte-range';
-import { requestedContent } from '#base/requested-content';
+import type { ByteRange } from '#base/network/byte-range';
+import { requestedContent } from '#base/network/requested-content';
 import { verifySignedUrl } from '#object-store/file/sign-url';
 import { isKey } from '#object-store/object-key';
 import type { ObjectFacts } from '#object-store/object-store';

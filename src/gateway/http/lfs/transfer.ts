@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { requestedContent } from '#base/requested-content';
+import { requestedContent } from '#base/network/requested-content';
 import type { FoundFile, LfsObjects } from '#object-store/lfs-objects';
 import type { Answer } from '../answer.ts';
 import { sendFile } from '../bundles/send-file.ts';

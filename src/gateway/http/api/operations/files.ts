@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { codeOf } from '#base/gitaly-error';
-import { requestedContent } from '#base/requested-content';
+import { requestedContent } from '#base/network/requested-content';
 import { partOf } from '#base/streams/part-of';
 import type { CallOptions } from '#client/call/call-types';
 import { blameLines } from '#client/content/blame-lines';

@@ -1,4 +1,4 @@
-import { requestedContent } from '#base/requested-content';
+import { requestedContent } from '#base/network/requested-content';
 import type { CallOptions } from '#client/call/call-types';
 import type { Place } from '#client/repository/place';
 import { LfsObjects } from '#object-store/lfs-objects';

@@ -1,11 +1,11 @@
 import { findText, type TextMatch } from '#client/content/find-text';
-import { repositoryAddress } from '../console-route.ts';
-import { codeFrame, link } from '../html/elements.ts';
-import { count } from '../html/format.ts';
-import { type Html, html } from '../html/html.ts';
-import type { Page } from '../page.ts';
-import { frame, nameOf } from './repository-frame.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
+import { repositoryAddress } from '#console/console-route';
+import { codeFrame, link } from '#console/html/elements';
+import { count } from '#console/html/format';
+import { type Html, html } from '#console/html/html';
+import type { Page } from '#console/page';
+import { frame, nameOf } from '../repository-frame.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 
 const MAX_QUERY = 200;
 

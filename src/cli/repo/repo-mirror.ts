@@ -5,10 +5,10 @@ import { JsonFields } from '#base/json-fields';
 import { describeMirror, MirrorDirectory } from '#tools/mirror/mirror-directory';
 import { parseCredentials, requireMirrorUrl } from '#tools/mirror/mirror-source';
 import type { Repositories } from '#tools/repo/repositories';
-import type { ToolResult } from './commands/tool-command.ts';
-import { isAddress } from './open-target.ts';
+import type { ToolResult } from '../commands/tool-command.ts';
+import { isAddress } from '../open-target.ts';
+import { UsageError } from '../serve/open-server.ts';
 import { type RepoConsole, type RepoOptions, run } from './repo.ts';
-import { UsageError } from './serve/open-server.ts';
 
 /** Options of `gitaly-ts repo mirror`. */
 export interface MirrorOptions extends RepoOptions {

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { requestedContent } from '#base/requested-content';
+import { requestedContent } from '#base/network/requested-content';
 import { partOf } from '#base/streams/part-of';
 import { openTreeEntry } from '#client/content/open-content';
+import { notFound, type Page } from '#console/page';
 import type { PageAnswer } from '#gateway/http/pages/page-source';
 import { TreeEntryResponse_ObjectType as ObjectType } from '#wire/gen/commit_pb';
-import { notFound, type Page } from '../page.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 import { baseName, looksBinary } from './file-kind.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
 
 /** Pictures that browsers show, by the end of their names. */
 const PICTURES: Readonly<Record<string, string>> = {

@@ -1,11 +1,11 @@
 import { codeOf } from '#base/gitaly-error';
 import { openArchive } from '#client/content/open-content';
+import { notFound, type Page, problemPage } from '#console/page';
 import type { PageAnswer } from '#gateway/http/pages/page-source';
 import { GetArchiveRequest_Format as Format } from '#wire/gen/repository_pb';
-import { notFound, type Page, problemPage } from '../page.ts';
+import { nameOf } from '../repository-frame.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 import { baseName } from './file-kind.ts';
-import { nameOf } from './repository-frame.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
 
 /** Kinds of archives by the parameter `as`. */
 export const ARCHIVES = ['zip', 'tar.gz'] as const;

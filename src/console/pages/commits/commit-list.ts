@@ -1,8 +1,8 @@
 import type { Commit } from '#client/repository/values';
-import { repositoryAddress } from '../console-route.ts';
-import { link, wideTable } from '../html/elements.ts';
-import { instant } from '../html/format.ts';
-import { type Html, html, type Part } from '../html/html.ts';
+import { repositoryAddress } from '#console/console-route';
+import { link, wideTable } from '#console/html/elements';
+import { instant } from '#console/html/format';
+import { type Html, html, type Part } from '#console/html/html';
 import type { SignatureChecks } from './signatures.ts';
 
 const KINDS = { PGP: 'OpenPGP', SSH: 'SSH', X509: 'X.509' } as const;

@@ -1,13 +1,13 @@
 import type { Signature } from '#client/repository/values';
-import { repositoryAddress } from '../console-route.ts';
-import { link } from '../html/elements.ts';
-import { instant } from '../html/format.ts';
-import { type Html, html } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import { repositoryAddress } from '#console/console-route';
+import { link } from '#console/html/elements';
+import { instant } from '#console/html/format';
+import { type Html, html } from '#console/html/html';
+import type { Page } from '#console/page';
+import { frame, nameOf } from '../repository-frame.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 import { changedFiles, changesBetween } from './changes.ts';
 import { commitData, signatureText } from './commit-list.ts';
-import { frame, nameOf } from './repository-frame.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
 import { checkSignatures } from './signatures.ts';
 
 /** The parent of a first commit: the empty tree. */

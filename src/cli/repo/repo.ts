@@ -2,9 +2,9 @@ import { createInterface } from 'node:readline/promises';
 import { formatShortBytes } from '#base/format-bytes';
 import { describeMirror, MirrorDirectory } from '#tools/mirror/mirror-directory';
 import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
-import { printResult, type ToolResult } from './commands/tool-command.ts';
-import { isAddress } from './open-target.ts';
-import { openServer, UsageError } from './serve/open-server.ts';
+import { printResult, type ToolResult } from '../commands/tool-command.ts';
+import { isAddress } from '../open-target.ts';
+import { openServer, UsageError } from '../serve/open-server.ts';
 
 /** Options of all commands `gitaly-ts repo`. */
 export interface RepoOptions {

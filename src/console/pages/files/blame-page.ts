@@ -1,12 +1,12 @@
 import { type BlameLine, blameLines } from '#client/content/blame-lines';
-import { repositoryAddress } from '../console-route.ts';
-import { link } from '../html/elements.ts';
-import { instant } from '../html/format.ts';
-import { type Html, html } from '../html/html.ts';
-import type { Page } from '../page.ts';
-import { naturalNumber } from './page-number.ts';
-import { frame, nameOf } from './repository-frame.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
+import { repositoryAddress } from '#console/console-route';
+import { link } from '#console/html/elements';
+import { instant } from '#console/html/format';
+import { type Html, html } from '#console/html/html';
+import type { Page } from '#console/page';
+import { naturalNumber } from '../page-number.ts';
+import { frame, nameOf } from '../repository-frame.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 
 const LINES_PER_PAGE = 1000;
 const MAX_BYTES = 1 << 20;

@@ -3,8 +3,8 @@ import { formatBar } from '#tools/import/progress-bar';
 import { ProgressLine, type TerminalOutput } from '#tools/progress-line';
 import { type MigrationListener, migrateAll } from '#tools/repo/migrate-all';
 import { type ReferenceFormat, Repositories } from '#tools/repo/repositories';
+import { openServer, UsageError } from '../serve/open-server.ts';
 import type { RepoConsole, RepoOptions } from './repo.ts';
-import { openServer, UsageError } from './serve/open-server.ts';
 
 export interface MigrateReferencesOptions extends RepoOptions {
   readonly format?: ReferenceFormat;

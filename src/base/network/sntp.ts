@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { abortable } from './async/abortable.ts';
-import { isError } from './is-error.ts';
+import { abortable } from '../async/abortable.ts';
+import { isError } from '../is-error.ts';
 
 const DEFAULT_PORT = 123;
 const DEFAULT_TIMEOUT_MS = 5_000;

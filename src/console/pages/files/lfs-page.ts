@@ -1,15 +1,15 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { formatBytes } from '#base/format-bytes';
 import { eachItem } from '#client/content/collect/each-item';
-import { repositoryAddress } from '../console-route.ts';
-import { link, wideTable } from '../html/elements.ts';
-import { type Html, html, type Part } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import { repositoryAddress } from '#console/console-route';
+import { link, wideTable } from '#console/html/elements';
+import { type Html, html, type Part } from '#console/html/html';
+import type { Page } from '#console/page';
+import { revisionChooser } from '../commits/revision-chooser.ts';
+import { naturalNumber } from '../page-number.ts';
+import { frame, nameOf } from '../repository-frame.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 import type { LfsPointer } from './file-kind.ts';
-import { naturalNumber } from './page-number.ts';
-import { frame, nameOf } from './repository-frame.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
-import { revisionChooser } from './revision-chooser.ts';
 
 const PAGE_SIZE = 100;
 /** Limits of a tree; the files behind them are not listed. */

@@ -1,8 +1,8 @@
 import { diffs, type WholeDiff } from '#client/content/collect/diffs';
-import { codeFrame } from '../html/elements.ts';
-import { count } from '../html/format.ts';
-import { type Html, html } from '../html/html.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
+import { codeFrame } from '#console/html/elements';
+import { count } from '#console/html/format';
+import { type Html, html } from '#console/html/html';
+import type { RepositoryVisit } from '../repository-visit.ts';
 
 /** Bounds of the change on a page; git shows the rest. */
 const LIMITS = {

@@ -14,9 +14,9 @@ import { fingerprint, isKey, removeSecret } from '#gateway/people/own-secrets';
 import { PeopleFileError } from '#gateway/people/toml-table';
 import { RIGHTS, type Right } from '#gateway/rights';
 import { parseAuthorizedKeys } from '#gateway/ssh/keys/authorized-keys';
-import { printResult, type ToolConsole, type ToolResult } from './commands/tool-command.ts';
+import { printResult, type ToolConsole, type ToolResult } from '../commands/tool-command.ts';
+import { peopleIn } from '../up/up-people.ts';
 import { NoPasswordError, readPassword } from './read-password.ts';
-import { peopleIn } from './up/up-people.ts';
 
 /** Options of all commands `gitaly-ts user`. */
 export interface UserOptions {

@@ -5,7 +5,7 @@ import { RuleError } from '#tokens/push-rule';
 import { pushRuleKinds } from '#tokens/push-rules';
 import { describeScope, formatScope, parseScope } from '#tokens/scope';
 import { type IssuedToken, TokenStore } from '#tokens/token-store';
-import { printResult, type ToolConsole, type ToolResult } from './commands/tool-command.ts';
+import { printResult, type ToolConsole, type ToolResult } from '../commands/tool-command.ts';
 
 /** Options of all commands `gitaly-ts token`. */
 export interface TokenOptions {

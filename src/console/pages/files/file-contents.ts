@@ -1,11 +1,11 @@
-import { repositoryAddress } from '../console-route.ts';
-import { codeFrame, link } from '../html/elements.ts';
-import { count } from '../html/format.ts';
-import { type Html, html, type Part } from '../html/html.ts';
-import { MAX_RENDERED_BYTES } from '../rendering/renderer.ts';
+import { repositoryAddress } from '#console/console-route';
+import { codeFrame, link } from '#console/html/elements';
+import { count } from '#console/html/format';
+import { type Html, html, type Part } from '#console/html/html';
+import { MAX_RENDERED_BYTES } from '#console/rendering/renderer';
+import { nameOf } from '../repository-frame.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 import { baseName, looksBinary } from './file-kind.ts';
-import { nameOf } from './repository-frame.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
 
 /** Longer files are cut here. */
 export const MAX_SHOWN_BYTES = MAX_RENDERED_BYTES;

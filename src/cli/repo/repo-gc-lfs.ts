@@ -1,10 +1,10 @@
 import { formatShortBytes } from '#base/format-bytes';
 import { ProgressLine } from '#tools/progress-line';
 import { collectLfs, type LfsCollection } from '#tools/repo/collect-lfs';
-import { printResult, type ToolResult } from './commands/tool-command.ts';
-import { lfsStoreUrl } from './lfs-store-url.ts';
+import { printResult, type ToolResult } from '../commands/tool-command.ts';
+import { lfsStoreUrl } from '../lfs-store-url.ts';
+import { openServer, UsageError } from '../serve/open-server.ts';
 import type { RepoConsole, RepoOptions } from './repo.ts';
-import { openServer, UsageError } from './serve/open-server.ts';
 
 /** Options of `gitaly-ts repo gc-lfs`. */
 export interface CollectLfsCommandOptions extends RepoOptions {

@@ -10,8 +10,8 @@ import type { RunResult } from '#testkit/run-program';
 import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
-import { addTokenCommands } from './commands/token-commands.ts';
-import type { ToolProcess } from './commands/tool-command.ts';
+import { addTokenCommands } from '../commands/token-commands.ts';
+import type { ToolProcess } from '../commands/tool-command.ts';
 import { tokensIn } from './token.ts';
 
 async function token(...args: string[]): Promise<RunResult> {

@@ -4,19 +4,19 @@ import { isLink } from '#base/file-mode';
 import { formatBytes } from '#base/format-bytes';
 import { codeOf } from '#base/gitaly-error';
 import { openTreeEntry } from '#client/content/open-content';
+import { repositoryAddress } from '#console/console-route';
+import { link } from '#console/html/elements';
+import { type Html, html } from '#console/html/html';
+import type { Page } from '#console/page';
 import { TreeEntryResponse_ObjectType as ObjectType } from '#wire/gen/commit_pb';
-import { repositoryAddress } from '../console-route.ts';
-import { link } from '../html/elements.ts';
-import { type Html, html } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import { revisionChooser } from '../commits/revision-chooser.ts';
+import { frame, nameOf } from '../repository-frame.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 import { directoryPage } from './directory-page.ts';
 import { contents, MAX_SHOWN_BYTES, trail } from './file-contents.ts';
 import { lfsPointer, looksBinary } from './file-kind.ts';
 import { lfsNote } from './lfs-page.ts';
 import { isPicture } from './raw-file.ts';
-import { frame, nameOf } from './repository-frame.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
-import { revisionChooser } from './revision-chooser.ts';
 import { isWebAddress, MAX_GITMODULES_BYTES, submoduleAddress } from './submodules.ts';
 
 /** Bigger pictures are not loaded with their page. */

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { text as textOf } from 'node:stream/consumers';
 import { parseRulesDocument } from '#tokens/push-rules';
-import type { ToolResult } from './commands/tool-command.ts';
+import type { ToolResult } from '../commands/tool-command.ts';
+import { UsageError } from '../serve/open-server.ts';
 import { type RepoConsole, type RepoOptions, run } from './repo.ts';
-import { UsageError } from './serve/open-server.ts';
 
 /** Runs `gitaly-ts repo default-branch`. */
 export function defaultBranch(

@@ -1,11 +1,11 @@
-import { repositoryAddress } from '../console-route.ts';
-import { type Html, html } from '../html/html.ts';
-import { type Page, problemPage } from '../page.ts';
+import { repositoryAddress } from '#console/console-route';
+import { type Html, html } from '#console/html/html';
+import { type Page, problemPage } from '#console/page';
+import { naturalNumber } from '../page-number.ts';
+import { frame, nameOf } from '../repository-frame.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 import { changedFiles, changesBetween } from './changes.ts';
 import { commitData, commitTable } from './commit-list.ts';
-import { naturalNumber } from './page-number.ts';
-import { frame, nameOf } from './repository-frame.ts';
-import type { RepositoryVisit } from './repository-visit.ts';
 import { checkSignatures } from './signatures.ts';
 
 const PAGE_SIZE = 50;

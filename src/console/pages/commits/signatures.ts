@@ -1,7 +1,7 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import type { Commit } from '#client/repository/values';
 import type { SignatureCheck } from '#gateway/http/pages/page-source';
-import type { RepositoryVisit } from './repository-visit.ts';
+import type { RepositoryVisit } from '../repository-visit.ts';
 
 /** Results of checking signatures, by the id of the commit. */
 export type SignatureChecks = ReadonlyMap<string, SignatureCheck>;

@@ -1,7 +1,7 @@
 import { eachItem } from '#client/content/collect/each-item';
-import { type RepositoryView, repositoryAddress } from '../console-route.ts';
-import { type Html, html } from '../html/html.ts';
-import type { PlainVisit, RepositoryVisit } from './repository-visit.ts';
+import { type RepositoryView, repositoryAddress } from '#console/console-route';
+import { type Html, html } from '#console/html/html';
+import type { PlainVisit, RepositoryVisit } from '../repository-visit.ts';
 
 /** Number of suggested branches, and of tags. Other names can be typed. */
 const MAX_SUGGESTED = 100;
