@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { onViolation, type Violation } from '#base/invariant';
 import { FallBackToGit } from '#git/command/in-process';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import type { Repository } from '#storage/repository';
@@ -345,3 +346,23 @@ for (const hasGraph of [false, true])
       assert.deepEqual(own.ids, needed, JSON.stringify(question));
     }
   });
+
+test('a pack with another number of objects than its header is not ended', async () => {
+  const made = make(2);
+  unpackAll(made.path);
+  await writeGraph(made);
+  const repository = repositoryOf(made);
+  const request = requestOf(tipsOf(made), ['deepen 3', 'done']);
+  await using pack = await findWalkedPack({ repository, config: [] }, request, signal);
+  const broken: Violation[] = [];
+  using _listening = onViolation((violation) => broken.push(violation));
+  const chunks: Buffer[] = [];
+  const write = (bytes: Buffer): undefined => void chunks.push(Buffer.from(bytes));
+
+  const sending = sendWalkedPack({ ...pack, count: pack.count + 1 }, { write }, { repository, signal });
+
+  await assert.rejects(sending, { code: 'INTERNAL' });
+  const what = 'a pack has another number of objects';
+  assert.deepEqual(broken, [{ invariant: 'pack-entries', what }]);
+  assert.doesNotMatch(Buffer.concat(chunks).toString('latin1'), /0000$/);
+});
