@@ -1,17 +1,19 @@
+import type { ChangeUser } from '#base/change-user';
 import { messageOf } from '#base/gitaly-error';
 import { logBackgroundJobs } from '#calls/logs/background-jobs-log';
 import { logExpiry } from '#calls/logs/expiry-log';
+import { runningCall } from '#calls/running-call';
 import { startExpiry } from '#domain/lifetimes/start-expiry';
 import { ChangeFeed } from '#events/change-feed';
 import type { EventSources } from '#events/event-source';
 import type { Git } from '#git/command/git';
 import type { Logger } from '#platform/log/logger';
+import { userInHeaders } from '#rpc/common/call-user';
 import { type BackgroundJobs, startBackgroundJobs } from '#storage/background-jobs';
 import { endSurvivors } from '#storage/leftovers/end-survivors';
 import { markKilled } from '#storage/leftovers/mark-killed';
 import type { Storages } from '#storage/storages';
 import type { Webhooks } from '#webhooks/webhooks';
-import { currentUser } from './current-user.ts';
 import { RemoteFeed } from './family/remote-feed.ts';
 import { shareFeed } from './family/share-feed.ts';
 import type { Foundation } from './foundation.ts';
@@ -109,4 +111,16 @@ async function openFeed(
   const webhooks = await startWebhooks(config, { feed, onProblem: onWebhookProblem });
   if (webhooks !== undefined) resources.use(webhooks);
   return { feed, webhooks };
+}
+
+/**
+ * Returns who changes repositories with the call that is being served: the user of the request,
+ * with the credential that the gateway has named; `undefined` in background jobs.
+ */
+function currentUser(): ChangeUser | undefined {
+  const call = runningCall();
+  if (call === undefined) return undefined;
+  const { user } = call.context;
+  const named = userInHeaders(call.headers);
+  return user === undefined || user.id === named?.id ? named : user;
 }

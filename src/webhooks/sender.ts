@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
@@ -5,7 +6,6 @@ import { Agent as HttpAgent, request as requestHttp } from '#base/network/node-h
 import { piecesOf } from '#base/streams/byte-stream';
 import type { EventPayload } from '#events/event-payload';
 import { lookupPublic, requirePublic } from './public-address.ts';
-import { signatureHeaders } from './signature.ts';
 import type { Webhook } from './webhook.ts';
 
 /** Time for one attempt, from the look-up of the host to the end of the response. */
@@ -106,4 +106,23 @@ function describe(status: number): string {
 function retryAfterMs(headers: IncomingMessage['headers']): number | undefined {
   const seconds = Number(headers['retry-after'] ?? Number.NaN);
   return seconds > 0 ? Math.min(seconds, MAX_RETRY_AFTER_SECONDS) * 1000 : undefined;
+}
+
+/**
+ * Returns the headers that authenticate a delivery and protect it against replays, as the Standard
+ * Webhooks specification 1.0 defines them.
+ *
+ * @param id of the event, the same in each attempt.
+ * @param timeSeconds of the attempt, since 1970.
+ */
+function signatureHeaders(
+  key: Buffer,
+  { body, id, timeSeconds }: { readonly id: string; readonly timeSeconds: number; readonly body: string },
+): Readonly<Record<string, string>> {
+  const signature = createHmac('sha256', key).update(`${id}.${timeSeconds}.${body}`).digest('base64');
+  return {
+    'webhook-id': id,
+    'webhook-timestamp': `${timeSeconds}`,
+    'webhook-signature': `v1,${signature}`,
+  };
 }

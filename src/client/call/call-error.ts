@@ -1,4 +1,6 @@
-import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { type DescMessage, isMessage, type MessageShape } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { type ErrorDetail, GitalyError } from '#base/gitaly-error';
 import { SHARED_CLASS } from '#base/shared-class';
 import { Metadata } from '#rpc/common/metadata';
@@ -6,7 +8,6 @@ import { statusNumber } from '#rpc/common/status-code';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import type { Operation } from '#wire/method-info';
 import { errorHint } from './error-hint.ts';
-import { readErrorMetadata } from './error-metadata.ts';
 
 /**
  * A failed call: the server's status, or the reason why there is none. Branch on `code` and on
@@ -104,4 +105,37 @@ export class CallError extends GitalyError {
 function choiceOf(detail: ErrorDetail): string | undefined {
   if (!('error' in detail) || typeof detail.error !== 'object' || detail.error === null) return undefined;
   return 'case' in detail.error && typeof detail.error.case === 'string' ? detail.error.case : undefined;
+}
+
+/**
+ * Type of log facts that the server sends in Gitaly's own tests; it is not part of the interface.
+ */
+const TYPE_URL = /\/testproto\.ErrorMetadata$/;
+const KEY = 1;
+const VALUE = 2;
+
+/** Returns the key-value pairs among an error's details. Unreadable pairs are omitted. */
+function readErrorMetadata(details: readonly ErrorDetail[]): Record<string, string> {
+  const pairs: [string, string][] = [];
+  for (const detail of details) {
+    if (!isMessage(detail, AnySchema) || !TYPE_URL.test(detail.typeUrl)) continue;
+    try {
+      pairs.push(readPair(detail.value));
+    } catch {
+      // the pair is only meant for the log
+    }
+  }
+  return Object.fromEntries(pairs);
+}
+
+function readPair(bytes: Uint8Array): [key: string, value: string] {
+  const reader = new BinaryReader(bytes);
+  let [key, value] = ['', ''];
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === KEY) key = Buffer.from(reader.bytes()).toString();
+    else if (field === VALUE) value = Buffer.from(reader.bytes()).toString();
+    else reader.skip(wireType);
+  }
+  return [key, value];
 }

@@ -1,13 +1,15 @@
-import { stat } from 'node:fs/promises';
+import { stat, symlink } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
+import { flag, gitCommand } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import { withAlternates } from '#git/repository-files/alternates-file';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
+import { createTempDirectory } from '#storage/temp-directories';
 import type { RecordedRuns } from '../housekeeping/maintenance-runs.ts';
 import { voteHash } from '../transactions/voter.ts';
 import { adoptObjects } from './adopt-objects.ts';
-import { requireOwnObjects } from './connectivity.ts';
 import { backUpAlternates } from './retire-alternates.ts';
 
 export interface DisconnectOptions {
@@ -63,4 +65,33 @@ export async function disconnectMember(
     await backup.restore();
     throw error;
   }
+}
+
+const SUBDIRECTORIES = [
+  'pack',
+  ...Array.from({ length: 256 }, (_, number) => number.toString(16).padStart(2, '0')),
+];
+
+/**
+ * Checks that a repository has all objects that its references need without its alternates, which
+ * stay in place meanwhile: git reads the objects through a directory of links, and also ignores the
+ * commit-graph, which knows commits that are gone.
+ *
+ * @throws {GitalyError} INTERNAL `git connectivity error while disconnected: exit status 128`.
+ */
+async function requireOwnObjects(repository: Repository, signal: AbortSignal): Promise<void> {
+  await using view = await createTempDirectory(repository.storage, 'repo');
+  for (const name of SUBDIRECTORIES)
+    await symlink(`${repository.path}/objects/${name}`, `${view.path}/${name}`);
+
+  const alone = repository.withObjectDirectories({
+    objectDirectory: view.path,
+    alternateObjectDirectories: [],
+  });
+  const options = ['--objects', '--all', '--quiet'].map(flag);
+  await alone.run(gitCommand('rev-list', { options }), { signal }).catch((error: unknown) => {
+    if (!(error instanceof GitExitError)) throw error;
+    const message = `git connectivity error while disconnected: ${error.message}`;
+    throw new GitalyError('INTERNAL', message, { cause: error });
+  });
 }

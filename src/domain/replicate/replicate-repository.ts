@@ -1,15 +1,17 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { codeOf, wrap } from '#base/gitaly-error';
 import { parseFormat, requireReferenceBackend } from '#git/repository-files/repository-format';
 import { removeStaleLocks } from '#storage/leftovers/stale-locks';
+import type { Vote } from '#storage/lifecycle/voter';
+import { replaceLocked } from '#storage/locks/locked-file';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
+import { HOOKS_NAME, setHooks } from '../custom-hooks/set-hooks.ts';
 import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 import { createFromSource, invalidSourceIn } from './create-from-source.ts';
 import type { ReplicateOptions } from './replicate-options.ts';
 import { requireSource } from './require-source.ts';
-import { synchronizeConfig } from './synchronize-config.ts';
-import { synchronizeHooks } from './synchronize-hooks.ts';
 import { synchronizePool } from './synchronize-pool.ts';
 import { synchronizeReferences } from './synchronize-references.ts';
 
@@ -126,4 +128,58 @@ async function synchronize(
   } finally {
     await archive.return(undefined);
   }
+}
+
+const MODE = 0o644;
+
+/**
+ * Copies the `config` file of the source. The nodes of a cluster vote on it in any case.
+ *
+ * @param source the file's content.
+ * @throws the error of `source`.
+ */
+async function synchronizeConfig(
+  repository: Repository,
+  source: Promise<Buffer>,
+  { vote }: { readonly vote: Vote | undefined },
+): Promise<void> {
+  const file = `${repository.path}/config`;
+  const content = await source;
+  const isSame = (await readFile(file).catch(() => undefined))?.equals(content) === true;
+  if (isSame && vote === undefined) return;
+  await replaceLocked(file, content, { mode: MODE, vote });
+}
+
+/** A tar archive of the source's hooks that has been requested. */
+interface HooksArchive {
+  /** First piece of the archive; `undefined` if there are no hooks. */
+  readonly first: Promise<IteratorResult<Uint8Array>>;
+  readonly rest: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Gives a repository the custom hooks of the source; a directory for them exists afterwards in any
+ * case. Nothing is written if there are none on both sides, unless a cluster votes on it.
+ */
+async function synchronizeHooks(
+  repository: Repository,
+  archive: HooksArchive,
+  { vote, signal }: { readonly vote: Vote | undefined; readonly signal: AbortSignal },
+): Promise<void> {
+  const first = await archive.first;
+  const isNone = first.done === true;
+  if (isNone && vote === undefined && (await hasNoHooks(repository))) return;
+  await setHooks(repository, isNone ? nothing() : joined(first.value, archive.rest), { vote, signal });
+}
+
+async function hasNoHooks(repository: Repository): Promise<boolean> {
+  const names = await readdir(`${repository.path}/${HOOKS_NAME}`).catch(() => undefined);
+  return names?.length === 0;
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+async function* joined(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first;
+  yield* rest;
 }

@@ -1,13 +1,14 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
+import { parseSshPublicKey } from '#base/ssh/ssh-public-key';
+import { isSshSignatureOf, signerOf } from '#base/ssh/ssh-signature';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
 import type { AccountKey, SignatureCheck, SignedText } from '../http/pages/page-source.ts';
 import type { Identity } from '../identity.ts';
 import { coversOne, describeGrant, type Grant, type Right, rightAt } from '../rights.ts';
 import type { SshAccessRequest, SshLogin } from '../ssh/authentication.ts';
 import { fingerprintOf } from '../ssh/keys/host-key.ts';
-import { checkSignature } from './check-signature.ts';
 import { editPeople } from './edit-people.ts';
 import { type OwnSecret, removeSecret } from './own-secrets.ts';
 import { type HeldKey, type PeopleFile, parsePeople } from './people-file.ts';
@@ -126,4 +127,21 @@ export class People {
     const key = (await this.#file.current()).keys.get(data.toString('base64'));
     return key?.holder === holder ? key : undefined;
   }
+}
+
+/** Longer commits would block the event loop. */
+const MAX_TEXT_BYTES = 1 << 20;
+
+/** Finds the person whose key has signed a text with SSH. */
+function checkSignature({ keys }: PeopleFile, { signature, text }: SignedText): SignatureCheck {
+  if (text.length > MAX_TEXT_BYTES) return { problem: 'the commit is very large' };
+  const blob = signerOf(signature);
+  if (blob === undefined) return { problem: 'the signature is damaged' };
+  const held = keys.get(blob.toString('base64'));
+  if (held === undefined || held.isDeployKey) return { problem: 'nobody here has its key' };
+  const key = parseSshPublicKey(held.data);
+  if (key === undefined) return { problem: `keys of the type of ${held.name} cannot be checked` };
+  return isSshSignatureOf(key, text, signature)
+    ? { name: held.holder }
+    : { problem: 'the signature is not that of the commit' };
 }

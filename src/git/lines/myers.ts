@@ -1,7 +1,6 @@
 import type { CompareWork } from './compare-work.ts';
 import type { ChangedLines, FilePair } from './histogram.ts';
 import { type Box, MiddleSearch } from './middle-search.ts';
-import { roughSquareRoot } from './rough-square-root.ts';
 
 /** Lines before and after a frequent line that are looked at. */
 const WINDOW = 100;
@@ -176,4 +175,11 @@ function countAround(
   }
   work.add(unique + frequent);
   return { unique, frequent };
+}
+
+/** Returns a power of two near the square root, by git's rule. */
+function roughSquareRoot(value: number): number {
+  let root = 1;
+  for (let rest = value; rest > 0; rest >>= 2) root <<= 1;
+  return root;
 }

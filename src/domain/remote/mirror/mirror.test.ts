@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { matchMirrored } from './mirror-names.ts';
 import { type MirrorQuestion, planMirror } from './mirror-plan.ts';
+import { matchMirrored } from './update-mirror.ts';
 
 const question: MirrorQuestion = {
   local: new Map([

@@ -1,8 +1,14 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call/call-types';
+import { flag, gitCommand } from '#git/command/git-command';
+import type { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
-import { fetchCommit } from './fetch-commit.ts';
-import { type InternalFetch, type InternalFetchResult, internalFetch } from './internal-fetch.ts';
+import {
+  INTERNAL_URL,
+  type InternalFetch,
+  type InternalFetchResult,
+  internalFetch,
+} from './internal-fetch.ts';
 import { callOptions, type RemoteServerOptions, repositoryMessage } from './remote-server-options.ts';
 
 /** git writes some hundred bytes. */
@@ -113,4 +119,25 @@ export class RemoteRepository {
 
 async function* dataOf(messages: AsyncIterable<{ readonly data: Uint8Array }>): AsyncGenerator<Uint8Array> {
   for await (const { data } of messages) yield data;
+}
+
+/** Fetches one commit from the remote (see RemoteRepository.fetchInto). */
+async function fetchCommit(repository: Repository, oid: string, remote: RemoteServerOptions): Promise<void> {
+  const options = ['--no-write-fetch-head', '--quiet', '--no-tags', '--atomic'].map(flag);
+  const command = gitCommand('fetch', { options, args: [INTERNAL_URL, oid] });
+  const config = [{ key: 'advice.fetchShowForcedUpdates', value: 'false' }];
+  const fetch = { runner: repository, command, config, gitProtocol: 'version=2' } as const;
+  const { failure, refusal } = await internalFetch(fetch, remote);
+  // When git rejected the data, its message is the reason. When git received nothing, the status of
+  // the other server is.
+  if (refusal !== undefined && !isOwnFault(failure)) throw refusal;
+  if (failure !== undefined) throw failure;
+}
+
+function isOwnFault(failure: GitExitError | undefined): boolean {
+  return (
+    failure !== undefined &&
+    failure.signal === undefined &&
+    !failure.stderr.includes('Could not read from remote')
+  );
 }

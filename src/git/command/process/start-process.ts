@@ -1,9 +1,9 @@
+import { getPriority, setPriority } from 'node:os';
 import { GitalyError } from '#base/gitaly-error';
 import type { ReferenceBackend } from '#git/repository-files/repository-format';
 import type { Arg, ChildStream, ControlGroup, Spawner, SpawnRequest } from '../spawner/spawner.ts';
 import { abortError, type GitExit } from './exit-error.ts';
 import { GitProcess } from './git-process.ts';
-import { lowerPriority } from './lower-priority.ts';
 
 /** Facts about a process at its start. */
 export interface ProcessStart {
@@ -138,4 +138,22 @@ export function startProcess(options: StartProcessOptions): GitProcess {
 function checkEnvironment(value: Arg): void {
   const holdsNul = typeof value === 'string' ? value.includes('\0') : value.includes(0);
   if (holdsNul) throw new GitalyError('UNKNOWN', 'exec: environment variable contains NUL');
+}
+
+/**
+ * Difference to our own niceness. The process gets a tenth of the share of another one while both
+ * use the same processor, so it still makes progress, and all of it when it is free.
+ */
+const STEPS = 10;
+const MAX_NICENESS = 19;
+
+/**
+ * Lowers the priority of a process that was just started, and of the processes that it will start.
+ */
+function lowerPriority(pid: number): void {
+  try {
+    setPriority(pid, Math.min(getPriority() + STEPS, MAX_NICENESS));
+  } catch {
+    // The process has ended, or a sandbox forbids the call; then it keeps its priority.
+  }
 }

@@ -1,13 +1,14 @@
 import { LoopSlice } from '#base/async/loop-turns';
+import { FallBackToGit } from '#git/command/in-process';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
+import { readSettings } from '#git/repository-files/config-file';
 import type { TreePair } from '../diff-outputs.ts';
 import type { FileChange } from '../parse/raw-line.ts';
 import { changedFiles, type Trees } from './changed-files.ts';
 import { FileDrivers } from './drivers/file-drivers.ts';
 import { ContentsReader } from './file-contents.ts';
 import { writePatch, writeRaw, writeStat } from './formats.ts';
-import { requirePlainQuotes } from './plain-quotes.ts';
 import { type ComparedChange, withRenames } from './renames/find-renames.ts';
 import { Similarities } from './renames/similarities.ts';
 import { TextWriter } from './text-writer.ts';
@@ -114,3 +115,19 @@ function similaritiesIn(
   const countsRest = repository.git.capabilities.similarityOfRest;
   return new Similarities({ contents, drivers, countsRest, signal });
 }
+
+const FIRST_UNUSUAL = 0x7f;
+
+/** @throws {FallBackToGit} when a setting may change how paths are quoted. */
+function requirePlainQuotes(repository: GitRepository, changes: readonly FileChange[]): void {
+  const isUnusual = (byte: number): boolean => byte >= FIRST_UNUSUAL;
+  if (!changes.some(({ fromPath, toPath }) => fromPath.some(isUnusual) || toPath.some(isUnusual))) return;
+  const settings = [
+    ...repository.git.settings('diff', { repository }),
+    ...(readSettings(repository) ?? [{ key: QUOTE_PATH }]),
+  ];
+  if (settings.some(({ key }) => key.toLowerCase() === QUOTE_PATH))
+    throw new FallBackToGit('a setting changes how paths are quoted');
+}
+
+const QUOTE_PATH = 'core.quotepath';

@@ -7,8 +7,8 @@ import { OID_DIGITS } from '#git/names/object-id';
 import { openFilesBelow } from '#testkit/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { PackedLines } from './packed-lines.ts';
-import { packedLinesSource } from './packed-lines-file.ts';
 import { PackedRefsCache } from './packed-refs-cache.ts';
+import { packedLinesSource } from './ref-files.ts';
 import { RefLinesCache } from './ref-lines-cache.ts';
 
 const directory = makeScratchDirectory('lines');

@@ -1,5 +1,5 @@
 import { existsSync, type Stats } from 'node:fs';
-import type { FileStamp } from '#base/files/file-stamp';
+import { type FileStamp, NO_FILE } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/command/in-process';
@@ -12,8 +12,11 @@ import type { ListedRef } from '../listed-ref.ts';
 import type { AdvertisedView, PeelRefs, ReadRef, RefStorage, RefSum } from '../ref-storage.ts';
 import type { ResolvedRef, ResolvedRefWatch } from '../resolved-refs.ts';
 import { type RawRef, readLooseRef } from './loose-ref.ts';
-import { packedLinesSource } from './packed-lines-file.ts';
+import type { LineOptions } from './packed-lines.ts';
 import { type ByteSource, findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
+import type { PackedRefsCache, PackedRefsFile } from './packed-refs-cache.ts';
+import { readPackedLines } from './read-packed-lines.ts';
+import { type EncodedRefs, type LinesSource, NO_LINES } from './ref-lines-cache.ts';
 import { sumRefFiles } from './sum-ref-files.ts';
 import { entriesOf, walkLooseRefs } from './walk-loose-refs.ts';
 import { walkRefFiles } from './walk-ref-files.ts';
@@ -156,4 +159,25 @@ export class RefFiles implements RefStorage {
     }
     return false;
   }
+}
+
+/** Larger files are left to git. 400,000 references take some 30 MB. */
+const MAX_FILE_BYTES = 32 * 1024 * 1024;
+
+/** Returns the packed references of a repository, to be encoded when they have changed. */
+export function packedLinesSource(packed: PackedRefsCache, path: string, options: LineOptions): LinesSource {
+  return {
+    stamp: packed.stamp(path) ?? NO_FILE,
+    open: () => {
+      const file = packed.open(path);
+      if (file === undefined) return { stamp: NO_FILE, encoded: Promise.resolve(NO_LINES[options.digits]) };
+      return { stamp: file.stamp, encoded: readAndClose(file, options) };
+    },
+  };
+}
+
+async function readAndClose(file: PackedRefsFile, options: LineOptions): Promise<EncodedRefs> {
+  using open = file;
+  if (open.source.size > MAX_FILE_BYTES) throw new FallBackToGit('packed-refs is too big');
+  return { lines: await readPackedLines(open, options), symbolic: [] };
 }

@@ -1,12 +1,14 @@
 import { existsSync, statSync } from 'node:fs';
+import { Sha1Xor } from '#base/sha1-xor';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/command/in-process';
 import { OID_BYTES, OID_DIGITS, type OidBytes } from '#git/names/object-id';
 import { beginsWith } from '#git/names/prefixes';
-import type { RefName } from '#git/names/ref-name';
+import { HEAD, type RefName } from '#git/names/ref-name';
 import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { RefCaches } from '#git/refs/resolve/ref-caches';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
+import { addChecksumLine, isChecksumLine } from '../checksum-lines.ts';
 import { followCached, followRef } from '../follow-ref.ts';
 import type { ListedRef } from '../listed-ref.ts';
 import type { AdvertisedView, ReadRef, RefStorage, RefSum } from '../ref-storage.ts';
@@ -15,7 +17,6 @@ import { encodeStack } from './encode-stack.ts';
 import { listStack } from './list-stack.ts';
 import { fallBackOnVanished, type Stack } from './stack.ts';
 import { NO_HEAD, TABLES_LIST } from './stacks.ts';
-import { sumStack } from './sum-stack.ts';
 
 const BRANCHES = Buffer.from('refs/heads/');
 // Made once: names are resolved in every call.
@@ -136,4 +137,34 @@ function orFallBack<T>(read: () => T): T {
   } catch (error) {
     return fallBackOnVanished(error);
   }
+}
+
+const NAMESPACE = Buffer.from('refs/');
+
+/** Sums of stacks, which never change. */
+const known = new WeakMap<Stack, Promise<RefSum>>();
+
+/**
+ * Sums up the lines of the references of a stack whose files are held. Objects of references that
+ * are not symbolic need not be looked up, as with packed ones.
+ *
+ * @throws {FallBackToGit} when only git knows the lines.
+ */
+function sumStack(stack: Stack): Promise<RefSum> {
+  const summed = known.get(stack) ?? sum(stack);
+  known.set(stack, summed);
+  // A table may have been unreadable only at that time.
+  summed.catch(() => known.delete(stack));
+  return summed;
+}
+
+async function sum(stack: Stack): Promise<RefSum> {
+  using _ = stack.hold();
+  const xor = new Sha1Xor();
+  const head = followRef((name) => stack.read(name), HEAD);
+  if (head !== undefined) addChecksumLine(xor, head.oid, HEAD);
+  for await (const refs of listStack(stack, { patterns: [NAMESPACE] }))
+    for (const { name, oid } of refs)
+      if (isChecksumLine(name.toString('latin1'))) addChecksumLine(xor, oid, name);
+  return { words: xor.words(), oids: head === undefined ? [] : [head.oid] };
 }
