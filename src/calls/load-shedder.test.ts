@@ -6,11 +6,11 @@ import { spawnProgram } from '#git/command/spawn-program';
 import { chooseSpawner } from '#git/command/spawner/choose-spawner';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import type { LoadSample } from '#platform/load/conditions';
-import { createLogger } from '#platform/log/logger';
 import { LOAD_SHEDDER } from '#platform/metrics/load-shedder-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { type HandlerContext, serve } from '#rpc/server/handler';
 import { listen } from '#testkit/in-process-rpc';
+import { lineLogger } from '#testkit/line-logger';
 import { until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
@@ -78,13 +78,8 @@ async function start(others?: LoadShedderOptions['others']) {
     },
   });
   const state = { sample: sampleOf(0), now: 0 };
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger();
   const registry = new MetricsRegistry();
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-  });
   const shedder = new LoadShedder({
     thresholds: { cpu: { ...OFF, enabled: true }, memory: OFF, io: OFF },
     calls,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { praefectConfigFrom } from './config/load-praefect-config.ts';
 import { oneProcessReason, startProcesses } from './start-processes.ts';
 
@@ -24,7 +24,7 @@ test('several processes need a database', () => {
 });
 
 test('a Praefect whose state is in memory starts one process and logs why', async () => {
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger();
   const { config } = praefectConfigFrom({
     ...NODES,
     ...IN_MEMORY,
@@ -34,12 +34,7 @@ test('a Praefect whose state is in memory starts one process and logs why', asyn
 
   await using _ = await startProcesses({
     config,
-    // The logger writes JSON objects, one per line.
-    logger: createLogger({
-      format: 'json',
-      level: 'info',
-      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-    }),
+    logger,
     log: { hasWorkers: false },
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Limit } from '#base/limits/limit';
-import { createLogger } from '../log/logger.ts';
+import { lineLogger } from '#testkit/line-logger';
 import { ADAPTIVE_LIMITS } from '../metrics/adaptive-limit-metrics.ts';
 import { MetricsRegistry } from '../metrics/metrics-registry.ts';
 import { AdaptiveLimits } from './adaptive-limits.ts';
@@ -12,7 +12,7 @@ const QUIET: LoadSample = { atMs: 0, cgroup: undefined, eventLoopDelayMs: 0, hea
 function arrange(initial: number, min: number, max: number) {
   const limit = new Limit<string>({ capacityPerOwner: initial });
   const registry = new MetricsRegistry();
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger('debug');
   const state = { sample: QUIET, error: undefined as Error | undefined };
   const adaptive = new AdaptiveLimits({
     limits: [{ name: 'perRPC/a.B/C', limit, min, max }],
@@ -28,11 +28,7 @@ function arrange(initial: number, min: number, max: number) {
       return state.sample;
     },
     metrics: registry.declare(ADAPTIVE_LIMITS),
-    logger: createLogger({
-      format: 'json',
-      level: 'debug',
-      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-    }),
+    logger,
   });
   const metric = (line: string): void => assert.ok(registry.render('text').split('\n').includes(line), line);
   return { adaptive, limit, log, metric, state };

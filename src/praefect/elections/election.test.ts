@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { checkedNode } from '#testkit/praefect/checked-node';
 import { movedClock } from '#testkit/praefect/moved-clock';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -19,7 +19,7 @@ function setUp(context: TestContext, options: Partial<ElectionOptions> = {}, fai
   b.failure = failure;
   const updates: CheckedNodes[] = [];
   const elected: unknown[] = [];
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger();
   const choice = {
     current: a.node as GitalyNode | undefined,
     found: a.node as GitalyNode | undefined,
@@ -33,12 +33,7 @@ function setUp(context: TestContext, options: Partial<ElectionOptions> = {}, fai
   const starting = Election.start({
     ...{ virtualStorage: 'default', nodes: [a.node, b.node], choice },
     ...{ bootstrapIntervalMs: BOOTSTRAP_MS, monitorIntervalMs: MONITOR_MS },
-    logger: createLogger({
-      format: 'json',
-      level: 'info',
-      // The logger writes JSON objects, one per line.
-      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-    }),
+    logger,
     observer: { checked: () => {}, elected: (...of) => void elected.push(of) },
     ...options,
   });

@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { openTimers } from '#testkit/open-timers';
 import { checkedNode } from '#testkit/praefect/checked-node';
 import { movedClock } from '#testkit/praefect/moved-clock';
@@ -18,13 +18,7 @@ const NEVER = new AbortController().signal;
 
 function managerOf(database: Database) {
   const [a, b] = [checkedNode('a'), checkedNode('b')];
-  const log: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-  });
+  const { lines: log, logger } = lineLogger();
   const nodes = new Map([['default', [b.node, a.node]]]);
   const checked: [storage: string, isHealthy: boolean][] = [];
   const observer = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { checkedNode } from '#testkit/praefect/checked-node';
 import { ErrorThresholds } from './error-thresholds.ts';
 import { NodeChecks } from './node-checks.ts';
@@ -12,14 +12,8 @@ const refused = new GitalyError('UNAVAILABLE', 'refused');
 function start({ thresholds }: { thresholds?: ErrorThresholds } = {}) {
   const [a, b] = [checkedNode('a'), checkedNode('b')];
   const nodes = [a.node, b.node];
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger();
   const observed: { storage: string; isHealthy: boolean; seconds: number }[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-  });
   const observer = {
     checked: (storage: string, result: { isHealthy: boolean; seconds: number }) =>
       void observed.push({ storage, ...result }),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { test } from 'node:test';
-import { createLogger } from '#platform/log/logger';
+import type { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
@@ -24,7 +25,7 @@ interface Setting extends AsyncDisposable {
 
 /** Nodes of a virtual storage, at the addresses of a cluster or nowhere. */
 async function nodesOf(cluster?: TestCluster): Promise<Setting> {
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger('debug');
   const nodes = await Promise.all(
     [1, 2, 3].map((number) =>
       GitalyNode.dial(
@@ -41,12 +42,7 @@ async function nodesOf(cluster?: TestCluster): Promise<Setting> {
   return {
     nodes: new Map([['default', nodes]]),
     log,
-    logger: createLogger({
-      format: 'json',
-      level: 'debug',
-      // The logger writes JSON objects, one per line.
-      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-    }),
+    logger,
     [Symbol.asyncDispose]: async () => {
       for (const node of nodes) await node[Symbol.asyncDispose]();
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { replaceMethod } from '#testkit/replace-method';
 import { until } from '#testkit/until';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
@@ -31,7 +31,7 @@ interface Options {
 
 /** Starts the searches of a configuration, whose timers do not fire. */
 function start(context: TestContext, { keys = {}, nodes = [], verifies = true }: Options = {}) {
-  const lines: Record<string, unknown>[] = [];
+  const { lines, logger } = lineLogger();
   const counted: string[] = [];
   const planned: Planned[] = [];
   const resources = new AsyncDisposableStack();
@@ -56,12 +56,7 @@ function start(context: TestContext, { keys = {}, nodes = [], verifies = true }:
           reconciliationTook: (seconds) => counted.push(`reconciliation ${seconds >= 0}`),
         },
       },
-      logger: createLogger({
-        format: 'json',
-        level: 'info',
-        // The logger writes JSON objects, one per line.
-        stream: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
-      }),
+      logger,
     },
     { database: unreachable(), isHealthy: () => true, verifies },
     resources,

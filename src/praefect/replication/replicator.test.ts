@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
@@ -62,13 +63,7 @@ async function start({
         ),
       ),
     );
-  const log: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-  });
+  const { lines: log, logger } = lineLogger();
   const resources = building.move();
   return {
     gitaly,

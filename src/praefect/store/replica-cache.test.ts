@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { ReplicaCache } from './replica-cache.ts';
 import type { ConsistentReplicas } from './repository-lookups.ts';
 
@@ -10,7 +10,7 @@ const repository = (relativePath: string, virtualStorage = 'default') => ({ virt
 /** A cache of lookups that end on request. The cases are those of Gitaly 19.0. */
 function cacheOf({ maxEntries = 100, isConnected = true } = {}) {
   const accesses: string[] = [];
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger();
   const lookups: PromiseWithResolvers<ConsistentReplicas | undefined>[] = [];
   const cache = new ReplicaCache({
     lookups: {
@@ -22,12 +22,7 @@ function cacheOf({ maxEntries = 100, isConnected = true } = {}) {
     },
     virtualStorages: ['default', 'other'],
     maxEntries,
-    logger: createLogger({
-      format: 'json',
-      level: 'info',
-      // The logger writes JSON objects, one per line.
-      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-    }),
+    logger,
     count: (virtualStorage, access, number = 1) => accesses.push(`${virtualStorage} ${access} ${number}`),
   });
   if (isConnected) cache.connected();

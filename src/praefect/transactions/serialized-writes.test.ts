@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { recordedLocks } from '#testkit/praefect/recorded-locks';
 import { MemoryWriteLocks } from './memory-write-locks.ts';
 import { SerializedWrites, type VotePhase } from './serialized-writes.ts';
@@ -14,13 +14,7 @@ const RELEASED = 'release 7';
 
 function start(locksOf: (events: string[]) => WriteLocks = recordedLocks) {
   const events: string[] = [];
-  const log: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-  });
+  const { lines: log, logger } = lineLogger();
   const writes = new SerializedWrites(locksOf(events), logger);
   const cast = (fails: boolean) => async (): Promise<void> => {
     events.push('vote');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { recordedLocks } from '#testkit/praefect/recorded-locks';
 import { MemoryWriteLocks } from './memory-write-locks.ts';
 import { type OrderStart, SerializedWrites } from './serialized-writes.ts';
@@ -21,16 +21,10 @@ const voteOf = (node: string, hash = 'x', options: Partial<Vote> = {}): Vote => 
 });
 
 function start(worker?: number) {
-  const log: Record<string, unknown>[] = [];
+  const { lines: log, logger } = lineLogger();
   const counts: [action: string, number: number | undefined][] = [];
   const seconds: number[] = [];
   const finished: number[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-  });
   const observer = {
     counted: (action: string, number?: number) => void counts.push([action, number]),
     voted: (duration: number) => void seconds.push(duration),

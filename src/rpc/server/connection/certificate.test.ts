@@ -3,7 +3,7 @@ import { appendFileSync, copyFileSync, readFileSync, rmSync, writeFileSync } fro
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Secret } from '#base/secret';
-import { createLogger } from '#platform/log/logger';
+import { lineLogger } from '#testkit/line-logger';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type CertificateConfig, followCertificate, readCertificate } from './certificate.ts';
 import { Listener } from './listener.ts';
@@ -20,13 +20,7 @@ function arrange(context: TestContext) {
   copyFileSync(join(FIXTURES, 'tls-certificate.pem'), certificatePath);
   copyFileSync(join(FIXTURES, 'tls-key.pem'), keyPath);
   const tls: CertificateConfig = { certificatePath, keyPath, key: undefined, minVersion: 'TLS 1.2' };
-  const lines: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
-  });
+  const { lines, logger } = lineLogger();
   return { directory, tls, certificatePath, keyPath, lines, logger };
 }
 

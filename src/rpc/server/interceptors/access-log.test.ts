@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { createLogger, type LogLevel } from '#platform/log/logger';
+import type { LogLevel } from '#platform/log/logger';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { Metadata } from '#rpc/common/metadata';
 import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { lineLogger } from '#testkit/line-logger';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService, FindCommitRequestSchema } from '#wire/gen/commit_pb';
 import { serve } from '../handler.ts';
@@ -27,13 +28,7 @@ interface LoggedOptions {
 }
 
 function logged({ level = 'info', isLogged = true, options = {} }: LoggedOptions = {}) {
-  const lines: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level,
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
-  });
+  const { lines, logger } = lineLogger(level);
   const server = connectTo({
     services: [
       serve(CommitService, {

@@ -6,10 +6,10 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { Secret } from '#base/secret';
-import { createLogger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import { Metadata } from '#rpc/common/metadata';
 import { TEST_PEER } from '#testkit/in-process-rpc';
+import { lineLogger } from '#testkit/line-logger';
 import { CommitService } from '#wire/gen/commit_pb';
 import { methodInfo } from '#wire/method-info';
 import { CallContext } from '../call-context.ts';
@@ -48,13 +48,7 @@ async function receiver() {
 }
 
 function logged() {
-  const lines: Record<string, unknown>[] = [];
-  const logger = createLogger({
-    format: 'json',
-    level: 'info',
-    // The logger writes JSON objects, one per line.
-    stream: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
-  });
+  const { lines, logger } = lineLogger();
   return { lines, logger };
 }
 
