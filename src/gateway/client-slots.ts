@@ -1,3 +1,4 @@
+import { Limit } from '#base/limits/limit';
 import type { Slot, Slots } from './slots.ts';
 
 /** Maximum numbers of concurrent users of a slot. */
@@ -8,39 +9,22 @@ export interface SlotLimits {
 
 /** Counts concurrent work, in total and per client. It stores only clients that hold a slot. */
 export class ClientSlots implements Slots {
-  readonly #limits: SlotLimits;
+  readonly #perClient: number;
   readonly #clientOf: (address: string) => string;
-  readonly #held = new Map<string, number>();
-  #total = 0;
+  readonly #limit: Limit<string>;
 
   /** @param clientOf returns the key of the client at an address. */
-  constructor(limits: SlotLimits, clientOf: (address: string) => string = networkOf) {
-    this.#limits = limits;
+  constructor({ total, perClient }: SlotLimits, clientOf: (address: string) => string = networkOf) {
+    this.#perClient = perClient;
     this.#clientOf = clientOf;
+    this.#limit = new Limit({ capacity: total, capacityPerOwner: perClient });
   }
 
   take(address = ''): Slot {
     const client = this.#clientOf(address);
-    const held = this.#held.get(client) ?? 0;
-    if (held >= this.#limits.perClient) return 'client';
-    if (this.#total >= this.#limits.total) return 'total';
-    this.#total++;
-    this.#held.set(client, held + 1);
-    let isHeld = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!isHeld) return;
-        isHeld = false;
-        this.#giveBack(client);
-      },
-    };
-  }
-
-  #giveBack(client: string): void {
-    const left = (this.#held.get(client) ?? 0) - 1;
-    this.#total--;
-    if (left > 0) this.#held.set(client, left);
-    else this.#held.delete(client);
+    const turn = this.#limit.take(client);
+    if (turn !== undefined) return { [Symbol.dispose]: () => turn.release() };
+    return this.#limit.callers(client).holders >= this.#perClient ? 'client' : 'total';
   }
 }
 

@@ -51,6 +51,11 @@ test('what needs much gets its turn, and more than there is counts as all of it'
   assert.equal(limit.inUse, 4);
 });
 
+test('a capacity of 0 gives nothing', () => {
+  assert.equal(new Limit({ capacity: 0 }).take(a), undefined);
+  assert.equal(new Limit({ capacity: 3, capacityPerOwner: 0 }).take(a), undefined);
+});
+
 test('who comes when too many wait is refused', async () => {
   const limit = new Limit({ name: 'calls', capacity: 1, maxWaiting: 2, maxWaitingPerOwner: 1 });
   const refusal = { code: 'RESOURCE_EXHAUSTED', message: 'too many calls are waiting' };

@@ -234,7 +234,7 @@ export class Limit<K> {
 
   #clamp(units: number): number {
     const { capacity, capacityPerOwner } = this.#capacities();
-    return Math.min(units, capacity, capacityPerOwner);
+    return Math.max(1, Math.min(units, capacity, capacityPerOwner)); // nothing fits a capacity of 0
   }
 
   #capacities(): { readonly capacity: number; readonly capacityPerOwner: number } {
