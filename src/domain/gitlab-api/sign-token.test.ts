@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { jwtVerify } from 'jose';
-import { signToken } from './sign-token.ts';
+import { signToken } from './request-headers.ts';
 
 const CLAIMS = { iss: 'gitlab-shell', iat: 1_600_000_000, exp: 1_600_000_060 };
 

@@ -2,7 +2,6 @@ import type { SubcommandName } from '../command/allowed.ts';
 import type { GitRepository } from '../repository.ts';
 import { readSettings } from '../repository-files/config-file.ts';
 import type { RepositoryFormat } from '../repository-files/repository-format.ts';
-import { isIrrelevantToDiff } from './irrelevant-settings.ts';
 
 /**
  * Results by the object of the repository's format, which is the same until the `config` file
@@ -27,3 +26,36 @@ export function hasPlainSettings(repository: GitRepository, command: SubcommandN
 
 /** Replaces the settings of a file that only git can parse. */
 const UNKNOWN = { key: 'diff.unknown' };
+
+/**
+ * Sections of ordinary repositories and of the server, without `diff`, `color`, `submodule` and
+ * `include`.
+ */
+const OTHER_SECTIONS: ReadonlySet<string> = new Set([
+  'advice',
+  'attr',
+  'branch',
+  'commit',
+  'core',
+  'extensions',
+  'fetch',
+  'gc',
+  'gitlab',
+  'http',
+  'maintenance',
+  'midx',
+  'pack',
+  'protocol',
+  'receive',
+  'reftable',
+  'remote',
+  'repack',
+  'tag',
+  'transfer',
+  'uploadpack',
+]);
+
+/** Reports whether a setting (`section.name`) never changes the output of a comparison. */
+export function isIrrelevantToDiff(key: string): boolean {
+  return OTHER_SECTIONS.has(key.slice(0, key.indexOf('.')).toLowerCase());
+}

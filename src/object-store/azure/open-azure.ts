@@ -1,8 +1,9 @@
 import type { BlobServiceClient, BlockBlobClient, StoragePipelineOptions } from '@azure/storage-blob';
+import { isError } from '#base/is-error';
 import type { ObjectStore } from '../object-store.ts';
 import type { OpenServiceOptions } from '../retry.ts';
+import { UnsupportedStoreError } from '../store-error.ts';
 import { type AzureOptions, parseAzureOptions } from './azure-options.ts';
-import { type AzureSdk, loadAzureIdentity, loadAzureSdk } from './azure-sdk.ts';
 import { AzureStore, type AzureStoreOptions } from './azure-store.ts';
 
 const DEFAULT_PART_BYTES = 5 * 1024 * 1024;
@@ -65,4 +66,30 @@ function signerOf(
   if (service.credential instanceof sdk.StorageSharedKeyCredential)
     return (blob, expiresOn) => blob.generateSasUrl({ permissions, expiresOn });
   return async () => undefined; // a SAS token is a secret of the server
+}
+
+/** The vendor's library, which is loaded only if a container is configured. */
+type AzureSdk = typeof import('@azure/storage-blob');
+
+/** Loads the SDK. @throws {UnsupportedStoreError} if it is not installed. */
+async function loadAzureSdk(): Promise<AzureSdk> {
+  return await loaded(() => import('@azure/storage-blob'), 'npm install @azure/storage-blob');
+}
+
+/** Loads the chain of credentials. @throws {UnsupportedStoreError} if it is not installed. */
+async function loadAzureIdentity(): Promise<typeof import('@azure/identity')> {
+  return await loaded(
+    () => import('@azure/identity'),
+    'set AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING, or ' +
+      'npm install @azure/identity',
+  );
+}
+
+async function loaded<T>(load: () => Promise<T>, advice: string): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    if (!isError(error) || !('code' in error) || error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new UnsupportedStoreError(`containers of Azure need a package: ${advice}`, { cause: error });
+  }
 }

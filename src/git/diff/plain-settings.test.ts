@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { readSettings } from '../repository-files/config-file.ts';
-import { isIrrelevantToDiff } from './irrelevant-settings.ts';
+import { isIrrelevantToDiff } from './plain-settings.ts';
 
 // Otherwise every comparison starts a process, with each git that could use a waiting one.
 test('the settings of the server and of a new repository do not change a comparison', async () => {

@@ -3,7 +3,7 @@ import { duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { until } from '#testkit/until';
-import { answerClientError } from './client-error.ts';
+import { answerClientError } from './http-connections.ts';
 
 /** Returns what a client gets, and checks that its connection is closed. */
 async function answerTo(code: string | undefined, { isAnswering = false } = {}): Promise<string> {

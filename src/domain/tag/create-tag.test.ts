@@ -6,7 +6,7 @@ import type { Repository } from '#storage/repository';
 import { fc } from '#testkit/fast-check';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { type NewTag, writeTag } from './write-tag.ts';
+import { type NewTag, writeTag } from './create-tag.ts';
 
 const TAGGER: Ident = {
   name: Buffer.from('Ann'),
