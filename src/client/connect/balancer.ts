@@ -1,3 +1,4 @@
+import { abortable } from '#base/async/abortable';
 import { GitalyError } from '#base/gitaly-error';
 import { aggregateState, type ConnectionState } from './connection-state.ts';
 import { type Endpoint, endpointKey } from './endpoint.ts';
@@ -190,13 +191,5 @@ function closing(): GitalyError {
 }
 
 async function raceWithAbort(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  await (signal === undefined ? promise : abortable(promise, signal));
 }

@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { abortable } from '#base/async/abortable';
+import { limitedSignal } from '#base/async/limited-signal';
 import { timeLeftMs } from '#base/async/time-left';
 import { fileStamp } from '#base/files/file-stamp';
 import type { GitDirectory } from '../repository-files/git-directory.ts';
@@ -192,14 +194,10 @@ export class ProcessPool {
   /** Resolves when a process is released for this job, after `ms`, or when `signal` is aborted. */
   async #released(job: Omit<Waiting, 'wake'>, ms: number, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = (): void => resolve();
-    const waiting = { ...job, wake };
+    const waiting = { ...job, wake: resolve };
     this.#waiting.add(waiting);
-    signal.addEventListener('abort', wake, { once: true });
-    const timer = setTimeout(wake, ms);
-    await promise;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', wake);
+    using limited = limitedSignal(ms, signal);
+    await abortable(promise, limited.signal).catch(() => {}); // the caller looks again
     this.#waiting.delete(waiting);
   }
 

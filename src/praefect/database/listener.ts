@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { ConnectionSettings } from './connection-settings.ts';
@@ -68,7 +69,7 @@ export class DatabaseListener implements AsyncDisposable {
         if (!signal.aborted)
           logger.error({ error: messageOf(error), channels: handler.channels }, 'listening was interrupted');
       }
-      if (!signal.aborted) await pause(retryMs, signal);
+      await delay(retryMs, undefined, { signal }).catch(() => {}); // the loop ends
     }
   }
 
@@ -103,17 +104,4 @@ export class DatabaseListener implements AsyncDisposable {
       await closeClient(client);
     }
   }
-}
-
-/** @param signal is not aborted yet. */
-async function pause(timeMs: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, timeMs);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -1,3 +1,5 @@
+import { abortable } from '#base/async/abortable';
+import { limitedSignal } from '#base/async/limited-signal';
 import { abortedWait, fullQueue } from '#base/limits/limit-refusal';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import { ConflictQueue, type LockedReferences, type QueuedWrite } from './conflict-queue.ts';
@@ -92,16 +94,8 @@ class Turn {
 
   async #wait(signal: AbortSignal): Promise<WaitEnd> {
     const { promise, resolve } = Promise.withResolvers<WaitEnd>();
-    const onAbort = (): void => resolve('aborted');
-    const timer = setTimeout(() => resolve('late'), MAX_WAIT_MS);
     this.#onHeld = () => resolve('held');
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await promise;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    }
+    using limited = limitedSignal(MAX_WAIT_MS, signal);
+    return await abortable(promise, limited.signal).catch(() => (signal.aborted ? 'aborted' : 'late'));
   }
 }

@@ -1,3 +1,4 @@
+import { abortable } from '#base/async/abortable';
 import { quote } from '#base/go/quote';
 import { invariant } from '#base/invariant';
 import type { VoterState } from '../model/outcome.ts';
@@ -180,11 +181,7 @@ export class Subtransaction {
 
   async #wait(signal: AbortSignal): Promise<void> {
     if (this.#isDecided || signal.aborted) return;
-    const aborted = Promise.withResolvers<void>();
-    const onAbort = (): void => aborted.resolve();
-    signal.addEventListener('abort', onAbort, { once: true });
-    await Promise.race([this.#decided.promise, aborted.promise]);
-    signal.removeEventListener('abort', onAbort);
+    await abortable(this.#decided.promise, signal).catch(() => {}); // the caller sees which it was
   }
 
   #voteOf(node: string): NodeVote {

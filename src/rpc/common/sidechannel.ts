@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { abortable } from '#base/async/abortable';
 import { limitedSignal } from '#base/async/limited-signal';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
@@ -127,12 +128,6 @@ async function readExactly(stream: Duplex, count: number, signal: AbortSignal | 
 
 async function write(stream: Duplex, bytes: Buffer, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
   stream.write(bytes, (error) => (error ? reject(error) : resolve()));
-  try {
-    await promise;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  await abortable(promise, signal);
 }

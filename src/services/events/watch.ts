@@ -1,4 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { abortable } from '#base/async/abortable';
+import { limitedSignal } from '#base/async/limited-signal';
 import { GitalyError } from '#base/gitaly-error';
 import { isWanted, type RepositoryEvent } from '#events/event';
 import type { EventSources } from '#events/event-source';
@@ -43,7 +45,7 @@ export async function* watch(
       if (found.length > 0) yield encodeEvents(storageName, found, cursor);
     }
     if (journal.last > cursor) continue;
-    const isNews = await newsWithin(news, seconds, [signal, feed.ending.signal]);
+    const isNews = await newsWithin(news, seconds, { signal, ending: feed.ending.signal });
     signal.throwIfAborted();
     if (feed.ending.signal.aborted) throw new GitalyError('UNAVAILABLE', 'the server is stopping');
     if (!isNews) yield { cursor: BigInt(cursor) };
@@ -64,18 +66,15 @@ async function* pagesOf(
 }
 
 /** Waits for further events. @returns false after a time without any, or if a signal is aborted. */
-async function newsWithin(news: Promise<void>, seconds: number, signals: AbortSignal[]): Promise<boolean> {
-  const over = Promise.withResolvers<boolean>();
-  const end = (): void => over.resolve(false);
-  const timer = setTimeout(end, seconds * 1000);
-  for (const signal of signals) {
-    if (signal.aborted) end();
-    signal.addEventListener('abort', end, { once: true });
-  }
-  try {
-    return await Promise.race([news.then(() => true), over.promise]);
-  } finally {
-    clearTimeout(timer);
-    for (const signal of signals) signal.removeEventListener('abort', end);
-  }
+async function newsWithin(
+  news: Promise<void>,
+  seconds: number,
+  { signal, ending }: { readonly signal: AbortSignal; readonly ending: AbortSignal },
+): Promise<boolean> {
+  using limited = limitedSignal(seconds * 1000, signal);
+  const isNews = abortable(news, limited.signal).then(
+    () => true,
+    () => false,
+  );
+  return await abortable(isNews, ending).catch(() => false);
 }
