@@ -7,6 +7,7 @@ import { deflateSync } from 'node:zlib';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { until } from '#testkit/until';
+import { Lookup } from './lookup.ts';
 
 /** A revision that is not resolved in process. */
 const FOR_GIT = 'main~0';
@@ -37,6 +38,26 @@ test('no more than four times the budget of processes run at once', async () => 
   assert.equal((await repository.objects.info(FOR_GIT))?.type, 'commit');
   await Promise.all(borrowed.map((run) => run[Symbol.asyncDispose]()));
   assert.equal(pool.counts.started, 9);
+});
+
+test('four lookups of a repository have a process of their own at once, and others wait', async () => {
+  await using storage = await StorageFixture.create();
+  const { path } = storage.init('x.git', { commits: 1 });
+  await using git = await GitFixture.start({ catFileProcesses: 100 });
+  const repository = git.open(path);
+  const pool = git.caches.catFiles;
+  const lookups = Array.from({ length: 12 }, () => new Lookup('info', Buffer.from(FOR_GIT), 0));
+
+  for (const lookup of lookups) pool.submitAlone(repository, lookup);
+  const left = lookups.slice(4, 8);
+  for (const lookup of left) lookup.reject(new Error('left'));
+
+  assert.equal(pool.counts.running, 4);
+  for (const lookup of left) await assert.rejects(lookup.answer, { message: 'left' });
+  const others = lookups.filter((lookup) => !left.includes(lookup));
+  for (const lookup of others) assert.equal((await lookup.answer)?.type, 'commit');
+  assert.equal(pool.counts.started, others.length);
+  await until(() => pool.counts.running === 0);
 });
 
 for (const { what, ageMs, started } of [

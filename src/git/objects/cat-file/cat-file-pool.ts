@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { GitalyError } from '#base/gitaly-error';
+import { Limit, type Turn } from '#base/limits/limit';
 import type { CommandRepository } from '#git/command/command-repository';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { GitDirectory } from '#git/repository-files/git-directory';
@@ -64,6 +65,12 @@ function stampOfProcess(repository: CommandRepository): string {
  */
 const MAILMAP_AGE_MS = 1_000;
 
+/** A lookup with a process of its own. */
+interface Dedicated {
+  readonly lookup: Lookup;
+  readonly turn: Turn;
+}
+
 /**
  * cat-file processes shared by all readers of a repository. See README.md for the invariants and
  * the states.
@@ -82,6 +89,8 @@ export class CatFilePool {
   /** The slot that was used last. */
   #newest: Slot | undefined;
   readonly #processes = new Set<CatFileProcess>();
+  /** Dedicated processes. */
+  readonly #dedicated = new Limit<Slot>({ capacityPerOwner: MAX_ALONE });
   /** Processes that each belong to one reader. */
   readonly #borrowed = new Set<GitProcess>();
   /**
@@ -281,23 +290,20 @@ export class CatFilePool {
   }
 
   #alone(slot: Slot, lookup: Lookup, signal?: AbortSignal): void {
-    slot.waitingAlone.push({ lookup, signal });
-    this.#nextAlone(slot);
+    const start = (turn: Turn): void => this.#startAlone(slot, { lookup, turn }, signal);
+    const turn = this.#dedicated.take(slot);
+    if (turn !== undefined) start(turn);
+    else void this.#dedicated.acquire(slot).then(start);
   }
 
-  /** Starts as many of the waiting dedicated processes as may run at once. */
-  #nextAlone(slot: Slot): void {
-    while (slot.runningAlone < MAX_ALONE) {
-      const next = slot.waitingAlone.shift();
-      if (next === undefined) return;
-      if (!next.lookup.settled) this.#startAlone(slot, next.lookup, next.signal);
+  #startAlone(slot: Slot, dedicated: Dedicated, signal: AbortSignal | undefined): void {
+    const { lookup, turn } = dedicated;
+    if (lookup.settled) {
+      turn.release();
+      return;
     }
-  }
-
-  #startAlone(slot: Slot, lookup: Lookup, signal: AbortSignal | undefined): void {
     try {
-      const process = this.#start(slot, lookup);
-      slot.runningAlone++;
+      const process = this.#start(slot, dedicated);
       const onAbort = (): void => void process.kill();
       signal?.addEventListener('abort', onAbort, { once: true });
       const done = (): void => signal?.removeEventListener('abort', onAbort);
@@ -305,6 +311,7 @@ export class CatFilePool {
       process.send([lookup]);
       process.retire();
     } catch (error) {
+      turn.release();
       lookup.reject(error);
     }
   }
@@ -313,7 +320,7 @@ export class CatFilePool {
    * Starts a process. @throws {GitalyError} RESOURCE_EXHAUSTED when far too many run; any error of
    * the start.
    */
-  #start(slot: Slot, only?: Lookup): CatFileProcess {
+  #start(slot: Slot, only?: Dedicated): CatFileProcess {
     const { start, delimiter } = this.#options;
     this.#admit();
     return this.#detached(() => {
@@ -340,17 +347,14 @@ export class CatFilePool {
     else process.retire();
   }
 
-  #onDied(slot: Slot, process: CatFileProcess, unanswered: Lookup[], only: Lookup | undefined): void {
+  #onDied(slot: Slot, process: CatFileProcess, unanswered: Lookup[], only?: Dedicated): void {
     this.#processes.delete(process);
     this.#countRunning();
     if (slot.current === process) slot.current = undefined;
-    if (only !== undefined) {
-      slot.runningAlone--;
-      this.#nextAlone(slot);
-    }
+    only?.turn.release();
     const [suspect, ...innocent] = unanswered;
     if (suspect === undefined) return;
-    if (suspect === only || this.#closed) settleDead(suspect, process.stderr);
+    if (suspect === only?.lookup || this.#closed) settleDead(suspect, process.stderr);
     else this.#alone(slot, suspect);
     for (const lookup of innocent) {
       lookup.deaths++;

@@ -18,9 +18,6 @@ export interface Slot {
    */
   isStampFresh: boolean;
   lastUsedAt: number;
-  /** Number of lookups with a dedicated process, or waiting for one. */
-  runningAlone: number;
-  readonly waitingAlone: { readonly lookup: Lookup; readonly signal: AbortSignal | undefined }[];
   mailmap: { readonly info: Promise<Found | undefined>; readonly askedAt: number } | undefined;
 }
 
@@ -39,8 +36,6 @@ export function newSlot(key: string, repository: CommandRepository): Slot {
     stamp: '',
     isStampFresh: false,
     lastUsedAt: 0,
-    runningAlone: 0,
-    waitingAlone: [],
     mailmap: undefined,
   };
 }
