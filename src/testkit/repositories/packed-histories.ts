@@ -13,12 +13,7 @@ import { type Random, seededRandom } from './random-history.ts';
 import { createRandomRepository } from './random-repository.ts';
 import { StorageFixture } from './storage-fixture.ts';
 
-/** Storages for the repositories of a test file. */
-export const fixture = await StorageFixture.create();
-after(() => fixture[Symbol.asyncDispose]());
-let count = 0;
-
-/** A repository of {@link make}. */
+/** A repository of {@link packedHistories}. */
 export interface Made {
   readonly path: string;
   readonly relativePath: string;
@@ -28,13 +23,33 @@ export interface Made {
 /** More than what is read of a pack at once. */
 const LONG_BYTES = 560_000;
 
+/** Returns a storage that ends with the test file that calls this, and makes repositories in it. */
+export async function packedHistories() {
+  const fixture = await StorageFixture.create();
+  after(() => fixture[Symbol.asyncDispose]());
+  let count = 0;
+  return {
+    fixture,
+    make: (seed: number, objectFormat: ObjectFormatName = 'sha1', commits = 60): Made =>
+      make(fixture.storage.path, `whole-${++count}.git`, { seed, objectFormat, commits }),
+    /** Returns the ids in a pack, as {@link idsInPack}. */
+    idsIn: (pack: Buffer, objectFormat: ObjectFormatName, options?: readonly string[]): string[] =>
+      idsInPack(pack, { directory: fixture.root, objectFormat, options }),
+  };
+}
+
+interface MakeOptions {
+  readonly seed: number;
+  readonly objectFormat: ObjectFormatName;
+  readonly commits: number;
+}
+
 /**
  * Creates a repository: a random history of 60 commits, and one of 25 where a file changes a little
  * each time, with a long one at its end. There are tags of a commit, of a tag and of a file.
  */
-export function make(seed: number, objectFormat: ObjectFormatName = 'sha1', commits = 60): Made {
-  const relativePath = `whole-${++count}.git`;
-  const path = join(fixture.storage.path, relativePath);
+function make(storage: string, relativePath: string, { seed, objectFormat, commits }: MakeOptions): Made {
+  const path = join(storage, relativePath);
   const git = createRandomRepository(path, { count: commits, seed, objectFormat });
   fastImport(path, Buffer.from(similarFiles(seededRandom(seed))));
   git('tag', '-a', '-m', 'of a commit', 'one', 'c20');
@@ -112,9 +127,4 @@ export function requestOf(...request: Parameters<typeof requestBytes>): FetchReq
 /** Returns the pack in the packets of an answer. */
 export function packIn(answered: readonly Buffer[]): Buffer {
   return Buffer.concat(answered.filter(([band]) => band === 1).map((each) => each.subarray(1)));
-}
-
-/** Returns the ids in a pack, as {@link idsInPack}. */
-export function idsIn(pack: Buffer, objectFormat: ObjectFormatName, options?: readonly string[]): string[] {
-  return idsInPack(pack, { directory: fixture.root, objectFormat, options });
 }

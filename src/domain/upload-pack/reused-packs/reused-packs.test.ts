@@ -8,12 +8,10 @@ import { FallBackToGit } from '#git/command/in-process';
 import { fastImport } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import {
-  fixture,
-  idsIn,
   type Made,
-  make,
   PACKINGS,
   packAll,
+  packedHistories,
   packIn,
   requestOf,
   tipsOf,
@@ -24,6 +22,7 @@ import { testSeed } from '#testkit/test-seed';
 import { findReusedPacks } from './find-reused-packs.ts';
 import { sendReusedPacks } from './send-reused-packs.ts';
 
+const { fixture, idsIn, make } = await packedHistories();
 let count = 0;
 
 /** Answers a request, and returns the packets; `undefined` if git has to. */

@@ -9,10 +9,9 @@ import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import type { Repository } from '#storage/repository';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import {
-  fixture,
   type Made,
-  make,
   PACKINGS,
+  packedHistories,
   packIn,
   requestBytes,
   requestOf,
@@ -28,6 +27,7 @@ import { negotiate } from './negotiate.ts';
 import { sendWalkedPack } from './send-walked-pack.ts';
 import { walkedRequest } from './walked-request.ts';
 
+const { fixture, make } = await packedHistories();
 const { signal } = new AbortController();
 const COMMITS = 60;
 const ROUNDS = 12;
