@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import type { GitCommit } from '#wire/gen/shared_pb';
-import { createRandomRepository, type RandomRepositoryOptions } from './repositories/random-repository.ts';
+import {
+  createRandomRepository,
+  type RandomRepositoryOptions,
+} from './repositories/generated/random-repository.ts';
 import type { TestGitaly } from './start-gitaly.ts';
 
 /** Returns the ids of the commits in the messages of a stream, in their order. */

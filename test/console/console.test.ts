@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { addOddDates, detachHead } from '#testkit/repositories/odd-repositories';
+import { addOddDates, detachHead } from '#testkit/repositories/generated/odd-repositories';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { openConsole } from './open-console.ts';

@@ -1,9 +1,9 @@
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { randomTrees } from '#testkit/repositories/generated/random-trees';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
 import type { Random } from '#testkit/repositories/random-history';
-import { randomTrees } from '#testkit/repositories/random-trees';
 import { AskGit, splitAt } from './ask-git.ts';
 import { oddHistory } from './odd-history.ts';
 

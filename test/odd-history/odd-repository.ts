@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { addEveryOddity, type EveryOddity, ODD_STATES } from '#testkit/repositories/every-oddity';
+import { addEveryOddity, type EveryOddity, ODD_STATES } from '#testkit/repositories/generated/every-oddity';
 import { gitBytesSync } from '#testkit/repositories/git-bytes-sync';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { splitAt } from '../differential/ask-git.ts';

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { addOddDates, detachHead } from '#testkit/repositories/generated/odd-repositories';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { addOddDates, detachHead } from '#testkit/repositories/odd-repositories';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { CallError } from '../call/call-error.ts';
 import {

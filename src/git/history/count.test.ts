@@ -3,9 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { startHistories } from '#testkit/repositories/histories-fixture';
+import { startHistories } from '#testkit/repositories/generated/histories-fixture';
+import {
+  openRandomRepository,
+  type RandomRepository,
+} from '#testkit/repositories/generated/open-random-repository';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { openRandomRepository, type RandomRepository } from '#testkit/repositories/open-random-repository';
 import { FallBackToGit } from '../command/in-process.ts';
 import { type CountQuery, countCommits, countDiverging } from './count.ts';
 import { CommitGraph, commitBytes } from './graph/commit-graph.ts';

@@ -3,9 +3,9 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { startHistories } from '#testkit/repositories/histories-fixture';
+import { startHistories } from '#testkit/repositories/generated/histories-fixture';
+import { openRandomRepository } from '#testkit/repositories/generated/open-random-repository';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { openRandomRepository } from '#testkit/repositories/open-random-repository';
 import type { GitRepository } from '../repository.ts';
 import { lastCommit } from './last-commit.ts';
 

@@ -6,7 +6,6 @@ import { onViolation, type Violation } from '#base/invariant';
 import type { ConfigPair } from '#git/command/config';
 import { FallBackToGit } from '#git/command/in-process';
 import { fastImport } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import {
   type Made,
   PACKINGS,
@@ -15,7 +14,8 @@ import {
   packIn,
   requestOf,
   tipsOf,
-} from '#testkit/repositories/packed-histories';
+} from '#testkit/repositories/generated/packed-histories';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH, packets } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { testSeed } from '#testkit/test-seed';

@@ -7,7 +7,6 @@ import { onViolation, type Violation } from '#base/invariant';
 import { FallBackToGit } from '#git/command/in-process';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import type { Repository } from '#storage/repository';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import {
   type Made,
   PACKINGS,
@@ -17,7 +16,8 @@ import {
   requestOf,
   tipsOf,
   unpackAll,
-} from '#testkit/repositories/packed-histories';
+} from '#testkit/repositories/generated/packed-histories';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH, packets } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { testSeed } from '#testkit/test-seed';

@@ -9,9 +9,9 @@ import {
   type TreePair,
   writeVersions,
 } from '#testkit/repositories/compared-diffs';
+import { RandomFiles } from '#testkit/repositories/generated/random-files';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { initRepository } from '#testkit/repositories/init-repository';
-import { RandomFiles } from '#testkit/repositories/random-files';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { outputSync } from '#testkit/run-program-sync';

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { selectionOf, startHistories } from '#testkit/repositories/histories-fixture';
+import { selectionOf, startHistories } from '#testkit/repositories/generated/histories-fixture';
+import {
+  openRandomRepository,
+  type RandomRepository,
+} from '#testkit/repositories/generated/open-random-repository';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { openRandomRepository, type RandomRepository } from '#testkit/repositories/open-random-repository';
 import { recentCommits } from '../recent-commits.ts';
 
 const { git, root } = await startHistories('walk-range');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { nestDirectories } from '#testkit/repositories/deep-trees';
+import { nestDirectories } from '#testkit/repositories/generated/deep-trees';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startGitaly } from '#testkit/start-gitaly';

@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs';
 import { after } from 'node:test';
 import { InProcess } from '#git/command/in-process';
-import { fc } from '../fast-check.ts';
-import { makeScratchDirectory } from '../scratch-directory.ts';
-import { GitFixture } from './git-fixture.ts';
+import { fc } from '#testkit/fast-check';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { GitFixture } from '../git-fixture.ts';
 
 export interface Histories {
   readonly git: GitFixture;

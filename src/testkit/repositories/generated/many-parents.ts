@@ -1,4 +1,4 @@
-import { gitOutput } from './init-repository.ts';
+import { gitOutput } from '../init-repository.ts';
 
 const PARENTS = 1000;
 

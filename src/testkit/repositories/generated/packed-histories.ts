@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { type FetchRequest, RequestParser } from '#domain/upload-pack/request-parser';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
-import { fastImport } from './commit-files.ts';
-import { idsInPack } from './ids-in-pack.ts';
-import { gitOutput } from './init-repository.ts';
-import { FLUSH, packet } from './push.ts';
-import { type Random, seededRandom } from './random-history.ts';
+import { fastImport } from '../commit-files.ts';
+import { idsInPack } from '../ids-in-pack.ts';
+import { gitOutput } from '../init-repository.ts';
+import { FLUSH, packet } from '../push.ts';
+import { type Random, seededRandom } from '../random-history.ts';
+import { StorageFixture } from '../storage-fixture.ts';
 import { createRandomRepository } from './random-repository.ts';
-import { StorageFixture } from './storage-fixture.ts';
 
 /** A repository of {@link packedHistories}. */
 export interface Made {

@@ -1,6 +1,6 @@
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
-import { gitOutput } from './init-repository.ts';
+import { gitOutput } from '../init-repository.ts';
 
 /**
  * Creates the commit `base`, and on it `ours` and `theirs`, which change the same file at this

@@ -1,5 +1,5 @@
 import type { OidDigits } from '#git/names/object-id';
-import type { Random } from './random-history.ts';
+import type { Random } from '../random-history.ts';
 
 /** Generates versions of a directory. Few different lines make many ways to align files. */
 export class RandomFiles {

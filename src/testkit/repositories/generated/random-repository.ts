@@ -1,5 +1,5 @@
-import { gitOutput, initRepository } from './init-repository.ts';
-import { randomHistory, seededRandom } from './random-history.ts';
+import { gitOutput, initRepository } from '../init-repository.ts';
+import { randomHistory, seededRandom } from '../random-history.ts';
 
 export interface RandomRepositoryOptions {
   /** Number of commits; default 60. */

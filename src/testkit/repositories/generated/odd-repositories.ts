@@ -1,4 +1,4 @@
-import { gitOutput } from './init-repository.ts';
+import { gitOutput } from '../init-repository.ts';
 
 /** The date that old gits wrote for times before 1970. */
 export const ODD_SECONDS = '18446744073709548016';

@@ -1,4 +1,4 @@
-import type { Random } from './random-history.ts';
+import type { Random } from '../random-history.ts';
 
 /** One file: its mode as git writes it, and its content, or a submodule's id. */
 interface File {

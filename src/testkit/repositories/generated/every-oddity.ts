@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { gitOutput } from './init-repository.ts';
+import { gitOutput } from '../init-repository.ts';
 import { commitObject, ODD_COMMITS, ODD_TREES, treeObject } from './odd-objects.ts';
 
 /** Names of the objects of {@link addEveryOddity}. */

@@ -1,6 +1,6 @@
 import type { GitRepository } from '#git/repository';
-import { until } from '../until.ts';
-import type { GitFixture } from './git-fixture.ts';
+import { until } from '#testkit/until';
+import type { GitFixture } from '../git-fixture.ts';
 import { createRandomRepository, type RandomRepositoryOptions } from './random-repository.ts';
 
 export interface RandomRepository {
