@@ -43,8 +43,8 @@ const FLOODS: readonly Flood[] = [
 /** Share of the floods that `npm test` tries. */
 const SHARE = 0.12;
 /**
- * Limit of the 99th percentile of the processor time that the server uses until it answers the other
- * client: other processes of the machine do not count.
+ * Limit of the 99th percentile of the processor time that the server uses until it answers the
+ * other client: other processes of the machine do not count.
  */
 const PROCESSOR_P99_LIMIT_MS = isSoak ? 1000 : 2000;
 const MAX_RESIDENT_BYTES = 512 * 1024 ** 2;

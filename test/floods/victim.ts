@@ -107,14 +107,15 @@ export class Victim implements AsyncDisposable {
 
 /** Connects to `host:port` or `unix:path`; again while the queue of a Unix socket is full. */
 export async function connectTo(address: string): Promise<Socket> {
-  for (;;) {
-    try {
-      return await connectOnce(address);
-    } catch (error) {
-      if (systemErrorCode(error) !== 'EAGAIN') throw error;
-      await sleep(10);
-    }
-  }
+  const isFull = (error: unknown): undefined => {
+    if (systemErrorCode(error) !== 'EAGAIN') throw error;
+  };
+  let socket: Socket | undefined;
+  await until(async () => {
+    socket = await connectOnce(address).catch(isFull);
+    return socket !== undefined;
+  }, 'the queue of a socket is full');
+  return socket ?? assert.fail();
 }
 
 async function connectOnce(address: string): Promise<Socket> {
