@@ -177,6 +177,25 @@ test('branches are merged, rebased and patched; a conflict names its files and c
   await expectStatus(api, 422, 'POST', 'patches?branch=clash', { bytes: 'this is no patch' });
 });
 
+// Symptom: 500, as if the server had failed.
+test('histories without a common commit are merged, and neither rebased nor picked from their root', async () => {
+  await using api = await startApi();
+  const { repository } = api;
+  const tree = await repository.git(['mktree'], '');
+  const root = await repository.git(['commit-tree', '-m', 'root', tree]);
+  await repository.git(['update-ref', 'refs/heads/unrelated', root]);
+  const onMain = { branch: 'main', message: 'Change' };
+
+  const check = await expectStatus(api, 200, 'GET', 'merge-check?source=unrelated&branch=main');
+  assert.equal(check.json.result, 'clean');
+  await expectStatus(api, 422, 'POST', 'rebases', { body: { branch: 'unrelated', onto: 'main' } });
+  await expectStatus(api, 422, 'POST', 'rebases', { body: { branch: 'topic', onto: 'unrelated' } });
+  await expectStatus(api, 422, 'POST', 'cherry-picks', { body: { ...onMain, commit: root } });
+  await expectStatus(api, 422, 'POST', 'reverts', { body: { ...onMain, commit: root } });
+  await expectStatus(api, 201, 'POST', 'merges', { body: { ...onMain, source: 'unrelated' } });
+  assert.equal(await repository.git(['rev-parse', 'main^2']), root);
+});
+
 test('repositories are created, listed, forked, renamed and removed', async (context: TestContext) => {
   await using api = await startApi();
   const exists = async (relativePath: string): Promise<boolean> => {

@@ -65,8 +65,7 @@ export const compare = operation({
       await commitId(repository, query.to, options),
     ];
     const { connection, repository: at } = place;
-    const revisions = [Buffer.from(from), Buffer.from(to)];
-    const { base } = await connection.repository.findMergeBase({ repository: at, revisions }, options);
+    const base = await mergeBaseOf(place, [from, to], options);
     const range = { repository: at, from: Buffer.from(from), to: Buffer.from(to), maxCount: 100_000 };
     const { leftCount, rightCount } = await connection.commit.countDivergingCommits(range, options);
     const files = [];
@@ -86,6 +85,16 @@ export const compare = operation({
     return { json: { from, to, mergeBase, ahead: rightCount, behind: leftCount, files, isCut } };
   },
 });
+
+/** Returns the best common ancestor of commits; `''` if their histories are unrelated. */
+async function mergeBaseOf(
+  { connection, repository }: Place,
+  commits: readonly string[],
+  options: CallOptions,
+): Promise<string> {
+  const request = { repository, revisions: commits.map((id) => Buffer.from(id)) };
+  return (await connection.repository.findMergeBase(request, options)).base;
+}
 
 const NO_ID = /^0+$/;
 
@@ -123,9 +132,7 @@ export const checkMerge = operation({
   serve: async ({ options, place, query, repository }) => {
     const source = await commitId(repository, query.source, options);
     const target = await commitId(repository, `refs/heads/${query.branch}`, options);
-    const { connection, repository: at } = place;
-    const revisions = [Buffer.from(source), Buffer.from(target)];
-    const { base } = await connection.repository.findMergeBase({ repository: at, revisions }, options);
+    const base = await mergeBaseOf(place, [source, target], options);
     const answer = (result: string, conflicts: string[] = []) => ({
       json: { result, source, target, conflicts },
     });
@@ -214,6 +221,8 @@ export const cherryPick = operation({
   example: { body: { commit: 'topic', branch: 'main', message: 'Pick a change' } },
   serve: async ({ body, options, path, repository }) => {
     const { branch: onto, commit, message } = body;
+    if ((await repository.findCommit(commit, options))?.parents.length === 0)
+      throw new Problem('failed-precondition', 422, 'The commit has no parent to compare it with.');
     return created(await repository.cherryPick({ ...options, commit, onto, message }), path);
   },
 });
@@ -234,7 +243,10 @@ export const rebase = operation({
   serve: async ({ body, headers, options, path, place, repository }) => {
     const reference = `refs/heads/${body.branch}`;
     const tip = await commitId(repository, reference, options);
-    await commitId(repository, `refs/heads/${body.onto}`, options);
+    const onto = await commitId(repository, `refs/heads/${body.onto}`, options);
+    // The server could not say why it refuses these: it fails as git does.
+    if ((await mergeBaseOf(place, [tip, onto], options)) === '')
+      throw new Problem('failed-precondition', 422, 'The branches have no commit in common.');
     const wanted = expectedValue(body.expected, headers);
     const { connection, ...at } = place;
     const header = {
