@@ -11,7 +11,7 @@ import { until } from '#testkit/until';
 import { Ledger } from './load-writes/ledger.ts';
 import { BRANCHES, pushUntil, repository, SHARED, writeUntil } from './load-writes/writers.ts';
 
-const SECONDS = repetitions('LOAD_SECONDS', { short: 6, long: 60 });
+const SECONDS = repetitions('LOAD_SECONDS', { short: 4, long: 60 });
 const WRITERS = 32;
 const PUSHERS = 2;
 /** Idle processes of pools live ten seconds. */

@@ -35,7 +35,7 @@ const RELEASE = [
   'test/{completion,doctor,examples,import,targets,up,up-config}.test.ts',
   'test/lfs/{git-lfs,lfs-buckets}.test.ts',
   'test/cluster/up-cluster.test.ts',
-  'test/console/browser.test.ts',
+  'test/console/{account-browser,browser}.test.ts',
   'test/transports/{sha1,sha256}.test.ts',
 ];
 

@@ -24,7 +24,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   { name: 'loads', minutes: 4, files: ['test/load-*.test.ts'] },
   { name: 'floods', minutes: 5, files: ['test/floods/*.test.ts'] },
   { name: 'loop-blocks', minutes: 2, files: ['test/loop-blocks/*.test.ts'] },
-  { name: 'cluster-contract', minutes: 8, files: ['test/cluster/contract/contract.test.ts'] },
+  { name: 'cluster-contract', minutes: 6, files: ['test/cluster/contract/contract.test.ts'] },
   { name: 'cluster-faults', minutes: 5, files: ['test/cluster/faults/random-faults.test.ts'] },
   { name: 'cluster-writers', minutes: 10, files: ['test/cluster/faults/writers.test.ts'] },
   {
@@ -40,7 +40,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
       'test/faults/{maintenance,server}-killed.test.ts',
       'test/events/killed.test.ts',
       'src/events/journal-compaction.test.ts',
-      'test/workers/{faults,leases}.test.ts',
+      'test/workers/{events,faults,leases}.test.ts',
       'src/domain/migrate-references/*.test.ts',
     ],
   },
@@ -56,14 +56,17 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   },
   {
     name: 'random-inputs',
-    minutes: 6,
+    minutes: 8,
     files: [
       'test/differential.test.ts',
       'test/odd-history/*.test.ts',
-      'test/pushes/random-pushes.test.ts',
+      'test/pushes/{late-refusals,left-to-git,many-creations,plain-pushes,random-pushes,settings}.test.ts',
+      'src/gateway/http/api/hostile-values.test.ts',
       'src/git/diff/in-process/diff-trees.test.ts',
       'src/git/merge/merge-lines.test.ts',
-      'src/domain/bundle/automatic/offered-bundles.test.ts',
+      'src/domain/bundle/{automatic/offered-bundles,references-bundle}.test.ts',
+      'src/domain/object-pool/object-pool.test.ts',
+      'src/domain/upload-pack/{reused,walked}-packs/*.test.ts',
     ],
   },
   {
@@ -83,6 +86,9 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   {
     name: 'connections',
     minutes: 4,
-    files: ['test/cut-connections/*.test.ts', 'test/{http-gateway-faults,ssh-gateway-idle}.test.ts'],
+    files: [
+      'test/cut-connections/*.test.ts',
+      'test/{http-gateway,http-gateway-faults,ssh-gateway-idle}.test.ts',
+    ],
   },
 ];

@@ -1,53 +1,12 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, chmodSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { People } from '#gateway/people/people';
-import { run } from '#testkit/run-program';
 import { NO_OPENSSH } from '#testkit/ssh-client';
 import { until } from '#testkit/until';
-import { issueToken } from '#tokens/issue';
-import { parseScope } from '#tokens/scope';
-import { TokenStore } from '#tokens/token-store';
 import { PeopleSite } from '../people/people-site.ts';
-import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } from './browser.ts';
-
-const basic = (login: string): Record<string, string> => ({ authorization: `Basic ${btoa(login)}` });
-
-/** Two people with keys and tokens of both kinds, on a server with an access log. */
-async function openSite(site: PeopleSite) {
-  const log = join(site.directory, 'access.log');
-  const store = new TokenStore(join(site.data, 'tokens'));
-  await store.prepare();
-  const scope = parseScope({ access: 'read', repositories: ['**'] });
-  const people = await Promise.all(
-    ['ann', 'bob'].map(async (name) => {
-      const issue = () => issueToken(store, { subject: name, scope, lifetimeSeconds: 3600 });
-      const [issued, other] = [await issue(), await issue()];
-      return { name, issued: { login: `${name}:${issued.token}`, id: issued.id }, other: other.id };
-    }),
-  );
-  const shown = [];
-  for (const { issued, name, other } of people) {
-    const { http, ssh } = await site.person(name, '--access', 'write');
-    const ci = await site.did('token', 'add', name, `ci-of-${name}`);
-    const key = (await run('ssh-keygen', ['-lf', `${ssh}.pub`])).stdout.split(' ')[1] ?? '';
-    shown.push({ name, http, ssh, issued, other, ci: `${name}:${ci}`, key });
-  }
-  await site.start('--tokens', '--log', log);
-  const post = async (headers: Record<string, string>, fields: Record<string, string>, query = '') =>
-    await fetch(`${site.report.http}/-/console/account${query}`, {
-      method: 'POST',
-      headers,
-      body: new URLSearchParams(fields),
-      redirect: 'manual',
-    });
-  const revoked = async (): Promise<string[]> =>
-    (await store.list()).filter(({ isRevoked }) => isRevoked).map(({ id }) => id);
-  const [ann, bob] = shown;
-  assert.ok(ann && bob);
-  return { ann, bob, post, revoked, log };
-}
+import { basic, openSite } from './account-site.ts';
 
 test('people remove their own keys and tokens, and no others', { skip: NO_OPENSSH }, async () => {
   await using site = new PeopleSite();
@@ -134,38 +93,4 @@ test('a file of people that the server may not write has no buttons', {
   } finally {
     chmodSync(dirname(site.people), 0o700); // to be removed
   }
-});
-
-test('keys and tokens are removed in a browser, with and without scripts', {
-  skip: NO_OPENSSH || WITHOUT_CHROMIUM,
-}, async () => {
-  await using site = new PeopleSite();
-  const { ann, post } = await openSite(site);
-  await using browser = await openBrowser();
-  const [username = '', password = ''] = ann.http.split(':');
-  const address = '/-/console/account';
-  const problems: string[] = [];
-  for (const view of [VIEWS.light, VIEWS.dark, VIEWS.narrow]) {
-    await using shown = await browser.newContext({ ...view, httpCredentials: { username, password } });
-    const page = await shown.newPage();
-    await page.goto(`${site.report.http}${address}`);
-    problems.push(...(await layoutProblems(page, address)), ...(await axeViolations(page, address)));
-  }
-  for (const [view = {}, name, notice] of [
-    [VIEWS['without scripts'], 'Remove key ann', 'The key was removed.'],
-    [VIEWS.narrow, 'Revoke token ci-of-ann', 'The token was revoked.'],
-  ] as const) {
-    await using shown = await browser.newContext({ ...view, httpCredentials: { username, password } });
-    const page = await shown.newPage();
-    await page.goto(`${site.report.http}${address}`);
-    const button = page.getByRole('button', { name, exact: true });
-
-    await button.click();
-
-    await page.getByRole('status').getByText(notice).waitFor();
-    assert.equal(await button.count(), 0);
-    if (view.javaScriptEnabled !== false) problems.push(...(await axeViolations(page, 'after a removal')));
-  }
-  assert.deepEqual(problems, []);
-  assert.equal((await post(basic(ann.http), { key: ann.key })).status, 404);
 });

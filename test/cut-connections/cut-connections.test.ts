@@ -29,7 +29,7 @@ const EVEN_CUTS = 10;
 /** In the preface of HTTP/2, the first frame, the magic of a multiplexed connection. */
 const FIRST_BYTES = [0, 1, 11, 24, 30, 50];
 /** Share of the cuts that `npm test` tries. */
-const SHARE = 0.15;
+const SHARE = 0.08;
 /** Descriptors of a server that has served calls: threads, caches, its own sockets. */
 const OWN_DESCRIPTORS = 12;
 /** Log lines about errors and exceptions without an owner. */

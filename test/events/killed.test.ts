@@ -16,7 +16,7 @@ import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { checkReplay, createWritten, replayed, writeOnce } from './writers.ts';
 
-const KILLS = repetitions('FEED_KILLS', { short: 4, long: 30 });
+const KILLS = repetitions('FEED_KILLS', { short: 3, long: 30 });
 const WRITERS = 6;
 const MAX_LIFE_MS = 1200;
 const ORPHANS_MS = 3000;

@@ -12,7 +12,7 @@ import { until } from '#testkit/until';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { Arena, client, commit } from './arena.ts';
 
-const LARGE_BYTES = 12 * 1024 ** 2;
+const LARGE_BYTES = 4 * 1024 ** 2;
 /** In addition to those of the earlier tests. */
 const SPARE_DESCRIPTORS = 3;
 const DEAF_CLIENTS = 30;

@@ -13,7 +13,7 @@ import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/
 import { Arena, leftoversIn } from './arena.ts';
 import { Pusher } from './pusher.ts';
 
-const KILLS = repetitions('SERVER_KILLS', { short: 3, long: 20 });
+const KILLS = repetitions('SERVER_KILLS', { short: 2, long: 20 });
 /** A server lives up to this many times as long as a push takes. */
 const LONGEST_LIFE = 2;
 const CLIENTS_NOTICE_MS = 100;

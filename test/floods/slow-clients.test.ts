@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { descriptorLimit, openDescriptors } from '#testkit/process-usage';
-import { isSoak } from '#testkit/soak';
+import { extent, isSoak } from '#testkit/soak';
 import { preface } from './http2-frames.ts';
 import { connectTo, isCut, mib, report, Victim } from './victim.ts';
 
 /** Number of clients of each kind. */
 const CLIENTS = 200;
 const MAX_GROWTH_BYTES = 96 * 1024 ** 2;
-const IDLE_CONNECTIONS = 10_000;
+const IDLE_CONNECTIONS = extent('FLOOD_CONNECTIONS', { short: 3000, long: 10_000 });
 /** Sockets, objects of Node and ours; an HTTP/2 session is the largest part. */
 const MAX_SILENT_BYTES = 16 * 1024;
 const MAX_SESSION_BYTES = 48 * 1024;
@@ -100,7 +100,7 @@ const IDLE = [
 
 for (const [name, listener, addressOf] of isSoak ? LISTENERS : LISTENERS.slice(0, 1)) {
   for (const { kind, hello, maxBytes } of listener === 'grpc' ? IDLE : IDLE.slice(0, 1)) {
-    test(`ten thousand idle ${kind} of the ${name} listener harm no other client`, async (context) => {
+    test(`${IDLE_CONNECTIONS} idle ${kind} of the ${name} listener harm no other client`, async (context) => {
       const allowed = descriptorLimit();
       const count = Math.min(IDLE_CONNECTIONS, allowed - SPARE_DESCRIPTORS);
       if (count < IDLE_CONNECTIONS)

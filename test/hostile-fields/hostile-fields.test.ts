@@ -22,12 +22,12 @@ const fields = process.env.HOSTILE_FIELD ?? '';
 const isWhole = isSoak && `${only}${fields}` !== '';
 /** Values for each field, which the seed chooses. */
 const perField = repetitions('HOSTILE_PER_FIELD', {
-  short: 2,
+  short: 1,
   long: isWhole ? Number.POSITIVE_INFINITY : 40,
 });
 /** Seconds after which no further call is made. */
 const limitSeconds = repetitions('HOSTILE_SECONDS', {
-  short: 12,
+  short: 7,
   long: isWhole ? Number.POSITIVE_INFINITY : 480,
 });
 /** Calls between two checks of what was left behind. */

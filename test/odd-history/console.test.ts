@@ -9,7 +9,7 @@ const LINK = /href="\/-\/console(\/repository\/[^"#]*)/g;
 /** Paths that git finds in no revision, in an unsorted tree or for blame. */
 const NOT_FOUND = /\/(?:files|blame)\/(?:(?:\.|\.\.|a\/b)(?:\/x)?|dir-x|dir\/x|g)\?/;
 /** Share of the pages that the others link to. */
-const SHARE = { short: 0.08, long: 1 };
+const SHARE = { short: 0.04, long: 1 };
 
 suite('the console of a repository with every oddity', () => {
   for (const state of STATES)
@@ -24,7 +24,7 @@ suite('the console of a repository with every oddity', () => {
       for (const name of odd.trees.keys()) await addLinks(console, filesOf(odd, `odd/tree-${name}`), links);
       for (const id of odd.commits.values()) links.add(`${page}/commit/${id}`);
 
-      const share = state === STATES[0] ? SHARE : { ...SHARE, short: 0.01 };
+      const share = state === STATES[0] ? SHARE : { ...SHARE, short: 0.02 };
       for (const link of seededShare([...links], share))
         if (/\/-\/(?:raw|archive)\b/.test(link)) await load(console, link, odd);
         else await addLinks(console, link, new Set());

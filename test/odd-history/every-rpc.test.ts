@@ -17,7 +17,7 @@ const FAULTS = new Set(['INTERNAL', 'UNKNOWN', 'UNAVAILABLE', 'DEADLINE_EXCEEDED
 const AT_ONCE = 4;
 const SHOWN = 10;
 /** Share of the requests for the first state, and for each of the others. */
-const SHARES = { first: { short: 0.2, long: 1 }, other: { short: 0.03, long: 0.5 } };
+const SHARES = { first: { short: 0.1, long: 1 }, other: { short: 0.04, long: 0.5 } };
 
 let gitaly: TestGitaly;
 let caller: Caller;

@@ -6,15 +6,19 @@ import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
 import { evenPieces } from '#base/streams/even-pieces';
 import { gitOutput, referenceBackends } from '#testkit/repositories/init-repository';
 import { pushBody } from '#testkit/repositories/push';
+import { isSoak } from '#testkit/soak';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { testSeed } from '#testkit/test-seed';
 import { startVotingServer, type VotingServer } from '#testkit/voting-server';
 import { makePushFixture, type PushFixture } from './fixture.ts';
 import { type PushCase, TOO_LONG } from './push-case.ts';
 
-// Two servers get the same pushes: one receives plain ones in process, the other by git.
+// Two servers get the same pushes: one receives plain ones in process, the other by git. `make
+// test` tries each with one object format, which the seed chooses; the soak tries it with both.
 
+const OBJECT_FORMATS = ['sha1', 'sha256'] as const;
 const FORMATS = referenceBackends().flatMap((referenceBackend) =>
-  (['sha1', 'sha256'] as const).map((objectFormat) => ({ referenceBackend, objectFormat })),
+  OBJECT_FORMATS.map((objectFormat) => ({ referenceBackend, objectFormat })),
 );
 
 interface Server {
@@ -197,7 +201,9 @@ export function compareServers(cases: readonly PushCase[]): void {
         fixture = makePushFixture(made, join(directory, `all-${name}.git`), format);
       });
 
-      for (const pushed of cases) {
+      for (const [index, pushed] of cases.entries()) {
+        const chosen = OBJECT_FORMATS[(index + testSeed()) % OBJECT_FORMATS.length];
+        if (!isSoak && format.objectFormat !== chosen) continue;
         if (pushed.isOnlyFiles === true && format.referenceBackend !== 'files') continue;
         const how = pushed.byGit === undefined ? 'is received as git receives it' : 'is left to git';
         test(`${pushed.what}: ${how}`, async () => {

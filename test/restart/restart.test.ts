@@ -20,7 +20,7 @@ import { startRestarting } from './restarting.ts';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };
 const CALLS_PER_SECOND = 200;
-const CLONES_AT_ONCE = extent('RESTART_CLONES', { short: 3, long: 8 });
+const CLONES_AT_ONCE = extent('RESTART_CLONES', { short: 2, long: 8 });
 const RESTARTS = repetitions('RESTARTS', { short: 2, long: 6 });
 const COMMITS = 200;
 /** Time in which the clones of a process end, on a busy machine. */

@@ -12,7 +12,7 @@ import { checkReplay, createWritten, replayed, writeOnce } from '../events/write
 import { connections, ready, readyWorkers, repository, servedBy, startFamily } from './family.ts';
 
 const CONNECTIONS = 9;
-const KILLS = repetitions('FEED_WORKER_KILLS', { short: 2, long: 20 });
+const KILLS = repetitions('FEED_WORKER_KILLS', { short: 1, long: 20 });
 const ROUNDS = extent('FEED_WORKER_ROUNDS', { short: 6, long: 60 });
 const LIFE_MS = 600;
 /** The feed looks for what a dead worker's git still does every two seconds. */

@@ -43,7 +43,7 @@ const WAIT_MS = 20_000;
 /** Messages about leases that the worker of a conversation sends, and that it receives. */
 const MESSAGES = { send: 11, receive: 7 };
 /** Share of the kills that `make test` tries. */
-const SHARE = 0.2;
+const SHARE = 0.1;
 
 const POINTS = MOMENTS.flatMap((moment) =>
   Array.from(

@@ -82,7 +82,7 @@ test('no process reads from a replica that another process left behind', { skip 
   const [record] = await family.postgres.database.rows(sql<{ primary: string }>`
     SELECT "primary" FROM repositories`);
   const lock = join(pathOn(record?.primary === 'gitaly-3' ? 2 : 3), 'refs/heads/main.lock');
-  for (let round = 0; round < 2 * connections.length; round++) {
+  for (let round = 0; round < connections.length; round++) {
     await nodesAreEqual();
     // Each process knows that all replicas are up to date.
     for (let read = 0; read < 2; read++) await Promise.all(connections.map(headBy));

@@ -12,6 +12,7 @@ import { seededRandom } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { runBytes } from '#testkit/run-program';
+import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import type { BundleSelection } from './bundle-selection.ts';
 import { bundleOf, bundleOfAll } from './create-bundle.ts';
@@ -20,7 +21,7 @@ import { referencesBundle } from './references-bundle.ts';
 
 const { signal } = new AbortController();
 const NOTHING: BundleSelection = { added: new Set(), excluded: new Set() };
-const RANDOM_SELECTIONS = 12;
+const RANDOM_SELECTIONS = repetitions('BUNDLE_SELECTIONS', { short: 6, long: 100 });
 const MANY = 3000;
 /** References to a blob and a tree. New ones are left to git in an increment. */
 const NO_COMMITS = ['refs/x/blob', 'refs/x/tree'];

@@ -111,7 +111,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
           await assert.rejects(write(repository, parts), { message: /invalid date format/ });
         else assert.equal(await write(repository, parts), oid, stderr);
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 }

@@ -5,6 +5,8 @@ import { renameRepository } from '#storage/lifecycle/rename-repository';
 import type { Repository } from '#storage/repository';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { repetitions } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
 import { planAsNeeded, planEverything } from '../housekeeping/decisions/plan-maintenance.ts';
 import { Housekeeping } from '../housekeeping/housekeeping.ts';
 import { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
@@ -127,11 +129,9 @@ class World implements AsyncDisposable {
   }
 }
 
-for (const [seed, objectFormat] of [
-  [1, 'sha1'],
-  [2, 'sha1'],
-  [3, 'sha256'],
-] as const) {
+const SEED = testSeed();
+for (let seed = SEED; seed < SEED + repetitions('POOL_RUNS', { short: 1, long: 30 }); seed++) {
+  const objectFormat = seed % 2 === 0 ? 'sha1' : 'sha256';
   test(`nothing that happens to a pool loses an object that a member needs (seed ${seed})`, async () => {
     const fixture = await StorageFixture.create();
     await using world = new World(fixture, seededRandom(seed), objectFormat);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
-import { type TestContext, test } from 'node:test';
+import { after, before, suite, type TestContext, test } from 'node:test';
 import { seededShare } from '#testkit/seeded-share';
 import { everyRecording, isSoak } from '#testkit/soak';
-import { startPostgres, withoutOwnPostgres } from '#testkit/start-postgres';
+import { startPostgres, type TestDatabase, withoutOwnPostgres } from '#testkit/start-postgres';
 import { testSeed } from '#testkit/test-seed';
 import { makeTemplate } from './contract-database.ts';
 import { Differences } from './differences.ts';
@@ -12,7 +12,7 @@ import { runRedirected } from './run-redirected.ts';
 
 const seed = testSeed();
 /** One of this number of recordings is replayed. */
-const EVERY = everyRecording({ short: 40, long: 3 }, seed);
+const EVERY = everyRecording({ short: 80, long: 3 }, seed);
 const FILES = ['test/golden/{commit-files,objectpool,ref,repository,smarthttp}.test.ts'];
 /** Share of the tests of services that the soak runs. */
 const SERVICES_SHARE = { short: 0, long: 1 / 3 };
@@ -47,34 +47,27 @@ test('a cluster answers like a single server, except for the documented differen
   });
 });
 
-test('so does a cluster with a database, whose nodes make all copies', {
-  skip: withoutOwnPostgres,
-}, async (context) => {
-  await using postgres = await startPostgres({ isMigrated: false });
-  const { host, user } = postgres.config;
-  await makeTemplate(postgres);
-  for (const share of WITH_DATABASE) {
-    await checkContract(context, {
-      files: share.files,
-      env: { ...share.env, CONTRACT_DATABASE: `${host} ${user}` },
-      differences: new Differences({ hasDatabase: true }),
-    });
-  }
-});
+suite('with a database', { skip: withoutOwnPostgres }, () => {
+  let postgres: TestDatabase;
+  before(async () => {
+    postgres = await startPostgres({ isMigrated: false });
+    await makeTemplate(postgres);
+  });
+  after(() => postgres[Symbol.asyncDispose]());
 
-test('so does a cluster whose Praefect has three processes', {
-  skip: withoutOwnPostgres,
-}, async (context) => {
-  await using postgres = await startPostgres({ isMigrated: false });
-  const { host, user } = postgres.config;
-  await makeTemplate(postgres);
-  for (const { env, files } of WITH_WORKERS) {
-    await checkContract(context, {
-      files,
-      env: { ...env, CONTRACT_DATABASE: `${host} ${user}`, CONTRACT_WORKERS: '1' },
-      differences: new Differences({ hasDatabase: true }),
+  for (const [name, shares, workers] of [
+    ['so does a cluster whose nodes make all copies', WITH_DATABASE, {}],
+    ['so does a cluster whose Praefect has three processes', WITH_WORKERS, { CONTRACT_WORKERS: '1' }],
+  ] as const)
+    test(name, async (context) => {
+      const { host, user } = postgres.config;
+      for (const { env, files } of shares)
+        await checkContract(context, {
+          files,
+          env: { ...env, ...workers, CONTRACT_DATABASE: `${host} ${user}` },
+          differences: new Differences({ hasDatabase: true }),
+        });
     });
-  }
 });
 
 interface Contract {

@@ -18,11 +18,14 @@ import {
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH, packets } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
+import { seededShare } from '#testkit/seeded-share';
 import { testSeed } from '#testkit/test-seed';
 import { findReusedPacks } from './find-reused-packs.ts';
 import { sendReusedPacks } from './send-reused-packs.ts';
 
 const { fixture, idsIn, make } = await packedHistories();
+/** Histories are random, and so is the format of their repositories; the soak tries both. */
+const OBJECT_FORMATS = seededShare(['sha1', 'sha256'] as const, 1 / 2);
 let count = 0;
 
 /** Answers a request, and returns the packets; `undefined` if git has to. */
@@ -69,7 +72,7 @@ function someOf(tips: readonly string[], random: Random): string[] {
   return some.length === 0 ? tips.slice(0, 1) : some;
 }
 
-for (const objectFormat of ['sha1', 'sha256'] as const) {
+for (const objectFormat of OBJECT_FORMATS) {
   for (const [how, pack] of Object.entries(PACKINGS))
     test(`a client gets what it wants of ${how}, and nothing else, ${objectFormat}`, async () => {
       const random = seededRandom(testSeed());

@@ -20,6 +20,7 @@ import {
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH, packets } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
+import { seededShare } from '#testkit/seeded-share';
 import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { findWalkedPack } from './find-walked-pack.ts';
@@ -37,6 +38,8 @@ const LIMITS_OF_CLIENTS: ReadonlySet<string> = new Set([
   'there are very many commits',
   'there are very many objects',
 ]);
+/** Histories are random, and so is the format of their repositories; the soak tries both. */
+const OBJECT_FORMATS = seededShare(['sha1', 'sha256'] as const, 1 / 2);
 let count = 0;
 
 /** A request: what a client wants and has. */
@@ -198,7 +201,7 @@ const STORED: readonly (Packing | 'loose')[] = [
   'loose',
 ];
 
-for (const objectFormat of ['sha1', 'sha256'] as const)
+for (const objectFormat of OBJECT_FORMATS)
   for (const packing of STORED)
     test(`fetches get the objects that git sends: ${packing}, ${objectFormat}`, async () => {
       const random = seededRandom(testSeed());

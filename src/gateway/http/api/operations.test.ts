@@ -178,7 +178,7 @@ test('branches are merged, rebased and patched; a conflict names its files and c
 });
 
 // Symptom: 500, as if the server had failed.
-test('histories without a common commit are merged, and neither rebased nor picked from their root', async () => {
+test('unrelated histories are merged, and neither rebased nor picked from their root', async () => {
   await using api = await startApi();
   const { repository } = api;
   const tree = await repository.git(['mktree'], '');
