@@ -8,12 +8,13 @@ import { appendFileSync, existsSync, globSync, mkdirSync, readdirSync, readFileS
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { executes, hashOf, knownRun, measure, type TestRun } from './mutation/coverage.ts';
+import { executes, knownRun, measure, type TestRun } from './mutation/coverage.ts';
 import { EQUIVALENT } from './mutation/equivalent.ts';
 import { applyMutant, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
 import { writeRecord } from './records.ts';
 import { testsThatReach } from './tests/changed-tests.ts';
+import { hashOf } from './tests/executed-code.ts';
 
 const MODULES = [
   'storage',

@@ -1,8 +1,9 @@
 /** Finds out which test files execute which parts of the sources, and how long they take. */
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { hashOf } from '../tests/executed-code.ts';
+import { bordersOf, paintExecuted, readReport } from '../tests/v8-coverage.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** Runs of a test file, kept until the file changes. */
@@ -21,26 +22,8 @@ interface Coverage {
   readonly borders: readonly number[];
 }
 
-/** Part of V8's format. */
-interface V8Coverage {
-  readonly result: readonly {
-    readonly url: string;
-    readonly functions: readonly {
-      readonly ranges: readonly {
-        readonly startOffset: number;
-        readonly endOffset: number;
-        readonly count: number;
-      }[];
-    }[];
-  }[];
-}
-
 /** A test that takes longer is not repeated for every mutant. */
 const MAX_SECONDS = 150;
-
-export function hashOf(text: string): string {
-  return createHash('sha1').update(text).digest('hex').slice(0, 12);
-}
 
 /** Returns the known run of a test file, unless the file has changed since. */
 export function knownRun(cache: string, test: string, source: string): TestRun | undefined {
@@ -92,21 +75,14 @@ function readCoverage(sandbox: Sandbox, raw: string): TestRun['files'] {
   const prefix = pathToFileURL(`${sandbox.directory}/`).href;
   const painted = new Map<string, Uint8Array>();
   for (const name of readdirSync(raw)) {
-    const report = parseReport(join(raw, name));
-    for (const { url, functions } of report?.result ?? []) {
+    for (const { url, functions } of readReport(join(raw, name))) {
       const file = url.startsWith(prefix) ? url.slice(prefix.length) : '';
       // Not a test, and not the text of `node --eval`, which V8 reports as a file of the directory.
       if (!/^src\/.*\.ts$/.test(file) || file.endsWith('.test.ts')) continue;
       const length = sandbox.original(file).length;
       const whole = painted.get(file) ?? new Uint8Array(length);
       painted.set(file, whole);
-      const own = new Uint8Array(length);
-      // Inner ranges follow outer ones.
-      const ranges = functions.flatMap((each) => each.ranges);
-      ranges.sort((a, b) => a.startOffset - b.startOffset || b.endOffset - a.endOffset);
-      for (const { startOffset, endOffset, count } of ranges)
-        own.fill(count > 0 ? 1 : 0, startOffset, endOffset);
-      for (const [index, isExecuted] of own.entries()) whole[index] ||= isExecuted;
+      paintExecuted(whole, functions);
     }
   }
   return Object.fromEntries(
@@ -115,23 +91,4 @@ function readCoverage(sandbox: Sandbox, raw: string): TestRun['files'] {
       { hash: hashOf(sandbox.original(file)), borders: bordersOf(whole) },
     ]),
   );
-}
-
-/** A process that is killed leaves half a file. */
-function parseReport(file: string): V8Coverage | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as V8Coverage; // V8's own format
-  } catch {
-    return undefined;
-  }
-}
-
-function bordersOf(painted: Uint8Array): number[] {
-  const borders: number[] = [];
-  let last = 0;
-  for (const [index, value] of painted.entries()) {
-    if (value !== last) borders.push(index);
-    last = value;
-  }
-  return borders;
 }

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   realpathSync,
   rmSync,
   writeFileSync,
@@ -14,6 +15,7 @@ import { type TestContext, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import type { TestGroup } from './classes.ts';
 import { Durations } from './durations.ts';
+import { RECORDS, recordOf } from './executed-code.ts';
 import { FlakyFiles } from './flaky-files.ts';
 import { type RunGroupsOptions, runGroups } from './run-groups.ts';
 
@@ -94,6 +96,33 @@ test('files share a process, and their hooks are their own', async (context) => 
   assert.notEqual(pids[1], pids[2]);
   assert.equal(printed.match(/BEFORE/g)?.length, 1);
   assert.equal(printed.match(/EACH/g)?.length, 1);
+});
+
+test('each file leaves a record of what it and its processes execute', async (context) => {
+  const source = 'export function one() {}\nexport function two() {}\n';
+  const { cwd, hasPassed } = await runTexts(
+    context,
+    {
+      'src/a.ts': source,
+      'src/child.ts': `import { two } from './a.ts';\ntwo();\n`,
+      'a.test.mjs': `import { one } from './src/a.ts'; test('calls', () => one());`,
+      'b.test.mjs': `import { spawnSync } from 'node:child_process'; import './src/a.ts';
+        test('starts', () => void spawnSync(process.execPath, ['src/child.ts']));`,
+    },
+    { env: { ...process.env, CI: '', TEST_RECORD: '1' } },
+  );
+
+  assert.ok(hasPassed);
+  const text = readFileSync(join(cwd, 'src/a.ts'), 'utf8');
+  const executed = (test: string): string[] => {
+    const record = readFileSync(recordOf(test, join(cwd, RECORDS)), 'utf8');
+    const borders = /^src\/a\.ts \S+ (\S*)$/m.exec(record)?.[1]?.split(',').map(Number) ?? [];
+    return borders.flatMap((start, index) =>
+      index % 2 === 0 ? [text.slice(start, borders[index + 1])] : [],
+    );
+  };
+  assert.deepEqual(executed('a.test.mjs'), ['function one() {}']);
+  assert.deepEqual(executed('b.test.mjs'), ['function two() {}']);
 });
 
 test('a file more runs while cores are idle', async (context) => {

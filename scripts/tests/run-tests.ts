@@ -1,6 +1,8 @@
 // Runs the tests of a class (classes.ts):
 //
-//   node scripts/tests/run-tests.ts CLASS [--changed[=COMMIT]] [OPTION OF node …] [PATH …]
+//   node scripts/tests/run-tests.ts CLASS [--changed[=COMMIT]] [--record] [OPTION …] [PATH …]
+//
+// Other options are those of node.
 //
 // A path is that of a file, or of a directory with files of the class. `--module=git/diff` selects
 // the files in src/git/diff.
@@ -15,15 +17,19 @@ import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { globSync, statSync } from 'node:fs';
 import { isRecorded, writeRecord } from '../records.ts';
-import { affectedTests, changedFiles, readSources } from './changed-tests.ts';
+import { changedFiles, readSources } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
+import { executingTests, sourceChanges } from './executing-tests.ts';
 import { FlakyFiles } from './flaky-files.ts';
 import { interruption } from './interruption.ts';
 import { nearestTests } from './nearest-tests.ts';
 import { filesOf, runGroups } from './run-groups.ts';
 import { isSelection, selectFiles } from './selected-files.ts';
 import { makeTemporaryDirectory } from './temporary-directory.ts';
+
+/** The option that records what each file of tests executes, for later choices of `--changed`. */
+const RECORD = '--record';
 
 function isContinuous(): boolean {
   return /^(?:1|true)$/.test(process.env.CI ?? '');
@@ -45,10 +51,12 @@ function isBuilt(): boolean {
 /** Chooses tests of the changes since a commit. */
 function testsOfChange(tests: ReadonlySet<string>, commit: string): ReadonlySet<string> {
   const files = changedFiles(commit);
-  const affected = new Map([...affectedTests(readSources(), files)].filter(([file]) => tests.has(file)));
+  const sources = readSources();
+  const found = executingTests(sources, files, sourceChanges(sources, files, commit));
+  const affected = new Map([...found].filter(([file]) => tests.has(file)));
   const chosen = nearestTests(affected, files, process.env.TEST_SEED ?? '');
   if (chosen.size < affected.size)
-    console.log(`The nearest ${chosen.size} of ${affected.size} tests that import or name what has changed.`);
+    console.log(`The nearest ${chosen.size} of ${affected.size} tests of what has changed.`);
   return chosen;
 }
 
@@ -59,6 +67,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
     return 2;
   }
   const change = args.find((arg) => /^--changed(?:=|$)/.test(arg));
+  const isRecording = args.includes(RECORD);
   const names = args.filter(isSelection);
   const selection = selectFiles(
     groups.flatMap((group) => filesOf(group, process.cwd())),
@@ -76,8 +85,13 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
   try {
     const { figures, hasPassed } = await runGroups(groups, {
       cwd: process.cwd(),
-      env: { ...process.env, TMPDIR: directory.path, ...(isBuilt() && { TEST_PROGRAMS: 'built' }) },
-      nodeOptions: args.filter((arg) => !isSelection(arg) && arg !== change),
+      env: {
+        ...process.env,
+        TMPDIR: directory.path,
+        // Programs from source report what they execute of it.
+        ...(isRecording ? { TEST_RECORD: '1' } : isBuilt() && { TEST_PROGRAMS: 'built' }),
+      },
+      nodeOptions: args.filter((arg) => !isSelection(arg) && arg !== change && arg !== RECORD),
       isWanted: (file) => only.has(file),
       isVerbose: names.length > 0 && only.size < 4,
       isContinuous: isContinuous(),
@@ -88,7 +102,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
       print: console.log,
     });
     const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
-    const isWhole = names.length === 0 && change === undefined;
+    const isWhole = names.length === 0 && change === undefined && !isRecording;
     if (isWhole && isRecorded(name)) writeRecord(name, hasPassed, [figures, `${minutes} minutes`]);
     return hasPassed ? 0 : 1;
   } finally {

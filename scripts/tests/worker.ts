@@ -8,6 +8,7 @@
 import './own-modules.ts';
 import { readFileSync, readSync, writeSync } from 'node:fs';
 import { setImmediate as immediate } from 'node:timers/promises';
+import { ExecutedCode } from './executed-code.ts';
 import { FileReport } from './file-report.ts';
 import type { FileResult, WorkerMessage } from './file-result.ts';
 import { ignorePromises } from './ignore-promises.ts';
@@ -112,6 +113,7 @@ async function runFile(file: string, timeout: number): Promise<FileResult> {
   }
   stopTimer(loading);
   end.stop();
+  await executed?.save(file);
   const changed = changes(before.inherited, inherited());
   if (changed.length > 0)
     report.addProblem(
@@ -125,4 +127,5 @@ ignorePromises();
 const { run } = await import('node:test');
 process.env.NODE_TEST_WORKER_ID = '1'; // as `run` sets it
 const timeout = Number(process.argv[2]);
+using executed = process.env.TEST_RECORD === '1' ? await ExecutedCode.start(process.cwd()) : undefined;
 for (let file = nextFile(); file !== ''; file = nextFile()) send({ result: await runFile(file, timeout) });
