@@ -1,35 +1,25 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { checkLayers } from './check-layers.ts';
 import { HANDLES, INNER_LAYERS, ONLY_IN, RULES, STARTS_PROCESSES } from './layer-rules.ts';
+import { outcomeOf, temporaryTree } from './temporary-tree.ts';
 
 /**
  * Runs the check on a tree with these files below `src`, with everything that the rules name except
  * `missing`, and with all imports that they allow except those of `unneeded`.
  */
-function checkLayers(
+function check(
   files: Readonly<Record<string, string>>,
   { missing = '', unneeded = '' }: { missing?: string; unneeded?: string } = {},
-): { status: number | null; output: string } {
-  const root = mkdtempSync(join(tmpdir(), 'gitaly-layers-'));
+) {
   const all = { ...namedByRules(missing), ...allowedByRules(missing, unneeded), ...files };
-  for (const [name, text] of Object.entries(all)) {
-    const path = join(root, 'src', name);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
-  }
-  return runCheck(root);
+  return checkTree(Object.entries(all));
 }
 
-function runCheck(root: string): { status: number | null; output: string } {
-  const run = spawnSync(process.execPath, [join(import.meta.dirname, 'check-layers.ts'), root], {
-    encoding: 'utf8',
-  });
-  rmSync(root, { recursive: true });
-  return { status: run.status, output: run.stdout + run.stderr };
+function checkTree(files: readonly (readonly [string, string])[]) {
+  using tree = temporaryTree(Object.fromEntries(files.map(([name, text]) => [`src/${name}`, text])));
+  const { lines, status } = outcomeOf(checkLayers(tree));
+  return { status, output: lines.join('\n') };
 }
 
 function isFile(name: string): boolean {
@@ -77,7 +67,7 @@ const GOOD = {
 };
 
 test('downward imports pass', () => {
-  const { status, output } = checkLayers(GOOD);
+  const { status, output } = check(GOOD);
 
   assert.equal(status, 0, output);
   assert.match(output, /files, \d+ imports, all downwards/);
@@ -193,7 +183,7 @@ for (const [name, file, text, complaint] of [
   ['a folder that is no module', 'utils/x.ts', '', 'this folder is no module'],
 ] as const) {
   test(`${name} is found`, () => {
-    const { status, output } = checkLayers({ ...GOOD, [file]: `${text}\n` });
+    const { status, output } = check({ ...GOOD, [file]: `${text}\n` });
 
     assert.equal(status, 1, output);
     assert.ok(output.includes(complaint), output);
@@ -201,7 +191,7 @@ for (const [name, file, text, complaint] of [
 }
 
 test('an import cycle is found, also over modules’ names and types', () => {
-  const { status, output } = checkLayers({
+  const { status, output } = check({
     'base/a.ts': "import type { B } from './b.ts';\n",
     'base/b.ts': "export { c } from './c/c.ts';\n",
     'base/c/c.ts': "const a = await import('../a.ts');\n",
@@ -209,7 +199,7 @@ test('an import cycle is found, also over modules’ names and types', () => {
   });
 
   assert.equal(status, 1, output);
-  assert.equal(output, 'src/base/a.ts: imports itself through base/b.ts, base/c/c.ts\n');
+  assert.equal(output, 'src/base/a.ts: imports itself through base/b.ts, base/c/c.ts');
 });
 
 for (const [name, missing, complaint] of [
@@ -235,7 +225,7 @@ for (const [name, missing, complaint] of [
   ],
 ] as const) {
   test(`${name} is found`, () => {
-    const { status, output } = checkLayers(GOOD, { missing });
+    const { status, output } = check(GOOD, { missing });
 
     assert.equal(status, 1, output);
     assert.ok(output.includes(complaint), output);
@@ -243,14 +233,14 @@ for (const [name, missing, complaint] of [
 }
 
 test('a rule that no import needs is found', () => {
-  const { status, output } = checkLayers(GOOD, { unneeded: 'webhooks' });
+  const { status, output } = check(GOOD, { unneeded: 'webhooks' });
 
   assert.equal(status, 1, output);
   assert.equal(
     output,
     ['gitaly', 'praefect']
-      .map((module) => `the rule of ${module} allows webhooks, of which it imports no value\n`)
-      .join(''),
+      .map((module) => `the rule of ${module} allows webhooks, of which it imports no value`)
+      .join('\n'),
   );
 });
 
@@ -258,15 +248,13 @@ test('tests and the test kit may import anything', () => {
   const text =
     "import { a } from '#services/a';\nimport grpc from '@grpc/grpc-js';\nimport 'node:child_process';\n";
 
-  const { status, output } = checkLayers({ ...GOOD, 'base/a.test.ts': text, 'testkit/b.ts': text });
+  const { status, output } = check({ ...GOOD, 'base/a.test.ts': text, 'testkit/b.ts': text });
 
   assert.equal(status, 0, output);
 });
 
 test('seeing no file at all is a failure', () => {
-  const root = mkdtempSync(join(tmpdir(), 'gitaly-layers-'));
-  mkdirSync(join(root, 'src'));
-  const { status, output } = runCheck(root);
+  const { status, output } = checkTree([]);
 
   assert.equal(status, 1, output);
   assert.match(output, /saw 0 of 0 files/);

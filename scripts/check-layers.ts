@@ -1,15 +1,13 @@
 /**
- * Checks every import below `src` against the tables in layer-rules.ts, and prints each violation
- * as `file → import: reason`. It refuses import cycles, rules for modules and files that do not
- * exist, and rules that no import needs: the maps of the modules are made from them. It also fails
- * if it read fewer files than exist, or none: a check that reads nothing must not pass.
- *
- * node scripts/check-layers.ts [ROOT]
+ * Checks every import below `src` against the tables in layer-rules.ts (`file → import: reason`).
+ * It refuses import cycles, rules for modules and files that do not exist, and rules that no import
+ * needs: the maps of the modules are made from them. It also complains if it read fewer files than
+ * exist, or none.
  */
 import { existsSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { join, posix, resolve } from 'node:path';
-import { type Import, importRings, readImportGraph } from './import-graph.ts';
+import { join, posix } from 'node:path';
+import { type Import, type ImportGraph, importRings, readImportGraph } from './import-graph.ts';
 import {
   HANDLES,
   INNER_LAYERS,
@@ -19,29 +17,28 @@ import {
   STARTS_PROCESSES,
   TEST_MODULE,
 } from './layer-rules.ts';
+import type { Findings, SourceTree } from './source-tree.ts';
 
-const src = join(resolve(process.argv[2] ?? join(import.meta.dirname, '..')), 'src');
-const graph = readImportGraph(src);
-const { files, imports, existing } = graph;
-
-const complaints = [
-  ...files
-    .filter((file) => moduleOf(file) === undefined)
-    .map((file) => `${file}: this folder is no module; add it to scripts/layer-rules.ts`),
-  ...imports.flatMap((each) => {
-    const reason = reasonAgainst(each);
-    return reason === undefined ? [] : [`src/${each.file} → ${each.name}: ${reason}`];
-  }),
-  ...ringComplaints(),
-  ...ruleComplaints(),
-  ...unusedComplaints(),
-];
-if (files.length === 0 || files.length < existing)
-  complaints.push(`saw ${files.length} of ${existing} files below src`);
-if (imports.length === 0) complaints.push('saw no import at all');
-for (const complaint of complaints) console.error(complaint);
-if (complaints.length > 0) process.exitCode = 1;
-else console.log(`layers: ${files.length} files, ${imports.length} imports, all downwards`);
+export function checkLayers(tree: SourceTree): Findings {
+  const graph = readImportGraph(tree);
+  const { files, imports, existing } = graph;
+  const complaints = [
+    ...files
+      .filter((file) => moduleOf(file) === undefined)
+      .map((file) => `${file}: this folder is no module; add it to scripts/layer-rules.ts`),
+    ...imports.flatMap((each) => {
+      const reason = reasonAgainst(each);
+      return reason === undefined ? [] : [`src/${each.file} → ${each.name}: ${reason}`];
+    }),
+    ...ringComplaints(graph),
+    ...ruleComplaints(join(tree.root, 'src')),
+    ...unusedComplaints(imports),
+  ];
+  if (files.length === 0 || files.length < existing)
+    complaints.push(`saw ${files.length} of ${existing} files below src`);
+  if (imports.length === 0) complaints.push('saw no import at all');
+  return { complaints, summary: `${files.length} files, ${imports.length} imports, all downwards` };
+}
 
 function reasonAgainst({ file, name, isType }: Import): string | undefined {
   const module = moduleOf(file);
@@ -119,7 +116,7 @@ function reasonAgainstPackage(rule: ModuleRule, file: string, name: string): str
 }
 
 /** Returns every import cycle; imports of types count. */
-function ringComplaints(): string[] {
+function ringComplaints(graph: ImportGraph): string[] {
   return importRings(graph).map(([first, ...others]) => {
     const through = others.length === 0 ? 'itself' : others.join(', ');
     return `src/${first}: imports itself through ${through}`;
@@ -127,7 +124,7 @@ function ringComplaints(): string[] {
 }
 
 /** Returns rules that name a missing module or file: nothing can violate such a rule. */
-function ruleComplaints(): string[] {
+function ruleComplaints(src: string): string[] {
   const named = Object.entries(RULES).flatMap(([module, { modules, types = [] }]) => [
     { rule: module, name: module },
     ...[...modules, ...types].map((name) => ({ rule: module, name })),
@@ -147,7 +144,7 @@ function ruleComplaints(): string[] {
 }
 
 /** Returns the parts of rules that allow more than what is imported. */
-function unusedComplaints(): string[] {
+function unusedComplaints(imports: readonly Import[]): string[] {
   return Object.entries(RULES).flatMap(([module, { modules, types = [] }]) => {
     const own = imports.filter(({ file }) => moduleOf(file) === module && !isTest(file));
     const values = own.filter(({ isType }) => !isType);

@@ -1,22 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { checkNames } from './check-names.ts';
+import { outcomeOf, temporaryTree } from './temporary-tree.ts';
 
 /** Runs the check on a tree with these files below `src`. */
-function checkNames(files: Readonly<Record<string, string>>): { status: number | null; lines: string[] } {
-  const root = mkdtempSync(join(tmpdir(), 'gitaly-names-'));
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, 'src', name)), { recursive: true });
-    writeFileSync(join(root, 'src', name), text);
-  }
-  const run = spawnSync(process.execPath, [join(import.meta.dirname, 'check-names.ts'), root], {
-    encoding: 'utf8',
-  });
-  rmSync(root, { recursive: true });
-  return { status: run.status, lines: (run.stdout + run.stderr).trim().split('\n') };
+function check(files: Readonly<Record<string, string>>) {
+  const paths = Object.entries(files).map(([name, text]) => [`src/${name}`, text]);
+  using tree = temporaryTree(Object.fromEntries(paths));
+  return outcomeOf(checkNames(tree));
 }
 
 for (const declaration of [
@@ -29,7 +20,7 @@ for (const declaration of [
   'const walk = 1;',
 ]) {
   test(`a second export of a name is refused: ${declaration}`, () => {
-    const { status, lines } = checkNames({
+    const { status, lines } = check({
       'git/a.ts': `export ${declaration}\n`,
       'git/refs/b.ts': 'export function walk(): void {}\n',
     });
@@ -40,7 +31,7 @@ for (const declaration of [
 }
 
 test('equal names pass in different modules, in one file, in tests and in re-exports', () => {
-  const { status, lines } = checkNames({
+  const { status, lines } = check({
     'git/a.ts': 'export interface Walk {}\nexport const Walk = 1;\n',
     'git/b.ts': "export { Walk } from './a.ts';\n",
     'git/c.ts': 'interface Walk {}\nfunction f() {\n  // export interface Walk {}\n}\n',
@@ -54,5 +45,5 @@ test('equal names pass in different modules, in one file, in tests and in re-exp
 });
 
 test('seeing no export at all is a failure', () => {
-  assert.deepEqual(checkNames({}), { status: 1, lines: ['saw no export'] });
+  assert.deepEqual(check({}), { status: 1, lines: ['saw no export'] });
 });

@@ -1,28 +1,18 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { checkSizes } from './check-sizes.ts';
+import { outcomeOf, temporaryTree } from './temporary-tree.ts';
 
 /** Runs the check on a tree with these files. */
-function checkSizes(files: Readonly<Record<string, string>>): { status: number | null; lines: string[] } {
-  const root = mkdtempSync(join(tmpdir(), 'gitaly-sizes-'));
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, name)), { recursive: true });
-    writeFileSync(join(root, name), text);
-  }
-  const run = spawnSync(process.execPath, [join(import.meta.dirname, 'check-sizes.ts'), root], {
-    encoding: 'utf8',
-  });
-  rmSync(root, { recursive: true });
-  return { status: run.status, lines: (run.stdout + run.stderr).trim().split('\n') };
+function check(files: Readonly<Record<string, string>>) {
+  using tree = temporaryTree(files);
+  return outcomeOf(checkSizes(tree));
 }
 
 const statements = (count: number): string => 'f();\n'.repeat(count);
 
 test('files of the largest length pass, and longer ones are refused; tests may be longer', () => {
-  const { lines } = checkSizes({
+  const { lines } = check({
     'src/a.ts': statements(450),
     'src/b.ts': statements(451),
     'src/a.test.ts': statements(500),
@@ -64,16 +54,16 @@ for (const { name, before, after, reported } of [
   test(`a ${name} of 60 lines passes, and one of 61 is refused`, () => {
     const file = (lines: number): string => `\n${before}${statements(lines - 2)}${after}`;
 
-    const passing = checkSizes({ 'src/x.ts': file(60) });
-    const refused = checkSizes({ 'src/x.ts': file(61) });
+    const passing = check({ 'src/x.ts': file(60) });
+    const refused = check({ 'src/x.ts': file(61) });
 
-    assert.deepEqual(passing, { status: 0, lines: ['sizes: 1 files'] });
+    assert.deepEqual(passing, { status: 0, lines: ['1 files'] });
     assert.deepEqual(refused, { status: 1, lines: [`${reported}: 61 lines; the limit is 60`] });
   });
 }
 
 test('a fifth statement around others is refused; else if adds no depth, a function begins anew', () => {
-  const { lines } = checkSizes({
+  const { lines } = check({
     'src/deep.ts': `function deep() {
   for (const a of b) if (a) try { while (a) {
     if (a) f(); // the fifth
@@ -93,5 +83,5 @@ test('a fifth statement around others is refused; else if adds no depth, a funct
 });
 
 test('seeing no file at all is a failure', () => {
-  assert.deepEqual(checkSizes({}), { status: 1, lines: ['saw no file'] });
+  assert.deepEqual(check({}), { status: 1, lines: ['saw no file'] });
 });

@@ -1,12 +1,8 @@
 /**
  * Checks the lengths of files and functions, and how deep statements are nested, against the limits
- * in size-limits.ts. Prints each violation as `file:line: reason`. It fails when it finds no file.
- *
- *   node scripts/check-sizes.ts [ROOT]
+ * in size-limits.ts. It complains when it finds no file.
  */
-import { globSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { type Node, parseSync } from 'oxc-parser';
+import type { Node } from 'oxc-parser';
 import {
   MAX_FILE_LINES,
   MAX_FUNCTION_LINES,
@@ -14,6 +10,7 @@ import {
   MAX_TEST_FILE_LINES,
   MAX_WIRING_FILE_LINES,
 } from './size-limits.ts';
+import type { Findings, SourceTree } from './source-tree.ts';
 import { childrenOf, linesOf, type Place } from './syntax-tree.ts';
 
 const PLACES = '{src,scripts,bench,examples,test}/**/*.ts';
@@ -44,24 +41,21 @@ interface Scope {
   readonly depth: number;
 }
 
-const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
-const files = globSync(PLACES, { cwd: root })
-  .filter((file) => !EXEMPT.test(file))
-  .sort();
-const complaints = files.flatMap((file) => [...problemsIn(file, readFileSync(join(root, file), 'utf8'))]);
-if (files.length === 0) complaints.push('saw no file');
-for (const complaint of complaints) console.error(complaint);
-if (complaints.length > 0) process.exitCode = 1;
-else console.log(`sizes: ${files.length} files`);
+export function checkSizes(tree: SourceTree): Findings {
+  const files = tree.files(PLACES, EXEMPT);
+  const complaints = files.flatMap((file) => [...problemsIn(tree, file)]);
+  if (files.length === 0) complaints.push('saw no file');
+  return { complaints, summary: `${files.length} files` };
+}
 
-function* problemsIn(file: string, source: string): Generator<string> {
+function* problemsIn(tree: SourceTree, file: string): Generator<string> {
+  const source = tree.text(file);
   const isTest = file.startsWith('test/') || file.endsWith('.test.ts');
   const lines = source.split('\n').length - 1;
   const maxLines = isTest ? MAX_TEST_FILE_LINES : maxLinesOf(file);
   if (lines > maxLines) yield `${file}: ${lines} lines; the limit is ${maxLines}`;
   if (isTest) return;
-  const { program } = parseSync(file, source);
-  yield* problemsBelow(program, undefined, { file, lineOf: linesOf(source), name: '', depth: 0 });
+  yield* problemsBelow(tree.program(file), undefined, { file, lineOf: linesOf(source), name: '', depth: 0 });
 }
 
 function maxLinesOf(file: string): number {

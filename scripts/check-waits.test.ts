@@ -1,27 +1,16 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
+import { checkWaits } from './check-waits.ts';
+import { outcomeOf, temporaryTree } from './temporary-tree.ts';
 
 /** Runs the check on a tree with one test file and one other. */
-function checkWaits(text: string, source = 'await delay(5);\n'): readonly string[] {
-  const root = mkdtempSync(join(tmpdir(), 'gitaly-waits-'));
-  mkdirSync(join(root, 'src'));
-  writeFileSync(join(root, 'src/a.test.ts'), text);
-  writeFileSync(join(root, 'src/a.ts'), source);
-  const { stdout, stderr } = spawnSync(
-    process.execPath,
-    [join(import.meta.dirname, 'check-waits.ts'), root],
-    { encoding: 'utf8' },
-  );
-  rmSync(root, { recursive: true });
-  return (stdout + stderr).trim().split('\n');
+function check(text: string, source = 'await delay(5);\n'): readonly string[] {
+  using tree = temporaryTree({ 'src/a.test.ts': text, 'src/a.ts': source });
+  return outcomeOf(checkWaits(tree)).lines;
 }
 
 test('a wait by number needs a comment in its line or above it', () => {
-  const lines = checkWaits(
+  const lines = check(
     [
       'await delay(5);',
       'await sleep(2 * STEP_MS); // the reader is slow',
@@ -40,10 +29,10 @@ test('a wait by number needs a comment in its line or above it', () => {
 test('more waits than the limit are refused, whatever their reasons', () => {
   const wait = 'await delay(5); // a reason\n';
 
-  const [complaint = ''] = checkWaits(wait.repeat(200));
+  const [complaint = ''] = check(wait.repeat(200));
   const limit = Number(/^200 waits by number; the limit is (\d+)$/.exec(complaint)?.[1]);
   assert.ok(limit < 200, complaint);
-  assert.deepEqual(checkWaits(wait.repeat(limit)), [`waits: ${limit} in 1 files`]);
+  assert.deepEqual(check(wait.repeat(limit)), [`${limit} in 1 files`]);
 });
 
 test('the delay of a timer that may be negative is refused in the source', () => {
@@ -55,5 +44,5 @@ test('the delay of a timer that may be negative is refused in the source', () =>
   ].join('\n');
 
   const what = 'use timeLeftMs of #base/async/time-left';
-  assert.deepEqual(checkWaits('', source), [`src/a.ts:1: ${what}`, `src/a.ts:2: ${what}`]);
+  assert.deepEqual(check('', source), [`src/a.ts:1: ${what}`, `src/a.ts:2: ${what}`]);
 });

@@ -1,22 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { checkWords } from './check-words.ts';
+import { outcomeOf, temporaryTree } from './temporary-tree.ts';
 
 /** Runs the check on a tree with these files. */
-function checkWords(files: Readonly<Record<string, string>>): { status: number | null; output: string } {
-  const root = mkdtempSync(join(tmpdir(), 'gitaly-words-'));
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, name)), { recursive: true });
-    writeFileSync(join(root, name), text);
-  }
-  const run = spawnSync(process.execPath, [join(import.meta.dirname, 'check-words.ts'), root], {
-    encoding: 'utf8',
-  });
-  rmSync(root, { recursive: true });
-  return { status: run.status, output: run.stdout + run.stderr };
+function check(files: Readonly<Record<string, string>>) {
+  using tree = temporaryTree(files);
+  const { lines, status } = outcomeOf(checkWords(tree));
+  return { status, output: lines.join('\n') };
 }
 
 test('each word of the list is refused, in names and in prose', () => {
@@ -40,7 +31,7 @@ test('each word of the list is refused, in names and in prose', () => {
     ['goodbye', '// the client says goodbye'],
   ];
 
-  const { status, output } = checkWords({ 'src/x.ts': lines.map(([, line]) => line).join('\n') });
+  const { status, output } = check({ 'src/x.ts': lines.map(([, line]) => line).join('\n') });
 
   assert.equal(status, 1, output);
   const found = output.matchAll(/^src\/x\.ts:(\d+): “(.*?)”/gm).map(([, line, word]) => [Number(line), word]);
@@ -51,7 +42,7 @@ test('each word of the list is refused, in names and in prose', () => {
 });
 
 test('words of prose are refused in comments and documents, not in names, strings and code blocks', () => {
-  const { status, output } = checkWords({
+  const { status, output } = check({
     'src/x.ts': "// the file beside it\nconst beside = 'beside';\n/** The handler has begun. */\n",
     'README.md': 'It takes so many bytes.\n\n```\nbeside\n```\n\nIn a turn of the event loop.\n',
   });
@@ -64,7 +55,7 @@ test('words of prose are refused in comments and documents, not in names, string
 });
 
 test('words that only contain a refused one pass, and so do exempt files', () => {
-  const { status, output } = checkWords({
+  const { status, output } = check({
     'src/x.ts': 'const indoor = 1; // headroom, mushrooms, outdoors, a bathroom\n',
     'src/wire/gen/x.ts': '// door\n',
     'src/fixtures/x.ts': '// door\n',
@@ -74,7 +65,7 @@ test('words that only contain a refused one pass, and so do exempt files', () =>
 });
 
 test('a doc comment that begins with What or Whether is refused, on one line and on the next', () => {
-  const { status, output } = checkWords({
+  const { status, output } = check({
     'src/x.ts': '/** What it is. */\n/**\n * Whether it is\n */\n// Whether\n/** Whatever */\n',
   });
 
@@ -90,7 +81,7 @@ test('long lines are refused: code above 110 columns, comments and documents abo
   const code = (columns: number): string => `const x = '${'y'.repeat(columns - 13)}';\n`;
   const comment = (columns: number): string => `// ${'x'.repeat(columns - 3)}\n`;
 
-  const { output } = checkWords({
+  const { output } = check({
     'scripts/code.ts': code(110) + code(111),
     'scripts/comment.ts': comment(100) + comment(101),
     'README.md': `${'x'.repeat(100)}\n${'x'.repeat(101)}\n| ${'x'.repeat(101)} |\n\`\`\`\n${'x'.repeat(110)}\n\`\`\`\nhttps://${'x'.repeat(101)}\n`,
@@ -104,7 +95,7 @@ test('long lines are refused: code above 110 columns, comments and documents abo
 });
 
 test('seeing no file at all is a failure', () => {
-  const { status, output } = checkWords({});
+  const { status, output } = check({});
 
   assert.equal(status, 1, output);
   assert.match(output, /saw no file/);

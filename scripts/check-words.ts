@@ -1,12 +1,8 @@
 /**
  * Refuses the words of word-list.ts in code, comments and documents, doc comments that do not begin
- * with a verb, and lines that are too long. Prints each as `file:line: reason`. It fails when it
- * finds no file.
- *
- *   node scripts/check-words.ts [ROOT]
+ * with a verb, and lines that are too long. It complains when it finds no file.
  */
-import { globSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import type { Findings, SourceTree } from './source-tree.ts';
 import { DOC_OPENINGS, MAX_CODE_COLUMNS, MAX_TEXT_COLUMNS, PROSE_WORDS, WORDS } from './word-list.ts';
 
 const PLACES = ['*.md', 'bin/*', '{src,scripts,test,bench,examples,docs,proto}/**/*.{ts,md,sh,proto}'];
@@ -19,24 +15,24 @@ const EXEMPT =
 const PROSE_EXEMPT =
   /^bench\/README\.md$|^docs\/messages-reference\.md$|^test\/cluster\/contract\/differences\.md$/;
 
-const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
-const files = globSync(PLACES, { cwd: root })
-  .filter((file) => !EXEMPT.test(file))
-  .sort();
-const complaints = files.flatMap((file) => {
-  const lines = readFileSync(join(root, file), 'utf8').split('\n');
-  let isText = file.endsWith('.md');
-  return lines.flatMap((line, index) => {
-    if (file.endsWith('.md') && line.trim().startsWith('```')) isText = !isText;
-    const isProse = (isText || isComment(file, line)) && !PROSE_EXEMPT.test(file);
-    const reasons = [...wordsIn(line, lines[index - 1] ?? '', isProse), ...widthProblems(file, line, isText)];
-    return reasons.map((reason) => `${file}:${index + 1}: ${reason}`);
+export function checkWords(tree: SourceTree): Findings {
+  const files = tree.files(PLACES, EXEMPT);
+  const complaints = files.flatMap((file) => {
+    const lines = tree.text(file).split('\n');
+    let isText = file.endsWith('.md');
+    return lines.flatMap((line, index) => {
+      if (file.endsWith('.md') && line.trim().startsWith('```')) isText = !isText;
+      const isProse = (isText || isComment(file, line)) && !PROSE_EXEMPT.test(file);
+      const reasons = [
+        ...wordsIn(line, lines[index - 1] ?? '', isProse),
+        ...widthProblems(file, line, isText),
+      ];
+      return reasons.map((reason) => `${file}:${index + 1}: ${reason}`);
+    });
   });
-});
-if (files.length === 0) complaints.push('saw no file');
-for (const complaint of complaints) console.error(complaint);
-if (complaints.length > 0) process.exitCode = 1;
-else console.log(`words: ${files.length} files`);
+  if (files.length === 0) complaints.push('saw no file');
+  return { complaints, summary: `${files.length} files` };
+}
 
 function wordsIn(line: string, before: string, isProse: boolean): string[] {
   const opensDoc = /^\s*\/\*\*/.test(line) || /^\s*\/\*\*$/.test(before);

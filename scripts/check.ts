@@ -11,7 +11,7 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 
 /** The slowest ones first; the unit tests last, because they use all cores. */
-const STATIC = ['gen:check', 'layers', 'types', 'lint', 'unused', 'expressions', 'words', 'format:check'];
+const STATIC = ['sources', 'unused', 'types', 'lint', 'gen:check', 'format:check'];
 const TESTS = ['test:fast'];
 const AT_ONCE = 2;
 

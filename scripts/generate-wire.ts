@@ -7,12 +7,15 @@
  * Needs only the development dependencies, no network.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
 const GENERATED = 'src/wire/gen';
+/** Has the hash of the files that agreed last. */
+const CHECKED = join(ROOT, '.cache/wire-checked');
 
 /** Runs buf, which writes to `<base>/src/wire/gen`; that directory is emptied first. */
 function generate(base: string): void {
@@ -60,6 +63,27 @@ function differences(committed: Map<string, Buffer>, fresh: Map<string, Buffer>)
   return lines;
 }
 
+/** Returns a hash of everything that the result of {@link check} depends on. */
+async function fingerprint(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const name of ['buf.gen.yaml', 'buf.yaml', 'package-lock.json', 'scripts/generate-wire.ts'])
+    hash.update(await readFile(join(ROOT, name)));
+  for (const folder of ['proto', GENERATED])
+    for (const [name, bytes] of [...(await readTree(join(ROOT, folder)))].sort())
+      hash.update(`${name}\0${bytes.length}\0`).update(bytes);
+  return hash.digest('hex');
+}
+
+/** Compares, unless the same files have been compared before. */
+async function checkOnce(): Promise<number> {
+  const found = await fingerprint();
+  if ((await readFile(CHECKED, 'utf8').catch(() => '')) === found) return 0;
+  const code = await check();
+  await mkdir(dirname(CHECKED), { recursive: true });
+  if (code === 0) await writeFile(CHECKED, found);
+  return code;
+}
+
 async function check(): Promise<number> {
   const base = await mkdtemp(join(tmpdir(), 'gitaly-wire-'));
   try {
@@ -86,7 +110,7 @@ if (rest.length > 0 || (mode !== undefined && mode !== '--check')) {
   console.error('usage: generate-wire.ts [--check]');
   process.exitCode = 2;
 } else if (mode === '--check') {
-  process.exitCode = await check();
+  process.exitCode = await checkOnce();
 } else {
   generate(ROOT);
 }

@@ -1,9 +1,10 @@
-/** Reads the imports of every source file below a folder. It parses only import lines. */
-import { globSync, readdirSync, readFileSync } from 'node:fs';
+/** Reads the imports of every source file below `src`. It parses only import lines. */
+import { readdirSync } from 'node:fs';
 import { join, posix } from 'node:path';
+import type { SourceTree } from './source-tree.ts';
 
 export interface Import {
-  /** Path of the importing file below the folder. */
+  /** Path of the importing file below `src`. */
   readonly file: string;
   /** The text between the quotes. */
   readonly name: string;
@@ -25,14 +26,18 @@ export interface ImportGraph {
 const IMPORT =
   /^(?:import|export)\s+(?<type>type\s)?(?:[^'";]*?\sfrom\s+)?['"](?<name>[^'"]+)['"]|\bimport\(\s*['"](?<dynamic>[^'"]+)['"]/gm;
 
-export function readImportGraph(src: string): ImportGraph {
+/** Reads the imports below `src`. */
+export function readImportGraph(tree: SourceTree): ImportGraph {
   const isOurs = (file: string): boolean => file.endsWith('.ts') && !file.startsWith('wire/gen/');
-  const files = globSync('**/*.ts', { cwd: src }).filter(isOurs).sort();
+  const files = tree
+    .files('src/**/*.ts')
+    .map((path) => path.slice('src/'.length))
+    .filter(isOurs);
   const imports = files.flatMap((file) =>
-    importsIn(readFileSync(join(src, file), 'utf8')).map((each) => ({ file, ...each })),
+    importsIn(tree.text(`src/${file}`)).map((each) => ({ file, ...each })),
   );
-  const existing = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(isOurs).length;
-  return { files, imports, existing };
+  const found = readdirSync(join(tree.root, 'src'), { recursive: true, encoding: 'utf8' });
+  return { files, imports, existing: found.filter(isOurs).length };
 }
 
 /** Returns the imports in the text of a file. */

@@ -1,7 +1,6 @@
 /** Finds the regular expressions of source files, in their syntax trees. */
-import { readFileSync } from 'node:fs';
-import { join, posix } from 'node:path';
-import { parseSync } from 'oxc-parser';
+import { posix } from 'node:path';
+import type { SourceTree } from '../source-tree.ts';
 import { constantValue, type Scope } from './constant-value.ts';
 import { isNode, type Node, walk } from './syntax-node.ts';
 
@@ -22,10 +21,10 @@ const COMPILING_METHODS = new Set(['match', 'matchAll', 'search']);
  * Returns the expressions of a file: literals, and calls of `RegExp` whose arguments are constants,
  * also imported ones.
  */
-export function findExpressions(root: string, file: string): Expression[] {
-  const text = readFileSync(join(root, file), 'utf8');
-  const { program } = parseSource(file, text);
-  const scope = scopeOf(root, file, program);
+export function findExpressions(tree: SourceTree, file: string): Expression[] {
+  const text = tree.text(file);
+  const program = tree.program(file);
+  const scope = scopeOf(tree, file);
   const found: Expression[] = [];
   const add = (node: Node, source: string | undefined, flags = ''): void => {
     found.push({ file, line: lineAt(text, Number(node.start)), source, flags });
@@ -42,17 +41,11 @@ export function findExpressions(root: string, file: string): Expression[] {
   return found;
 }
 
-function parseSource(file: string, text: string): { readonly program: unknown } {
-  const { program, errors } = parseSync(file, text);
-  if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`);
-  return { program };
-}
-
 /** Returns the constants of a file and those that it imports. */
-function scopeOf(root: string, file: string, program: unknown): Scope {
+function scopeOf(tree: SourceTree, file: string): Scope {
   const constants = new Map<string, unknown>();
   const imports = new Map<string, { readonly file: string; readonly name: string }>();
-  walk(program, (node) => {
+  walk(tree.program(file), (node) => {
     if (node.type === 'VariableDeclarator' && isNode(node.id) && node.id.type === 'Identifier')
       constants.set(String(node.id.name), node.init);
     if (node.type === 'ImportDeclaration' && isNode(node.source) && Array.isArray(node.specifiers)) {
@@ -67,9 +60,7 @@ function scopeOf(root: string, file: string, program: unknown): Scope {
     lookUp(name) {
       const imported = imports.get(name);
       if (imported === undefined) return { node: constants.get(name), scope: this };
-      const text = readFileSync(join(root, imported.file), 'utf8');
-      const scope = scopeOf(root, imported.file, parseSource(imported.file, text).program);
-      return scope.lookUp(imported.name);
+      return scopeOf(tree, imported.file).lookUp(imported.name);
     },
   };
 }
