@@ -16,6 +16,8 @@ const SOURCES = new Map(
     'test/child.test.ts': "fork(join(here, 'child/child.ts'));\n",
     'test/child/child.ts': "await import('#git/b');\n",
     'test/golden/blob.test.ts': '',
+    'src/hook/hook.ts': '// see docs/hooks.md\n',
+    'src/hook/hook.test.ts': "import { hook } from './hook.ts';\n",
     'test/docs/pages.test.ts': "read('docs/hooks.md');\n",
   }),
 );

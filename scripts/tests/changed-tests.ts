@@ -85,7 +85,7 @@ function targetOf(file: string, name: string): string {
 
 /**
  * Returns the files that use a file that is no source: those that contain its name, and the tests
- * in its folder and in the one above.
+ * in its folder and in the one above. The server's sources name documents only in comments.
  */
 function usersOf(changed: string, texts: ReadonlyMap<string, string>): string[] {
   if (changed.endsWith('.ts')) return [];
@@ -94,7 +94,8 @@ function usersOf(changed: string, texts: ReadonlyMap<string, string>): string[] 
   const name = posix.basename(changed);
   return [...texts].flatMap(([file, text]) => {
     const isNear = file.endsWith('.test.ts') && near.includes(posix.dirname(file));
-    return isNear || text.includes(name) ? [file] : [];
+    const isComment = changed.endsWith('.md') && file.startsWith('src/') && !file.endsWith('.test.ts');
+    return isNear || (!isComment && text.includes(name)) ? [file] : [];
   });
 }
 
