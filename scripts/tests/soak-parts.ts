@@ -40,7 +40,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
       'test/faults/{maintenance,server}-killed.test.ts',
       'test/events/killed.test.ts',
       'src/events/journal-compaction.test.ts',
-      'test/workers/{events,faults,leases}.test.ts',
+      'test/workers/{events,faults,leases,praefect}.test.ts',
       'src/domain/migrate-references/*.test.ts',
     ],
   },

@@ -15,7 +15,7 @@ import { Arena, client, commit } from './arena.ts';
 const LARGE_BYTES = 4 * 1024 ** 2;
 /** In addition to those of the earlier tests. */
 const SPARE_DESCRIPTORS = 3;
-const DEAF_CLIENTS = 30;
+const DEAF_CLIENTS = 20;
 const CHATTER_MIB = 16;
 const MAX_GROWTH_BYTES = 64 * 1024 ** 2;
 

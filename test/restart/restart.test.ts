@@ -19,7 +19,7 @@ import { gitOverClient } from '../git-over-client/environment.ts';
 import { startRestarting } from './restarting.ts';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };
-const CALLS_PER_SECOND = 200;
+const CALLS_PER_SECOND = extent('RESTART_CALLS_PER_SECOND', { short: 100, long: 200 });
 const CLONES_AT_ONCE = extent('RESTART_CLONES', { short: 2, long: 8 });
 const RESTARTS = repetitions('RESTARTS', { short: 2, long: 6 });
 const COMMITS = 200;
@@ -95,7 +95,7 @@ async function restartUnderLoad(
   assert.ok((await first.exited) === 0);
 }
 
-/** Makes 200 calls a second, over all connections in turn. */
+/** Makes calls at a rate, over all connections in turn. */
 async function callAtRate(
   connections: readonly Connection[],
   signal: AbortSignal,
