@@ -1,4 +1,5 @@
 import { test } from 'node:test';
+import { seededShare } from '#testkit/seeded-share';
 import { methodByPath } from '#wire/methods';
 import { compareReading } from './differential/compare-reading.ts';
 import type { RecordedCase } from './golden/recorded-case.ts';
@@ -19,7 +20,7 @@ const CHANGES_WHAT_IS_READ_ONCE = /\.mailmap\b|junk >HEAD/;
 for (const [area, share] of Object.entries(SHARES))
   replayArea(area, { config: '[git]\nin_process = false', isWanted: readsOnly, share });
 
-for (const kind of ['sound', 'damaged', 'shallow'] as const) {
+for (const kind of seededShare(['sound', 'damaged', 'shallow'] as const, 1 / 3)) {
   test(`all reading calls agree with git on a ${kind} repository without answers in process`, (context) =>
     compareReading(context, {
       kind,

@@ -32,6 +32,11 @@ const WITH_DATABASE = isSoak
     ]
   : seededShare(AREAS, 1 / AREAS.length);
 const WITH_WORKERS = seededShare(AREAS, 1 / AREAS.length);
+/** `make test` tries one of these, which the seed chooses. */
+const CLUSTERS = [
+  ['so does a cluster whose nodes make all copies', WITH_DATABASE, {}],
+  ['so does a cluster whose Praefect has three processes', WITH_WORKERS, { CONTRACT_WORKERS: '1' }],
+] as const;
 
 /** Returns all recordings, and services' tests that the seed chooses. */
 function soakFiles(): string[] {
@@ -55,10 +60,7 @@ suite('with a database', { skip: withoutOwnPostgres }, () => {
   });
   after(() => postgres[Symbol.asyncDispose]());
 
-  for (const [name, shares, workers] of [
-    ['so does a cluster whose nodes make all copies', WITH_DATABASE, {}],
-    ['so does a cluster whose Praefect has three processes', WITH_WORKERS, { CONTRACT_WORKERS: '1' }],
-  ] as const)
+  for (const [name, shares, workers] of seededShare(CLUSTERS, 1 / CLUSTERS.length))
     test(name, async (context) => {
       const { host, user } = postgres.config;
       for (const { env, files } of shares)
