@@ -46,6 +46,10 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     types: ['tokens/protected-references'],
     packages: ['smol-toml'],
   },
+  archive: {
+    modules: ['base', 'git', 'generations', 'storage', 'events', 'domain'],
+    types: ['object-store'],
+  },
   'services/convert': {
     modules: ['base', 'wire', 'rpc/common', 'git', 'domain', 'tokens/push-rules'],
     types: ['platform', 'rpc/server/handler', 'storage'],
@@ -98,6 +102,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'events',
       'webhooks',
       'domain',
+      'archive',
       'services',
     ],
   },

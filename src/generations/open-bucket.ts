@@ -1,6 +1,6 @@
 import { kernelLock } from '#object-store/file/lock-object';
 import type { ObjectStore } from '#object-store/object-store';
-import { localDirectoryOf, openStore } from '#object-store/open-store';
+import { localDirectoryOf, type OpenStoreOptions, openStore } from '#object-store/open-store';
 import { STORE } from './codec/small-records.ts';
 import type { Bucket, Random } from './environment.ts';
 import { ProtocolError } from './errors.ts';
@@ -14,8 +14,15 @@ const PROBE_MS = 60_000;
 /** A bucket that gives the guarantees of the protocol. */
 export interface OpenedBucket {
   readonly bucket: Bucket;
+  /** The same bucket, for objects that are larger than memory. */
+  readonly store: ObjectStore;
   /** Identity of the bucket: all that was learned of another one does not hold. */
   readonly incarnation: string;
+}
+
+export interface OpenBucketOptions extends OpenStoreOptions {
+  readonly random: Random;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -26,13 +33,13 @@ export interface OpenedBucket {
  */
 export async function openBucket(
   url: string,
-  { random, signal }: { readonly random: Random; readonly signal: AbortSignal },
+  { random, signal, ...options }: OpenBucketOptions,
 ): Promise<OpenedBucket> {
-  const store = await openStore(url);
+  const store = await openStore(url, options);
   const missing = await missingGuarantee(url, store, { random, signal });
   if (missing !== undefined) throw new Error(sentenceOf(missing));
   const bucket = new StoreBucket(store, { signal });
-  return { bucket, incarnation: await incarnationOf(bucket, random) };
+  return { bucket, store, incarnation: await incarnationOf(bucket, random) };
 }
 
 /** Returns the first guarantee that a bucket does not give; `undefined` if it gives all. */

@@ -26,6 +26,13 @@ export class Paths {
     return record && (await this.#isHere(path, record)) ? record.id : undefined;
   }
 
+  /** Returns the records of a path, the newest first. */
+  async *records(path: string): AsyncGenerator<PathRecord> {
+    const head = await this.#head(path);
+    for (let { n, record } = head; n > 0; record = await this.#read(path, --n))
+      if (record !== undefined) yield record;
+  }
+
   /** Names a repository at a path. @throws {ProtocolError} `exists` */
   async create(path: string, id: string): Promise<void> {
     await this.#add(path, await this.#freeHead(path), { kind: 'created', id });

@@ -5,6 +5,13 @@ import { beginChange } from '#storage/cache/cache-generations';
 import { beginChangeInTurn } from '#storage/locks/write-exclusion';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
+import type { MarkSettings } from './archive.ts';
+
+export interface CacheMarksOptions {
+  /** Marks changes of settings; `undefined` if they are not needed. */
+  readonly markSettings: MarkSettings | undefined;
+  readonly onFailed: (fullMethod: string) => void;
+}
 
 /**
  * Returns a function that marks changes of repositories for the caches of `storage`. A missing
@@ -14,15 +21,13 @@ import type { MethodInfo } from '#wire/method-info';
 export function cacheMarks(
   storages: Storages,
   logger: Logger,
-  onFailed: (fullMethod: string) => void,
+  { markSettings, onFailed }: CacheMarksOptions,
 ): CacheInvalidationOptions['beginChange'] {
   const report = (error: unknown, method: MethodInfo): undefined => {
     onFailed(method.path);
     logger.warn({ error: messageOf(error) }, 'marking a change for the caches failed');
   };
   return async (target, method, { context, isNested }) => {
-    // Excludes all other changes, and marks itself.
-    if (method.name === 'MigrateReferenceBackend') return undefined;
     const reportHere = (error: unknown): undefined => report(error, method);
     let location: ReturnType<Storages['locate']>;
     try {
@@ -30,12 +35,29 @@ export function cacheMarks(
     } catch {
       return undefined; // the handler responds with the reason
     }
+    const mark = (phase: 'begin' | 'end'): void => {
+      if (isNested) return;
+      try {
+        markSettings?.(location, method, phase);
+      } catch (error) {
+        reportHere(error);
+      }
+    };
+    mark('begin');
+    // Excludes all other changes, and marks itself.
+    if (method.name === 'MigrateReferenceBackend') return async () => mark('end');
     // A nested change is part of one that the exclusion waits for.
     const beginning = isNested ? beginChange(location) : beginChangeInTurn(location, context);
     const change = await beginning.catch((error: unknown) => {
-      if (error instanceof GitalyError) throw error;
+      if (error instanceof GitalyError) {
+        mark('end');
+        throw error;
+      }
       return reportHere(error);
     });
-    return change && (() => change.end().catch(reportHere));
+    return async () => {
+      await change?.end().catch(reportHere);
+      mark('end');
+    };
   };
 }

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { Archive } from '#archive/archive';
 import { checkNames, type NamesOf } from '#base/check-names';
 import { startCallReports } from '#calls/call-reports';
 import type { Exceptions } from '#calls/exceptions';
@@ -82,6 +83,7 @@ interface ServerState {
   readonly front: Front;
   readonly calls: ServerCalls;
   readonly storages: Storages;
+  readonly archive: Archive | undefined;
   /** Ends calls that would last for ever. */
   readonly onDrain: () => void;
 }
@@ -89,6 +91,8 @@ interface ServerState {
 /** A running Git RPC server. */
 export class GitalyServer implements AsyncDisposable {
   readonly addresses: Addresses;
+  /** The archives of the storages; `undefined` without any, and in a worker. */
+  readonly archive: Archive | undefined;
   readonly #logger: Logger;
   readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
@@ -104,13 +108,14 @@ export class GitalyServer implements AsyncDisposable {
 
   private constructor(
     { exceptions, family, logger, runtime }: Foundation,
-    { calls, front, onDrain, storages }: ServerState,
+    { archive, calls, front, onDrain, storages }: ServerState,
     resources: AsyncDisposableStack,
   ) {
     this.#family = family;
     this.#calls = calls;
     this.#onDrain = onDrain;
     this.#storages = storages;
+    this.archive = archive;
     this.#lastWrites = new LastWrites(storages);
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;
@@ -183,8 +188,9 @@ export class GitalyServer implements AsyncDisposable {
       building.defer(() => family.endOthers());
     }
     const onDrain = (): void => repositories.feed?.ending.abort();
-    const { storages } = repositories;
-    return new GitalyServer(foundation, { front, calls: serverCalls, storages, onDrain }, building.move());
+    const { archive, storages } = repositories;
+    const state = { archive, front, calls: serverCalls, storages, onDrain };
+    return new GitalyServer(foundation, state, building.move());
   }
 
   /**

@@ -10,6 +10,7 @@ import { countCalls } from '#rpc/server/interceptors/call-metrics';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { ServerInterceptor } from '#rpc/server/server-call';
 import type { Storages } from '#storage/storages';
+import { settingsMarks } from './archive.ts';
 import { cacheMarks } from './cache-marks.ts';
 import type { Foundation } from './foundation.ts';
 import type { Limits } from './limits/create-limits.ts';
@@ -52,7 +53,10 @@ export async function interceptors(options: InterceptorsOptions): Promise<readon
     injectFaults: faults?.interceptor,
     limits: { limits: limits.byMethod, metrics: metrics.limits, onWait: limits.onWait },
     cacheInvalidation: {
-      beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),
+      beginChange: cacheMarks(storages, logger, {
+        markSettings: settingsMarks(config),
+        onFailed: metrics.caches.markFailed,
+      }),
       onCall: metrics.caches.call,
     },
     maintenance: maintenance.scheduler,

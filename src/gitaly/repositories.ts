@@ -1,3 +1,4 @@
+import type { Archive } from '#archive/archive';
 import type { ChangeUser } from '#base/change-user';
 import { messageOf } from '#base/gitaly-error';
 import { logBackgroundJobs } from '#calls/logs/background-jobs-log';
@@ -14,6 +15,7 @@ import { endSurvivors } from '#storage/leftovers/end-survivors';
 import { markKilled } from '#storage/leftovers/mark-killed';
 import type { Storages } from '#storage/storages';
 import type { Webhooks } from '#webhooks/webhooks';
+import { hasArchive, startArchive } from './archive.ts';
 import { RemoteFeed } from './family/remote-feed.ts';
 import { shareFeed } from './family/share-feed.ts';
 import type { Foundation } from './foundation.ts';
@@ -31,6 +33,8 @@ export interface Repositories {
   readonly storages: Storages;
   /** The change feed; `undefined` if it is off. */
   readonly feed: EventSources | undefined;
+  /** `undefined` without any, and in a worker. */
+  readonly archive: Archive | undefined;
   /** `undefined` without any. */
   readonly webhooks: Webhooks | undefined;
   readonly maintenance: ServerMaintenance;
@@ -48,11 +52,15 @@ export async function openRepositories(
 ): Promise<Repositories> {
   const { storages, caches } = await openStorages(git, { config, metrics, logger, family });
   resources.use(caches);
-  const { feed, webhooks } = await openFeed(storages, { config, family, logger }, resources);
+  const { archive, feed, webhooks } = await openFeed(
+    storages,
+    { config, family, logger, metrics },
+    resources,
+  );
   const maintenance = resources.use(startMaintenance({ calls, config, family, storages, metrics, logger }));
   if (family?.role === 'worker') {
     noteKilled(git, { storages, logger });
-    return { storages, feed, webhooks, maintenance, cleanAfter: endGitOfSupervisor };
+    return { storages, feed, archive, webhooks, maintenance, cleanAfter: endGitOfSupervisor };
   }
   const jobs = resources.use(
     startBackgroundJobs(storages, {
@@ -63,7 +71,7 @@ export async function openRepositories(
   );
   noteKilled(git, { storages, logger, jobs });
   resources.use(startExpiry(storages, logExpiry(logger)));
-  return { storages, feed, webhooks, maintenance, cleanAfter: (pid) => jobs.cleanAfter(pid) };
+  return { storages, feed, archive, webhooks, maintenance, cleanAfter: (pid) => jobs.cleanAfter(pid) };
 }
 
 /**
@@ -86,21 +94,21 @@ async function endGitOfSupervisor(pid: number): Promise<void> {
   await endSurvivors(pid, { graceMs: SUPERVISOR_GRACE_MS });
 }
 
-/** Opens the change feed if it is enabled; from then on it records every change, and webhooks get it. */
+/** Opens the change feed if it is enabled, or archives need it; from then on it records every change, and webhooks get it. */
 async function openFeed(
   storages: Storages,
-  { config, family, logger }: Pick<Foundation, 'config' | 'family' | 'logger'>,
+  { config, family, logger, metrics }: Pick<Foundation, 'config' | 'family' | 'logger' | 'metrics'>,
   resources: AsyncDisposableStack,
-): Promise<Pick<Repositories, 'feed' | 'webhooks'>> {
+): Promise<Pick<Repositories, 'archive' | 'feed' | 'webhooks'>> {
   const { enabled, maxBytes, maxAgeMs } = config.events;
-  if (!enabled) return { feed: undefined, webhooks: undefined };
+  if (!enabled && !hasArchive(config)) return { feed: undefined, archive: undefined, webhooks: undefined };
   const onProblem = (error: unknown): void =>
     logger.error({ error: messageOf(error) }, 'the change feed could not record a change');
   if (family?.role === 'worker') {
     const feed = new RemoteFeed(family.link, { storages, onProblem, currentUser });
     storages.caches.changeRecorder = feed;
     storages.lifecycleRecorder = feed;
-    return { feed, webhooks: undefined };
+    return { feed, archive: undefined, webhooks: undefined };
   }
   const feed = resources.use(await ChangeFeed.open(storages, { maxBytes, maxAgeMs, onProblem, currentUser }));
   storages.caches.changeRecorder = feed;
@@ -110,7 +118,9 @@ async function openFeed(
     logger.error({ error: messageOf(error) }, 'a webhook could not keep its progress');
   const webhooks = await startWebhooks(config, { feed, onProblem: onWebhookProblem });
   if (webhooks !== undefined) resources.use(webhooks);
-  return { feed, webhooks };
+  const archive = await startArchive(storages, feed, { config, logger, metrics });
+  if (archive !== undefined) resources.use(archive);
+  return { feed, archive, webhooks };
 }
 
 /**

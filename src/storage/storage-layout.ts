@@ -37,6 +37,11 @@ export function eventsRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/events`;
 }
 
+/** Returns the directory of what archives keep on the disk. */
+export function archiveRoot(storage: Pick<Storage, 'path'>): string {
+  return `${storage.path}/${OWN_DIRECTORY}/archive`;
+}
+
 /** Returns the directory of the results of backups. */
 export function backupsRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/backups`;

@@ -103,6 +103,7 @@ function addUp(program: Command): Command {
     .option('--webhook <url>', 'post every change of a repository to this address (implies --events)')
     .option('--webhook-secret-file <path>', 'file with the secret that signs these posts')
     .option('--webhook-private', 'allow a webhook on this machine or in a private network')
+    .option('--archive <url>', 'archive each change in this bucket: s3://, gs://, azblob:// or file://')
     .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
     .exitOverride()
     .addHelpText('after', UP_EXAMPLES)

@@ -28,6 +28,7 @@ export interface UpParts {
   readonly grpc: UpGrpc;
   readonly cluster: Pick<UpClusterOptions, 'nodes' | 'database'> | undefined;
   readonly events: UpEvents | undefined;
+  readonly archive: string | undefined;
   /** `HOST:PORT` of the listener for monitoring. */
   readonly metrics: string | undefined;
   readonly isNewToken: boolean;
@@ -56,6 +57,7 @@ export async function parseUp(options: UpOptions): Promise<UpParts> {
     grpc,
     cluster: parseUpCluster(options),
     events: parseUpEvents(options),
+    archive: options.archive,
     metrics: parseUpMetrics(options),
     isNewToken: token === undefined && grpc.token !== undefined,
     isJson: options.json === true,
@@ -67,11 +69,12 @@ export async function parseUp(options: UpOptions): Promise<UpParts> {
 
 /** Refuses options that have no effect together. @throws {GatewayArgumentError} */
 function checkTogether({
+  archive,
   cluster,
   givenToken: token,
   grpc,
   http,
-}: Pick<UpParts, 'cluster' | 'givenToken' | 'grpc' | 'http'>): void {
+}: Pick<UpParts, 'archive' | 'cluster' | 'givenToken' | 'grpc' | 'http'>): void {
   if (token !== undefined && grpc.token === undefined && http?.usesToken !== true) {
     throw new GatewayArgumentError(
       'a token has no effect here: add --grpc ADDRESS, or --http with an address that other machines reach',
@@ -79,6 +82,10 @@ function checkTogether({
   }
   if (http?.bundleUrl !== undefined && cluster !== undefined)
     throw new GatewayArgumentError('--bundle-url has no effect with --cluster: the nodes need a bucket');
+  if (archive !== undefined && cluster !== undefined)
+    throw new GatewayArgumentError(
+      '--archive has no effect with --cluster: set it in the files of the nodes',
+    );
 }
 
 /**
@@ -107,7 +114,7 @@ export async function upProblems(options: UpOptions): Promise<string[]> {
   await attempt(() => parseUpMetrics(options));
   await attempt(() => checkUpLog(options));
   if (problems.length === 0 && grpc !== undefined)
-    await attempt(() => checkTogether({ cluster, givenToken: token, grpc, http }));
+    await attempt(() => checkTogether({ archive: options.archive, cluster, givenToken: token, grpc, http }));
   return problems;
 }
 

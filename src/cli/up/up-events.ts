@@ -11,6 +11,8 @@ export interface UpEventsOptions {
   readonly webhookSecretFile?: string | undefined;
   /** Allows a webhook on this machine or in a private network. */
   readonly webhookPrivate?: boolean;
+  /** Bucket to which each change is archived. */
+  readonly archive?: string | undefined;
 }
 
 /** The change feed of `gitaly-ts up`: tables of the server's configuration. */

@@ -33,6 +33,8 @@ export interface UpServerOptions {
   readonly bundles: UpBundles | undefined;
   readonly grpc: UpGrpc;
   readonly events: UpEvents | undefined;
+  /** URL of the archive of the repositories. */
+  readonly archive: string | undefined;
   readonly lfs: UpLfs | undefined;
   /** `HOST:PORT` of the listener for monitoring. */
   readonly metrics: string | undefined;
@@ -60,12 +62,12 @@ export function upLogger(): Logger {
 /** Returns the configuration of the server. */
 export function upConfig(
   directory: UpDirectory,
-  { bundles, events, grpc: { listen, token }, lfs, metrics }: UpServerOptions,
+  { archive, bundles, events, grpc: { listen, token }, lfs, metrics }: UpServerOptions,
 ): GitalyConfig {
   return configFrom({
     socket_path: directory.socket,
     runtime_dir: directory.runtime,
-    storage: [{ name: STORAGE, path: directory.repositories }],
+    storage: [{ name: STORAGE, path: directory.repositories, ...(archive !== undefined && { archive }) }],
     logging: LOGGING,
     git: { hide_gitlab_references: false },
     ...(token !== undefined && { auth: { token: token.reveal() } }),

@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { copyStream } from '#base/streams/copy-stream';
-import { collectOutput } from '#git/command/collect-output';
 import { flag, gitCommand, value } from '#git/command/git-command';
 import type { GitDirectory } from '#git/repository-files/git-directory';
 import type { Repository } from '#storage/repository';
@@ -11,13 +9,12 @@ import { fillReferences } from '../bundle/fill-from-bundle.ts';
 import { shortHeader } from '../bundle/short-header.ts';
 import type { RecordedResult } from '../transactions/run-recorded.ts';
 import { cloneInto } from './clone-into.ts';
+import { indexPack } from './index-pack.ts';
 
 export interface SelfContainedBundle {
   readonly header: BundleHeader;
   readonly pack: AsyncIterable<Uint8Array>;
 }
-
-const INDEX_PACK_OUTPUT_BYTES = 1024;
 
 /**
  * Clones a bundle that needs nothing else into a draft while it arrives. git itself reads a bundle
@@ -37,7 +34,13 @@ export async function unpackBundle(
   const staging = `${scratch.path}/staging.git`;
   const options = [flag('--bare'), flag('--quiet'), value('--object-format', objectFormat)];
   await draft.git.run(gitCommand('init', { options, args: [staging] }), { signal });
-  await indexPack(draft, { path: staging, objectFormat, pack, signal });
+  const repository: GitDirectory = {
+    path: staging,
+    objectDirectory: `${staging}/objects`,
+    alternateObjectDirectories: [],
+    knownObjectFormat: objectFormat,
+  };
+  await indexPack(draft.git, { repository, pack, signal });
 
   const clone = async (head: Buffer): Promise<RecordedResult> => {
     const references = `${scratch.path}/repo.bundle`;
@@ -79,58 +82,6 @@ async function cloneLong(
   signal.throwIfAborted();
   await rm(draft.path, { recursive: true, force: true });
   return undefined;
-}
-
-async function indexPack(
-  draft: Repository,
-  options: {
-    readonly path: string;
-    readonly objectFormat: 'sha1' | 'sha256';
-    readonly pack: AsyncIterable<Uint8Array>;
-    readonly signal: AbortSignal;
-  },
-): Promise<void> {
-  const { objectFormat, pack, path, signal } = options;
-  const repository: GitDirectory = {
-    path,
-    objectDirectory: `${path}/objects`,
-    alternateObjectDirectories: [],
-    knownObjectFormat: objectFormat,
-  };
-  await draft.git.spawnTurn(signal);
-  const command = gitCommand('index-pack', { options: ['--stdin', '--fix-thin'].map(flag) });
-  await using process = draft.git.spawn(command, { repository, stdin: 'pipe', signal });
-  const source = new Source(pack);
-  const written = copyStream(source, process.stdin).then(
-    () => void process.stdin.end(),
-    () => process.kill(), // it would wait for the rest
-  );
-  const [exit] = await Promise.allSettled([
-    collectOutput(process, { maxBytes: INDEX_PACK_OUTPUT_BYTES }),
-    written,
-  ]);
-  if (source.error !== undefined) throw source.error;
-  // Also the reason for a pipe that broke: git stops reading a pack that it refuses.
-  if (exit.status === 'rejected') throw exit.reason;
-}
-
-/** Records an error of a source, as opposed to an error of its reader. */
-class Source implements AsyncIterable<Uint8Array> {
-  readonly #pieces: AsyncIterable<Uint8Array>;
-  error: unknown;
-
-  constructor(pieces: AsyncIterable<Uint8Array>) {
-    this.#pieces = pieces;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    try {
-      yield* this.#pieces;
-    } catch (error) {
-      this.error = error;
-      throw error;
-    }
-  }
 }
 
 /** Returns a pack without objects. (git: Documentation/gitformat-pack) */

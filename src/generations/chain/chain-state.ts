@@ -20,6 +20,8 @@ export class ChainState {
   n = 0;
   /** Checksum of generation n; empty before the first. */
   checksum = '';
+  /** Time of generation n. */
+  timeMs = 0;
   owner: Owner | undefined;
   exists = false;
   /** Number of the last generation after which new objects must be computed anew (I11). */
@@ -41,6 +43,7 @@ export class ChainState {
     const state = new ChainState();
     state.n = checkpoint.n;
     state.checksum = checkpoint.checksum;
+    state.timeMs = checkpoint.timeMs ?? 0;
     state.owner = checkpoint.owner;
     state.exists = checkpoint.exists;
     state.barrier = checkpoint.barrier;
@@ -64,6 +67,7 @@ export class ChainState {
     return {
       n: this.n,
       checksum: this.checksum,
+      timeMs: this.timeMs,
       owner: this.owner,
       exists: this.exists,
       packs: [...this.packs],
@@ -82,6 +86,7 @@ export class ChainState {
     this.#keepEnds(generation.n, generation.owner);
     this.n = generation.n;
     this.checksum = checksum;
+    this.timeMs = generation.timeMs;
     this.#applyKind(generation.kind);
     for (const { name, new: value } of generation.changes)
       if (value === undefined) this.references.delete(name);

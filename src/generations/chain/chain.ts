@@ -160,8 +160,8 @@ export class Chain {
   }
 
   /** Uploads a pack. No two uploads have the same name, so that one can be deleted for ever. */
-  async uploadPack(content: Buffer): Promise<string> {
-    const name = this.packName(hash('sha256', content));
+  async uploadPack(content: Buffer, kind?: string): Promise<string> {
+    const name = this.packName(hash('sha256', content), kind);
     await this.store(this.options.keys.pack(name), content);
     return name;
   }
@@ -182,8 +182,9 @@ export class Chain {
     }
   }
 
-  packName(checksum: string): string {
-    return `${checksum}-${this.options.random.nonce()}.pack`;
+  /** @param kind of the file: packs, or others that are kept like them. */
+  packName(checksum: string, kind = 'pack'): string {
+    return `${checksum}-${this.options.random.nonce()}.${kind}`;
   }
 
   /**

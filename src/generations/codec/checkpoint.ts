@@ -9,6 +9,8 @@ export interface Checkpoint {
   readonly n: number;
   /** Checksum of generation n. */
   readonly checksum: string;
+  /** Time of generation n; absent in older checkpoints. */
+  readonly timeMs?: number | undefined;
   readonly owner: Owner | undefined;
   readonly exists: boolean;
   readonly packs: readonly string[];
@@ -27,6 +29,7 @@ export interface Checkpoint {
 const shape: Shape<Checkpoint> = object({
   n: where(integer, (value) => value > 0),
   checksum: text,
+  timeMs: maybe(number),
   owner: maybe(ownerShape),
   exists: (value): value is boolean => typeof value === 'boolean',
   packs: list(text),

@@ -25,6 +25,8 @@ export interface Write {
   readonly changes: readonly Change[];
   readonly settings?: Readonly<Record<string, string>>;
   readonly request?: RequestFacts;
+  /** Time of the change, if it was made earlier. */
+  readonly timeMs?: number;
   /**
    * Returns the objects of the new values that the references at the head do not reach (I1). That
    * the local disk has an object proves nothing. What was computed before `head.barrier` is
@@ -114,8 +116,10 @@ export class Publisher {
   async send(state: ChainState, group: readonly Prepared[]): Promise<void> {
     const inline = Buffer.concat(group.map(({ objects }) => objects.inline ?? Buffer.alloc(0)));
     const changes = group.flatMap(({ write }) => write.changes);
+    const timeMs = group.at(-1)?.write.timeMs;
     const parts = {
       kind: 'write' as const,
+      ...(timeMs !== undefined && { timeMs }),
       settings: Object.assign({}, ...group.map(({ write }) => write.settings)),
       packsAdded: group.flatMap(({ objects }) => objects.packs ?? []),
       requests: group.flatMap(({ write }) => write.request ?? []),

@@ -140,6 +140,7 @@ function decodeValue(key: Key, value: unknown, path: KeyPath): unknown {
     case 'tls-version':
       return decodeText(key, value, path, parseTlsVersion);
     case 'texts':
+      if (key.acceptsOne === true && typeof value === 'string') return value === '' ? [] : [value];
       return decodeList(key, value, path, (item) => {
         if (typeof item !== 'string') throw mismatch(path, item, key);
         return item;

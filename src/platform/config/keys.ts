@@ -43,6 +43,8 @@ export interface Key<K extends KeyKind = KeyKind, V = unknown> extends KeyFacts 
   readonly kind: K;
   readonly default: V;
   readonly integerType?: IntegerType;
+  /** True for a list that may also be one value. */
+  readonly acceptsOne?: boolean;
 }
 
 /** A TOML table. */
@@ -144,7 +146,7 @@ export function tlsVersion(facts: KeyFacts & { default: TlsVersion }): Key<'tls-
   return { kind: 'tls-version', ...facts };
 }
 
-export function texts(facts: KeyFacts): Key<'texts', readonly string[]> {
+export function texts(facts: KeyFacts & { readonly acceptsOne?: boolean }): Key<'texts', readonly string[]> {
   return { kind: 'texts', ...facts, default: [] };
 }
 

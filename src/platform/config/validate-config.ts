@@ -119,6 +119,8 @@ export function storageProblems(storages: ConfigValues['storage']): Problem[] {
     for (const other of storages.slice(0, index)) {
       if (other.name === storage.name)
         problems.add(`not unique: ${quote(storage.name)}`, `[${index}]`, 'name');
+      if (storage.archive.some((url) => other.archive.includes(url)))
+        problems.add('two storages have the same archive', `[${index}]`, 'archive');
       if (other.path === storage.path)
         problems.add(`not unique: ${quote(storage.path)}`, `[${index}]`, 'path');
       else if (isInside(storage.path, other.path) || isInside(other.path, storage.path)) {

@@ -28,7 +28,7 @@ type CastVote = (phase: VotePhase) => Promise<void>;
 export interface CreateRepositoryOptions {
   readonly objectFormat?: 'sha1' | 'sha256';
   /** Default: the one of the server's configuration. */
-  readonly referenceBackend?: 'files';
+  readonly referenceBackend?: 'files' | 'reftable';
   /** Target branch of HEAD, without `refs/heads/`; default `main`. */
   readonly initialBranch?: Uint8Array;
   /**
@@ -38,6 +38,8 @@ export interface CreateRepositoryOptions {
   readonly init?: 'git-init' | 'none';
   /** Fills the new repository before it becomes visible. */
   readonly seed?: (repository: Repository) => Promise<void>;
+  /** The path may have a repository when the call begins: `seed` removes it at its end. */
+  readonly mayExist?: boolean;
   /** Lets git read configuration and references, as a vote does, of files from elsewhere. */
   readonly isForeign?: boolean;
   readonly vote?: Vote | undefined;
@@ -58,7 +60,7 @@ export async function createRepository(
   options: CreateRepositoryOptions = {},
 ): Promise<Repository> {
   const location = locate(storages, target);
-  await requireAbsent(location.path);
+  if (options.mayExist !== true) await requireAbsent(location.path);
 
   await using scratch = await createTempDirectory(location.storage, 'repo');
   const draft = storages.repositoryAt({ ...location, path: scratch.path });

@@ -197,6 +197,14 @@ export const schema = {
       shown: true,
       accepted: 'an existing directory that is not inside another storage; better an absolute path',
     }),
+    archive: texts({
+      doc:
+        'Bucket to which each change is archived, or a list of buckets. Each storage and server needs ' +
+        'its own, or a prefix of its own. Not in Gitaly.',
+      example: '"s3://my-archive?region=eu-west-1&prefix=default/"',
+      accepted: `${BUCKET}, or a list of them`,
+      acceptsOne: true,
+    }),
   }),
 
   logging: table('The log. It is written to standard output, one line per entry.', {

@@ -1,0 +1,189 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { PastMoment } from '#generations/chain/past-state';
+import type { StoreObserver } from '#object-store/observed-store';
+import type { Storages } from '#storage/storages';
+import { chainOf } from './bucket/archive-bucket.ts';
+import { SETTING } from './capture/read-settings.ts';
+import { type LoggedGeneration, logOf } from './log.ts';
+import type { ArchivedEvents } from './publish/consumer.ts';
+import {
+  type ArchiveObserver,
+  StorageArchive,
+  type StorageArchiveStatus,
+} from './publish/storage-archive.ts';
+import { findState, restoreState } from './restore/restore-repository.ts';
+import { type RestoredRepository, restoreRepositories } from './restore/restore-storage.ts';
+
+/** A storage and the URLs of its archives. */
+export interface ArchivedStorage {
+  readonly storage: string;
+  readonly urls: readonly string[];
+  readonly journal: ArchivedEvents;
+}
+
+export interface ArchiveOptions {
+  readonly storages: Storages;
+  readonly archived: readonly ArchivedStorage[];
+  readonly observer: (storage: string) => ArchiveObserver;
+  readonly storeObserver?: StoreObserver | undefined;
+}
+
+/** A repository of a storage. */
+export interface ArchivedTarget {
+  readonly storage: string;
+  readonly path: string;
+}
+
+/** How far a repository is archived. */
+export interface RepositoryArchiveStatus {
+  /** Number of the last generation. */
+  readonly generation: number;
+  /** Number of the last event of the storage's journal that it includes; -1 if it has none. */
+  readonly event: number;
+  /** Time of its last change; milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly references: number;
+}
+
+export interface RestoreRequest {
+  /** The last state by default. Of a removed repository, the one before its removal. */
+  readonly at?: PastMoment;
+  /** Path of the restored repository. Default: the same. */
+  readonly to?: string;
+  /** Replaces an existing repository. Default: it is an error. */
+  readonly replaces?: boolean;
+  /** Number of the archive in the list of the storage's. Default: the first. */
+  readonly archive?: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The archives of a server's storages: each is written behind the changes, and can be restored to
+ * any generation that it keeps.
+ */
+export class Archive implements AsyncDisposable {
+  readonly #storages: Storages;
+  readonly #archives: ReadonlyMap<string, readonly StorageArchive[]>;
+
+  private constructor(storages: Storages, archives: ReadonlyMap<string, readonly StorageArchive[]>) {
+    this.#storages = storages;
+    this.#archives = archives;
+  }
+
+  /**
+   * Starts to archive storages.
+   *
+   * @throws {AnotherWriterError} if another server writes to one of the archives.
+   */
+  static async start({ archived, observer, storages, storeObserver }: ArchiveOptions): Promise<Archive> {
+    await using starting = new AsyncDisposableStack();
+    const archives = new Map<string, readonly StorageArchive[]>();
+    for (const { journal, storage: name, urls } of archived) {
+      const storage = storages.storage(name);
+      const parts = { storage, storages, journal, observer: observer(name), storeObserver };
+      const started = await Promise.all(
+        urls.map(async (url) => starting.use(await StorageArchive.start({ ...parts, url }))),
+      );
+      archives.set(name, started);
+    }
+    starting.move();
+    return new Archive(storages, archives);
+  }
+
+  /** Returns how far each archive of a storage is. @throws {GitalyError} NOT_FOUND without any. */
+  status(storage: string): StorageArchiveStatus[] {
+    return this.#of(storage).map((archive) => archive.status());
+  }
+
+  /**
+   * Returns how far a repository is archived, according to the bucket; `undefined` if it is not.
+   *
+   * @throws {Error} if the bucket does not respond.
+   */
+  async repositoryStatus(
+    { path, storage }: ArchivedTarget,
+    archive = 0,
+  ): Promise<RepositoryArchiveStatus | undefined> {
+    const { bucket } = this.#one(storage, archive);
+    const id = await bucket.paths.resolve(path);
+    if (id === undefined) return undefined;
+    const { state } = await chainOf(bucket, id).follow();
+    const event = Number((state.settings.get(SETTING.event) ?? '').split(' ')[1] ?? -1);
+    return { generation: state.n, event, timeMs: state.timeMs, references: state.references.size };
+  }
+
+  /** Yields the states that can be restored of a path, the newest first. */
+  log({ path, storage }: ArchivedTarget, archive = 0): AsyncGenerator<LoggedGeneration> {
+    return logOf(this.#one(storage, archive).bucket, path);
+  }
+
+  /**
+   * Restores a repository, at its path or another one. It appears when it is complete and checked.
+   *
+   * @throws {GitalyError} NOT_FOUND if the archive has no such state, ALREADY_EXISTS, DATA_LOSS if
+   *   something of it is damaged or missing.
+   */
+  async restore({ path, storage }: ArchivedTarget, request: RestoreRequest): Promise<void> {
+    const { archive = 0, at, replaces = false, signal, to = path } = request;
+    const { bucket } = this.#one(storage, archive);
+    const found = await findState(bucket, path, at);
+    const target = { storageName: storage, relativePath: to };
+    await restoreState(found, { bucket, storages: this.#storages, target, replaces, signal });
+  }
+
+  /**
+   * Restores all repositories of a storage that do not exist on its disk, from the bucket alone.
+   * Yields each with its result.
+   *
+   * @param request.timeMs for an earlier state of the storage.
+   */
+  async *restoreStorage(
+    storage: string,
+    { archive = 0, signal, timeMs }: { archive?: number; timeMs?: number; signal: AbortSignal },
+  ): AsyncGenerator<RestoredRepository> {
+    const { bucket } = this.#one(storage, archive);
+    const target = (relativePath: string) => ({ storageName: storage, relativePath });
+    const [storages, replaces] = [this.#storages, false];
+    yield* restoreRepositories({
+      bucket,
+      timeMs,
+      signal,
+      exists: (path) => isThere(storages, target(path)),
+      restore: (path, found) =>
+        restoreState(found, { bucket, storages, target: target(path), replaces, signal }),
+    });
+  }
+
+  /** Waits until all changes of a storage until now are in all its archives. */
+  async settle(storage: string): Promise<void> {
+    await Promise.all(this.#of(storage).map((archive) => archive.settle()));
+  }
+
+  /** Archives what is pending, for at most 10 s, and ends. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const all = [...this.#archives.values()].flat();
+    await Promise.all(all.map((archive) => archive[Symbol.asyncDispose]()));
+  }
+
+  #of(storage: string): readonly StorageArchive[] {
+    const archives = this.#archives.get(storage);
+    if (archives === undefined) throw new GitalyError('NOT_FOUND', 'the storage has no archive');
+    return archives;
+  }
+
+  #one(storage: string, index: number): StorageArchive {
+    const archive = this.#of(storage)[index];
+    if (archive === undefined) throw new GitalyError('NOT_FOUND', 'the storage has fewer archives');
+    return archive;
+  }
+}
+
+function isThere(storages: Storages, target: { storageName: string; relativePath: string }): boolean {
+  try {
+    storages.open(target);
+    return true;
+  } catch (error) {
+    if (error instanceof GitalyError && error.code === 'NOT_FOUND') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { Chain, type ChainOptions } from '#generations/chain/chain';
+import { type Environment, type ProtocolTimes, TIMES } from '#generations/environment';
+import { type RepositoryKeys, repositoryKeys } from '#generations/keys';
+import { openBucket } from '#generations/open-bucket';
+import { Paths } from '#generations/paths';
+import { systemClock, systemRandom } from '#generations/system-environment';
+import type { ObjectStore } from '#object-store/object-store';
+import type { StoreObserver } from '#object-store/observed-store';
+import type { PackFile } from '../capture/make-pack.ts';
+import { RememberedGenerations } from './remembered-generations.ts';
+
+const SECOND_MS = 1000;
+
+/** Nobody reads by this lease, so that it is renewed less often than that of a server. */
+export const ARCHIVE_TIMES: ProtocolTimes = { ...TIMES, ttlMs: 30 * SECOND_MS, renewMs: 10 * SECOND_MS };
+
+/** Of a chain that was read a moment ago few generations are new. */
+const READ_AHEAD = 4;
+const UPLOAD_MS_PER_MIB = 4000;
+const MIN_UPLOAD_MS = 60_000;
+
+/** A bucket with an archive: the environment of the protocol, and objects larger than memory. */
+export interface ArchiveBucket {
+  readonly url: string;
+  readonly environment: Environment;
+  readonly times: ProtocolTimes;
+  readonly store: ObjectStore;
+  readonly paths: Paths;
+  /** Identity of the bucket: another one has nothing of what was archived. */
+  readonly incarnation: string;
+  readonly signal: AbortSignal;
+}
+
+export interface OpenArchiveOptions {
+  readonly observer?: StoreObserver | undefined;
+  readonly times?: ProtocolTimes;
+  /** Ends all requests. */
+  readonly signal: AbortSignal;
+}
+
+/** Opens the bucket of an archive. @throws {Error} that names what is missing. */
+export async function openArchiveBucket(
+  url: string,
+  { observer, signal, times = ARCHIVE_TIMES }: OpenArchiveOptions,
+): Promise<ArchiveBucket> {
+  const options = { random: systemRandom, signal, ...(observer && { observer }) };
+  const { bucket, incarnation, store } = await openBucket(url, options);
+  const remembered = new RememberedGenerations(bucket);
+  const environment = { bucket: remembered, clock: systemClock(signal), random: systemRandom };
+  return { url, environment, times, store, paths: new Paths(environment), incarnation, signal };
+}
+
+/** Returns the chain of the repository with an id. */
+export function chainOf({ environment, times }: ArchiveBucket, id: string): Chain {
+  const options: ChainOptions = { ...environment, times, keys: repositoryKeys(id), readAhead: READ_AHEAD };
+  return new Chain(options);
+}
+
+/** Uploads a pack from a file. @returns its name. */
+export async function uploadPackFile(
+  { signal, store }: ArchiveBucket,
+  chain: Chain,
+  { checksum, path, sizeBytes }: PackFile,
+): Promise<string> {
+  const name = chain.packName(checksum);
+  const limitMs = Math.max(MIN_UPLOAD_MS, (sizeBytes / 2 ** 20) * UPLOAD_MS_PER_MIB);
+  const ended = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+  await store.put(chain.options.keys.pack(name), createReadStream(path), { sizeBytes, signal: ended });
+  return name;
+}
+
+/** Yields the bytes of a pack. @throws {DamagedPackError} after them, if they are not those of its name. */
+export async function* readPack(
+  { store }: ArchiveBucket,
+  keys: RepositoryKeys,
+  name: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const digest = createHash('sha256');
+  for await (const piece of store.get(keys.pack(name), { signal })) {
+    digest.update(piece);
+    yield piece;
+  }
+  if (!name.startsWith(`${digest.digest('hex')}-`)) throw new DamagedPackError(name);
+}
+
+/** A pack in the bucket is not as it was uploaded. */
+export class DamagedPackError extends Error {
+  override readonly name = 'DamagedPackError';
+  readonly pack: string;
+
+  constructor(pack: string) {
+    super(`the pack ${pack} is damaged in the bucket`);
+    this.pack = pack;
+  }
+}

@@ -1,0 +1,59 @@
+import { gitCommand, value } from '#git/command/git-command';
+import { outputLines } from '#git/command/output-lines';
+import { HEAD } from '#git/names/ref-name';
+import type { Repository } from '#storage/repository';
+
+/** Name of the reference that a repository begins with; HEAD is archived like the others. */
+export const HEAD_NAME = HEAD.toString();
+export const SYMBOLIC = 'ref: ';
+
+/** Names and symbolic values are bytes, one per character. */
+export type References = ReadonlyMap<string, string>;
+
+const MAX_LINE_BYTES = 64 * 1024;
+/** An object id, the target of a symbolic reference or nothing, and the name. */
+const FORMAT = '%(objectname) %(symref) %(refname)';
+
+/**
+ * Reads all references, not followed, and HEAD. Those that lead nowhere are left out, as git leaves
+ * them out.
+ *
+ * @throws {GitExitError} of a damaged repository.
+ */
+export async function readReferences(
+  repository: Repository,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const references = new Map<string, string>();
+  const head = await readReference(repository, HEAD_NAME, signal);
+  if (head !== undefined) references.set(HEAD_NAME, head);
+  const command = gitCommand('for-each-ref', { options: [value('--format', FORMAT)] });
+  for await (const lines of outputLines(repository, command, { signal, maxLineBytes: MAX_LINE_BYTES }))
+    for (const line of lines) {
+      const [oid = '', target = '', name = ''] = line.toString('latin1').split(' ');
+      references.set(name, target === '' ? oid : `${SYMBOLIC}${target}`);
+    }
+  return references;
+}
+
+/** Reads one reference, not followed; `undefined` if it does not exist. */
+export async function readReference(
+  { refs }: Repository,
+  name: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const raw =
+    name === HEAD_NAME
+      ? await refs.head({ signal })
+      : await refs.read(Buffer.from(name, 'latin1'), { signal });
+  if (raw === undefined) return undefined;
+  return raw.oid ?? `${SYMBOLIC}${raw.symbolicTarget?.toString('latin1')}`;
+}
+
+/** Returns the differences between references that are archived and those that are wanted. */
+export function changedReferences(archived: References, wanted: References): Map<string, string | undefined> {
+  const changed = new Map<string, string | undefined>();
+  for (const name of archived.keys()) if (!wanted.has(name)) changed.set(name, undefined);
+  for (const [name, value] of wanted) if (archived.get(name) !== value) changed.set(name, value);
+  return changed;
+}

@@ -1,0 +1,36 @@
+import type { GenerationKind } from '#generations/codec/generation';
+import { numberOfKey } from '#generations/keys';
+import { type ArchiveBucket, chainOf } from './bucket/archive-bucket.ts';
+
+/** A generation that an archive keeps: a state that can be restored. */
+export interface LoggedGeneration {
+  /** Id of the repository: a path may have had several, one after another. */
+  readonly id: string;
+  readonly generation: number;
+  /** Time of its last change; milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly kind: GenerationKind;
+  /** Number of changed references; 0 if only settings, or nothing, changed. */
+  readonly references: number;
+  readonly settings: readonly string[];
+}
+
+/** Yields the kept generations of a path, the newest first. */
+export async function* logOf(bucket: ArchiveBucket, path: string): AsyncGenerator<LoggedGeneration> {
+  const seen = new Set<string>();
+  for await (const { id } of bucket.paths.records(path)) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const chain = chainOf(bucket, id);
+    const numbers: number[] = [];
+    for await (const page of bucket.environment.bucket.list(chain.options.keys.generations))
+      for (const { key } of page) if (/\/\d+$/.test(key)) numbers.push(numberOfKey(key));
+    for (const n of numbers.reverse()) {
+      const read = await chain.generation(n);
+      if (read === undefined) continue; // the collector was faster
+      const { changes, kind, settings, timeMs } = read.generation;
+      const names = Object.keys(settings);
+      yield { id, generation: n, timeMs, kind, references: changes.length, settings: names };
+    }
+  }
+}

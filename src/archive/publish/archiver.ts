@@ -1,0 +1,244 @@
+import { randomBytes } from 'node:crypto';
+import type { ChainState } from '#generations/chain/chain-state';
+import type { Repository } from '#storage/repository';
+import type { Storages } from '#storage/storages';
+import {
+  changedReferences,
+  HEAD_NAME,
+  readReference,
+  readReferences,
+  SYMBOLIC,
+} from '../capture/read-references.ts';
+import {
+  changedSettings,
+  lendersOf,
+  readSettings,
+  SETTING,
+  stampOfSettings,
+} from '../capture/read-settings.ts';
+import type { ArchivedRepository, Changes, Publication } from './archived-repository.ts';
+import type { Moment } from './moment.ts';
+import type { OpenRepositories } from './open-repositories.ts';
+
+export interface ArchiverOptions {
+  readonly storages: Storages;
+  readonly storageName: string;
+  readonly repositories: OpenRepositories;
+  /** Returns the identity of the journal. Numbers of another one mean nothing. */
+  readonly journalId: () => string;
+  /** Returns the last event of the journal, and the time. */
+  readonly now: () => Moment;
+  readonly signal: AbortSignal;
+}
+
+/** git's limit of nested alternates. */
+const MAX_LENDERS = 5;
+
+/**
+ * The archive has changes of this journal that the journal does not have: the disk was restored to
+ * an earlier state, or lost its last changes in a power failure.
+ */
+export class OlderJournalError extends Error {
+  override readonly name = 'OlderJournalError';
+
+  constructor() {
+    super('the archive has later changes than the disk: all repositories are compared');
+  }
+}
+
+/**
+ * Brings the archive of a repository to the state on the disk: by the changes that the feed names,
+ * or by comparing all of it. Calls for one path follow one another.
+ */
+export class Archiver {
+  readonly #options: ArchiverOptions;
+  /** This process, and the last event before it. */
+  readonly #start: { readonly id: string; readonly last: number };
+
+  constructor(options: ArchiverOptions) {
+    this.#options = options;
+    this.#start = { id: randomBytes(4).toString('hex'), last: options.now().sequence };
+  }
+
+  /** Archives new values of references. */
+  async changed(path: string, changes: Changes, at: Moment): Promise<void> {
+    const repository = this.#find(path);
+    if (repository === undefined) return; // an event that follows has removed or moved it
+    const archived = await this.#options.repositories.get(path);
+    if (archived === undefined) return await this.compare(path);
+    const head = await archived.head();
+    if (this.#includes(head, at)) return;
+    const { isComplete, values } = await this.#presentValues(repository, changes, head);
+    await this.#publish(archived, { repository, changes: values, settings: {}, at });
+    if (!isComplete) await this.compare(path);
+  }
+
+  /** Archives a repository that was created: its settings and HEAD, before its other references. */
+  async created(path: string, at: Moment): Promise<void> {
+    const repository = this.#find(path);
+    if (repository === undefined) return;
+    const { repositories } = this.#options;
+    const existing = await repositories.get(path);
+    if (existing !== undefined && this.#includes(await existing.head(), at)) return;
+    // One that was restored continues its chain.
+    if (existing !== undefined || (await lendersOf(repository)).length > 0) return await this.compare(path);
+    const archived = await repositories.create();
+    const head = await readReference(repository, HEAD_NAME, this.#options.signal);
+    const changes = new Map(head?.startsWith(SYMBOLIC) ? [[HEAD_NAME, head]] : []);
+    await this.#publishSettings(archived, repository, { changes, at });
+    await repositories.name(path, archived);
+  }
+
+  /** Archives settings that may have changed. */
+  async settings(path: string): Promise<void> {
+    const repository = this.#find(path);
+    if (repository === undefined) return;
+    const archived = await this.#options.repositories.get(path);
+    if (archived === undefined) return await this.compare(path);
+    if (archived.settingsStamp === (await stampOfSettings(repository))) return;
+    await this.#publishSettings(archived, repository, { changes: new Map() });
+  }
+
+  /** Compares all of a repository with its archive, and archives the difference. */
+  async compare(path: string, depth = 0): Promise<void> {
+    const { now, repositories, signal } = this.#options;
+    const repository = this.#find(path);
+    const existing = await repositories.get(path);
+    if (repository === undefined) {
+      if (existing !== undefined) await repositories.remove(path, existing);
+      return;
+    }
+    const at = now();
+    const lent = await this.#lent(repository, depth);
+    const archived = existing ?? (await repositories.create());
+    const head = await archived.head();
+    const { values } = await this.#presentValues(
+      repository,
+      changedReferences(head.references, await readReferences(repository, signal)),
+      head,
+    );
+    await this.#publishSettings(archived, repository, { changes: values, lent, at });
+    if (existing === undefined) await repositories.name(path, archived);
+  }
+
+  async removed(path: string, at: Moment): Promise<void> {
+    const { repositories } = this.#options;
+    const archived = await repositories.get(path);
+    if (archived === undefined || this.#includes(await archived.head(), at)) return;
+    await repositories.remove(path, archived);
+  }
+
+  async renamed(from: string, to: string, at: Moment): Promise<void> {
+    const { repositories } = this.#options;
+    const archived = await repositories.get(from);
+    if (archived === undefined || this.#includes(await archived.head(), at)) return await this.compare(to);
+    const occupant = await repositories.get(to);
+    if (occupant !== undefined) await repositories.remove(to, occupant);
+    await repositories.move(from, to, archived);
+    await this.compare(to);
+  }
+
+  /**
+   * Reports whether an archived state has a change already: it was read from the journal before.
+   *
+   * @throws {OlderJournalError}
+   */
+  #includes({ settings }: ChainState, { sequence }: Moment): boolean {
+    const [journal, last, start] = (settings.get(SETTING.event) ?? '').split(' ');
+    if (journal !== this.#options.journalId()) return false;
+    if (start !== this.#start.id && Number(last) > this.#start.last) throw new OlderJournalError();
+    return Number(last) >= sequence;
+  }
+
+  #find(relativePath: string): Repository | undefined {
+    const { storageName, storages } = this.#options;
+    try {
+      const repository = storages.open({ storageName, relativePath });
+      return repository.relativePath === relativePath ? repository : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Archives the settings that differ, with some changes of references. */
+  async #publishSettings(
+    archived: ArchivedRepository,
+    repository: Repository,
+    { at = this.#options.now(), changes, lent }: { changes: Changes; lent?: Lent | undefined; at?: Moment },
+  ): Promise<void> {
+    const stamp = await stampOfSettings(repository);
+    const settings = await readSettings(repository, this.#options.signal);
+    const archivedSettings = (await archived.head()).settings;
+    const values = changedSettings(archivedSettings, settings);
+    const hooksName = archivedSettings.get(SETTING.hooks);
+    const { hooks } = settings;
+    const isSame = hooks !== undefined && hooksName?.startsWith(`${hooks.checksum}-`) === true;
+    if (hooks === undefined && hooksName !== undefined) values[SETTING.hooks] = '';
+    if (lent !== undefined) {
+      const borrows = new Set([...(archivedSettings.get(SETTING.borrows) ?? '').split(' '), ...lent.ids]);
+      borrows.delete('');
+      const text = [...borrows].join(' ');
+      if (text !== (archivedSettings.get(SETTING.borrows) ?? '')) values[SETTING.borrows] = text;
+    }
+    const changed = { changes, settings: values, at, ...(lent && { lent: lent.tips }) };
+    await this.#publish(archived, { repository, ...changed, ...(!isSame && hooks && { hooks }) });
+    archived.settingsStamp = stamp;
+  }
+
+  async #publish(
+    archived: ArchivedRepository,
+    { at, settings, ...publication }: Omit<Publication, 'signal' | 'timeMs'> & { readonly at: Moment },
+  ): Promise<void> {
+    const { journalId, signal } = this.#options;
+    await archived.publish({
+      ...publication,
+      settings: { ...settings, [SETTING.event]: `${journalId()} ${at.sequence} ${this.#start.id}` },
+      timeMs: at.timeMs,
+      signal,
+    });
+    await archived.checkpointIfDue();
+  }
+
+  /**
+   * Leaves out values whose objects are gone, because later changes have replaced them, and reads
+   * symbolic references, which the feed reports by what they lead to.
+   */
+  async #presentValues(
+    repository: Repository,
+    changes: Changes,
+    head: ChainState,
+  ): Promise<{ readonly values: Changes; readonly isComplete: boolean }> {
+    const { signal } = this.#options;
+    const values = new Map<string, string | undefined>();
+    for (const [name, value] of changes) {
+      const mayBeSymbolic = name.endsWith(`/${HEAD_NAME}`) || head.references.get(name)?.startsWith(SYMBOLIC);
+      const current = mayBeSymbolic === true ? await readReference(repository, name, signal) : value;
+      const isObject = current !== undefined && !current.startsWith(SYMBOLIC);
+      if (isObject && (await repository.objects.info(current, { signal })) === undefined) continue;
+      values.set(name, current);
+    }
+    return { values, isComplete: values.size === changes.size };
+  }
+
+  /** Returns what the archive has of the repositories whose objects a repository uses. */
+  async #lent(repository: Repository, depth: number): Promise<Lent | undefined> {
+    const { repositories } = this.#options;
+    const ids: string[] = [];
+    const tips = new Set<string>();
+    for (const path of depth < MAX_LENDERS ? await lendersOf(repository) : []) {
+      if ((await repositories.get(path)) === undefined) await this.compare(path, depth + 1);
+      const lender = await repositories.get(path);
+      if (lender === undefined) continue;
+      ids.push(lender.id);
+      for (const value of (await lender.head()).references.values())
+        if (!value.startsWith(SYMBOLIC)) tips.add(value);
+    }
+    return ids.length === 0 ? undefined : { ids, tips: [...tips] };
+  }
+}
+
+/** Other repositories in the archive whose objects may be used. */
+interface Lent {
+  readonly ids: readonly string[];
+  readonly tips: readonly string[];
+}

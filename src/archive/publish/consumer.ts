@@ -1,0 +1,265 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { assertNever } from '#base/assert-never';
+import { abortable } from '#base/async/abortable';
+import { GitalyError } from '#base/gitaly-error';
+import type { RepositoryEvent } from '#events/event';
+import { TooOldError } from '#events/event-files';
+import type { EventSource } from '#events/event-source';
+import { ProtocolError } from '#generations/errors';
+import { GitExitError } from '#git/command/process/exit-error';
+import type { Storage } from '#storage/repository-target';
+import { walkRepositories } from '#storage/walk-repositories';
+import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
+import { archivedPaths } from '../bucket/archived-paths.ts';
+import { type Archiver, OlderJournalError } from './archiver.ts';
+import type { Marked, MarkedSettings } from './marks.ts';
+import type { Moment } from './moment.ts';
+import type { OpenRepositories } from './open-repositories.ts';
+import type { Progress } from './progress.ts';
+import { type Step, Steps } from './steps.ts';
+
+/** The events that are archived. */
+export type ArchivedEvents = Pick<EventSource, 'last' | 'oldest' | 'news' | 'read'>;
+
+export interface ConsumerOptions {
+  readonly bucket: ArchiveBucket;
+  readonly storage: Storage;
+  readonly journal: ArchivedEvents;
+  readonly repositories: OpenRepositories;
+  readonly archiver: Archiver;
+  readonly progress: Progress;
+  readonly marks: MarkedSettings;
+  /** Called with each failed attempt; `isLast`: the repository is left as it is. */
+  readonly onProblem: (error: unknown, facts: { readonly path: string; readonly isLast: boolean }) => void;
+  readonly joinMs: number;
+  readonly signal: AbortSignal;
+}
+
+const MARKS_MS = 500;
+const READ_PAUSE_MS = 5000;
+/** Attempts of a step whose failure is not one of the bucket. */
+const MAX_ATTEMPTS = 3;
+/** Time after which repositories that could not be archived are compared. */
+const RETRY_FAILED_MS = 600_000;
+
+/** Follows the journal of a storage, and archives what it reports. */
+export class Consumer {
+  readonly #options: ConsumerOptions;
+  readonly steps: Steps;
+  #position: number;
+  #isReading = false;
+  #comparing: Promise<void> = Promise.resolve();
+
+  constructor(options: ConsumerOptions) {
+    const { archiver, progress, signal, joinMs } = options;
+    this.#options = options;
+    this.#position = progress.cursor;
+    this.steps = new Steps({
+      run: (step) => runStep(archiver, step),
+      onFailure: (...failure) => this.#failed(...failure),
+      onEnd: () => this.#noteCursor(),
+      joinMs,
+      signal,
+    });
+  }
+
+  /** All events up to this one are archived. */
+  get archived(): number {
+    return this.#options.progress.cursor;
+  }
+
+  /** Follows the journal until the signal is aborted. */
+  async run(): Promise<void> {
+    await Promise.all([this.#followJournal(), this.#followMarks(), this.#compareAll(), this.#retryFailed()]);
+  }
+
+  /** Waits until all that the journal had at the call, and all marks, are archived. */
+  async settle(): Promise<void> {
+    const { journal, signal } = this.#options;
+    const { last } = journal;
+    await delay(2 * MARKS_MS, undefined, { signal });
+    while (this.#isReading || this.#position < last) await delay(10, undefined, { signal });
+    await this.steps.idle();
+  }
+
+  async #followJournal(): Promise<never> {
+    const { journal, signal } = this.#options;
+    for (;;) {
+      const { last, news } = journal;
+      this.#isReading = true;
+      try {
+        for await (const events of journal.read(this.#position)) await this.#addAll(events);
+        this.#position = Math.max(this.#position, last);
+      } catch (error) {
+        signal.throwIfAborted();
+        await this.#gap(error);
+        continue;
+      } finally {
+        this.#isReading = false;
+      }
+      this.#noteCursor();
+      await abortable(news, signal);
+    }
+  }
+
+  async #addAll(events: readonly RepositoryEvent[]): Promise<void> {
+    for (const event of events) {
+      await this.steps.waitForSpace();
+      const step = this.#stepOf(event);
+      if (step !== undefined) this.steps.add(step);
+      this.#position = event.sequence;
+    }
+  }
+
+  /** Compares everything when the journal does not reach back; else tries again later. */
+  async #gap(error: unknown): Promise<void> {
+    const { journal, onProblem, progress, signal } = this.#options;
+    onProblem(error, { path: '', isLast: false });
+    if (!(error instanceof TooOldError))
+      return void (await delay(READ_PAUSE_MS, undefined, { signal, ref: false }));
+    this.#position = journal.last;
+    progress.toCompare = 'all';
+    await this.#compareAll();
+  }
+
+  async #followMarks(): Promise<never> {
+    const { marks, onProblem, signal } = this.#options;
+    const left = await marks.left();
+    for (const marked of left) this.#addMarked(marked);
+    for (;;) {
+      await delay(MARKS_MS, undefined, { signal, ref: false });
+      try {
+        const marked = await marks.take();
+        if (marked !== undefined) this.#addMarked(marked);
+      } catch (error) {
+        onProblem(error, { path: '', isLast: false });
+      }
+    }
+  }
+
+  #addMarked(marked: Marked): void {
+    const { marks, onProblem } = this.#options;
+    for (const path of marked.paths)
+      this.steps.add({ kind: 'settings', path, firstMs: 0, last: this.#now() });
+    void this.steps
+      .idleOf(marked.paths)
+      .then(() => (this.#options.signal.aborted ? undefined : marks.forget(marked)))
+      .catch((error: unknown) => onProblem(error, { path: '', isLast: false }));
+  }
+
+  /** Compares the repositories that are to be compared, and does so one time after another. */
+  async #compareAll(): Promise<void> {
+    const comparing = this.#comparing.then(() => this.#comparePending());
+    this.#comparing = comparing.catch(() => {});
+    await comparing;
+  }
+
+  async #comparePending(): Promise<void> {
+    const { bucket, onProblem, progress, signal, storage } = this.#options;
+    const { toCompare } = progress;
+    if (toCompare === 'none') return;
+    const paths = new Set<string>();
+    for await (const { relativePath } of walkRepositories(storage, { skipUnreadable: true, signal })) {
+      paths.add(relativePath);
+      await this.#compareSoon(relativePath);
+    }
+    while (toCompare === 'all') {
+      try {
+        for await (const path of archivedPaths(bucket)) if (!paths.has(path)) await this.#compareSoon(path);
+        break;
+      } catch (error) {
+        signal.throwIfAborted();
+        onProblem(error, { path: '', isLast: false });
+        await delay(READ_PAUSE_MS, undefined, { signal, ref: false });
+      }
+    }
+    await this.steps.idleOf(paths);
+    signal.throwIfAborted();
+    progress.toCompare = 'none';
+    progress.changed();
+  }
+
+  async #compareSoon(path: string): Promise<void> {
+    await this.steps.waitForSpace();
+    this.steps.add({ kind: 'compare', path, firstMs: 0, last: this.#now() });
+  }
+
+  async #retryFailed(): Promise<never> {
+    const { progress, signal } = this.#options;
+    for (;;) {
+      for (const path of [...progress.failed]) {
+        progress.failed.delete(path);
+        await this.#compareSoon(path);
+      }
+      await delay(RETRY_FAILED_MS, undefined, { signal, ref: false });
+    }
+  }
+
+  #now(): Moment {
+    return { sequence: this.#options.journal.last, timeMs: Date.now() };
+  }
+
+  /** Returns the step of an event; `undefined` for one about all repositories. */
+  #stepOf(event: RepositoryEvent): Step | undefined {
+    const { kind, newValue, previousPath, reference, relativePath: path, sequence, timeMs } = event;
+    const step = { path, first: sequence, firstMs: timeMs, last: { sequence, timeMs } };
+    if (kind === 'reference' && reference !== undefined)
+      return { ...step, kind: 'changes', changes: new Map([[reference, newValue]]) };
+    if (kind === 'renamed' && previousPath !== undefined) return { ...step, kind, from: previousPath };
+    if (kind === 'created' || kind === 'removed') return { ...step, kind };
+    if (path !== '') return { ...step, kind: 'compare' };
+    this.#options.progress.toCompare = 'all';
+    void this.#compareAll().catch(() => {}); // it ends with the signal
+    return undefined;
+  }
+
+  #noteCursor(): void {
+    const { progress } = this.#options;
+    const { first } = this.steps;
+    const cursor = first?.first === undefined ? this.#position : first.first - 1;
+    if (cursor === progress.cursor) return;
+    progress.cursor = cursor;
+    progress.changed();
+  }
+
+  /** Reports whether there is another attempt. */
+  #failed({ path }: Step, error: unknown, attempt: number): boolean {
+    const { onProblem, progress, repositories } = this.#options;
+    if (error instanceof OlderJournalError) {
+      progress.restart();
+      void this.#compareAll().catch(() => {}); // it ends with the signal
+    }
+    const isOfBucket = !isLocal(error);
+    const isLast = !isOfBucket && attempt >= MAX_ATTEMPTS;
+    onProblem(error, { path, isLast });
+    if (!isOfBucket || attempt > MAX_ATTEMPTS) repositories.forget(path);
+    if (isLast) progress.addFailed(path);
+    return !isLast;
+  }
+}
+
+/** Reports whether an error is one of the repository or its chain: the bucket itself works. */
+function isLocal(error: unknown): boolean {
+  if (error instanceof ProtocolError) return error.problem === 'damaged';
+  return error instanceof GitExitError || error instanceof GitalyError || error instanceof RangeError;
+}
+
+async function runStep(archiver: Archiver, step: Step): Promise<void> {
+  const { changes = new Map(), from = '', kind, last, path } = step;
+  switch (kind) {
+    case 'changes':
+      return await archiver.changed(path, changes, last);
+    case 'created':
+      return await archiver.created(path, last);
+    case 'removed':
+      return await archiver.removed(path, last);
+    case 'renamed':
+      return await archiver.renamed(from, path, last);
+    case 'settings':
+      return await archiver.settings(path);
+    case 'compare':
+      return await archiver.compare(path);
+    default:
+      return assertNever(kind);
+  }
+}

@@ -1,0 +1,107 @@
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { systemErrorCode } from '#base/go/system-error';
+
+const BEGUN = '+';
+const ENDED = '-';
+const FILE_MODE = 0o600;
+const NAME = 'marks';
+/** The process of a longer change has died. */
+const MAX_UNDER_WAY_MS = 3600_000;
+const READ_NAME = /^marks\.\d+$/;
+
+/**
+ * Returns a function that marks a change of the settings of a repository, which the change feed
+ * does not record: in a file, so that no change is missed after a crash. Any process of the server
+ * may call it.
+ */
+export function settingsMarker(directory: string): (relativePath: string, phase: 'begin' | 'end') => void {
+  return (relativePath, phase) => {
+    if (relativePath.includes('\n')) return; // no client can open it
+    const line = `${phase === 'begin' ? BEGUN : ENDED}${relativePath}\n`;
+    const file = join(directory, NAME);
+    try {
+      appendFileSync(file, line, { mode: FILE_MODE });
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      appendFileSync(file, line, { mode: FILE_MODE });
+    }
+  };
+}
+
+/** The marked repositories of a file, which {@link MarkedSettings.forget} removes. */
+export interface Marked {
+  readonly file: string;
+  readonly paths: readonly string[];
+}
+
+/** Reads the marks of all processes of a server. */
+export class MarkedSettings {
+  readonly #directory: string;
+  #next = 0;
+  /** A file that may still be written by who has opened it before it was renamed. */
+  #renamed: string | undefined;
+  /** Changes under way: of each path, the calls that run, and since when. */
+  readonly #underWay = new Map<string, { count: number; readonly sinceMs: number }>();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Returns the marks that a dead process has left: each may be a change. */
+  async left(): Promise<Marked[]> {
+    const names = (await readdir(this.#directory).catch(ignoreMissing)) ?? [];
+    const read = names.filter((name) => READ_NAME.test(name));
+    this.#next = Math.max(0, ...read.map((name) => Number(name.slice(NAME.length + 1)) + 1));
+    if (names.includes(NAME)) read.push(await this.#rename());
+    const marked: Marked[] = [];
+    for (const name of read) {
+      const file = join(this.#directory, name);
+      const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
+      marked.push({ file, paths: [...new Set(lines.map((line) => line.slice(1)))] });
+    }
+    return marked;
+  }
+
+  /** Returns the changes that have ended since the last call but one, if there are any. */
+  async take(): Promise<Marked | undefined> {
+    const file = this.#renamed;
+    this.#renamed = undefined;
+    const size = (await stat(join(this.#directory, NAME)).catch(ignoreMissing))?.size ?? 0;
+    if (size > 0) this.#renamed = join(this.#directory, await this.#rename());
+    if (file === undefined) return undefined;
+    const ended = new Set<string>();
+    const before = new Map(this.#underWay);
+    this.#underWay.clear();
+    for (const line of (await readFile(file, 'utf8')).split('\n')) {
+      if (line === '') continue;
+      const path = line.slice(1);
+      if (line.startsWith(ENDED)) ended.add(path);
+      const { count = 0, sinceMs = Date.now() } = this.#underWay.get(path) ?? before.get(path) ?? {};
+      const isKnown = this.#underWay.has(path);
+      const next = (isKnown ? count : 0) + (line.startsWith(BEGUN) ? 1 : -1);
+      this.#underWay.set(path, { count: next, sinceMs });
+    }
+    // What is under way is marked again, before this file is forgotten.
+    const mark = settingsMarker(this.#directory);
+    for (const [path, { count, sinceMs }] of this.#underWay) {
+      if (count > 0 && Date.now() - sinceMs > MAX_UNDER_WAY_MS) ended.add(path);
+      else for (let left = count; left > 0; left--) mark(path, 'begin');
+      if (count <= 0) this.#underWay.delete(path);
+    }
+    return { file, paths: [...ended] };
+  }
+
+  async #rename(): Promise<string> {
+    const name = `${NAME}.${this.#next++}`;
+    await rename(join(this.#directory, NAME), join(this.#directory, name));
+    return name;
+  }
+
+  async forget({ file }: Marked): Promise<void> {
+    await rm(file, { force: true });
+  }
+}

@@ -1,0 +1,111 @@
+import { ProtocolError } from '#generations/errors';
+import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
+import type { WriterLease } from '../bucket/writer-lease.ts';
+import { ArchivedRepository } from './archived-repository.ts';
+
+/** Memory of all states together. A larger one is kept while it is used. */
+const MAX_BYTES = 16 * 1024 * 1024;
+
+export interface OpenRepositoriesOptions {
+  readonly bucket: ArchiveBucket;
+  readonly writer: WriterLease;
+}
+
+/** The open repositories of an archive, by path; those that were used last stay open. */
+export class OpenRepositories {
+  readonly #options: OpenRepositoriesOptions;
+  /** In the order of their last use. */
+  readonly #open = new Map<string, ArchivedRepository>();
+  readonly #opening = new Map<string, Promise<ArchivedRepository | undefined>>();
+
+  constructor(options: OpenRepositoriesOptions) {
+    this.#options = options;
+  }
+
+  /** Number of open repositories. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Returns the open repository of a path, without a request. */
+  peek(path: string): ArchivedRepository | undefined {
+    return this.#open.get(path);
+  }
+
+  /** Returns the archived repository of a path; `undefined` if there is none. @throws {ProtocolError} */
+  async get(path: string): Promise<ArchivedRepository | undefined> {
+    const open = this.#open.get(path);
+    if (open !== undefined) {
+      this.#use(path, open);
+      return open;
+    }
+    const opening = this.#opening.get(path) ?? this.#openByPath(path);
+    this.#opening.set(path, opening);
+    try {
+      return await opening;
+    } finally {
+      this.#opening.delete(path);
+    }
+  }
+
+  /** Creates a repository, which has no path until {@link name}. */
+  async create(): Promise<ArchivedRepository> {
+    const { bucket } = this.#options;
+    const made = new ArchivedRepository({ ...this.#options, id: bucket.environment.random.nonce() });
+    await made.open('create');
+    return made;
+  }
+
+  /** Names a repository that was created. @throws {ProtocolError} `exists` */
+  async name(path: string, archived: ArchivedRepository): Promise<void> {
+    await this.#options.bucket.paths.create(path, archived.id);
+    this.#use(path, archived);
+  }
+
+  /** Ends a repository and its path. */
+  async remove(path: string, archived: ArchivedRepository): Promise<void> {
+    await archived.remove();
+    this.forget(path);
+    await this.#options.bucket.paths.remove(path, archived.id);
+  }
+
+  async move(from: string, to: string, archived: ArchivedRepository): Promise<void> {
+    await this.#options.bucket.paths.move(from, to, archived.id);
+    this.forget(from);
+    this.#use(to, archived);
+  }
+
+  /** Closes a repository. Its state is read again at its next use. */
+  forget(path: string): void {
+    this.#open.delete(path);
+  }
+
+  async #openByPath(path: string): Promise<ArchivedRepository | undefined> {
+    const { paths } = this.#options.bucket;
+    const id = await paths.resolve(path);
+    if (id === undefined) return undefined;
+    const archived = new ArchivedRepository({ ...this.#options, id });
+    try {
+      await archived.open('takeOver');
+    } catch (error) {
+      if (!(error instanceof ProtocolError && error.problem === 'missing')) throw error;
+      await paths.remove(path, id); // the server was killed between both ends
+      return undefined;
+    }
+    this.#use(path, archived);
+    return archived;
+  }
+
+  #use(path: string, archived: ArchivedRepository): void {
+    this.#open.delete(path);
+    this.#open.set(path, archived);
+    let bytes = 0;
+    if (this.#open.size % 64 !== 0) return;
+    for (const each of this.#open.values()) bytes += each.bytes;
+    for (const [oldest, each] of this.#open) {
+      if (bytes <= MAX_BYTES || oldest === path) return;
+      bytes -= each.bytes;
+      this.#open.delete(oldest);
+    }
+  }
+}

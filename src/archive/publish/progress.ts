@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
+import { integer, list, object, oneOf, parseAs, type Shaped, text } from '#base/shape';
+
+const shape = object({
+  /** Identity of the journal that the cursor is of. */
+  journalId: text,
+  /** Identity of the bucket. */
+  incarnation: text,
+  /** All events up to this number are archived. */
+  cursor: integer,
+  /**
+   * Repositories that are still to be compared, because the journal does not have their changes:
+   * those on the disk, or also those that only the archive has, which were removed meanwhile.
+   */
+  toCompare: oneOf('none', 'present', 'all'),
+  /** Paths of repositories that could not be archived, and are compared later. */
+  failed: list(text),
+});
+
+export type ProgressFields = Shaped<typeof shape>;
+
+const SAVE_MS = 500;
+/** With more of them, all repositories are compared. */
+const MAX_FAILED = 1000;
+
+/**
+ * How far a storage is archived, in a file. It is at most half a second behind, so that events may
+ * be read again after a crash: the archive knows which it has.
+ */
+export class Progress {
+  journalId: string;
+  cursor: number;
+  toCompare: ProgressFields['toCompare'];
+  readonly failed: Set<string>;
+  readonly #path: string;
+  readonly #incarnation: string;
+  readonly #onProblem: (error: unknown) => void;
+  #saving: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(
+    path: string,
+    { cursor, failed, incarnation, journalId, toCompare }: ProgressFields,
+    onProblem: (error: unknown) => void,
+  ) {
+    this.#path = path;
+    this.journalId = journalId;
+    this.#incarnation = incarnation;
+    this.cursor = cursor;
+    this.toCompare = toCompare;
+    this.failed = new Set(failed);
+    this.#onProblem = onProblem;
+  }
+
+  /**
+   * Reads the file. Without one, or with that of another bucket or journal, all repositories on the
+   * disk are to be compared. What only the archive has stays: the disk may be a new one.
+   *
+   * @param last number of the last event of the journal.
+   */
+  static async open(
+    path: string,
+    { incarnation, last }: { readonly incarnation: string; readonly last: number },
+    onProblem: (error: unknown) => void,
+  ): Promise<Progress> {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const content = await readFile(path, 'utf8').catch(ignoreMissing);
+    const read = content === undefined ? undefined : parseAs(shape, content);
+    const isUsable = read?.incarnation === incarnation && read.cursor <= last;
+    const fresh = { ...newJournal(), incarnation, cursor: last, failed: [] };
+    return new Progress(path, isUsable ? read : fresh, onProblem);
+  }
+
+  /** Notes a repository that could not be archived. */
+  addFailed(path: string): void {
+    if (this.failed.size >= MAX_FAILED && this.toCompare === 'none') this.toCompare = 'present';
+    else this.failed.add(path);
+    this.changed();
+  }
+
+  /** Begins again: the archive has later changes than the journal, as after a restored disk. */
+  restart(): void {
+    Object.assign(this, newJournal());
+    this.changed();
+  }
+
+  /** Has the file written soon. */
+  changed(): void {
+    this.#saving ??= setTimeout(() => void this.save(), SAVE_MS).unref();
+  }
+
+  async save(): Promise<void> {
+    clearTimeout(this.#saving);
+    this.#saving = undefined;
+    this.#writing = this.#writing.then(() => this.#write()).catch(this.#onProblem);
+    await this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    const { cursor, failed, journalId, toCompare } = this;
+    const fields = { journalId, incarnation: this.#incarnation, cursor, toCompare, failed: [...failed] };
+    await replaceFile(this.#path, JSON.stringify(fields), { durable: false });
+  }
+}
+
+function newJournal(): Pick<ProgressFields, 'journalId' | 'toCompare'> {
+  return { journalId: randomUUID(), toCompare: 'present' };
+}

@@ -1,0 +1,259 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { abortable } from '#base/async/abortable';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
+import { messageOf } from '#base/gitaly-error';
+import type { ProtocolTimes } from '#generations/environment';
+import type { StoreObserver } from '#object-store/observed-store';
+import type { Storage } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import { type ArchiveBucket, openArchiveBucket } from '../bucket/archive-bucket.ts';
+import { AnotherWriterError, WriterLease } from '../bucket/writer-lease.ts';
+import { archiveDirectory } from './archive-directory.ts';
+import { Archiver } from './archiver.ts';
+import { type ArchivedEvents, Consumer } from './consumer.ts';
+import { MarkedSettings } from './marks.ts';
+import { OpenRepositories } from './open-repositories.ts';
+import { Progress } from './progress.ts';
+
+/** Receives the problems of an archive, for the log and for metrics. */
+export interface ArchiveObserver {
+  /** An attempt failed. `isLast`: the repository is left as it is until it is compared. */
+  readonly problem: (error: unknown, facts: { readonly path: string; readonly isLast: boolean }) => void;
+  /** This server may not write to the archive any more. */
+  readonly refused: (error: AnotherWriterError) => void;
+}
+
+export interface StorageArchiveOptions {
+  readonly url: string;
+  readonly storage: Storage;
+  readonly storages: Storages;
+  readonly journal: ArchivedEvents;
+  readonly observer: ArchiveObserver;
+  readonly storeObserver?: StoreObserver | undefined;
+  /** For tests. */
+  readonly times?: ProtocolTimes;
+  readonly joinMs?: number;
+}
+
+/** `waiting`: for the bucket, or for the end of another writer. */
+export type ArchiveState = 'waiting' | 'live' | 'refused' | 'ended';
+
+/** How far a storage is archived. */
+export interface StorageArchiveStatus {
+  readonly storage: string;
+  /** URL of the bucket, without its options. */
+  readonly archive: string;
+  readonly state: ArchiveState;
+  /** Number of the last event of the journal. */
+  readonly lastEvent: number;
+  /** All events up to this one are archived; -1 while that is not known. */
+  readonly archivedEvent: number;
+  /** Age of the oldest change that is not archived; 0 if all are. */
+  readonly behindMs: number;
+  /** False while all repositories are compared: a first start, or after a gap in the journal. */
+  readonly isComplete: boolean;
+  /** Repositories that could not be archived. */
+  readonly failed: readonly string[];
+  /** The last problem since the last success; empty without one. */
+  readonly problem: string;
+}
+
+/** Changes of a repository are joined for this time: with a request, it stays below 2 s. */
+const JOIN_MS = 800;
+/** Time in which the start of a server waits for the bucket, to see another writer. */
+const START_MS = 20_000;
+/** Time in which a stop archives what is pending. */
+const STOP_MS = 10_000;
+const FIRST_PAUSE_MS = 1000;
+const MAX_PAUSE_MS = 30_000;
+
+/** The archive of one storage in one bucket. */
+export class StorageArchive implements AsyncDisposable {
+  readonly options: StorageArchiveOptions;
+  readonly #ending = new AbortController();
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #started = Promise.withResolvers<Consumer>();
+  readonly #running: Promise<void>;
+  #state: ArchiveState = 'waiting';
+  #problem = '';
+  #bucket: ArchiveBucket | undefined;
+  #writer: WriterLease | undefined;
+  #consumer: Consumer | undefined;
+  #progress: Progress | undefined;
+
+  private constructor(options: StorageArchiveOptions) {
+    this.options = options;
+    this.#started.promise.catch(() => {}); // it may be that nobody waits for it
+    this.#running = this.#run();
+  }
+
+  /**
+   * Starts to archive a storage. A bucket that does not respond is tried again later.
+   *
+   * @throws {AnotherWriterError} if another server writes to the archive.
+   */
+  static async start(options: StorageArchiveOptions): Promise<StorageArchive> {
+    const archive = new StorageArchive(options);
+    const late = AbortSignal.any([AbortSignal.timeout(START_MS), archive.#ending.signal]);
+    try {
+      await abortable(archive.#opened.promise, late);
+    } catch (error) {
+      if (error instanceof AnotherWriterError) {
+        await archive[Symbol.asyncDispose]();
+        throw error;
+      }
+    }
+    return archive;
+  }
+
+  /** Returns the bucket. @throws {Error} while it does not respond. */
+  get bucket(): ArchiveBucket {
+    if (this.#bucket === undefined) throw new Error(`the archive cannot be reached: ${this.#problem}`);
+    return this.#bucket;
+  }
+
+  status(): StorageArchiveStatus {
+    const { journal, storage, url } = this.options;
+    const first = this.#consumer?.steps.first;
+    return {
+      storage: storage.name,
+      archive: url.replace(/[?#].*$/s, ''),
+      state: this.#state,
+      lastEvent: journal.last,
+      archivedEvent: this.#progress?.cursor ?? -1,
+      behindMs: first === undefined ? 0 : Math.max(0, Date.now() - first.firstMs),
+      isComplete: this.#progress?.toCompare === 'none',
+      failed: [...(this.#progress?.failed ?? [])],
+      problem: this.#problem,
+    };
+  }
+
+  /** Waits until all changes until now are archived. @throws {Error} when the archive ends before. */
+  async settle(): Promise<void> {
+    const consumer = await this.#started.promise;
+    await abortable(consumer.settle(), this.#ending.signal);
+  }
+
+  /** Archives what is pending, for a bounded time, and gives the lease back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const late = AbortSignal.any([AbortSignal.timeout(STOP_MS), this.#ending.signal]);
+    if (this.#state === 'live' && this.#consumer !== undefined)
+      await abortable(this.#consumer.steps.finish(), late).catch(() => {});
+    await this.#progress?.save();
+    if (this.#state === 'live')
+      await abortable(this.#writer?.release() ?? Promise.resolve(), late).catch(() => {});
+    this.#state = 'ended';
+    this.#ending.abort(new Error('the archive has ended'));
+    await this.#running;
+  }
+
+  /** Opens the bucket, and archives until the end. Never rejects. */
+  async #run(): Promise<void> {
+    const { signal } = this.#ending;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        await this.#archive();
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#problem = messageOf(error);
+        if (error instanceof AnotherWriterError) {
+          this.#state = 'refused';
+          this.#opened.reject(error);
+          this.options.observer.refused(error);
+          break;
+        }
+        this.options.observer.problem(error, { path: '', isLast: false });
+      }
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS);
+      await delay(pauseMs, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
+    }
+    this.#opened.reject(signal.reason);
+    this.#started.reject(signal.reason);
+  }
+
+  async #archive(): Promise<void> {
+    const { storage, storeObserver, times, url } = this.options;
+    const { signal } = this.#ending;
+    const directory = archiveDirectory(storage, url);
+    const holder = await holderIn(directory);
+    this.#bucket ??= await openArchiveBucket(url, {
+      signal,
+      ...(times && { times }),
+      observer: storeObserver,
+    });
+    const writer = new WriterLease(this.#bucket, holder);
+    this.#writer = writer;
+    await writer.check();
+    this.#opened.resolve();
+    const ended = new AbortController();
+    const all = AbortSignal.any([signal, ended.signal]);
+    let consuming: Promise<void> | undefined;
+    try {
+      await writer.hold(() => {
+        consuming = this.#consume(writer, directory, all).catch((error: unknown) => {
+          if (!all.aborted) this.#onProblem(error, { path: '', isLast: true });
+        });
+      });
+    } finally {
+      ended.abort(new Error('the lease of the archive has ended'));
+      await consuming;
+    }
+  }
+
+  async #consume(writer: WriterLease, directory: string, signal: AbortSignal): Promise<void> {
+    const { journal, joinMs = JOIN_MS, storage, storages } = this.options;
+    const { bucket } = this;
+    const progress = await Progress.open(
+      join(directory, 'progress.json'),
+      { incarnation: bucket.incarnation, last: journal.last },
+      (error) => this.#onProblem(error, { path: '', isLast: false }),
+    );
+    this.#progress = progress;
+    const repositories = new OpenRepositories({ bucket, writer });
+    const archiver = new Archiver({
+      storages,
+      storageName: storage.name,
+      repositories,
+      journalId: () => progress.journalId,
+      now: () => ({ sequence: journal.last, timeMs: Date.now() }),
+      signal,
+    });
+    this.#consumer = new Consumer({
+      bucket,
+      storage,
+      journal,
+      repositories,
+      archiver,
+      progress,
+      marks: new MarkedSettings(directory),
+      onProblem: (error, facts) => this.#onProblem(error, facts),
+      joinMs,
+      signal,
+    });
+    this.#state = 'live';
+    this.#problem = '';
+    this.#started.resolve(this.#consumer);
+    await this.#consumer.run();
+  }
+
+  #onProblem(error: unknown, facts: { readonly path: string; readonly isLast: boolean }): void {
+    this.#problem = messageOf(error);
+    this.options.observer.problem(error, facts);
+  }
+}
+
+/** Returns the name by which other servers and this one know its lease: the same after a restart. */
+async function holderIn(directory: string): Promise<string> {
+  const path = join(directory, 'holder');
+  const kept = await readFile(path, 'utf8').catch(ignoreMissing);
+  if (kept !== undefined && kept !== '') return kept;
+  const holder = `${hostname()} ${randomUUID()}`;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await replaceFile(path, holder, { durable: true });
+  return holder;
+}

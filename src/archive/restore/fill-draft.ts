@@ -1,0 +1,174 @@
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { LoopSlice } from '#base/async/loop-turns';
+import { indexPack } from '#domain/create-copy/index-pack';
+import { extractHooks } from '#domain/custom-hooks/extract-hooks';
+import { HOOKS_NAME } from '#domain/custom-hooks/set-hooks';
+import { inRefTransaction } from '#domain/ref-update/update-reference';
+import type { Chain } from '#generations/chain/chain';
+import type { ChainState } from '#generations/chain/chain-state';
+import { sealReferences } from '#generations/codec/checkpoint';
+import { ProtocolError } from '#generations/errors';
+import { flag, gitCommand } from '#git/command/git-command';
+import type { Repository } from '#storage/repository';
+import { createTempDirectory } from '#storage/temp-directories';
+import { type ArchiveBucket, chainOf, readPack } from '../bucket/archive-bucket.ts';
+import { joinPacks, type PackHash } from '../capture/joined-packs.ts';
+import { HEAD_NAME, SYMBOLIC } from '../capture/read-references.ts';
+import { FILES, SETTING } from '../capture/read-settings.ts';
+
+/** Inline packs that are joined in memory. */
+const MAX_JOINED = 64;
+const PACK = '.pack';
+const ALTERNATES = 'objects/info/alternates';
+/** git's limit of nested alternates. */
+const MAX_DEPTH = 5;
+
+export interface FillOptions {
+  readonly bucket: ArchiveBucket;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Fills a new, empty repository that nobody uses with an archived state: objects, references, HEAD,
+ * files and hooks. It has all objects itself, also those that it had borrowed.
+ *
+ * @throws {DamagedPackError}; {ProtocolError}; {GitExitError} if an object is missing.
+ */
+export async function fillDraft(
+  draft: Repository,
+  { chain, state }: { readonly chain: Chain; readonly state: ChainState },
+  options: FillOptions,
+): Promise<void> {
+  await addObjects(draft, { chain, state }, options);
+  await addBorrowed(draft, state, options);
+  await writeReferences(draft, state, options.signal);
+  await writeFiles(draft, state);
+  await writeHooks(draft, { chain, state }, options);
+  draft.caches.forget(draft);
+  await requireConnected(draft, state, options.signal);
+}
+
+/** Adds the objects of all packs of a state. */
+async function addObjects(
+  draft: Repository,
+  { chain, state }: { readonly chain: Chain; readonly state: ChainState },
+  { bucket, signal }: FillOptions,
+): Promise<void> {
+  for (const name of state.packs) {
+    if (!name.endsWith(PACK)) continue;
+    const pack = readPack(bucket, chain.options.keys, name, signal);
+    await indexPack(draft.git, { repository: draft, pack, signal });
+  }
+  const hash: PackHash = draft.objectFormat;
+  const numbers = [...state.inline];
+  for (let at = 0; at < numbers.length; at += MAX_JOINED) {
+    const some = numbers.slice(at, at + MAX_JOINED);
+    const packs = await Promise.all(some.map(async (n) => (await generation(chain, n)).inline));
+    const pack = joinPacks(packs, hash);
+    await indexPack(draft.git, { repository: draft, pack: once(pack), signal });
+  }
+}
+
+async function generation(chain: Chain, n: number) {
+  const read = await chain.generation(n);
+  if (read === undefined) throw new ProtocolError('damaged', `generation ${n} is missing`);
+  return read;
+}
+
+/** Adds the objects of the repositories that a state may use. Theirs are never removed. */
+async function addBorrowed(draft: Repository, state: ChainState, options: FillOptions): Promise<void> {
+  // It grows during the loop.
+  const ids = new Map(idsOf(state).map((id) => [id, 1]));
+  for (const [id, depth] of ids) {
+    const chain = chainOf(options.bucket, id);
+    const { state: lender } = await chain.follow();
+    await addObjects(draft, { chain, state: lender }, options);
+    if (depth < MAX_DEPTH) for (const next of idsOf(lender)) if (!ids.has(next)) ids.set(next, depth + 1);
+  }
+}
+
+/** Returns the ids of the repositories in the archive whose objects a state may use. */
+export function idsOf({ settings }: ChainState): string[] {
+  return (settings.get(SETTING.borrows) ?? '').split(' ').filter((id) => id !== '');
+}
+
+async function writeReferences(
+  draft: Repository,
+  { references }: ChainState,
+  signal: AbortSignal,
+): Promise<void> {
+  const plain = new Map([...references].filter(([name, value]) => name !== HEAD_NAME && !isSymbolic(value)));
+  if (draft.referenceBackend === 'files' && plain.size > 0) {
+    await writeFile(`${draft.path}/packed-refs`, sealReferences(plain).bytes, { mode: 0o644 });
+    draft.caches.forget(draft);
+    // git adds what annotated tags lead to.
+    await draft.run(gitCommand('pack-refs', { options: [flag('--all')] }), { signal });
+  } else if (plain.size > 0) await update(draft, plain, signal);
+  for (const [name, value] of references) {
+    if (!isSymbolic(value)) continue;
+    const args = [name, value.slice(SYMBOLIC.length)].map((text) => Buffer.from(text, 'latin1'));
+    await draft.run(gitCommand('symbolic-ref', { args }), { signal, hooks: 'disabled' });
+  }
+  const head = references.get(HEAD_NAME);
+  if (head !== undefined && !isSymbolic(head)) await update(draft, new Map([[HEAD_NAME, head]]), signal);
+}
+
+async function update(
+  draft: Repository,
+  values: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  await inRefTransaction(draft, { hooks: undefined, signal, noDereference: true }, async (updates) => {
+    const slice = new LoopSlice();
+    for (const [name, newOid] of values) {
+      await slice.pause(signal);
+      await updates.update(Buffer.from(name, 'latin1'), { newOid });
+    }
+  });
+}
+
+function isSymbolic(value: string): boolean {
+  return value.startsWith(SYMBOLIC);
+}
+
+async function writeFiles({ path }: Repository, { settings }: ChainState): Promise<void> {
+  for (const file of FILES) {
+    const value = settings.get(file);
+    const target = `${path}/${file}`;
+    if (value === undefined || file === ALTERNATES) await rm(target, { force: true });
+    else {
+      await mkdir(dirname(target), { recursive: true });
+      await writeFile(target, Buffer.from(value.slice(1), 'latin1'), { mode: 0o644 });
+      await chmod(target, 0o644);
+    }
+  }
+}
+
+async function writeHooks(
+  draft: Repository,
+  { chain, state }: { readonly chain: Chain; readonly state: ChainState },
+  { bucket, signal }: FillOptions,
+): Promise<void> {
+  const name = state.settings.get(SETTING.hooks);
+  if (name === undefined) return;
+  await using temp = await createTempDirectory(draft.storage, 'hooks-');
+  const pieces = readPack(bucket, chain.options.keys, name, signal);
+  await rename(await extractHooks(pieces, temp.path, { signal }), `${draft.path}/${HOOKS_NAME}`);
+}
+
+/** Checks that all objects are there that the references need. @throws {GitExitError} */
+async function requireConnected(
+  draft: Repository,
+  { references }: ChainState,
+  signal: AbortSignal,
+): Promise<void> {
+  const head = references.get(HEAD_NAME);
+  const revisions = head === undefined || isSymbolic(head) ? [] : [head];
+  const options = ['--objects', '--all', '--quiet'].map(flag);
+  await draft.run(gitCommand('rev-list', { options, revisions }), { signal });
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}

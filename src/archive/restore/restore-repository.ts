@@ -1,0 +1,100 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { Chain } from '#generations/chain/chain';
+import type { ChainState } from '#generations/chain/chain-state';
+import { type PastMoment, pastState } from '#generations/chain/past-state';
+import { ProtocolError } from '#generations/errors';
+import { createRepository } from '#storage/lifecycle/create-repository';
+import { removeRepository } from '#storage/lifecycle/remove-repository';
+import type { RepositoryTarget } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
+import { SETTING } from '../capture/read-settings.ts';
+import { fillDraft } from './fill-draft.ts';
+
+/** A state in an archive, and the chain that it is of. */
+export interface FoundState {
+  readonly chain: Chain;
+  readonly state: ChainState;
+}
+
+export interface RestoreOptions {
+  readonly bucket: ArchiveBucket;
+  readonly storages: Storages;
+  readonly target: RepositoryTarget;
+  /** Replaces an existing repository once the restored one is complete. */
+  readonly replaces: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Finds the archived state of a path: the last one, or that of a moment. Of a repository that was
+ * removed, the last state before that. A path may have had several repositories, one after another.
+ *
+ * @throws {GitalyError} NOT_FOUND if there was none.
+ */
+export async function findState(
+  bucket: ArchiveBucket,
+  path: string,
+  moment: PastMoment | undefined,
+): Promise<FoundState> {
+  const seen = new Set<string>();
+  for await (const { id } of bucket.paths.records(path)) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const chain = chainOf(bucket, id);
+    const state = moment === undefined ? await lastState(chain) : await stateAt(chain, moment);
+    if (state?.exists === true) return { chain, state };
+    if (state !== undefined) break; // it was removed at that time
+  }
+  throw new GitalyError('NOT_FOUND', 'the archive has no such repository at that time');
+}
+
+async function stateAt(chain: Chain, moment: PastMoment): Promise<ChainState | undefined> {
+  try {
+    return await pastState(chain, moment);
+  } catch (error) {
+    if (error instanceof ProtocolError && error.problem === 'missing')
+      throw new GitalyError('NOT_FOUND', error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function lastState(chain: Chain): Promise<ChainState | undefined> {
+  const { state } = await chain.follow();
+  return state.exists || state.n === 0 ? state : await pastState(chain, { generation: state.n - 1 });
+}
+
+/**
+ * Restores a repository from an archived state. It appears when it is complete and was checked: the
+ * checksums of all packs, and that no object is missing.
+ *
+ * @throws {GitalyError} ALREADY_EXISTS; DATA_LOSS if the archive lacks something.
+ */
+export async function restoreState(
+  { chain, state }: FoundState,
+  { bucket, replaces, signal, storages, target }: RestoreOptions,
+): Promise<void> {
+  const objectFormat = state.settings.get(SETTING.objectFormat) === 'sha256' ? 'sha256' : 'sha1';
+  const referenceBackend = state.settings.get(SETTING.backend) === 'reftable' ? 'reftable' : 'files';
+  await createRepository(storages, target, {
+    objectFormat,
+    referenceBackend,
+    mayExist: replaces,
+    signal,
+    seed: async (draft) => {
+      await fillDraft(draft, { chain, state }, { bucket, signal }).catch((error: unknown) => {
+        signal.throwIfAborted();
+        throw wrap(error, 'restoring from the archive', 'DATA_LOSS');
+      });
+      if (replaces) await removeExisting(storages, target);
+    },
+  });
+}
+
+async function removeExisting(storages: Storages, target: RepositoryTarget): Promise<void> {
+  try {
+    await removeRepository(storages, storages.open(target));
+  } catch (error) {
+    if (!(error instanceof GitalyError && error.code === 'NOT_FOUND')) throw error;
+  }
+}

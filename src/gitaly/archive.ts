@@ -1,0 +1,78 @@
+import type { Archive, ArchivedStorage } from '#archive/archive';
+import { archiveDirectory } from '#archive/publish/archive-directory';
+import { settingsMarker } from '#archive/publish/marks';
+import { messageOf } from '#base/gitaly-error';
+import type { ChangeFeed } from '#events/change-feed';
+import type { GitalyConfig } from '#platform/config/load-config';
+import { archiveMetrics } from '#platform/metrics/archive-metrics';
+import type { RepositoryLocation } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import type { MethodInfo } from '#wire/method-info';
+import type { Foundation } from './foundation.ts';
+
+/** Marks changes of repositories that the change feed does not record. */
+export type MarkSettings = (location: RepositoryLocation, method: MethodInfo, phase: 'begin' | 'end') => void;
+
+/** Reports whether a storage of a configuration is archived. */
+export function hasArchive({ storage }: Pick<GitalyConfig, 'storage'>): boolean {
+  return storage.some(({ archive }) => archive.length > 0);
+}
+
+/** Starts the archives of a configuration. Without any, their code is not loaded. */
+export async function startArchive(
+  storages: Storages,
+  feed: ChangeFeed,
+  { config, logger, metrics }: Pick<Foundation, 'config' | 'logger' | 'metrics'>,
+): Promise<Archive | undefined> {
+  if (!hasArchive(config)) return undefined;
+  const { Archive } = await import('#archive/archive');
+  const archived: ArchivedStorage[] = config.storage
+    .filter(({ archive }) => archive.length > 0)
+    .map(({ archive, name }) => ({ storage: name, urls: archive, journal: feed.journal(name) }));
+  let started: Archive | undefined;
+  const counts = archiveMetrics(metrics.registry, () =>
+    archived.flatMap(({ storage }) => started?.status(storage) ?? []),
+  );
+  started = await Archive.start({
+    storages,
+    archived,
+    storeObserver: metrics.objectStores,
+    observer: (storage) => ({
+      problem: (error, { isLast, path }) => {
+        counts.failed(storage);
+        const fields = { error: messageOf(error), storage, relative_path: path };
+        if (isLast) logger.error(fields, 'a repository could not be archived, and is compared later');
+        else logger.warn(fields, 'an archive could not be written, and is tried again');
+      },
+      refused: (error) =>
+        logger.error({ error: error.message, storage }, 'a storage is not archived any more'),
+    }),
+  });
+  return started;
+}
+
+/**
+ * Methods that change references and objects only, which the change feed records. All others may
+ * change settings, hooks or alternates.
+ */
+const RECORDED =
+  /^(?:PostReceivePack|SSHReceivePack|WriteRef|UpdateReferences|DeleteRefs|User[A-Z]\w*|RepackObjects|OptimizeRepository|PruneUnreachableObjects|ReplicateRefs)$/;
+
+/** Returns what marks the changes of the settings of archived storages; `undefined` without any. */
+export function settingsMarks({
+  storage: storages,
+}: Pick<GitalyConfig, 'storage'>): MarkSettings | undefined {
+  const markers = new Map(
+    storages
+      .filter(({ archive }) => archive.length > 0)
+      .map((storage) => [
+        storage.name,
+        storage.archive.map((url) => settingsMarker(archiveDirectory(storage, url))),
+      ]),
+  );
+  if (markers.size === 0) return undefined;
+  return ({ relativePath, storage }, { name }, phase) => {
+    if (RECORDED.test(name)) return;
+    for (const mark of markers.get(storage.name) ?? []) mark(relativePath, phase);
+  };
+}
