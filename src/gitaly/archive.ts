@@ -11,7 +11,12 @@ import type { MethodInfo } from '#wire/method-info';
 import type { Foundation } from './foundation.ts';
 
 /** Marks changes of repositories that the change feed does not record. */
-export type MarkSettings = (location: RepositoryLocation, method: MethodInfo, phase: 'begin' | 'end') => void;
+export interface SettingsMarks {
+  /** Marks a call that may change settings, before and after it. */
+  readonly ofCall: (location: RepositoryLocation, method: MethodInfo, phase: 'begin' | 'end') => void;
+  /** Marks a repository whose settings were changed by no call. */
+  readonly changed: (location: RepositoryLocation) => void;
+}
 
 /** Reports whether a storage of a configuration is archived. */
 export function hasArchive({ storage }: Pick<GitalyConfig, 'storage'>): boolean {
@@ -58,10 +63,10 @@ export async function startArchive(
 const RECORDED =
   /^(?:PostReceivePack|SSHReceivePack|WriteRef|UpdateReferences|DeleteRefs|User[A-Z]\w*|RepackObjects|OptimizeRepository|PruneUnreachableObjects|ReplicateRefs)$/;
 
-/** Returns what marks the changes of the settings of archived storages; `undefined` without any. */
+/** Returns what marks changes in archived storages; `undefined` without any. */
 export function settingsMarks({
   storage: storages,
-}: Pick<GitalyConfig, 'storage'>): MarkSettings | undefined {
+}: Pick<GitalyConfig, 'storage'>): SettingsMarks | undefined {
   const markers = new Map(
     storages
       .filter(({ archive }) => archive.length > 0)
@@ -71,8 +76,13 @@ export function settingsMarks({
       ]),
   );
   if (markers.size === 0) return undefined;
-  return ({ relativePath, storage }, { name }, phase) => {
-    if (RECORDED.test(name)) return;
-    for (const mark of markers.get(storage.name) ?? []) mark(relativePath, phase);
+  const mark = ({ relativePath, storage }: RepositoryLocation, phase: 'begin' | 'end'): void => {
+    for (const each of markers.get(storage.name) ?? []) each(relativePath, phase);
+  };
+  return {
+    ofCall: (location, { name }, phase) => {
+      if (!RECORDED.test(name)) mark(location, phase);
+    },
+    changed: (location) => mark(location, 'end'),
   };
 }

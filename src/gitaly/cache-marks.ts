@@ -5,11 +5,11 @@ import { beginChange } from '#storage/cache/cache-generations';
 import { beginChangeInTurn } from '#storage/locks/write-exclusion';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
-import type { MarkSettings } from './archive.ts';
+import type { SettingsMarks } from './archive.ts';
 
 export interface CacheMarksOptions {
   /** Marks changes of settings; `undefined` if they are not needed. */
-  readonly markSettings: MarkSettings | undefined;
+  readonly settings: SettingsMarks | undefined;
   readonly onFailed: (fullMethod: string) => void;
 }
 
@@ -21,7 +21,7 @@ export interface CacheMarksOptions {
 export function cacheMarks(
   storages: Storages,
   logger: Logger,
-  { markSettings, onFailed }: CacheMarksOptions,
+  { onFailed, settings }: CacheMarksOptions,
 ): CacheInvalidationOptions['beginChange'] {
   const report = (error: unknown, method: MethodInfo): undefined => {
     onFailed(method.path);
@@ -38,7 +38,7 @@ export function cacheMarks(
     const mark = (phase: 'begin' | 'end'): void => {
       if (isNested) return;
       try {
-        markSettings?.(location, method, phase);
+        settings?.ofCall(location, method, phase);
       } catch (error) {
         reportHere(error);
       }

@@ -54,7 +54,7 @@ export async function interceptors(options: InterceptorsOptions): Promise<readon
     limits: { limits: limits.byMethod, metrics: metrics.limits, onWait: limits.onWait },
     cacheInvalidation: {
       beginChange: cacheMarks(storages, logger, {
-        markSettings: settingsMarks(config),
+        settings: settingsMarks(config),
         onFailed: metrics.caches.markFailed,
       }),
       onCall: metrics.caches.call,

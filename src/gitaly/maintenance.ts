@@ -16,6 +16,7 @@ import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-mai
 import type { Storages } from '#storage/storages';
 import type { Family } from '#workers/family';
 import type { Link } from '#workers/link';
+import { settingsMarks } from './archive.ts';
 import { answerForMaintenance, remoteMaintenanceRuns } from './family/remote-maintenance-runs.ts';
 import {
   answerForLoad,
@@ -47,7 +48,7 @@ export interface MaintenanceOptions {
 export function startMaintenance(parts: MaintenanceOptions): ServerMaintenance {
   const { config, storages, metrics, logger, family } = parts;
   const resources = new AsyncDisposableStack();
-  const observer = observeHousekeeping(metrics.housekeeping, logger);
+  const observer = withMarks(observeHousekeeping(metrics.housekeeping, logger), config);
   if (family?.role === 'worker') return workerMaintenance(parts, family.link, observer);
   const runs = new MaintenanceRuns();
   const housekeeping = new Housekeeping(runs, observer);
@@ -68,6 +69,19 @@ export function startMaintenance(parts: MaintenanceOptions): ServerMaintenance {
     housekeeping,
     scheduler,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** Marks repositories whose configuration maintenance has cleaned, for archives. */
+function withMarks(observer: HousekeepingObserver, config: GitalyConfig): HousekeepingObserver {
+  const marks = settingsMarks(config);
+  if (marks === undefined) return observer;
+  return {
+    ...observer,
+    onStaleDataRemoved: (repository, counts) => {
+      observer.onStaleDataRemoved(repository, counts);
+      marks.changed(repository);
+    },
   };
 }
 

@@ -71,8 +71,6 @@ export class ArchivedRepository {
   settingsStamp: string | undefined;
   #inlineBytes = 0;
   #sinceCheckpoint = 0;
-  /** Time of the last generation: later ones are not earlier, also if the clock is set back. */
-  #lastMs = 0;
 
   constructor({ bucket, id, writer }: ArchivedRepositoryOptions) {
     this.id = id;
@@ -89,9 +87,14 @@ export class ArchivedRepository {
     return STATE_BYTES + ENTRY_BYTES * ((state?.references.size ?? 0) + (state?.packs.size ?? 0));
   }
 
-  /** Creates the chain, or takes it over. @throws {ProtocolError} */
-  async open(kind: 'create' | 'takeOver'): Promise<void> {
-    await this.owned[kind]();
+  /** Creates the chain. @param timeMs time of the creation of the repository. @throws {ProtocolError} */
+  async create(timeMs: number): Promise<void> {
+    await this.owned.create(timeMs);
+  }
+
+  /** Takes the chain over. @throws {ProtocolError} `missing` if it was removed. */
+  async open(): Promise<void> {
+    await this.owned.takeOver();
     const { state } = this.owned;
     this.#sinceCheckpoint = state?.inline.size ?? 0;
     this.#inlineBytes = INLINE_BYTES * this.#sinceCheckpoint;
@@ -131,24 +134,23 @@ export class ArchivedRepository {
       const made = await this.#newObjects(head, publication, effective);
       return hooksName === undefined ? made : { ...made, packs: [...(made.packs ?? []), hooksName] };
     };
-    const lastMs = Math.max(timeMs, this.#lastMs);
     const hooksSetting = hooksName === undefined ? {} : { [SETTING.hooks]: hooksName };
     await this.#publisher.publish({
       changes: effective,
       settings: { ...settings, ...hooksSetting },
-      timeMs: lastMs,
+      // Later ones are not earlier, also if the clock was set back.
+      timeMs: Math.max(timeMs, head.timeMs),
       newObjects,
     });
     signal.throwIfAborted();
-    this.#lastMs = lastMs;
     this.#sinceCheckpoint++;
     return true;
   }
 
   /** Ends the chain: the repository was removed. */
-  async remove(): Promise<void> {
-    await this.head();
-    await this.#publisher.remove();
+  async remove(timeMs: number): Promise<void> {
+    const head = await this.head();
+    await this.#publisher.remove(Math.max(timeMs, head.timeMs));
   }
 
   /** Writes a checkpoint when many generations, or many bytes, follow the last one. */

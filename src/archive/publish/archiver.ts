@@ -65,12 +65,12 @@ export class Archiver {
     const repository = this.#find(path);
     if (repository === undefined) return; // an event that follows has removed or moved it
     const archived = await this.#options.repositories.get(path);
-    if (archived === undefined) return await this.compare(path);
+    if (archived === undefined) return await this.compare(path, at);
     const head = await archived.head();
     if (this.#includes(head, at)) return;
     const { isComplete, values } = await this.#presentValues(repository, changes, head);
     await this.#publish(archived, { repository, changes: values, settings: {}, at });
-    if (!isComplete) await this.compare(path);
+    if (!isComplete) await this.compare(path, at);
   }
 
   /** Archives a repository that was created: its settings and HEAD, before its other references. */
@@ -81,8 +81,9 @@ export class Archiver {
     const existing = await repositories.get(path);
     if (existing !== undefined && this.#includes(await existing.head(), at)) return;
     // One that was restored continues its chain.
-    if (existing !== undefined || (await lendersOf(repository)).length > 0) return await this.compare(path);
-    const archived = await repositories.create();
+    if (existing !== undefined || (await lendersOf(repository)).length > 0)
+      return await this.compare(path, at);
+    const archived = await repositories.create(at.timeMs);
     const head = await readReference(repository, HEAD_NAME, this.#options.signal);
     const changes = new Map(head?.startsWith(SYMBOLIC) ? [[HEAD_NAME, head]] : []);
     await this.#publishSettings(archived, repository, { changes, at });
@@ -94,23 +95,28 @@ export class Archiver {
     const repository = this.#find(path);
     if (repository === undefined) return;
     const archived = await this.#options.repositories.get(path);
-    if (archived === undefined) return await this.compare(path);
+    if (archived === undefined) return await this.compare(path, this.#options.now());
+    const at = { timeMs: this.#options.now().timeMs };
     if (archived.settingsStamp === (await stampOfSettings(repository))) return;
-    await this.#publishSettings(archived, repository, { changes: new Map() });
+    await this.#publishSettings(archived, repository, { changes: new Map(), at });
   }
 
-  /** Compares all of a repository with its archive, and archives the difference. */
-  async compare(path: string, depth = 0): Promise<void> {
+  /**
+   * Compares all of a repository with its archive, and archives the difference.
+   *
+   * @param from changes up to this one are included then; later ones may be.
+   */
+  async compare(path: string, from: Moment, depth = 0): Promise<void> {
     const { now, repositories, signal } = this.#options;
     const repository = this.#find(path);
     const existing = await repositories.get(path);
     if (repository === undefined) {
-      if (existing !== undefined) await repositories.remove(path, existing);
+      if (existing !== undefined) await repositories.remove(path, existing, now().timeMs);
       return;
     }
-    const at = now();
-    const lent = await this.#lent(repository, depth);
-    const archived = existing ?? (await repositories.create());
+    const at = { sequence: from.sequence, timeMs: now().timeMs };
+    const lent = await this.#lent(repository, from, depth);
+    const archived = existing ?? (await repositories.create(at.timeMs));
     const head = await archived.head();
     const { values } = await this.#presentValues(
       repository,
@@ -125,17 +131,22 @@ export class Archiver {
     const { repositories } = this.#options;
     const archived = await repositories.get(path);
     if (archived === undefined || this.#includes(await archived.head(), at)) return;
-    await repositories.remove(path, archived);
+    await repositories.remove(path, archived, at.timeMs);
   }
 
   async renamed(from: string, to: string, at: Moment): Promise<void> {
     const { repositories } = this.#options;
     const archived = await repositories.get(from);
-    if (archived === undefined || this.#includes(await archived.head(), at)) return await this.compare(to);
+    if (archived === undefined || this.#includes(await archived.head(), at))
+      return await this.compare(to, at);
     const occupant = await repositories.get(to);
-    if (occupant !== undefined) await repositories.remove(to, occupant);
+    if (occupant !== undefined) await repositories.remove(to, occupant, at.timeMs);
     await repositories.move(from, to, archived);
-    await this.compare(to);
+    const repository = this.#find(to);
+    const settings = { [SETTING.path]: to };
+    if (repository !== undefined)
+      await this.#publish(archived, { repository, changes: new Map(), settings, at });
+    await this.compare(to, at);
   }
 
   /**
@@ -164,7 +175,7 @@ export class Archiver {
   async #publishSettings(
     archived: ArchivedRepository,
     repository: Repository,
-    { at = this.#options.now(), changes, lent }: { changes: Changes; lent?: Lent | undefined; at?: Moment },
+    { at, changes, lent }: { readonly at: At; readonly changes: Changes; readonly lent?: Lent | undefined },
   ): Promise<void> {
     const stamp = await stampOfSettings(repository);
     const settings = await readSettings(repository, this.#options.signal);
@@ -187,12 +198,15 @@ export class Archiver {
 
   async #publish(
     archived: ArchivedRepository,
-    { at, settings, ...publication }: Omit<Publication, 'signal' | 'timeMs'> & { readonly at: Moment },
+    { at, settings, ...publication }: Omit<Publication, 'signal' | 'timeMs'> & { readonly at: At },
   ): Promise<void> {
     const { journalId, signal } = this.#options;
+    const event = at.sequence !== undefined && {
+      [SETTING.event]: `${journalId()} ${at.sequence} ${this.#start.id}`,
+    };
     await archived.publish({
       ...publication,
-      settings: { ...settings, [SETTING.event]: `${journalId()} ${at.sequence} ${this.#start.id}` },
+      settings: { ...settings, ...event },
       timeMs: at.timeMs,
       signal,
     });
@@ -221,12 +235,12 @@ export class Archiver {
   }
 
   /** Returns what the archive has of the repositories whose objects a repository uses. */
-  async #lent(repository: Repository, depth: number): Promise<Lent | undefined> {
+  async #lent(repository: Repository, from: Moment, depth: number): Promise<Lent | undefined> {
     const { repositories } = this.#options;
     const ids: string[] = [];
     const tips = new Set<string>();
     for (const path of depth < MAX_LENDERS ? await lendersOf(repository) : []) {
-      if ((await repositories.get(path)) === undefined) await this.compare(path, depth + 1);
+      if ((await repositories.get(path)) === undefined) await this.compare(path, from, depth + 1);
       const lender = await repositories.get(path);
       if (lender === undefined) continue;
       ids.push(lender.id);
@@ -236,6 +250,9 @@ export class Archiver {
     return ids.length === 0 ? undefined : { ids, tips: [...tips] };
   }
 }
+
+/** The time of a state, and the last event that it includes, if it is up to one. */
+type At = Pick<Moment, 'timeMs'> & Partial<Moment>;
 
 /** Other repositories in the archive whose objects may be used. */
 interface Lent {

@@ -258,7 +258,7 @@ async function runStep(archiver: Archiver, step: Step): Promise<void> {
     case 'settings':
       return await archiver.settings(path);
     case 'compare':
-      return await archiver.compare(path);
+      return await archiver.compare(path, last);
     default:
       return assertNever(kind);
   }

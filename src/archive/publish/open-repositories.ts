@@ -49,10 +49,10 @@ export class OpenRepositories {
   }
 
   /** Creates a repository, which has no path until {@link name}. */
-  async create(): Promise<ArchivedRepository> {
+  async create(timeMs: number): Promise<ArchivedRepository> {
     const { bucket } = this.#options;
     const made = new ArchivedRepository({ ...this.#options, id: bucket.environment.random.nonce() });
-    await made.open('create');
+    await made.create(timeMs);
     return made;
   }
 
@@ -63,8 +63,8 @@ export class OpenRepositories {
   }
 
   /** Ends a repository and its path. */
-  async remove(path: string, archived: ArchivedRepository): Promise<void> {
-    await archived.remove();
+  async remove(path: string, archived: ArchivedRepository, timeMs: number): Promise<void> {
+    await archived.remove(timeMs);
     this.forget(path);
     await this.#options.bucket.paths.remove(path, archived.id);
   }
@@ -86,7 +86,7 @@ export class OpenRepositories {
     if (id === undefined) return undefined;
     const archived = new ArchivedRepository({ ...this.#options, id });
     try {
-      await archived.open('takeOver');
+      await archived.open();
     } catch (error) {
       if (!(error instanceof ProtocolError && error.problem === 'missing')) throw error;
       await paths.remove(path, id); // the server was killed between both ends

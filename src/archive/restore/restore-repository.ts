@@ -43,8 +43,10 @@ export async function findState(
     seen.add(id);
     const chain = chainOf(bucket, id);
     const state = moment === undefined ? await lastState(chain) : await stateAt(chain, moment);
-    if (state?.exists === true) return { chain, state };
-    if (state !== undefined) break; // it was removed at that time
+    // The repository was at another path at that time.
+    if (state === undefined || (moment !== undefined && state.settings.get(SETTING.path) !== path)) continue;
+    if (state.exists) return { chain, state };
+    break; // it was removed at that time
   }
   throw new GitalyError('NOT_FOUND', 'the archive has no such repository at that time');
 }

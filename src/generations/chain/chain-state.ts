@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../codec/checkpoint.ts';
-import type { ReadGeneration } from '../codec/generation.ts';
+import type { Generation, ReadGeneration } from '../codec/generation.ts';
 import { isSameOwner, type Owner } from '../codec/owner.ts';
 
 const NOT_REMOVED = Number.POSITIVE_INFINITY;
@@ -12,6 +12,11 @@ export interface AnsweredRequest {
   readonly timeMs: number;
 }
 
+/** Reports whether a generation can change what a repository contains. */
+export function isChange({ kind }: Pick<Generation, 'kind'>): boolean {
+  return kind === 'create' || kind === 'write' || kind === 'removed';
+}
+
 /**
  * The state of a repository at a generation: computed from a checkpoint and generations alone
  * (I10).
@@ -20,7 +25,7 @@ export class ChainState {
   n = 0;
   /** Checksum of generation n; empty before the first. */
   checksum = '';
-  /** Time of generation n. */
+  /** Time of the last generation that changed something. */
   timeMs = 0;
   owner: Owner | undefined;
   exists = false;
@@ -86,7 +91,7 @@ export class ChainState {
     this.#keepEnds(generation.n, generation.owner);
     this.n = generation.n;
     this.checksum = checksum;
-    this.timeMs = generation.timeMs;
+    if (isChange(generation)) this.timeMs = generation.timeMs;
     this.#applyKind(generation.kind);
     for (const { name, new: value } of generation.changes)
       if (value === undefined) this.references.delete(name);

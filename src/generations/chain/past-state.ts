@@ -1,7 +1,8 @@
+import type { Generation } from '../codec/generation.ts';
 import { ProtocolError } from '../errors.ts';
 import { numberOfKey } from '../keys.ts';
 import type { Chain } from './chain.ts';
-import { ChainState } from './chain-state.ts';
+import { ChainState, isChange } from './chain-state.ts';
 
 /** A state of the past: the generation with a number, or the last one up to a time. */
 export type PastMoment = { readonly generation: number } | { readonly timeMs: number };
@@ -24,7 +25,7 @@ export async function pastState(chain: Chain, moment: PastMoment): Promise<Chain
   for (let isOver = false; !isOver; ) {
     const numbers = Array.from({ length: READ_AHEAD }, (_, index) => state.n + 1 + index);
     for (const read of await Promise.all(numbers.map((n) => chain.generation(n)))) {
-      isOver = read === undefined || !isReached(read.generation);
+      isOver = read === undefined || !isReached(timed(read.generation, state));
       if (read === undefined || isOver) break;
       if (!chain.continues(state, read))
         throw new ProtocolError('damaged', `the chain is damaged after generation ${state.n}`);
@@ -34,6 +35,11 @@ export async function pastState(chain: Chain, moment: PastMoment): Promise<Chain
   if ('generation' in moment && state.n !== moment.generation)
     throw new ProtocolError('missing', `generation ${moment.generation} is not kept, or does not exist`);
   return state.n === 0 ? undefined : state;
+}
+
+/** Returns a generation with the time that counts: what changes nothing has that of the state before. */
+function timed(generation: Generation, { timeMs }: ChainState): Pick<ChainState, 'n' | 'timeMs'> {
+  return { n: generation.n, timeMs: isChange(generation) ? generation.timeMs : timeMs };
 }
 
 /** Returns the last checkpoint that is not after the moment; the empty state without one. */

@@ -9,7 +9,7 @@ export interface Checkpoint {
   readonly n: number;
   /** Checksum of generation n. */
   readonly checksum: string;
-  /** Time of generation n; absent in older checkpoints. */
+  /** Time of the last generation that changed something; absent in older checkpoints. */
   readonly timeMs?: number | undefined;
   readonly owner: Owner | undefined;
   readonly exists: boolean;

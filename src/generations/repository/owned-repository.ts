@@ -71,10 +71,11 @@ export class OwnedRepository {
    * Creates a repository, also one that was removed. After a removal only its owner may, while it
    * lives (I5): its reads still report the removal.
    *
+   * @param timeMs time of the creation, if it was made earlier.
    * @throws {ProtocolError} `exists`
    */
-  async create(): Promise<Owner> {
-    return await this.serial(() => this.#become('create'));
+  async create(timeMs?: number): Promise<Owner> {
+    return await this.serial(() => this.#become('create', timeMs));
   }
 
   /**
@@ -245,7 +246,7 @@ export class OwnedRepository {
     }
   }
 
-  async #become(kind: 'takeover' | 'create'): Promise<Owner> {
+  async #become(kind: 'takeover' | 'create', timeMs?: number): Promise<Owner> {
     const { chain, lease } = this.options;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       if (kind === 'takeover' && this.state?.exists === true) return lease.owner;
@@ -255,7 +256,7 @@ export class OwnedRepository {
       this.#requireExistence(kind, state);
       const former = await this.livingOwner(state);
       if (former !== undefined) return former;
-      const sealed = this.seal(state, { kind, owner: lease.owner });
+      const sealed = this.seal(state, { kind, owner: lease.owner, ...(timeMs !== undefined && { timeMs }) });
       const outcome = await chain.create(sealed);
       if (outcome.kind === 'unknown')
         throw new ProtocolError('unknown', 'the bucket did not confirm a takeover');

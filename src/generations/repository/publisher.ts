@@ -82,11 +82,13 @@ export class Publisher {
     throw new ProtocolError('exists', 'another request has this correlation id');
   }
 
-  /** Adds the generation of a removal. */
-  async remove(): Promise<number> {
+  /** Adds the generation of a removal. @param timeMs time of the removal, if it was made earlier. */
+  async remove(timeMs?: number): Promise<number> {
     return await this.repository.serial(async () => {
       const state = await this.#head();
-      await this.repository.add(this.repository.seal(state, { kind: 'removed' }));
+      await this.repository.add(
+        this.repository.seal(state, { kind: 'removed', ...(timeMs !== undefined && { timeMs }) }),
+      );
       return state.n;
     });
   }
