@@ -79,6 +79,11 @@ export const SOAK_PARTS: readonly SoakPart[] = [
       'test/workers/contract/contract.test.ts',
     ],
   },
+  {
+    name: 'archive',
+    minutes: 12,
+    files: ['test/archive/{faults,killed,random-history}.test.ts'],
+  },
   { name: 'simulation', minutes: 4, files: ['test/generations/simulation.test.ts'] },
   { name: 'reftables', minutes: 3, files: ['src/git/refs/storage/reftable/ref-tables.test.ts'] },
   { name: 'leaks', minutes: 3, files: ['test/{client,server}-leaks.test.ts'] },

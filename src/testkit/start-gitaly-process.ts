@@ -39,6 +39,8 @@ export interface GitalyProcessOptions {
   readonly directory?: string;
   /** Name of the storage in the directory `default`; default `default`. */
   readonly storage?: string;
+  /** URL of the archive of the storage; default: none. */
+  readonly archive?: string;
   /** `graceful_restart_timeout`. */
   readonly grace?: string;
   /**
@@ -161,6 +163,7 @@ ${options.everyListener ? more : ''}
 [[storage]]
 name = "${options.storage ?? 'default'}"
 path = "${join(directory, 'default')}"
+${options.archive === undefined ? '' : `archive = "${options.archive}"`}
 [daily_maintenance]
 disabled = true
 [housekeeping]

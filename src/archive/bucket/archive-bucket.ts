@@ -13,8 +13,16 @@ import { RememberedGenerations } from './remembered-generations.ts';
 
 const SECOND_MS = 1000;
 
-/** Nobody reads by this lease, so that it is renewed less often than that of a server. */
-export const ARCHIVE_TIMES: ProtocolTimes = { ...TIMES, ttlMs: 30 * SECOND_MS, renewMs: 10 * SECOND_MS };
+/**
+ * Nobody reads by this lease, so that it is renewed less often than that of a server. No call waits
+ * for a write, so that a doubt is ended early.
+ */
+export const ARCHIVE_TIMES: ProtocolTimes = {
+  ...TIMES,
+  ttlMs: 30 * SECOND_MS,
+  renewMs: 10 * SECOND_MS,
+  writeMs: 5 * SECOND_MS,
+};
 
 /** Of a chain that was read a moment ago few generations are new. */
 const READ_AHEAD = 4;

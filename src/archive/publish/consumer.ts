@@ -31,6 +31,8 @@ export interface ConsumerOptions {
   readonly marks: MarkedSettings;
   /** Called with each failed attempt; `isLast`: the repository is left as it is. */
   readonly onProblem: (error: unknown, facts: { readonly path: string; readonly isLast: boolean }) => void;
+  /** Called when something was archived. */
+  readonly onDone: () => void;
   readonly joinMs: number;
   readonly signal: AbortSignal;
 }
@@ -57,7 +59,10 @@ export class Consumer {
     this.steps = new Steps({
       run: (step) => runStep(archiver, step),
       onFailure: (...failure) => this.#failed(...failure),
-      onEnd: () => this.#noteCursor(),
+      onEnd: (isDone) => {
+        this.#noteCursor();
+        if (isDone) options.onDone();
+      },
       joinMs,
       signal,
     });

@@ -22,8 +22,8 @@ export interface StepsOptions {
   readonly run: (step: Step) => Promise<void>;
   /** Called after an attempt that failed. @returns whether there is another one. */
   readonly onFailure: (step: Step, error: unknown, attempt: number) => boolean;
-  /** Called when a step has ended. */
-  readonly onEnd: () => void;
+  /** Called when a step has ended; `isDone`: it succeeded. */
+  readonly onEnd: (isDone: boolean) => void;
   /** Time after its first event in which the changes of a repository are joined. */
   readonly joinMs: number;
   readonly signal: AbortSignal;
@@ -92,13 +92,13 @@ export class Steps {
     this.#count++;
     const ended = Promise.all(before)
       .then(() => this.#work(queued))
-      .finally(() => {
+      .then((isDone) => {
         this.#count--;
         this.#ofJournal.delete(step);
         for (const key of keys) if (this.#tails.get(key)?.queued === queued) this.#tails.delete(key);
         this.#space.resolve();
         this.#space = Promise.withResolvers();
-        this.#options.onEnd();
+        this.#options.onEnd(isDone);
       });
     for (const key of keys) this.#tails.set(key, { queued, ended });
   }
@@ -130,7 +130,8 @@ export class Steps {
     return true;
   }
 
-  async #work(queued: Queued): Promise<void> {
+  /** Runs a step until it succeeds or is given up. Never rejects. @returns whether it succeeded. */
+  async #work(queued: Queued): Promise<boolean> {
     const { onFailure, run, signal } = this.#options;
     const { step } = queued;
     await this.#pause(timeLeftMs(step.firstMs + this.#options.joinMs, Date.now()), this.#hurry.signal);
@@ -138,9 +139,10 @@ export class Steps {
       await this.#turn();
       queued.isStarted = true;
       try {
-        return await run(step);
+        await run(step);
+        return true;
       } catch (error) {
-        if (signal.aborted || !onFailure(step, error, attempt)) return;
+        if (signal.aborted || !onFailure(step, error, attempt)) return false;
       } finally {
         this.#running--;
         this.#turns.shift()?.();
@@ -148,6 +150,7 @@ export class Steps {
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), MAX_PAUSE_MS);
       await this.#pause(pauseMs * (1 + JITTER * Math.random()));
     }
+    return false;
   }
 
   async #turn(): Promise<void> {

@@ -167,6 +167,7 @@ export class StorageArchive implements AsyncDisposable {
           this.options.observer.refused(error);
           break;
         }
+        this.#opened.resolve(); // the server starts without its archive
         this.options.observer.problem(error, { path: '', isLast: false });
       }
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS);
@@ -232,6 +233,9 @@ export class StorageArchive implements AsyncDisposable {
       progress,
       marks: new MarkedSettings(directory),
       onProblem: (error, facts) => this.#onProblem(error, facts),
+      onDone: () => {
+        this.#problem = '';
+      },
       joinMs,
       signal,
     });

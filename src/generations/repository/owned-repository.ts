@@ -172,7 +172,8 @@ export class OwnedRepository {
     const { chain } = this.options;
     const state = this.#state;
     if (this.#doubt === undefined || state === undefined) return;
-    const empty = this.seal(state, { kind: 'write' });
+    // It changes nothing, also not the time of the last change.
+    const empty = this.seal(state, { kind: 'write', timeMs: state.timeMs });
     const found = await chain.generation(empty.generation.n);
     if (found !== undefined) return await this.absorb(found);
     const outcome = await chain.create(empty);

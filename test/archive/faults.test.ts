@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { commitFiles } from '#client/index';
+import { type HttpFault, startHttpFaultProxy } from '#testkit/http-fault-proxy';
+import { seededRandom } from '#testkit/repositories/random-history';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { repetitions } from '#testkit/soak';
+import { startS3Server } from '#testkit/start-s3-server';
+import { testSeed } from '#testkit/test-seed';
+import { until } from '#testkit/until';
+import { USER } from '#testkit/user';
+import { type ArchivedServer, startArchived } from './archived-server.ts';
+import { RandomChanges, repositoriesIn } from './random-changes.ts';
+import { stateOf } from './repository-state.ts';
+
+const server = await startS3Server();
+const directory = makeScratchDirectory('arf');
+after(async () => {
+  await server?.[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
+const skip = server === undefined && 'Go is not installed';
+const { signal } = new AbortController();
+const seed = testSeed('ARCHIVE_SEED');
+const CHANGES = repetitions('ARCHIVE_FAULT_CHANGES', { short: 60, long: 1500 });
+const FAULT_SHARE = 0.25;
+const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
+
+const errorOf = (code: string): string => `<Error><Code>${code}</Code><Message>a fault</Message></Error>`;
+const BUSY: HttpFault = { status: 503, body: errorOf('SlowDown') };
+/** The last one answers nothing although the request was executed. */
+const FAULTS: readonly HttpFault[] = [
+  BUSY,
+  { status: 500, body: errorOf('InternalError') },
+  { status: 409, body: errorOf('ConditionalRequestConflict') },
+  { status: 412, body: errorOf('PreconditionFailed') },
+  { delayMs: 400 },
+  { cutAfterBytes: 0 },
+];
+
+interface Faulty extends AsyncDisposable {
+  readonly archived: ArchivedServer;
+  readonly requests: readonly string[];
+}
+
+/** Starts a server whose archive is an S3 bucket behind a proxy with faults. */
+async function startFaulty(name: string, faultOf: (line: string) => HttpFault | undefined): Promise<Faulty> {
+  await using stack = new AsyncDisposableStack();
+  const proxy = stack.use(await startHttpFaultProxy(server?.port ?? 0, faultOf));
+  const url = new URL((await server?.createBucket()) ?? '');
+  url.searchParams.set('endpoint', `http://127.0.0.1:${proxy.port}`);
+  const place = join(directory, name);
+  mkdirSync(place);
+  const archived = stack.use(await startArchived({ directory: place, url: url.href }));
+  const kept = stack.move();
+  return { archived, requests: proxy.requests, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+async function checkEqual({ archive, storage }: ArchivedServer): Promise<void> {
+  for (const path of repositoriesIn(storage)) {
+    await archive.restore({ storage: 'default', path }, { to: 'compared.git', replaces: true, signal });
+    assert.deepEqual(stateOf(join(storage, 'compared.git')), stateOf(join(storage, path)), path);
+  }
+}
+
+async function commit({ connection }: ArchivedServer, path: string): Promise<void> {
+  const fields = {
+    repository,
+    user: USER,
+    branchName: Buffer.from('main'),
+    commitMessage: Buffer.from(path),
+  };
+  await commitFiles(connection, fields, [{ type: 'create', path, content: path }]);
+}
+
+test('a bucket with faults of all kinds delays the archive, and changes nothing in it', {
+  skip,
+}, async (context) => {
+  context.diagnostic(`ARCHIVE_SEED=${seed}`);
+  const random = seededRandom(seed);
+  let isFaulty = false;
+  const faultOf = (): HttpFault | undefined =>
+    isFaulty && random() < FAULT_SHARE ? FAULTS[Math.floor(random() * FAULTS.length)] : undefined;
+  await using faulty = await startFaulty('a', faultOf);
+  const { archived, requests } = faulty;
+  const { archive, connection, server: gitaly, storage } = archived;
+  const address = gitaly.addresses.unix ?? '';
+  const changes = new RandomChanges({ connection, address, random, objectFormat: 'sha1' });
+
+  isFaulty = true;
+  for (let count = 0; count < CHANGES; count++) {
+    await changes.next();
+    await delay(60);
+  }
+  isFaulty = false;
+  await archive.settle('default');
+
+  context.diagnostic(`${requests.length} requests`);
+  await checkEqual(archived);
+  assert.deepEqual(archive.status('default')[0]?.failed, []);
+  assert.ok(repositoriesIn(storage).length > 0);
+});
+
+test('a bucket that is down costs no write, and each second of that time can be restored', {
+  skip,
+}, async () => {
+  let isDown = false;
+  await using faulty = await startFaulty('b', () => (isDown ? BUSY : undefined));
+  const { archived } = faulty;
+  const { archive, connection, storage } = archived;
+  await connection.repository.createRepository({ repository });
+  await commit(archived, 'before');
+  await archive.settle('default');
+
+  isDown = true;
+  const moments: { readonly timeMs: number; readonly state: object }[] = [];
+  for (const path of ['one', 'two', 'three']) {
+    await commit(archived, path);
+    await delay(1100);
+    moments.push({ timeMs: Date.now(), state: stateOf(join(storage, 'a.git')) });
+  }
+  const [down] = archive.status('default');
+  assert.ok((down?.behindMs ?? 0) > 2000);
+  await until(() => archive.status('default')[0]?.problem !== '');
+  isDown = false;
+  await archive.settle('default');
+  const [up] = archive.status('default');
+  assert.deepEqual([up?.behindMs, up?.problem], [0, '']);
+
+  for (const { state, timeMs } of moments) {
+    const request = { at: { timeMs }, to: 'past.git', replaces: true, signal };
+    await archive.restore({ storage: 'default', path: 'a.git' }, request);
+    assert.deepEqual(stateOf(join(storage, 'past.git')), state);
+  }
+});
+
+test('small changes cost about one request each, and an idle archive none but its lease', {
+  skip,
+}, async () => {
+  await using faulty = await startFaulty('c', () => undefined);
+  const { archived, requests } = faulty;
+  await archived.connection.repository.createRepository({ repository });
+  await commit(archived, 'first');
+  await archived.archive.settle('default');
+  const before = requests.length;
+  const PUSHES = 8;
+  for (let number = 0; number < PUSHES; number++) {
+    await commit(archived, `n${number}`);
+    await archived.archive.settle('default');
+  }
+
+  const made = requests.slice(before).filter((line) => !line.includes('nodes/'));
+  assert.ok(made.length <= 1.2 * PUSHES, `${made.length} requests: ${made.join(', ')}`);
+  const idle = requests.length;
+  await delay(1500);
+  assert.deepEqual(
+    requests.slice(idle).filter((line) => !line.includes('nodes/')),
+    [],
+  );
+});
+
+test('a server that starts while the bucket is down archives once it is back', { skip }, async () => {
+  let isDown = true;
+  const starting = startFaulty('d', () => (isDown ? BUSY : undefined));
+  await using faulty = await starting;
+  const { archived } = faulty;
+  await archived.connection.repository.createRepository({ repository });
+  await commit(archived, 'while down');
+  assert.equal(archived.archive.status('default')[0]?.state, 'waiting');
+  isDown = false;
+  await until(() => archived.archive.status('default')[0]?.state === 'live');
+  await archived.archive.settle('default');
+  await checkEqual(archived);
+});
