@@ -154,6 +154,14 @@ export class Archive implements AsyncDisposable {
     });
   }
 
+  /**
+   * Deletes from all archives of a storage what is not kept any more. The server does so by itself,
+   * for repositories that change.
+   */
+  async prune(storage: string): Promise<void> {
+    await Promise.all(this.#of(storage).map((archive) => archive.prune()));
+  }
+
   /** Waits until all changes of a storage until now are in all its archives. */
   async settle(storage: string): Promise<void> {
     await Promise.all(this.#of(storage).map((archive) => archive.settle()));

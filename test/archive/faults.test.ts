@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { commitFiles } from '#client/index';
 import { type HttpFault, startHttpFaultProxy } from '#testkit/http-fault-proxy';
 import { seededRandom } from '#testkit/repositories/random-history';
@@ -27,6 +26,8 @@ const { signal } = new AbortController();
 const seed = testSeed('ARCHIVE_SEED');
 const CHANGES = repetitions('ARCHIVE_FAULT_CHANGES', { short: 60, long: 1500 });
 const FAULT_SHARE = 0.25;
+/** Longer than the time in which changes are joined. */
+const APART_MS = 1100;
 const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
 
 const errorOf = (code: string): string => `<Error><Code>${code}</Code><Message>a fault</Message></Error>`;
@@ -82,8 +83,11 @@ test('a bucket with faults of all kinds delays the archive, and changes nothing 
   context.diagnostic(`ARCHIVE_SEED=${seed}`);
   const random = seededRandom(seed);
   let isFaulty = false;
-  const faultOf = (): HttpFault | undefined =>
-    isFaulty && random() < FAULT_SHARE ? FAULTS[Math.floor(random() * FAULTS.length)] : undefined;
+  let faults = 0;
+  const faultOf = (): HttpFault | undefined => {
+    if (!isFaulty || random() >= FAULT_SHARE) return undefined;
+    return FAULTS[faults++ % FAULTS.length];
+  };
   await using faulty = await startFaulty('a', faultOf);
   const { archived, requests } = faulty;
   const { archive, connection, server: gitaly, storage } = archived;
@@ -91,10 +95,8 @@ test('a bucket with faults of all kinds delays the archive, and changes nothing 
   const changes = new RandomChanges({ connection, address, random, objectFormat: 'sha1' });
 
   isFaulty = true;
-  for (let count = 0; count < CHANGES; count++) {
-    await changes.next();
-    await delay(60);
-  }
+  for (let count = 0; count < CHANGES; count++) await changes.next();
+  await until(() => faults >= CHANGES / 20);
   isFaulty = false;
   await archive.settle('default');
 
@@ -119,11 +121,11 @@ test('a bucket that is down costs no write, and each second of that time can be 
   const moments: { readonly timeMs: number; readonly state: object }[] = [];
   for (const path of ['one', 'two', 'three']) {
     await commit(archived, path);
-    await delay(1100);
+    await until(() => (archive.status('default')[0]?.behindMs ?? 0) > APART_MS * (moments.length + 1));
     moments.push({ timeMs: Date.now(), state: stateOf(join(storage, 'a.git')) });
   }
   const [down] = archive.status('default');
-  assert.ok((down?.behindMs ?? 0) > 2000);
+  assert.ok((down?.behindMs ?? 0) > 2 * APART_MS);
   await until(() => archive.status('default')[0]?.problem !== '');
   isDown = false;
   await archive.settle('default');
@@ -155,7 +157,7 @@ test('small changes cost about one request each, and an idle archive none but it
   const made = requests.slice(before).filter((line) => !line.includes('nodes/'));
   assert.ok(made.length <= 1.2 * PUSHES, `${made.length} requests: ${made.join(', ')}`);
   const idle = requests.length;
-  await delay(1500);
+  await archived.archive.settle('default');
   assert.deepEqual(
     requests.slice(idle).filter((line) => !line.includes('nodes/')),
     [],

@@ -21,7 +21,7 @@ import { stateOf } from './repository-state.ts';
 const KILLS = repetitions('ARCHIVE_KILLS', { short: 3, long: 60 });
 const MIN_LIFE_MS = 200;
 const MAX_LIFE_MS = 3000;
-/** The disk is lost after each of so many kills. */
+/** Number of kills after which the disk is lost, too. */
 const LOST_EVERY = 3;
 /** Changes that are older are never lost. */
 const MAX_LOSS_MS = 2000;
@@ -63,7 +63,7 @@ async function liveAndDie(directory: string, archive: string, random: () => numb
     }
   };
   const working = [change(), count()];
-  await delay(MIN_LIFE_MS + random() * (MAX_LIFE_MS - MIN_LIFE_MS));
+  await delay(MIN_LIFE_MS + random() * (MAX_LIFE_MS - MIN_LIFE_MS)); // a random moment
   const killedMs = Date.now();
   isOver = true;
   gitaly.kill('SIGKILL');

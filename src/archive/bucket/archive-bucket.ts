@@ -22,6 +22,8 @@ export const ARCHIVE_TIMES: ProtocolTimes = {
   ttlMs: 30 * SECOND_MS,
   renewMs: 10 * SECOND_MS,
   writeMs: 5 * SECOND_MS,
+  // What is deleted is older than all that is kept.
+  graceMs: 30 * 60 * SECOND_MS,
 };
 
 /** Of a chain that was read a moment ago few generations are new. */

@@ -2,7 +2,6 @@ import type { ChainState } from '#generations/chain/chain-state';
 import type { Change } from '#generations/codec/generation';
 import { ProtocolError } from '#generations/errors';
 import type { LocalRepository } from '#generations/repository/local-repository';
-import { Maintenance } from '#generations/repository/maintenance';
 import { OwnedRepository } from '#generations/repository/owned-repository';
 import { MAX_INLINE_BYTES, type NewObjects, Publisher } from '#generations/repository/publisher';
 import type { Repository } from '#storage/repository';
@@ -12,6 +11,9 @@ import { joinPacks, type PackHash } from '../capture/joined-packs.ts';
 import { type PackContents, packFile, smallPack } from '../capture/make-pack.ts';
 import { HEAD_NAME, SYMBOLIC } from '../capture/read-references.ts';
 import { SETTING, type Settings } from '../capture/read-settings.ts';
+import { joinSmallPacks } from '../maintain/join-small-packs.ts';
+import { RetainingMaintenance } from '../maintain/retaining-maintenance.ts';
+import type { Retention } from '../maintain/retention.ts';
 
 /** New values of references by name; `undefined` for deletions. */
 export type Changes = ReadonlyMap<string, string | undefined>;
@@ -41,6 +43,8 @@ export interface ArchivedRepositoryOptions {
 const MAX_INLINE_TOTAL_BYTES = 4 * 1024 * 1024;
 /** Generations after which a reader is spared the way by a checkpoint. */
 const MAX_GENERATIONS = 256;
+/** With more of them, small ones are joined. */
+const MAX_PACKS = 32;
 /** Number of tips that are given to git; with more, those of the changed references are enough. */
 const MAX_TIPS = 50_000;
 /** Tips that are compared with new values, in a millisecond. */
@@ -64,7 +68,7 @@ const NO_LOCAL: LocalRepository = {
 export class ArchivedRepository {
   readonly id: string;
   readonly owned: OwnedRepository;
-  readonly maintenance: Maintenance;
+  readonly maintenance: RetainingMaintenance;
   readonly #bucket: ArchiveBucket;
   readonly #publisher: Publisher;
   /** Stamp of the files with settings when they were last archived. */
@@ -78,7 +82,7 @@ export class ArchivedRepository {
     const chain = chainOf(bucket, id);
     this.owned = new OwnedRepository({ chain, lease: writer.lease, leases: writer.leases, local: NO_LOCAL });
     this.#publisher = new Publisher(this.owned);
-    this.maintenance = new Maintenance(this.owned, async (packs) => joinPacks(packs, this.#hash));
+    this.maintenance = new RetainingMaintenance(this.owned, async (packs) => joinPacks(packs, this.#hash));
   }
 
   /** Estimate of the memory that it takes. */
@@ -156,10 +160,36 @@ export class ArchivedRepository {
   /** Writes a checkpoint when many generations, or many bytes, follow the last one. */
   async checkpointIfDue(): Promise<boolean> {
     if (this.#sinceCheckpoint < MAX_GENERATIONS && this.#inlineBytes < MAX_INLINE_TOTAL_BYTES) return false;
+    await this.#checkpoint();
+    return true;
+  }
+
+  /**
+   * Does what is due: writes a checkpoint of what changed, joins small packs, and deletes what is
+   * not kept.
+   *
+   * @returns the number of deleted objects.
+   */
+  async maintain(retention: Retention): Promise<number> {
+    await this.head();
+    const deleted = await this.maintenance.prune(retention);
+    if (this.#sinceCheckpoint > 0) await this.#checkpoint();
+    if ((await this.head()).packs.size > MAX_PACKS)
+      await this.maintenance.repack((head) =>
+        joinSmallPacks(this.#bucket, this.owned.options.chain, head, this.#hash),
+      );
+    return deleted;
+  }
+
+  /** Reports whether anything was published since the last checkpoint. */
+  get hasChanged(): boolean {
+    return this.#sinceCheckpoint > 0;
+  }
+
+  async #checkpoint(): Promise<void> {
     await this.maintenance.checkpoint();
     this.#sinceCheckpoint = 0;
     this.#inlineBytes = 0;
-    return true;
   }
 
   get #hash(): PackHash {

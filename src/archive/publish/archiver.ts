@@ -16,6 +16,7 @@ import {
   SETTING,
   stampOfSettings,
 } from '../capture/read-settings.ts';
+import type { Retention } from '../maintain/retention.ts';
 import type { ArchivedRepository, Changes, Publication } from './archived-repository.ts';
 import type { Moment } from './moment.ts';
 import type { OpenRepositories } from './open-repositories.ts';
@@ -28,6 +29,7 @@ export interface ArchiverOptions {
   readonly journalId: () => string;
   /** Returns the last event of the journal, and the time. */
   readonly now: () => Moment;
+  readonly retention: Retention;
   readonly signal: AbortSignal;
 }
 
@@ -125,6 +127,12 @@ export class Archiver {
     );
     await this.#publishSettings(archived, repository, { changes: values, lent, at });
     if (existing === undefined) await repositories.name(path, archived);
+  }
+
+  /** Writes a checkpoint, joins packs, and deletes what is not kept. @returns the number of objects. */
+  async maintain(path: string): Promise<number> {
+    const { repositories, retention } = this.#options;
+    return (await (await repositories.get(path))?.maintain(retention)) ?? 0;
   }
 
   async removed(path: string, at: Moment): Promise<void> {

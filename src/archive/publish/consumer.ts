@@ -39,6 +39,7 @@ export interface ConsumerOptions {
 
 const MARKS_MS = 500;
 const READ_PAUSE_MS = 5000;
+const MAINTAIN_MS = 3600_000;
 /** Attempts of a step whose failure is not one of the bucket. */
 const MAX_ATTEMPTS = 3;
 /** Time after which repositories that could not be archived are compared. */
@@ -75,7 +76,13 @@ export class Consumer {
 
   /** Follows the journal until the signal is aborted. */
   async run(): Promise<void> {
-    await Promise.all([this.#followJournal(), this.#followMarks(), this.#compareAll(), this.#retryFailed()]);
+    await Promise.all([
+      this.#followJournal(),
+      this.#followMarks(),
+      this.#compareAll(),
+      this.#retryFailed(),
+      this.#maintain(),
+    ]);
   }
 
   /** Waits until all that the journal had at the call, and all marks, are archived. */
@@ -166,11 +173,12 @@ export class Consumer {
     const paths = new Set<string>();
     for await (const { relativePath } of walkRepositories(storage, { skipUnreadable: true, signal })) {
       paths.add(relativePath);
-      await this.#compareSoon(relativePath);
+      await this.#addSoon('compare', relativePath);
     }
     while (toCompare === 'all') {
       try {
-        for await (const path of archivedPaths(bucket)) if (!paths.has(path)) await this.#compareSoon(path);
+        for await (const path of archivedPaths(bucket))
+          if (!paths.has(path)) await this.#addSoon('compare', path);
         break;
       } catch (error) {
         signal.throwIfAborted();
@@ -184,9 +192,9 @@ export class Consumer {
     progress.changed();
   }
 
-  async #compareSoon(path: string): Promise<void> {
+  async #addSoon(kind: 'compare' | 'maintain', path: string): Promise<void> {
     await this.steps.waitForSpace();
-    this.steps.add({ kind: 'compare', path, firstMs: 0, last: this.#now() });
+    this.steps.add({ kind, path, firstMs: 0, last: this.#now() });
   }
 
   async #retryFailed(): Promise<never> {
@@ -194,10 +202,30 @@ export class Consumer {
     for (;;) {
       for (const path of [...progress.failed]) {
         progress.failed.delete(path);
-        await this.#compareSoon(path);
+        await this.#addSoon('compare', path);
       }
       await delay(RETRY_FAILED_MS, undefined, { signal, ref: false });
     }
+  }
+
+  /** Maintains the repositories that have changed, every hour. */
+  async #maintain(): Promise<never> {
+    const { repositories, signal } = this.#options;
+    for (;;) {
+      await delay(MAINTAIN_MS, undefined, { signal, ref: false });
+      for (const path of repositories.changed()) await this.#addSoon('maintain', path);
+    }
+  }
+
+  /** Maintains all repositories of the archive. */
+  async prune(): Promise<void> {
+    const { bucket } = this.#options;
+    const paths = new Set<string>();
+    for await (const path of archivedPaths(bucket)) {
+      paths.add(path);
+      await this.#addSoon('maintain', path);
+    }
+    await this.steps.idleOf(paths);
   }
 
   #now(): Moment {
@@ -264,6 +292,8 @@ async function runStep(archiver: Archiver, step: Step): Promise<void> {
       return await archiver.settings(path);
     case 'compare':
       return await archiver.compare(path, last);
+    case 'maintain':
+      return void (await archiver.maintain(path));
     default:
       return assertNever(kind);
   }

@@ -27,9 +27,9 @@ export class OpenRepositories {
     return this.#open.size;
   }
 
-  /** Returns the open repository of a path, without a request. */
-  peek(path: string): ArchivedRepository | undefined {
-    return this.#open.get(path);
+  /** Returns the paths of the open repositories that have changed since their last checkpoint. */
+  changed(): string[] {
+    return [...this.#open].filter(([, each]) => each.hasChanged).map(([path]) => path);
   }
 
   /** Returns the archived repository of a path; `undefined` if there is none. @throws {ProtocolError} */

@@ -4,7 +4,7 @@ import { isAfter, type Moment } from './moment.ts';
 
 /** A piece of work for one repository. */
 export interface Step {
-  readonly kind: 'changes' | 'created' | 'removed' | 'renamed' | 'settings' | 'compare';
+  readonly kind: 'changes' | 'created' | 'removed' | 'renamed' | 'settings' | 'compare' | 'maintain';
   readonly path: string;
   /** Path before, of `renamed`. */
   readonly from?: string;
@@ -121,7 +121,7 @@ export class Steps {
 
   #isJoined(last: Step, step: Step): boolean {
     if (last.kind !== step.kind) return false;
-    if (step.kind === 'settings' || step.kind === 'compare') return true;
+    if (step.kind === 'settings' || step.kind === 'compare' || step.kind === 'maintain') return true;
     if (step.kind !== 'changes') return false;
     const isNear = step.firstMs - last.firstMs <= this.#options.joinMs;
     if (!isNear && this.#count < MAX_APART) return false;

@@ -13,6 +13,7 @@ import type { Storage } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type ArchiveBucket, openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { AnotherWriterError, WriterLease } from '../bucket/writer-lease.ts';
+import { DEFAULT_RETENTION, type Retention } from '../maintain/retention.ts';
 import { archiveDirectory } from './archive-directory.ts';
 import { Archiver } from './archiver.ts';
 import { type ArchivedEvents, Consumer } from './consumer.ts';
@@ -35,6 +36,8 @@ export interface StorageArchiveOptions {
   readonly journal: ArchivedEvents;
   readonly observer: ArchiveObserver;
   readonly storeObserver?: StoreObserver | undefined;
+  /** Default: {@link DEFAULT_RETENTION}. */
+  readonly retention?: Retention | undefined;
   /** For tests. */
   readonly times?: ProtocolTimes;
   readonly joinMs?: number;
@@ -139,6 +142,12 @@ export class StorageArchive implements AsyncDisposable {
     await abortable(consumer.settle(), this.#ending.signal);
   }
 
+  /** Deletes what is not kept, of all repositories. @throws {Error} when the archive ends before. */
+  async prune(): Promise<void> {
+    const consumer = await this.#started.promise;
+    await abortable(consumer.prune(), this.#ending.signal);
+  }
+
   /** Archives what is pending, for a bounded time, and gives the lease back. */
   async [Symbol.asyncDispose](): Promise<void> {
     const late = AbortSignal.any([AbortSignal.timeout(STOP_MS), this.#ending.signal]);
@@ -207,7 +216,7 @@ export class StorageArchive implements AsyncDisposable {
   }
 
   async #consume(writer: WriterLease, directory: string, signal: AbortSignal): Promise<void> {
-    const { journal, joinMs = JOIN_MS, storage, storages } = this.options;
+    const { journal, joinMs = JOIN_MS, retention = DEFAULT_RETENTION, storage, storages } = this.options;
     const { bucket } = this;
     const progress = await Progress.open(
       join(directory, 'progress.json'),
@@ -221,6 +230,7 @@ export class StorageArchive implements AsyncDisposable {
       storageName: storage.name,
       repositories,
       journalId: () => progress.journalId,
+      retention,
       now: () => ({ sequence: journal.last, timeMs: Date.now() }),
       signal,
     });

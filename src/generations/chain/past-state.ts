@@ -22,10 +22,12 @@ export async function pastState(chain: Chain, moment: PastMoment): Promise<Chain
   const isReached = ({ n, timeMs }: Pick<ChainState, 'n' | 'timeMs'>): boolean =>
     'generation' in moment ? n <= moment.generation : timeMs <= moment.timeMs;
   const state = await startBefore(chain, isReached);
+  let isPruned = false;
   for (let isOver = false; !isOver; ) {
     const numbers = Array.from({ length: READ_AHEAD }, (_, index) => state.n + 1 + index);
     for (const read of await Promise.all(numbers.map((n) => chain.generation(n)))) {
       isOver = read === undefined || !isReached(timed(read.generation, state));
+      isPruned = read === undefined;
       if (read === undefined || isOver) break;
       if (!chain.continues(state, read))
         throw new ProtocolError('damaged', `the chain is damaged after generation ${state.n}`);
@@ -34,6 +36,8 @@ export async function pastState(chain: Chain, moment: PastMoment): Promise<Chain
   }
   if ('generation' in moment && state.n !== moment.generation)
     throw new ProtocolError('missing', `generation ${moment.generation} is not kept, or does not exist`);
+  // Of generations that were deleted some are left, but perhaps not their packs.
+  if (isPruned && state.n < (await chain.floor()).n) return await startBefore(chain, isReached);
   return state.n === 0 ? undefined : state;
 }
 

@@ -151,6 +151,11 @@ export class Maintenance {
     return n < checkpoint.n && !checkpoint.kept.has(n);
   }
 
+  /** Reports whether a checkpoint is below the floor. */
+  mayDeleteCheckpoint(n: number, checkpoint: ChainState): boolean {
+    return n < checkpoint.n;
+  }
+
   /** Puts the generation that lists doomed packs (I12). @returns whether they may be deleted. */
   async fence(state: ChainState, doomed: readonly string[]): Promise<boolean> {
     await this.repository.add(this.repository.seal(state, { kind: 'doomed', doomed }));
@@ -197,7 +202,7 @@ export class Maintenance {
     for await (const page of bucket.list(keys.generations))
       for (const { key } of page) if (this.mayDelete(numberOfKey(key), checkpoint)) old.push(key);
     for await (const page of bucket.list(keys.checkpoints))
-      for (const { key } of page) if (numberOfKey(key) < checkpoint.n) old.push(key);
+      for (const { key } of page) if (this.mayDeleteCheckpoint(numberOfKey(key), checkpoint)) old.push(key);
     return old;
   }
 
