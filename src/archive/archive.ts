@@ -5,6 +5,7 @@ import type { Storages } from '#storage/storages';
 import { chainOf } from './bucket/archive-bucket.ts';
 import { SETTING } from './capture/read-settings.ts';
 import { type LoggedGeneration, logOf } from './log.ts';
+import type { VerifiedRepository } from './maintain/verify.ts';
 import type { ArchivedEvents } from './publish/consumer.ts';
 import {
   type ArchiveObserver,
@@ -160,6 +161,17 @@ export class Archive implements AsyncDisposable {
    */
   async prune(storage: string): Promise<void> {
     await Promise.all(this.#of(storage).map((archive) => archive.prune()));
+  }
+
+  /**
+   * Reads all packs of an archive back, and has git check some repositories, or all. What is damaged
+   * is repaired from the disk. Yields each repository.
+   */
+  verify(
+    storage: string,
+    { archive = 0, isFull = false, signal }: { archive?: number; isFull?: boolean; signal: AbortSignal },
+  ): AsyncGenerator<VerifiedRepository> {
+    return this.#one(storage, archive).verify(isFull, signal);
   }
 
   /** Waits until all changes of a storage until now are in all its archives. */

@@ -153,7 +153,7 @@ export class RandomChanges {
 }
 
 /** Returns a tar archive of one executable file. */
-function tarOf(name: string, content: string): Buffer {
+export function tarOf(name: string, content: string): Buffer {
   const bytes = Buffer.from(content);
   const header = tarHeader({
     name: Buffer.from(name),

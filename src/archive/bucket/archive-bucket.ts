@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Chain, type ChainOptions } from '#generations/chain/chain';
-import { type Environment, type ProtocolTimes, TIMES } from '#generations/environment';
+import { type Bucket, type Environment, type ProtocolTimes, TIMES } from '#generations/environment';
 import { type RepositoryKeys, repositoryKeys } from '#generations/keys';
 import { openBucket } from '#generations/open-bucket';
 import { Paths } from '#generations/paths';
@@ -37,6 +37,8 @@ export interface ArchiveBucket {
   readonly environment: Environment;
   readonly times: ProtocolTimes;
   readonly store: ObjectStore;
+  /** The bucket itself, without what this process remembers of it. */
+  readonly direct: Bucket;
   readonly paths: Paths;
   /** Identity of the bucket: another one has nothing of what was archived. */
   readonly incarnation: string;
@@ -59,7 +61,8 @@ export async function openArchiveBucket(
   const { bucket, incarnation, store } = await openBucket(url, options);
   const remembered = new RememberedGenerations(bucket);
   const environment = { bucket: remembered, clock: systemClock(signal), random: systemRandom };
-  return { url, environment, times, store, paths: new Paths(environment), incarnation, signal };
+  const paths = new Paths(environment);
+  return { url, environment, times, store, direct: bucket, paths, incarnation, signal };
 }
 
 /** Returns the chain of the repository with an id. */

@@ -181,6 +181,28 @@ export class ArchivedRepository {
     return deleted;
   }
 
+  /**
+   * Replaces damaged packs by one with all that the references reach, and hooks by those on the disk.
+   *
+   * @returns whether they were replaced. @throws {GitExitError} if the repository is damaged, too.
+   */
+  async replacePacks(
+    repository: Repository,
+    damaged: readonly string[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    await this.head();
+    const { chain } = this.owned.options;
+    const isReplaced = await this.maintenance.repack(async (head) => {
+      const wants = [...new Set(oidsOf(head))];
+      await using file = await packFile(repository, { wants, haves: [] }, signal);
+      const add = file === undefined ? [] : [await uploadPackFile(this.#bucket, chain, file)];
+      return { add, remove: damaged.filter((name) => head.packs.has(name)) };
+    });
+    if (isReplaced) await this.#checkpoint();
+    return isReplaced;
+  }
+
   /** Reports whether anything was published since the last checkpoint. */
   get hasChanged(): boolean {
     return this.#sinceCheckpoint > 0;

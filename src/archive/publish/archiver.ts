@@ -17,6 +17,7 @@ import {
   stampOfSettings,
 } from '../capture/read-settings.ts';
 import type { Retention } from '../maintain/retention.ts';
+import type { Damage } from '../maintain/verify.ts';
 import type { ArchivedRepository, Changes, Publication } from './archived-repository.ts';
 import type { Moment } from './moment.ts';
 import type { OpenRepositories } from './open-repositories.ts';
@@ -133,6 +134,31 @@ export class Archiver {
   async maintain(path: string): Promise<number> {
     const { repositories, retention } = this.#options;
     return (await (await repositories.get(path))?.maintain(retention)) ?? 0;
+  }
+
+  /**
+   * Repairs a repository of the archive from the disk: damaged packs are replaced by one with all
+   * that the references reach; a damaged chain by a new one.
+   *
+   * @returns false if the repository is not on the disk.
+   */
+  async repair(path: string, { isOfChain, packs }: Damage): Promise<boolean> {
+    const { now, repositories, signal } = this.#options;
+    const repository = this.#find(path);
+    if (repository === undefined) return false;
+    if (isOfChain) {
+      await repositories.abandon(path);
+      await this.compare(path, now());
+      return true;
+    }
+    const archived = await repositories.get(path);
+    if (archived === undefined || !(await archived.replacePacks(repository, packs, signal))) return false;
+    if (packs.some((name) => name.endsWith(`.${SETTING.hooks}`))) {
+      const [settings, at] = [{ [SETTING.hooks]: '' }, { timeMs: now().timeMs }];
+      await this.#publish(archived, { repository, changes: new Map(), settings, at });
+      await this.#publishSettings(archived, repository, { changes: new Map(), at });
+    }
+    return true;
   }
 
   async removed(path: string, at: Moment): Promise<void> {

@@ -11,6 +11,7 @@ import type { Storage } from '#storage/repository-target';
 import { walkRepositories } from '#storage/walk-repositories';
 import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
+import type { Damage } from '../maintain/verify.ts';
 import { type Archiver, OlderJournalError } from './archiver.ts';
 import type { Marked, MarkedSettings } from './marks.ts';
 import type { Moment } from './moment.ts';
@@ -173,12 +174,11 @@ export class Consumer {
     const paths = new Set<string>();
     for await (const { relativePath } of walkRepositories(storage, { skipUnreadable: true, signal })) {
       paths.add(relativePath);
-      await this.#addSoon('compare', relativePath);
+      await this.#compareSoon(relativePath);
     }
     while (toCompare === 'all') {
       try {
-        for await (const path of archivedPaths(bucket))
-          if (!paths.has(path)) await this.#addSoon('compare', path);
+        for await (const path of archivedPaths(bucket)) if (!paths.has(path)) await this.#compareSoon(path);
         break;
       } catch (error) {
         signal.throwIfAborted();
@@ -192,9 +192,10 @@ export class Consumer {
     progress.changed();
   }
 
-  async #addSoon(kind: 'compare' | 'maintain', path: string): Promise<void> {
+  async #maintainSoon(path: string): Promise<void> {
     await this.steps.waitForSpace();
-    this.steps.add({ kind, path, firstMs: 0, last: this.#now() });
+    const work = async (): Promise<void> => void (await this.#options.archiver.maintain(path));
+    this.steps.add({ kind: 'work', path, work, firstMs: 0, last: this.#now() });
   }
 
   async #retryFailed(): Promise<never> {
@@ -202,7 +203,7 @@ export class Consumer {
     for (;;) {
       for (const path of [...progress.failed]) {
         progress.failed.delete(path);
-        await this.#addSoon('compare', path);
+        await this.#compareSoon(path);
       }
       await delay(RETRY_FAILED_MS, undefined, { signal, ref: false });
     }
@@ -213,7 +214,7 @@ export class Consumer {
     const { repositories, signal } = this.#options;
     for (;;) {
       await delay(MAINTAIN_MS, undefined, { signal, ref: false });
-      for (const path of repositories.changed()) await this.#addSoon('maintain', path);
+      for (const path of repositories.changed()) await this.#maintainSoon(path);
     }
   }
 
@@ -223,9 +224,26 @@ export class Consumer {
     const paths = new Set<string>();
     for await (const path of archivedPaths(bucket)) {
       paths.add(path);
-      await this.#addSoon('maintain', path);
+      await this.#maintainSoon(path);
     }
     await this.steps.idleOf(paths);
+  }
+
+  /** Repairs a repository of the archive. @returns false if there is nothing to repair it from. */
+  async repair(path: string, damage: Damage): Promise<boolean> {
+    let isRepaired = false;
+    const work = async (): Promise<void> => {
+      isRepaired = await this.#options.archiver.repair(path, damage);
+    };
+    await this.steps.waitForSpace();
+    this.steps.add({ kind: 'work', path, work, firstMs: 0, last: this.#now() });
+    await this.steps.idleOf([path]);
+    return isRepaired;
+  }
+
+  async #compareSoon(path: string): Promise<void> {
+    await this.steps.waitForSpace();
+    this.steps.add({ kind: 'compare', path, firstMs: 0, last: this.#now() });
   }
 
   #now(): Moment {
@@ -278,7 +296,7 @@ function isLocal(error: unknown): boolean {
 }
 
 async function runStep(archiver: Archiver, step: Step): Promise<void> {
-  const { changes = new Map(), from = '', kind, last, path } = step;
+  const { changes = new Map(), from = '', kind, last, path, work } = step;
   switch (kind) {
     case 'changes':
       return await archiver.changed(path, changes, last);
@@ -292,8 +310,8 @@ async function runStep(archiver: Archiver, step: Step): Promise<void> {
       return await archiver.settings(path);
     case 'compare':
       return await archiver.compare(path, last);
-    case 'maintain':
-      return void (await archiver.maintain(path));
+    case 'work':
+      return await work?.();
     default:
       return assertNever(kind);
   }

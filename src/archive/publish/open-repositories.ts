@@ -75,6 +75,14 @@ export class OpenRepositories {
     this.#use(to, archived);
   }
 
+  /** Gives up a chain that cannot be read. */
+  async abandon(path: string): Promise<void> {
+    const { paths } = this.#options.bucket;
+    this.forget(path);
+    const id = await paths.resolve(path);
+    if (id !== undefined) await paths.remove(path, id);
+  }
+
   /** Closes a repository. Its state is read again at its next use. */
   forget(path: string): void {
     this.#open.delete(path);

@@ -4,12 +4,14 @@ import { isAfter, type Moment } from './moment.ts';
 
 /** A piece of work for one repository. */
 export interface Step {
-  readonly kind: 'changes' | 'created' | 'removed' | 'renamed' | 'settings' | 'compare' | 'maintain';
+  readonly kind: 'changes' | 'created' | 'removed' | 'renamed' | 'settings' | 'compare' | 'work';
   readonly path: string;
   /** Path before, of `renamed`. */
   readonly from?: string;
   /** Last values by name, of `changes`; `undefined` for deletions. */
   readonly changes?: Map<string, string | undefined>;
+  /** What `work` does. */
+  readonly work?: () => Promise<void>;
   /** Number of its first event; `undefined` if it is not one of the journal. */
   readonly first?: number;
   /** Time of its first event. */
@@ -121,7 +123,7 @@ export class Steps {
 
   #isJoined(last: Step, step: Step): boolean {
     if (last.kind !== step.kind) return false;
-    if (step.kind === 'settings' || step.kind === 'compare' || step.kind === 'maintain') return true;
+    if (step.kind === 'settings' || step.kind === 'compare') return true;
     if (step.kind !== 'changes') return false;
     const isNear = step.firstMs - last.firstMs <= this.#options.joinMs;
     if (!isNear && this.#count < MAX_APART) return false;

@@ -14,6 +14,7 @@ import type { Storages } from '#storage/storages';
 import { type ArchiveBucket, openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { AnotherWriterError, WriterLease } from '../bucket/writer-lease.ts';
 import { DEFAULT_RETENTION, type Retention } from '../maintain/retention.ts';
+import { type Damage, type VerifiedRepository, verifyArchive } from '../maintain/verify.ts';
 import { archiveDirectory } from './archive-directory.ts';
 import { Archiver } from './archiver.ts';
 import { type ArchivedEvents, Consumer } from './consumer.ts';
@@ -146,6 +147,16 @@ export class StorageArchive implements AsyncDisposable {
   async prune(): Promise<void> {
     const consumer = await this.#started.promise;
     await abortable(consumer.prune(), this.#ending.signal);
+  }
+
+  /** Reads all of the archive back. @throws {Error} when the archive ends before. */
+  async *verify(isFull: boolean, signal: AbortSignal): AsyncGenerator<VerifiedRepository> {
+    const consumer = await this.#started.promise;
+    const { storage, storages } = this.options;
+    const repair = (path: string, damage: Damage): Promise<boolean> => consumer.repair(path, damage);
+    const environment = { ...this.bucket.environment, bucket: this.bucket.direct };
+    const bucket = { ...this.bucket, environment };
+    yield* verifyArchive({ bucket, storage, storages, isFull, repair, signal });
   }
 
   /** Archives what is pending, for a bounded time, and gives the lease back. */

@@ -1,0 +1,153 @@
+import { isError } from '#base/is-error';
+import type { Chain } from '#generations/chain/chain';
+import type { ChainState } from '#generations/chain/chain-state';
+import { checkpointsOf } from '#generations/chain/past-state';
+import { ProtocolError } from '#generations/errors';
+import { flag, gitCommand } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
+import { initializeRepository } from '#storage/lifecycle/create-repository';
+import type { Storage } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import { createTempDirectory } from '#storage/temp-directories';
+import { type ArchiveBucket, chainOf, DamagedPackError, readPack } from '../bucket/archive-bucket.ts';
+import { archivedPaths } from '../bucket/archived-paths.ts';
+import { SETTING } from '../capture/read-settings.ts';
+import { fillDraft } from '../restore/fill-draft.ts';
+
+/** A repository of an archive whose objects were read back. */
+export interface VerifiedRepository {
+  readonly path: string;
+  /** Number of the last generation; 0 if the chain cannot be read. */
+  readonly generation: number;
+  /** Number of packs that were read, and their bytes. */
+  readonly packs: number;
+  readonly bytes: number;
+  /** True if it was restored to a temporary directory, and git has checked it. */
+  readonly isChecked: boolean;
+  readonly problems: readonly string[];
+  /** True if the problems were repaired from the repository on the disk. */
+  readonly isRepaired: boolean;
+}
+
+/** The damage of a repository in an archive: packs, or the chain itself. */
+export interface Damage {
+  readonly packs: readonly string[];
+  readonly isOfChain: boolean;
+}
+
+export interface VerifyOptions {
+  readonly bucket: ArchiveBucket;
+  readonly storages: Storages;
+  readonly storage: Storage;
+  /** Has git check every repository, and reads the packs of all kept states. */
+  readonly isFull: boolean;
+  /** Repairs a repository. @returns false if its directory is missing, or damaged as well. */
+  readonly repair: (path: string, damage: Damage) => Promise<boolean>;
+  readonly signal: AbortSignal;
+}
+
+/** One of this number of repositories is checked by git. */
+const CHECKED_EVERY = 20;
+
+interface Found {
+  generation: number;
+  packs: number;
+  bytes: number;
+  isChecked: boolean;
+  readonly problems: string[];
+  readonly damaged: Set<string>;
+  isOfChain: boolean;
+}
+
+/** Reads all of an archive back, and repairs what is damaged. Yields each repository. */
+export async function* verifyArchive(options: VerifyOptions): AsyncGenerator<VerifiedRepository> {
+  const { bucket, isFull, repair, signal } = options;
+  let count = 0;
+  for await (const path of archivedPaths(bucket)) {
+    signal.throwIfAborted();
+    const id = await bucket.paths.resolve(path);
+    if (id === undefined) continue;
+    const found = await verifyRepository(
+      chainOf(bucket, id),
+      isFull || count++ % CHECKED_EVERY === 0,
+      options,
+    );
+    const { damaged, isOfChain, problems } = found;
+    const isDamaged = damaged.size > 0 || isOfChain;
+    const isRepaired = isDamaged && (await repair(path, { packs: [...damaged], isOfChain }));
+    const { bytes, generation, isChecked, packs } = found;
+    yield { path, generation, packs, bytes, isChecked, problems, isRepaired };
+  }
+}
+
+async function verifyRepository(chain: Chain, isChecked: boolean, options: VerifyOptions): Promise<Found> {
+  const damaged = new Set<string>();
+  const found: Found = {
+    generation: 0,
+    packs: 0,
+    bytes: 0,
+    isChecked: false,
+    problems: [],
+    damaged,
+    isOfChain: false,
+  };
+  try {
+    const { state } = await chain.follow();
+    found.generation = state.n;
+    const names = new Set(state.packs);
+    if (options.isFull)
+      for (const n of await checkpointsOf(chain))
+        for (const name of (await chain.checkpoint(n))?.packs ?? []) names.add(name);
+    for (const name of names) await verifyPack(chain, name, found, options);
+    if (isChecked && damaged.size === 0) await checkWithGit(chain, state, found, options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (!(error instanceof ProtocolError && error.problem === 'damaged')) throw error;
+    found.isOfChain = true;
+    found.problems.push(error.message);
+  }
+  return found;
+}
+
+async function verifyPack(
+  chain: Chain,
+  name: string,
+  found: Found,
+  { bucket, signal }: VerifyOptions,
+): Promise<void> {
+  try {
+    for await (const piece of readPack(bucket, chain.options.keys, name, signal)) found.bytes += piece.length;
+    found.packs++;
+  } catch (error) {
+    const isMissing = isError(error) && error.name === 'MissingObjectError';
+    if (!(error instanceof DamagedPackError) && !isMissing) throw error;
+    found.damaged.add(name);
+    found.problems.push(isMissing ? `the pack ${name} is missing` : error.message);
+  }
+}
+
+/** Restores a state to a temporary directory, and has git check it. */
+async function checkWithGit(
+  chain: Chain,
+  state: ChainState,
+  found: Found,
+  { bucket, signal, storage, storages }: VerifyOptions,
+): Promise<void> {
+  await using temp = await createTempDirectory(storage, 'archive-verify-');
+  const relativePath = temp.path.slice(storage.path.length + 1);
+  const draft = storages.repositoryAt({ storage, path: temp.path, relativePath });
+  const objectFormat = state.settings.get(SETTING.objectFormat) === 'sha256' ? 'sha256' : 'sha1';
+  const referenceBackend = state.settings.get(SETTING.backend) === 'reftable' ? 'reftable' : 'files';
+  try {
+    await initializeRepository(draft, { objectFormat, referenceBackend, signal });
+    await fillDraft(draft, { chain, state }, { bucket, signal });
+    const options = ['--no-dangling', '--no-progress'].map(flag);
+    await draft.run(gitCommand('fsck', { options }), { signal });
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw error;
+    found.problems.push(`${error.message}: ${error.stderr.trim()}`);
+  } finally {
+    draft.caches.forget(draft);
+  }
+  found.isChecked = true;
+}
