@@ -164,8 +164,8 @@ export class Archive implements AsyncDisposable {
   }
 
   /**
-   * Reads all packs of an archive back, and has git check some repositories, or all. What is damaged
-   * is repaired from the disk. Yields each repository.
+   * Reads all packs of an archive back, and has git check some repositories, or all. Yields each
+   * repository. What is damaged is repaired from the disk.
    */
   verify(
     storage: string,

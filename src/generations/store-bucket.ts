@@ -1,3 +1,4 @@
+import { type LimitedSignal, limitedSignal } from '#base/async/limited-signal';
 import type { ObjectStore } from '#object-store/object-store';
 import { MissingObjectError, PreconditionError } from '#object-store/store-error';
 import type { Bucket, CreateResult, ListedObject, StoredObject } from './environment.ts';
@@ -27,7 +28,8 @@ export class StoreBucket implements Bucket {
       facts = found;
     };
     try {
-      const pieces = await Array.fromAsync(this.#store.get(key, { signal: this.#signal(), onFacts }));
+      using limited = this.#limited();
+      const pieces = await Array.fromAsync(this.#store.get(key, { signal: limited.signal, onFacts }));
       return { content: Buffer.concat(pieces), ...facts };
     } catch (error) {
       if (error instanceof MissingObjectError) return undefined;
@@ -63,13 +65,14 @@ export class StoreBucket implements Bucket {
   }
 
   async #put(key: string, content: Buffer, onlyIf: 'absent' | { readonly version: string }): Promise<string> {
-    const options = { signal: this.#signal(), onlyIf, sizeBytes: content.length };
+    using limited = this.#limited();
+    const options = { signal: limited.signal, onlyIf, sizeBytes: content.length };
     return await this.#store.put(key, once(content), options);
   }
 
-  #signal(): AbortSignal {
+  #limited(): LimitedSignal {
     const { signal, requestMs = REQUEST_MS } = this.#options;
-    return AbortSignal.any([signal, AbortSignal.timeout(requestMs)]);
+    return limitedSignal(requestMs, signal);
   }
 }
 

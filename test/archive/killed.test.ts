@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Archive } from '#archive/archive';
 import { archiveDirectory } from '#archive/publish/archive-directory';
@@ -13,14 +12,16 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { repetitions } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { testSeed } from '#testkit/test-seed';
+import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { startArchived } from './archived-server.ts';
 import { RandomChanges, repositoriesIn } from './random-changes.ts';
 import { stateOf } from './repository-state.ts';
 
 const KILLS = repetitions('ARCHIVE_KILLS', { short: 3, long: 60 });
-const MIN_LIFE_MS = 200;
-const MAX_LIFE_MS = 3000;
+/** Commits of the counter in a life, which takes up to some seconds. */
+const MIN_COMMITS = 5;
+const MAX_COMMITS = 120;
 /** Number of kills after which the disk is lost, too. */
 const LOST_EVERY = 3;
 /** Changes that are older are never lost. */
@@ -36,7 +37,7 @@ interface Acknowledged {
   readonly atMs: number;
 }
 
-/** Runs a server for a random time, makes changes, and kills it. @returns the commits of the counter. */
+/** Runs a server until a random commit, makes changes, and kills it. @returns the commits of the counter. */
 async function liveAndDie(directory: string, archive: string, random: () => number) {
   const gitaly = await startGitalyProcess({ directory, archive });
   const [changing, counting] = [await gitaly.connect(), await gitaly.connect()];
@@ -63,7 +64,8 @@ async function liveAndDie(directory: string, archive: string, random: () => numb
     }
   };
   const working = [change(), count()];
-  await delay(MIN_LIFE_MS + random() * (MAX_LIFE_MS - MIN_LIFE_MS)); // a random moment
+  const commits = MIN_COMMITS + random() * (MAX_COMMITS - MIN_COMMITS);
+  await until(() => acknowledged.length >= commits);
   const killedMs = Date.now();
   isOver = true;
   gitaly.kill('SIGKILL');

@@ -1,8 +1,9 @@
 import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 import type { Bucket, CreateResult, ListedObject, StoredObject } from '#generations/environment';
 
-const MAX_ENTRIES = 20_000;
-const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_ENTRIES = 5000;
+const MAX_BYTES = 4 * 1024 * 1024;
 const MAX_ENTRY_BYTES = 64 * 1024;
 const GENERATION = '/g/';
 
@@ -30,7 +31,7 @@ export class RememberedGenerations implements Bucket {
   async create(key: string, content: Buffer): Promise<CreateResult> {
     const result = await this.#bucket.create(key, content);
     if (result === 'created' && key.includes(GENERATION) && content.length <= MAX_ENTRY_BYTES)
-      this.#remembered.set(key, { content, version: '', modifiedMs: 0 });
+      this.#remembered.set(key, { content: keptBytes([content]), version: '', modifiedMs: 0 });
     return result;
   }
 

@@ -39,6 +39,8 @@ export interface ConsumerOptions {
 }
 
 const MARKS_MS = 500;
+/** The look that runs at the moment may be too early. */
+const LOOKS_PER_MARK = 3;
 const READ_PAUSE_MS = 5000;
 const MAINTAIN_MS = 3600_000;
 /** Attempts of a step whose failure is not one of the bucket. */
@@ -52,6 +54,8 @@ export class Consumer {
   readonly steps: Steps;
   #position: number;
   #isReading = false;
+  /** Number of times that the marks were read. */
+  #looks = 0;
   #comparing: Promise<void> = Promise.resolve();
 
   constructor(options: ConsumerOptions) {
@@ -90,8 +94,10 @@ export class Consumer {
   async settle(): Promise<void> {
     const { journal, signal } = this.#options;
     const { last } = journal;
-    await delay(2 * MARKS_MS, undefined, { signal });
-    while (this.#isReading || this.#position < last) await delay(10, undefined, { signal });
+    // One look renames the file of the marks that are there now, the next one reads it.
+    const looks = this.#looks + LOOKS_PER_MARK;
+    while (this.#looks < looks || this.#isReading || this.#position < last)
+      await delay(10, undefined, { signal });
     await this.steps.idle();
   }
 
@@ -147,6 +153,7 @@ export class Consumer {
       } catch (error) {
         onProblem(error, { path: '', isLast: false });
       }
+      this.#looks++;
     }
   }
 

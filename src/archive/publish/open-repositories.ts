@@ -4,7 +4,7 @@ import type { WriterLease } from '../bucket/writer-lease.ts';
 import { ArchivedRepository } from './archived-repository.ts';
 
 /** Memory of all states together. A larger one is kept while it is used. */
-const MAX_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES = 8 * 1024 * 1024;
 
 export interface OpenRepositoriesOptions {
   readonly bucket: ArchiveBucket;

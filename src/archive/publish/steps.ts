@@ -10,7 +10,7 @@ export interface Step {
   readonly from?: string;
   /** Last values by name, of `changes`; `undefined` for deletions. */
   readonly changes?: Map<string, string | undefined>;
-  /** What `work` does. */
+  /** The function of `work`. */
   readonly work?: () => Promise<void>;
   /** Number of its first event; `undefined` if it is not one of the journal. */
   readonly first?: number;

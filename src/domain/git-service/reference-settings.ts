@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 import type { ConfigPair } from '#git/command/config';
 import { FallBackToGit } from '#git/command/in-process';
 import { HiddenRefs } from '#git/names/hidden-refs';
@@ -226,6 +227,6 @@ function toSetting({ key, value }: ConfigPair): Setting {
   return {
     key: section + key.slice(first, last) + variable,
     hasSubsection: first !== last,
-    value: Buffer.from(value),
+    value: keptBytes([Buffer.from(value)]),
   };
 }

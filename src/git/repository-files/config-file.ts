@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { keptBytes } from '#base/memory/kept-bytes';
 import { trimmed } from '#base/trim';
 
 /** A setting in a repository's `config` file. */
@@ -59,7 +60,8 @@ export function parseSettings(text: string): Setting[] | undefined {
     settings.push({
       key: `${section.name}.${key.toLowerCase()}`,
       hasSubsection: section.hasSubsection,
-      value: Buffer.from(trimmed(value, ' '), 'latin1'),
+      // Caches keep settings of many repositories.
+      value: keptBytes([Buffer.from(trimmed(value, ' '), 'latin1')]),
     });
   }
   return settings;

@@ -1,6 +1,7 @@
 import { readFileSync, type Stats } from 'node:fs';
 import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
 import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 
 /** Number of files that are kept: those of running calls, which read them for several purposes. */
 const MAX_KEPT = 256;
@@ -22,7 +23,7 @@ export class HeadFiles {
     const stamp = stampOf(stats);
     const known = this.#kept.get(file);
     if (known?.stamp === stamp) return known.bytes;
-    const bytes = readFileSync(file);
+    const bytes = keptBytes([readFileSync(file)]);
     if (isSettled(stats, Date.now())) this.#kept.set(file, { stamp, bytes });
     return bytes;
   }

@@ -9,7 +9,7 @@ test('the example sets what a server behind GitLab needs', async () => {
 
   assert.deepEqual(unknown, []);
   assert.equal(values.socketPath, '/home/git/gitlab/tmp/sockets/private/gitaly.socket');
-  assert.deepEqual(values.storage, [{ name: 'default', path: '/home/git/repositories' }]);
+  assert.deepEqual(values.storage, [{ name: 'default', path: '/home/git/repositories', archive: [] }]);
   assert.equal(values.hooks.customHooksDir, '/home/git/custom_hooks');
   assert.equal(
     values.gitlab.url,

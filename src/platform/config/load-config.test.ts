@@ -44,7 +44,7 @@ test('a stand-alone server needs only a listener and a storage', async () => {
   const config = await files.load(`socket_path = "${files.directory}/s"\n${files.storage}`);
 
   assert.deepEqual(config.warnings, []);
-  assert.deepEqual(config.storage, [{ name: 'default', path: `${files.directory}/storage` }]);
+  assert.deepEqual(config.storage, [{ name: 'default', path: `${files.directory}/storage`, archive: [] }]);
   assert.equal(config.gitlab.url, undefined);
   assert.equal(config.gitlab.secretFile, undefined);
   assert.equal(config.binDir, undefined);
@@ -438,7 +438,7 @@ test('the error of a program names the key, what was read, and what is accepted'
 
   assert.match(
     messageFor({ listen_addr: ':0' }),
-    /invalid config: not set\n.*\n {2}key {7}storage\n {2}read {6}nothing\n {2}accepted {2}one or more tables, each headed by \[\[storage\]\], with name, path$/,
+    /invalid config: not set\n.*\n {2}key {7}storage\n {2}read {6}nothing\n {2}accepted {2}one or more tables, each headed by \[\[storage\]\], with name, path, archive$/,
   );
   assert.match(
     messageFor({ listen_addr: 8080 }),
