@@ -39,6 +39,8 @@ export async function startArchived({
     config: configFrom({
       socket_path: join(directory, 'gitaly.socket'),
       runtime_dir: join(directory, 'run'),
+      // It would clean configurations at any time, also between two looks of a test.
+      housekeeping: { automatic: false },
       storage: [{ name: 'default', path: storage, archive: url }],
       ...config,
     }),

@@ -18,12 +18,12 @@ import { startArchived } from './archived-server.ts';
 import { RandomChanges, repositoriesIn } from './random-changes.ts';
 import { stateOf } from './repository-state.ts';
 
-const KILLS = repetitions('ARCHIVE_KILLS', { short: 3, long: 60 });
+const KILLS = repetitions('ARCHIVE_KILLS', { short: 2, long: 60 });
 /** Commits of the counter in a life, which takes up to some seconds. */
 const MIN_COMMITS = 5;
 const MAX_COMMITS = 120;
 /** Number of kills after which the disk is lost, too. */
-const LOST_EVERY = 3;
+const LOST_EVERY = 2;
 /** Changes that are older are never lost. */
 const MAX_LOSS_MS = 2000;
 const COUNTER = 'counter.git';

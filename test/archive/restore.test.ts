@@ -14,7 +14,7 @@ const directory = makeScratchDirectory('ars');
 after(() => rmSync(directory, { recursive: true, force: true }));
 const { signal } = new AbortController();
 const seed = testSeed('ARCHIVE_SEED');
-const CHANGES = 150;
+const CHANGES = 60;
 
 /** Makes a directory for a server, and the URL of an archive for several. */
 function place(name: string): { readonly directory: string; readonly url: string } {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { commitFiles } from '#client/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { seededShare } from '#testkit/seeded-share';
 import { USER } from '#testkit/user';
 import { type ArchivedServer, startArchived } from './archived-server.ts';
 import { tarOf } from './random-changes.ts';
@@ -59,7 +60,7 @@ const DAMAGES: Readonly<Record<string, (bucket: string) => void>> = {
   'a changed generation': (bucket) => damage(filesIn(bucket, /\/g\/0*3$/)[0] ?? ''),
 };
 
-for (const [number, [name, makeDamage]] of Object.entries(DAMAGES).entries())
+for (const [number, [name, makeDamage]] of seededShare(Object.entries(DAMAGES), 0.25).entries())
   test(`${name} is found, and repaired from the disk`, async () => {
     await using archived = await startWithContents(String(number));
     const { archive, storage } = archived;

@@ -282,7 +282,8 @@ const CASES: Readonly<Record<string, Cases>> = {
     ['"file:///a"\nname = "a"\npath = "<DIR>/storage"'],
     ['["file:///a", "s3://b"]\nname = "a"\npath = "<DIR>/storage"'],
     [
-      '"file:///a"\nname = "a"\npath = "<DIR>/storage"\n[[storage]]\nname = "b"\npath = "<DIR>/other"\narchive = "file:///a"',
+      '"file:///a"\nname = "a"\npath = "<DIR>/storage"\n' +
+        '[[storage]]\nname = "b"\npath = "<DIR>/other"\narchive = "file:///a"',
       /\[1\]\.archive: two storages have the same archive/,
     ],
   ],
