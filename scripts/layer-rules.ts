@@ -67,7 +67,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'events',
       'services/convert',
     ],
-    types: ['platform', 'rpc/server/handler', 'object-store/object-store'],
+    types: ['platform', 'rpc/server/handler', 'object-store/object-store', 'archive'],
     packages: [PROTOBUF],
   },
   calls: {

@@ -3,6 +3,7 @@ import type { PastMoment } from '#generations/chain/past-state';
 import type { StoreObserver } from '#object-store/observed-store';
 import type { Storages } from '#storage/storages';
 import { chainOf } from './bucket/archive-bucket.ts';
+import { archivedPaths } from './bucket/archived-paths.ts';
 import { SETTING } from './capture/read-settings.ts';
 import { type LoggedGeneration, logOf } from './log.ts';
 import type { VerifiedRepository } from './maintain/verify.ts';
@@ -46,6 +47,11 @@ export interface RepositoryArchiveStatus {
   readonly references: number;
 }
 
+/** A repository of an archive, with its last state. */
+export interface ArchivedRepository extends RepositoryArchiveStatus {
+  readonly path: string;
+}
+
 export interface RestoreRequest {
   /** The last state by default. Of a removed repository, the one before its removal. */
   readonly at?: PastMoment;
@@ -57,6 +63,9 @@ export interface RestoreRequest {
   readonly archive?: number;
   readonly signal: AbortSignal;
 }
+
+/** Repositories whose last states are read at once. */
+const READ_AT_ONCE = 8;
 
 /**
  * The archives of a server's storages: each is written behind the changes, and can be restored to
@@ -91,9 +100,9 @@ export class Archive implements AsyncDisposable {
     return new Archive(storages, archives);
   }
 
-  /** Returns how far each archive of a storage is. @throws {GitalyError} NOT_FOUND without any. */
+  /** Returns how far each archive of a storage is; empty if it has none. */
   status(storage: string): StorageArchiveStatus[] {
-    return this.#of(storage).map((archive) => archive.status());
+    return this.#archives.get(storage)?.map((archive) => archive.status()) ?? [];
   }
 
   /**
@@ -111,6 +120,23 @@ export class Archive implements AsyncDisposable {
     const { state } = await chainOf(bucket, id).follow();
     const event = Number((state.settings.get(SETTING.event) ?? '').split(' ')[1] ?? -1);
     return { generation: state.n, event, timeMs: state.timeMs, references: state.references.size };
+  }
+
+  /** Yields the repositories of an archive with their last states, in the order of the bucket. */
+  async *repositories(storage: string, archive = 0): AsyncGenerator<ArchivedRepository> {
+    let reading: Promise<ArchivedRepository | undefined>[] = [];
+    const read = async (path: string): Promise<ArchivedRepository | undefined> => {
+      const status = await this.repositoryStatus({ storage, path }, archive);
+      return status && { path, ...status };
+    };
+    const done = async () => (await Promise.all(reading)).filter((each) => each !== undefined);
+    for await (const path of archivedPaths(this.#one(storage, archive).bucket)) {
+      reading.push(read(path));
+      if (reading.length < READ_AT_ONCE) continue;
+      yield* await done();
+      reading = [];
+    }
+    yield* await done();
   }
 
   /** Yields the states that can be restored of a path, the newest first. */

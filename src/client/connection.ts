@@ -6,6 +6,7 @@ import { RaftService } from '#wire/gen/cluster_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { DiffService } from '#wire/gen/diff_pb';
+import { ArchiveService } from '#wire/gen/gitalyts/archives/v1/archives_pb';
 import { BackupRunService } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { LifetimeService } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
@@ -89,6 +90,10 @@ export class Connection implements ServiceCaller, AsyncDisposable {
 
   get analysis(): ClientOf<typeof AnalysisService> {
     return this.client(AnalysisService);
+  }
+  /** The archives of storages. UNIMPLEMENTED from servers other than gitaly-ts. */
+  get archives(): ClientOf<typeof ArchiveService> {
+    return this.client(ArchiveService);
   }
   get backup(): ClientOf<typeof BackupService> {
     return this.client(BackupService);

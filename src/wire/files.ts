@@ -8,6 +8,7 @@ import { file_commit } from '#wire/gen/commit_pb';
 import { file_conflicts } from '#wire/gen/conflicts_pb';
 import { file_diff } from '#wire/gen/diff_pb';
 import { file_errors } from '#wire/gen/errors_pb';
+import { file_gitalyts_archives_v1_archives } from '#wire/gen/gitalyts/archives/v1/archives_pb';
 import { file_gitalyts_backups_v1_backups } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { file_gitalyts_events_v1_events } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { file_gitalyts_lifetimes_v1_lifetimes } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
@@ -81,6 +82,7 @@ export const gitalyFiles: readonly DescFile[] = [
  */
 export const wireFiles: readonly DescFile[] = [
   ...gitalyFiles,
+  file_gitalyts_archives_v1_archives,
   file_gitalyts_backups_v1_backups,
   file_gitalyts_events_v1_events,
   file_gitalyts_lifetimes_v1_lifetimes,

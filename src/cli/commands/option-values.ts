@@ -38,6 +38,19 @@ export function parseSeconds(text: string): number {
   return seconds;
 }
 
+/**
+ * Parses a moment for commander: the number of a generation, a time as ISO 8601, or one such as
+ * `12h` ago.
+ */
+export function parseMoment(text: string): { readonly generation: number } | { readonly timeMs: number } {
+  if (/^\d{1,12}$/.test(text)) return { generation: Number(text) };
+  if (/^\d{1,9}[smhd]$/.test(text)) return { timeMs: Date.now() - parseSeconds(text) * 1000 };
+  const timeMs = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(timeMs))
+    throw new InvalidArgumentError('Write a time such as 2026-11-28T16:00:00Z or 2h, or a number.');
+  return { timeMs };
+}
+
 /** Parses a time such as `12h`, or `never`, for commander. @returns seconds; `Infinity` for `never`. */
 export function parseLifetime(text: string): number {
   return text === 'never' ? Number.POSITIVE_INFINITY : parseSeconds(text);

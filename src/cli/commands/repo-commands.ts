@@ -3,6 +3,7 @@ import type { CreateRepositoryOptions } from '#tools/repo/repositories';
 import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from '../repo/repo.ts';
 import type { CollectLfsCommandOptions } from '../repo/repo-gc-lfs.ts';
 import type { MigrateReferencesOptions } from '../repo/repo-migrate-references.ts';
+import { addRepoArchiveCommands } from './archive-commands.ts';
 import { parseSeconds } from './option-values.ts';
 import { addRepoSettings } from './repo-settings-commands.ts';
 import { addToolCommand } from './tool-command.ts';
@@ -53,6 +54,7 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
   addInfo(repo, on);
   addRepoSettings(repo, on, add);
   addMigrateReferences(repo, on);
+  addRepoArchiveCommands(repo, on);
 }
 
 /** Adds a command with the options of all. */

@@ -2,6 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { Shell } from '#tools/completion/completion';
 import type { ImportOptions } from '../import.ts';
 import type { TestEnvArguments } from '../test-env.ts';
+import { addArchiveCommands } from './archive-commands.ts';
 import { addBackupCommands } from './backup-commands.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addRepoCommands } from './repo-commands.ts';
@@ -16,6 +17,7 @@ export function addToolCommands(program: Command, up: Command): void {
   addImport(program);
   addRepoCommands(program);
   addBackupCommands(program);
+  addArchiveCommands(program);
   addTokenCommands(program);
   addUserCommands(program);
   addServerCommands(program);

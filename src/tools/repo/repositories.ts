@@ -280,6 +280,6 @@ function ofOtherServer(error: unknown): undefined {
 }
 
 /** Repositories end with `.git`: gateways and maintenance search for them by it. */
-function withSuffix(text: string): string {
+export function withSuffix(text: string): string {
   return text.endsWith('.git') ? text : `${text}.git`;
 }

@@ -1,0 +1,127 @@
+import { Archives, type Moment, type RestoredStorage, type ShownStatus } from '#tools/archive/archives';
+import { ProgressLine } from '#tools/progress-line';
+import { printResult, type ToolConsole, type ToolResult } from './commands/tool-command.ts';
+import { openServer, UsageError } from './serve/open-server.ts';
+
+/** Options of all commands on archives. */
+export interface ArchiveOptions {
+  readonly to: string;
+  readonly storage: string;
+  readonly archive: number;
+  readonly json?: boolean;
+}
+
+export interface RestoreRepositoryOptions extends ArchiveOptions {
+  readonly at?: Moment;
+  /** Name of the restored repository. */
+  readonly name?: string;
+  readonly replace?: boolean;
+}
+
+function run(
+  { archive, json, storage, to }: ArchiveOptions,
+  on: ToolConsole,
+  [group, option]: readonly [group: 'archive' | 'repo', option: string],
+  work: (archives: Archives) => Promise<ToolResult>,
+): Promise<number> {
+  const connected = async (): Promise<ToolResult> => {
+    await using target = await openServer(to, option);
+    return await work(new Archives(target.connection, { storage, archive }));
+  };
+  const isUsage = (error: unknown): boolean => error instanceof UsageError;
+  return printResult(connected, { group, json, on, isUsage });
+}
+
+/** Runs `gitaly-ts archive status`. */
+export function archiveStatus(options: ArchiveOptions, on: ToolConsole): Promise<number> {
+  return run(options, on, ['archive', '--to'], async (archives) => {
+    const all = await archives.status();
+    return { json: all, lines: all.flatMap(linesOfStatus) };
+  });
+}
+
+function linesOfStatus(status: ShownStatus): string[] {
+  const { archivedEvent, behindSeconds, failed, isComplete, lastEvent, problem, state, url } = status;
+  const rest = lastEvent - (archivedEvent ?? 0);
+  const position =
+    archivedEvent === undefined
+      ? 'it is not known yet what is archived'
+      : rest <= 0 && isComplete
+        ? `all changes are archived (event ${lastEvent})`
+        : `${rest} changes are not archived, the oldest ${behindSeconds.toFixed(1)} s old (events ` +
+          `${archivedEvent + 1} to ${lastEvent})`;
+  return [
+    `${state} ${url}: ${position}`,
+    ...(isComplete ? [] : ['  all repositories are compared']),
+    ...failed.map((path) => `  not archived: ${path}`),
+    ...(problem === '' ? [] : [`  last problem: ${problem}`]),
+  ];
+}
+
+/** Runs `gitaly-ts archive log`: prints the repositories of an archive. */
+export function archiveLog(options: ArchiveOptions, on: ToolConsole): Promise<number> {
+  return run(options, on, ['archive', '--to'], async (archives) => {
+    const all = await Array.fromAsync(archives.repositories());
+    return { json: all, lines: all.map(({ generation, name, time }) => `${time} ${generation} ${name}`) };
+  });
+}
+
+/** Runs `gitaly-ts archive restore`: restores all repositories that the storage lacks. */
+export function restoreStorage(
+  options: ArchiveOptions & { readonly at?: Moment },
+  on: ToolConsole,
+): Promise<number> {
+  return run(options, on, ['archive', '--to'], async (archives) => {
+    const { at } = options;
+    if (at !== undefined && 'generation' in at)
+      throw new UsageError('--at is a time here: "gitaly-ts repo restore" restores a generation');
+    let state: Readonly<RestoredStorage> | undefined;
+    using _progress = new ProgressLine(on.stderr, () =>
+      state === undefined ? 'Reading the archive' : `${state.restored.length} repositories are restored`,
+    );
+    const result = await archives.restoreAll(at?.timeMs, (now) => {
+      state = now;
+    });
+    const { existing, failed, restored } = result;
+    const sum = `restored ${restored.length} repositories, ${existing.length} existed`;
+    if (failed.length > 0)
+      throw new Error(
+        [`${sum}, ${failed.length} failed`, ...failed.map((each) => `${each.name}: ${each.problem}`)].join(
+          '\n  ',
+        ),
+      );
+    return { json: result, lines: [sum] };
+  });
+}
+
+/** Runs `gitaly-ts repo log`. */
+export function repositoryLog(
+  name: string,
+  options: ArchiveOptions & { readonly limit: number },
+  on: ToolConsole,
+): Promise<number> {
+  return run(options, on, ['repo', '--to'], async (archives) => {
+    const all = await Array.fromAsync(archives.generations(name, options.limit));
+    const lines = all.map(({ changedReferences, changedSettings, generation, kind, time }) =>
+      [
+        `${generation} ${time} ${kind}`,
+        ...(changedReferences > 0 ? [`${changedReferences} references`] : []),
+        ...changedSettings,
+      ].join(', '),
+    );
+    return { json: all, lines };
+  });
+}
+
+/** Runs `gitaly-ts repo restore`. */
+export function restoreRepository(
+  name: string,
+  options: RestoreRepositoryOptions,
+  on: ToolConsole,
+): Promise<number> {
+  return run(options, on, ['repo', '--in'], async (archives) => {
+    const { at, name: to, replace } = options;
+    const restored = await archives.restore(name, { at, replace, to });
+    return { json: { restored }, lines: [`restored ${restored}`] };
+  });
+}

@@ -1,0 +1,136 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import type { Archive, RestoreRequest as RestoreOptions } from '#archive/archive';
+import { GitalyError } from '#base/gitaly-error';
+import type { ServiceImplementation } from '#rpc/server/handler';
+import type { Storages } from '#storage/storages';
+import type {
+  ArchiveService,
+  GetStatusRequest,
+  GetStatusResponseSchema,
+  ListGenerationsRequest,
+  ListGenerationsResponseSchema,
+  ListRepositoriesRequest,
+  ListRepositoriesResponseSchema,
+  RestoreRequest,
+  RestoreResponseSchema,
+} from '#wire/gen/gitalyts/archives/v1/archives_pb';
+import { encodeGeneration, encodeRepository, encodeRestored, encodeStatus } from './messages.ts';
+
+export interface ArchiveDependencies {
+  readonly storages: Pick<Storages, 'storage'>;
+  /** `undefined` if no storage is archived. */
+  readonly archive:
+    | Pick<Archive, 'status' | 'repositories' | 'log' | 'restore' | 'restoreStorage'>
+    | undefined;
+}
+
+/** The calls of the service: the first process of a server answers them for all. */
+export interface ArchiveCalls {
+  getStatus(request: GetStatusRequest): Promise<MessageInitShape<typeof GetStatusResponseSchema>>;
+  listRepositories(
+    request: ListRepositoriesRequest,
+    signal: AbortSignal,
+  ): AsyncIterable<MessageInitShape<typeof ListRepositoriesResponseSchema>>;
+  listGenerations(
+    request: ListGenerationsRequest,
+    signal: AbortSignal,
+  ): AsyncIterable<MessageInitShape<typeof ListGenerationsResponseSchema>>;
+  restore(
+    request: RestoreRequest,
+    signal: AbortSignal,
+  ): AsyncIterable<MessageInitShape<typeof RestoreResponseSchema>>;
+}
+
+/** Implements the archives of storages. */
+export function archiveService(calls: ArchiveCalls): ServiceImplementation<typeof ArchiveService> {
+  return {
+    getStatus: (request) => calls.getStatus(request),
+    listRepositories: (request, { signal }) => calls.listRepositories(request, signal),
+    listGenerations: (request, { signal }) => calls.listGenerations(request, signal),
+    restore: (request, { signal }) => calls.restore(request, signal),
+  };
+}
+
+/** Repositories or generations of a response. */
+const PAGE = 100;
+
+/** Returns the calls for the process that writes the archives. */
+export function archiveCalls({ archive, storages }: ArchiveDependencies): ArchiveCalls {
+  const archived = (storageName: string): NonNullable<typeof archive> => {
+    storages.storage(storageName);
+    if (archive === undefined)
+      throw new GitalyError('NOT_FOUND', 'the storage has no archive: set archive in its [[storage]]');
+    return archive;
+  };
+  return {
+    async getStatus({ storageName }) {
+      storages.storage(storageName);
+      return { archives: archive?.status(storageName).map(encodeStatus) ?? [] };
+    },
+    async *listRepositories({ archive: index, storageName }, signal) {
+      const found = archived(storageName).repositories(storageName, index);
+      for await (const page of pagesOf(found, signal)) yield { repositories: page.map(encodeRepository) };
+    },
+    async *listGenerations({ archive: index, limit, relativePath, storageName }, signal) {
+      const target = { storage: storageName, path: requiredPath(relativePath) };
+      const found = archived(storageName).log(target, index);
+      for await (const page of pagesOf(found, signal, limit || undefined))
+        yield { generations: page.map(encodeGeneration) };
+    },
+    async *restore(request, signal) {
+      const { archive: index, relativePath: path, storageName: storage } = request;
+      const from = archived(storage);
+      if (path === '') {
+        const options = { archive: index, signal, ...timeOfAll(request) };
+        for await (const restored of from.restoreStorage(storage, options)) yield encodeRestored(restored);
+        return;
+      }
+      const to = request.toRelativePath || path;
+      const options = { archive: index, to, replaces: request.replace, signal, ...momentOf(request) };
+      await from.restore({ storage, path }, options);
+      yield encodeRestored({ path: to, result: 'restored', reason: '' });
+    },
+  };
+}
+
+/** Groups items into pages, up to a number of items. */
+async function* pagesOf<T>(
+  items: AsyncIterable<T>,
+  signal: AbortSignal,
+  limit = Number.POSITIVE_INFINITY,
+): AsyncGenerator<readonly T[]> {
+  let page: T[] = [];
+  let left = limit;
+  for await (const item of items) {
+    signal.throwIfAborted();
+    page.push(item);
+    if (--left === 0) break;
+    if (page.length < PAGE) continue;
+    yield page;
+    page = [];
+  }
+  if (page.length > 0) yield page;
+}
+
+function requiredPath(relativePath: string): string {
+  if (relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'relative_path is empty');
+  return relativePath;
+}
+
+function momentOf({ at }: RestoreRequest): Pick<RestoreOptions, 'at'> {
+  if (at.case === undefined) return {};
+  return {
+    at: at.case === 'generation' ? { generation: Number(at.value) } : { timeMs: timestampMs(at.value) },
+  };
+}
+
+/** Returns the time for all repositories. @throws {GitalyError} INVALID_ARGUMENT for what is of one repository. */
+function timeOfAll({ at, replace, toRelativePath }: RestoreRequest): { readonly timeMs?: number } {
+  if (at.case === 'generation' || replace || toRelativePath !== '')
+    throw new GitalyError(
+      'INVALID_ARGUMENT',
+      'relative_path is empty: generation, to_relative_path and replace need one',
+    );
+  return at.case === 'time' ? { timeMs: timestampMs(at.value) } : {};
+}

@@ -1,0 +1,190 @@
+import { durationMs, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { GitalyError } from '#base/gitaly-error';
+import type { Connection } from '#client/index';
+import {
+  type ArchiveStatus,
+  ArchiveStatus_State,
+  type Generation,
+  RestoreResponse_Result,
+} from '#wire/gen/gitalyts/archives/v1/archives_pb';
+import { withSuffix } from '../repo/repositories.ts';
+
+/** An archive of a storage. Its index is the place in the list of the storage's archives, from 0. */
+export interface ArchivePlace {
+  readonly storage: string;
+  readonly archive: number;
+}
+
+/** How far an archive is, as `gitaly-ts archive status --json` shows it. */
+export interface ShownStatus {
+  readonly url: string;
+  readonly state: 'waiting' | 'live' | 'refused' | 'ended';
+  readonly lastEvent: number;
+  /** All events up to this one are archived; absent while that is not known. */
+  readonly archivedEvent?: number;
+  /** Age of the oldest change that is not archived. */
+  readonly behindSeconds: number;
+  /** False while all repositories are compared. */
+  readonly isComplete: boolean;
+  /** Repositories that could not be archived, and are tried again. */
+  readonly failed: readonly string[];
+  readonly problem: string;
+}
+
+/** The last state of a repository in an archive. */
+export interface ShownRepository {
+  readonly name: string;
+  readonly generation: number;
+  /** As ISO 8601. */
+  readonly time: string;
+  /** The last event that it includes; absent if that is not known. */
+  readonly event?: number;
+  readonly references: number;
+}
+
+/** A state that can be restored. */
+export interface ShownGeneration {
+  readonly generation: number;
+  /** As ISO 8601. */
+  readonly time: string;
+  readonly kind: string;
+  readonly changedReferences: number;
+  readonly changedSettings: readonly string[];
+  /** Id of the repository: a name may have had several, one after another. */
+  readonly repositoryId: string;
+}
+
+/** A moment: the number of a generation, or a time in milliseconds since 1970. */
+export type Moment = { readonly generation: number } | { readonly timeMs: number };
+
+export interface RestoreOptions {
+  /** The last state by default. */
+  readonly at?: Moment | undefined;
+  /** Name of the restored repository. Default: the same. */
+  readonly to?: string | undefined;
+  readonly replace?: boolean | undefined;
+}
+
+/** A repository that was not restored, and why. */
+export interface FailedRestore {
+  readonly name: string;
+  readonly problem: string;
+}
+
+/** Results of the restore of a storage. */
+export interface RestoredStorage {
+  readonly restored: string[];
+  /** They existed, and stay as they are. */
+  readonly existing: string[];
+  readonly failed: FailedRestore[];
+}
+
+const STATES = {
+  [ArchiveStatus_State.UNSPECIFIED]: 'waiting',
+  [ArchiveStatus_State.WAITING]: 'waiting',
+  [ArchiveStatus_State.LIVE]: 'live',
+  [ArchiveStatus_State.REFUSED]: 'refused',
+  [ArchiveStatus_State.ENDED]: 'ended',
+} as const;
+
+/** The archives of one storage, by the calls of a server. */
+export class Archives {
+  readonly #calls: Connection['archives'];
+  readonly #place: { readonly storageName: string; readonly archive: number };
+
+  constructor(connection: Pick<Connection, 'archives'>, { archive, storage }: ArchivePlace) {
+    this.#calls = connection.archives;
+    this.#place = { storageName: storage, archive };
+  }
+
+  /** Returns how far all archives of the storage are. @throws {GitalyError} NOT_FOUND without any. */
+  async status(): Promise<ShownStatus[]> {
+    const { storageName } = this.#place;
+    const { archives } = await this.#calls.getStatus({ storageName });
+    if (archives.length === 0)
+      throw new GitalyError('NOT_FOUND', `the storage ${storageName} has no archive: see docs/archive.md`);
+    return archives.map(shownStatus);
+  }
+
+  /** Yields the repositories of the archive with their last states. */
+  async *repositories(): AsyncGenerator<ShownRepository> {
+    for await (const { repositories } of this.#calls.listRepositories(this.#place))
+      for (const { event, generation, references, relativePath, time } of repositories)
+        yield {
+          name: relativePath,
+          generation: Number(generation),
+          time: shownTime(time),
+          ...(event !== undefined && { event: Number(event) }),
+          references: Number(references),
+        };
+  }
+
+  /** Yields the states of a repository that can be restored, the newest first. */
+  async *generations(name: string, limit = 0): AsyncGenerator<ShownGeneration> {
+    const request = { ...this.#place, relativePath: withSuffix(name), limit };
+    for await (const { generations } of this.#calls.listGenerations(request))
+      yield* generations.map(shownGeneration);
+  }
+
+  /** Restores a repository. @returns its name. */
+  async restore(name: string, { at, replace = false, to }: RestoreOptions = {}): Promise<string> {
+    const relativePath = withSuffix(name);
+    const toRelativePath = to === undefined ? '' : withSuffix(to);
+    const request = { ...this.#place, relativePath, toRelativePath, replace, ...momentOf(at) };
+    const [restored] = await Array.fromAsync(this.#calls.restore(request));
+    return restored?.relativePath ?? relativePath;
+  }
+
+  /** Restores all repositories that the storage lacks. @param onResult is called with what is done. */
+  async restoreAll(
+    timeMs: number | undefined,
+    onResult: (state: Readonly<RestoredStorage>) => void = () => {},
+  ): Promise<RestoredStorage> {
+    const state: RestoredStorage = { restored: [], existing: [], failed: [] };
+    const request = { ...this.#place, ...momentOf(timeMs === undefined ? undefined : { timeMs }) };
+    for await (const { problem, relativePath: name, result } of this.#calls.restore(request)) {
+      if (result === RestoreResponse_Result.RESTORED) state.restored.push(name);
+      else if (result === RestoreResponse_Result.EXISTS) state.existing.push(name);
+      else state.failed.push({ name, problem });
+      onResult(state);
+    }
+    return state;
+  }
+}
+
+function momentOf(at: Moment | undefined) {
+  if (at === undefined) return {};
+  return 'generation' in at
+    ? { at: { case: 'generation' as const, value: BigInt(at.generation) } }
+    : { at: { case: 'time' as const, value: timestampFromMs(at.timeMs) } };
+}
+
+function shownStatus(status: ArchiveStatus): ShownStatus {
+  const { archivedEvent, behind, failed, isComplete, lastEvent, problem, state, url } = status;
+  return {
+    url,
+    state: STATES[state],
+    lastEvent: Number(lastEvent),
+    ...(archivedEvent !== undefined && { archivedEvent: Number(archivedEvent) }),
+    behindSeconds: behind === undefined ? 0 : durationMs(behind) / 1000,
+    isComplete,
+    failed,
+    problem,
+  };
+}
+
+function shownGeneration(generation: Generation): ShownGeneration {
+  const { changedReferences, changedSettings, kind, number, repositoryId, time } = generation;
+  return {
+    generation: Number(number),
+    time: shownTime(time),
+    kind,
+    changedReferences: Number(changedReferences),
+    changedSettings,
+    repositoryId,
+  };
+}
+
+function shownTime(time: Generation['time']): string {
+  return time === undefined ? '' : timestampDate(time).toISOString();
+}
