@@ -46,6 +46,7 @@ const VIEWS = [
   'search',
   'lfs',
   'storage',
+  'history',
   'settings',
 ] as const;
 export type RepositoryView = (typeof VIEWS)[number];

@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { codeOf } from '#base/gitaly-error';
 import type { Connection } from '#client/connection';
 import type { PageAnswer, PageRequest } from '#gateway/http/pages/page-source';
 import { assetAt } from './assets.ts';
@@ -84,6 +85,8 @@ const WITH_FORMS: ReadonlySet<ServerPage> = new Set(['running', 'account']);
 const FOR_READERS: ReadonlySet<ServerPage> = new Set(['overview', 'repositories']);
 /** A repository that is used to check credentials; it need not exist. */
 const PROBE = 'console.git';
+/** Time limit of the call that finds out if the storage is archived. */
+const TIMEOUT_MS = 5000;
 const MAX_TARGET_BYTES = 8192;
 /** Smaller responses are not compressed. */
 const COMPRESS_BYTES = 1024;
@@ -103,6 +106,7 @@ export class Console implements AsyncDisposable {
   readonly #sections: ReadonlySet<Section>;
   readonly #streams = new LiveStreams();
   readonly #formTokens = new FormTokens();
+  #hasArchive: Promise<boolean> | undefined;
 
   constructor(options: ConsoleOptions) {
     const { cluster } = options;
@@ -191,7 +195,23 @@ export class Console implements AsyncDisposable {
       lastChanges: this.#lastChanges,
       listings: this.#listings,
       mirrors: this.#options.mirrors,
+      hasArchive: await this.#isArchived(),
     });
+  }
+
+  /** Reports whether the storage is archived, as the first page has found. */
+  async #isArchived(): Promise<boolean> {
+    const { connection, storage } = this.#options;
+    this.#hasArchive ??= connection.archives
+      .getStatus({ storageName: storage }, { timeoutMs: TIMEOUT_MS })
+      .then(
+        ({ archives }) => archives.length > 0,
+        (error: unknown) => {
+          if (codeOf(error) !== 'UNIMPLEMENTED') this.#hasArchive = undefined;
+          return false;
+        },
+      );
+    return await this.#hasArchive;
   }
 
   /** Returns the entries of the navigation that the client may open. */

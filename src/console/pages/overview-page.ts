@@ -12,6 +12,7 @@ import type { RepositoryCatalog } from '../repositories/repository-catalog.ts';
 import type { ConsoleHistory, HistorySource } from '../server-history.ts';
 import type { StatusSource } from '../server-status.ts';
 import type { Visit } from '../visit.ts';
+import { archiveStates, archivesTable } from './archive-states.ts';
 import { backupsTable, lastBackups } from './last-backups.ts';
 
 const TIMEOUT_MS = 5000;
@@ -28,7 +29,7 @@ export interface OverviewOptions {
 
 /** Shows whether the server and its storages work, and which resources it uses. */
 export async function overviewPage(visit: Visit, options: OverviewOptions): Promise<Page> {
-  const { backups, info, lastHour, nodeDisks, now, ofNodes, repositories, storages } = await read(
+  const { archives, backups, info, lastHour, nodeDisks, now, ofNodes, repositories, storages } = await read(
     visit,
     options,
   );
@@ -46,6 +47,7 @@ export async function overviewPage(visit: Visit, options: OverviewOptions): Prom
       status: now,
       lastHour: dataOf(lastHour),
       nodes: ofNodes,
+      archives,
       backups,
     },
     body: html`<h1>Overview</h1>
@@ -60,6 +62,7 @@ ${now && figures(now)}
 ${lastHour && plots(lastHour)}
 ${ofNodes && nodesTable(ofNodes)}
 ${now && use(now)}
+${archives && archivesTable(archives)}
 ${backups && backupsTable(backups)}
 <h2>Storages</h2>
 ${table(
@@ -89,19 +92,20 @@ async function read(
     .catch(() => undefined);
   const info = await connection.server.serverInfo({}, calls);
   const seesAll = await access.isAdministrator();
-  const [repositories, now, lastHour, ofNodes, backups] = seesAll
+  const [repositories, now, lastHour, ofNodes, backups, archives] = seesAll
     ? await Promise.all([
         catalog.count(signal),
         status?.(),
         history?.(),
         nodes?.status(),
         lastBackups(info, connection, calls),
+        archiveStates(info, connection, calls),
       ])
     : [];
   const disks = await disksRead;
   const storages = storagesOf(info, disks);
   const nodeDisks = seesAll ? nodeDisksOf(info, disks) : [];
-  return { backups, info, lastHour, nodeDisks, now, ofNodes, repositories, storages };
+  return { archives, backups, info, lastHour, nodeDisks, now, ofNodes, repositories, storages };
 }
 
 interface Disk {

@@ -6,7 +6,8 @@ import type { Page } from '../page.ts';
 import type { RepositoryPagesOptions } from './repository-visit.ts';
 
 /** The upper part of each page of a repository. */
-export interface RepositoryFrame extends Pick<RepositoryPagesOptions, 'httpAddress' | 'sshAddress'> {
+export interface RepositoryFrame
+  extends Pick<RepositoryPagesOptions, 'httpAddress' | 'sshAddress' | 'hasArchive'> {
   readonly path: string;
   /** The chosen revision; empty in a repository without commits. */
   readonly revision?: string;
@@ -24,13 +25,18 @@ const TABS = [
   ['search', 'Search'],
   ['lfs', 'LFS'],
   ['storage', 'Storage'],
+  ['history', 'History'],
   ['settings', 'Settings'],
 ] as const;
 
 /** Returns the heading of a repository, its addresses for git, and the links to its pages. */
 export function frame(visit: RepositoryFrame): Html {
-  const { access, path, revision = '', view } = visit;
-  const shown = TABS.filter(([name]) => name !== 'lfs' || access.lfsFilesAt !== undefined);
+  const { access, hasArchive, path, revision = '', view } = visit;
+  const hidden = new Set<RepositoryView>([
+    ...(access.lfsFilesAt === undefined ? (['lfs'] as const) : []),
+    ...(hasArchive ? [] : (['history'] as const)),
+  ]);
+  const shown = TABS.filter(([name]) => !hidden.has(name));
   const tabs = shown.map(([name, text]) => {
     const isCurrent = name === view || (name === 'commits' && view === 'commit');
     const current = isCurrent ? html` aria-current="page"` : undefined;

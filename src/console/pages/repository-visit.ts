@@ -21,6 +21,8 @@ export interface RepositoryPagesOptions {
   readonly listings: Listings;
   /** `undefined` if there are no mirrors. */
   readonly mirrors: MirrorSource | undefined;
+  /** True if the states of the repository are archived. */
+  readonly hasArchive: boolean;
   /** Address for `git clone` by HTTP, before the path of a repository; `undefined` without HTTP. */
   readonly httpAddress: string | undefined;
   /** Address for `git clone` by SSH, before the path of a repository; `undefined` without SSH. */

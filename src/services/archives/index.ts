@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Archive, RestoreRequest as RestoreOptions } from '#archive/archive';
+import type { LoggedGeneration } from '#archive/log';
 import { GitalyError } from '#base/gitaly-error';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
@@ -52,6 +53,8 @@ export function archiveService(calls: ArchiveCalls): ServiceImplementation<typeo
   };
 }
 
+/** Kinds of generations that change the repository. */
+const CHANGES: ReadonlySet<string> = new Set(['create', 'write', 'removed']);
 /** Repositories or generations of a response. */
 const PAGE = 100;
 
@@ -74,7 +77,7 @@ export function archiveCalls({ archive, storages }: ArchiveDependencies): Archiv
     },
     async *listGenerations({ archive: index, limit, relativePath, storageName }, signal) {
       const target = { storage: storageName, path: requiredPath(relativePath) };
-      const found = archived(storageName).log(target, index);
+      const found = changesOf(archived(storageName).log(target, index));
       for await (const page of pagesOf(found, signal, limit || undefined))
         yield { generations: page.map(encodeGeneration) };
     },
@@ -92,6 +95,11 @@ export function archiveCalls({ archive, storages }: ArchiveDependencies): Archiv
       yield encodeRestored({ path: to, result: 'restored', reason: '' });
     },
   };
+}
+
+/** Leaves out generations without a change of the repository. */
+async function* changesOf(generations: AsyncIterable<LoggedGeneration>): AsyncGenerator<LoggedGeneration> {
+  for await (const each of generations) if (CHANGES.has(each.kind)) yield each;
 }
 
 /** Groups items into pages, up to a number of items. */
