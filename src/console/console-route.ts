@@ -46,7 +46,7 @@ const VIEWS = [
   'search',
   'lfs',
   'storage',
-  'history',
+  'archived',
   'settings',
 ] as const;
 export type RepositoryView = (typeof VIEWS)[number];

@@ -1,7 +1,7 @@
 import { Console, type ConsoleOptions } from '#console/index';
 import { fileAuthentication, type HttpGateway, startHttpGateway, storageMapping } from '#gateway/index';
 import { GitalyServer } from '#gitaly/index';
-import { startGitalyWith, type TestGitaly } from '#testkit/start-gitaly';
+import { type StartGitalyOptions, startGitalyWith, type TestGitaly } from '#testkit/start-gitaly';
 
 export interface OpenedConsole extends AsyncDisposable {
   readonly gitaly: TestGitaly;
@@ -32,7 +32,7 @@ export interface OpenConsoleOptions {
   /** True with the API. */
   readonly hasApi?: boolean;
   /** Additional keys of the server's configuration. */
-  readonly config?: Readonly<Record<string, unknown>>;
+  readonly config?: StartGitalyOptions['config'];
 }
 
 /** Starts a server with a gateway and a console. */

@@ -25,7 +25,7 @@ const TABS = [
   ['search', 'Search'],
   ['lfs', 'LFS'],
   ['storage', 'Storage'],
-  ['history', 'History'],
+  ['archived', 'Archived'],
   ['settings', 'Settings'],
 ] as const;
 
@@ -34,7 +34,7 @@ export function frame(visit: RepositoryFrame): Html {
   const { access, hasArchive, path, revision = '', view } = visit;
   const hidden = new Set<RepositoryView>([
     ...(access.lfsFilesAt === undefined ? (['lfs'] as const) : []),
-    ...(hasArchive ? [] : (['history'] as const)),
+    ...(hasArchive ? [] : (['archived'] as const)),
   ]);
   const shown = TABS.filter(([name]) => !hidden.has(name));
   const tabs = shown.map(([name, text]) => {

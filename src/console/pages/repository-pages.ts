@@ -14,7 +14,7 @@ import { filesPage } from './files/files-page.ts';
 import { lfsPage } from './files/lfs-page.ts';
 import { rawFile } from './files/raw-file.ts';
 import { searchPage } from './files/search-page.ts';
-import { historyPage } from './history-page.ts';
+import { archivedPage } from './archived-page.ts';
 import { pushesPage } from './pushes-page.ts';
 import { emptyPage } from './repository-frame.ts';
 import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
@@ -30,7 +30,7 @@ const HEAD = 'HEAD';
 /** Pages of a repository that exists and has commits. */
 const PAGES: Readonly<
   Record<
-    Exclude<RepositoryView, 'history' | 'settings'>,
+    Exclude<RepositoryView, 'archived' | 'settings'>,
     (visit: RepositoryVisit) => Promise<Page | PageAnswer>
   >
 > = {
@@ -80,7 +80,7 @@ async function pageOf(
   try {
     const place = { ...visit, ...options, repository, path, view, calls };
     if (view === 'settings') return await settingsPage(place);
-    if (view === 'history') return await historyPage(place);
+    if (view === 'archived') return await archivedPage(place);
     const revision = await revisionOf(visit, repository, calls);
     if (revision === undefined) {
       return (await repository.exists(calls)) ? emptyPage({ ...visit, ...options, path }) : undefined;

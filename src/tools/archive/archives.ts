@@ -1,5 +1,5 @@
 import { durationMs, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { GitalyError } from '#base/gitaly-error';
+import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import {
   type ArchiveStatus,
@@ -102,7 +102,10 @@ export class Archives {
     const { storageName } = this.#place;
     const { archives } = await this.#calls.getStatus({ storageName });
     if (archives.length === 0)
-      throw new GitalyError('NOT_FOUND', `the storage ${storageName} has no archive: see docs/archive.md`);
+      throw new GitalyError(
+        'NOT_FOUND',
+        `the storage ${storageName} has no archive: start its server with one (docs/archive.md)`,
+      );
     return archives.map(shownStatus);
   }
 
@@ -131,8 +134,14 @@ export class Archives {
     const relativePath = withSuffix(name);
     const toRelativePath = to === undefined ? '' : withSuffix(to);
     const request = { ...this.#place, relativePath, toRelativePath, replace, ...momentOf(at) };
-    const [restored] = await Array.fromAsync(this.#calls.restore(request));
-    return restored?.relativePath ?? relativePath;
+    try {
+      const [restored] = await Array.fromAsync(this.#calls.restore(request));
+      return restored?.relativePath ?? relativePath;
+    } catch (error) {
+      if (codeOf(error) !== 'ALREADY_EXISTS') throw error;
+      const hint = `${toRelativePath || relativePath} exists: --replace replaces it, --to NAME restores it beside`;
+      throw new GitalyError('ALREADY_EXISTS', hint, { cause: error });
+    }
   }
 
   /** Restores all repositories that the storage lacks. @param onResult is called with what is done. */

@@ -22,7 +22,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
 ]);
 
 /** Lists the archived states of a repository, and restores one as a new repository for administrators. */
-export async function historyPage(visit: PlainVisit): Promise<Page> {
+export async function archivedPage(visit: PlainVisit): Promise<Page> {
   const { isPost, path } = visit;
   const mayRestore = (await visit.access.administrationAt(path)) !== undefined;
   let problem: string | undefined;
@@ -35,7 +35,7 @@ export async function historyPage(visit: PlainVisit): Promise<Page> {
   const generations = await generationsOf(visit);
   return {
     ...(problem !== undefined && { status: 422 }),
-    title: `History · ${nameOf(path)}`,
+    title: `Archived · ${nameOf(path)}`,
     section: 'repositories',
     data: {
       ...{ name: path, mayRestore },
@@ -95,7 +95,7 @@ function list(
   const more =
     generations.length === LIMIT ? html`<p class="note">Older states: gitaly-ts repo log.</p>` : undefined;
   if (!mayRestore) return html`${states}${more}`;
-  return html`<form class="setting" method="post" action="${repositoryAddress(path, 'history', { query })}">
+  return html`<form class="setting" method="post" action="${repositoryAddress(path, 'archived', { query })}">
 ${problem && html`<p class="problem" role="alert">Nothing was restored: ${problem}</p>`}
 ${states}${more}
 <label for="name">Name of the restored repository</label>

@@ -1,0 +1,190 @@
+/** The archive by its calls and commands, in this process and through a worker. */
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { after, test } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { Command } from 'commander';
+import { addArchiveCommands } from '#cli/commands/archive-commands';
+import { addRepoCommands, type RepoProcess } from '#cli/commands/repo-commands';
+import { commitFiles } from '#client/index';
+import { answerForArchives, remoteArchives } from '#gitaly/family/remote-archives';
+import { archiveCalls } from '#services/archives/index';
+import { LinkedFamily } from '#testkit/linked-family';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
+import {
+  GetStatusRequestSchema,
+  ListGenerationsRequestSchema,
+  RestoreRequestSchema,
+} from '#wire/gen/gitalyts/archives/v1/archives_pb';
+import { type ArchivedServer, startArchived } from './archived-server.ts';
+
+const directory = makeScratchDirectory('archive-commands');
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Runs a command in this process. */
+async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const process: RepoProcess = { stdin, stdout, stderr };
+  const program = new Command('gitaly-ts').exitOverride();
+  addArchiveCommands(program, process);
+  addRepoCommands(program, process);
+  await program.parseAsync(args, { from: 'user' });
+  const [out = '', err = ''] = await Promise.all([stdout, stderr].map((stream) => text(stream.end())));
+  return { code: Number(process.exitCode), stdout: out, stderr: err };
+}
+
+async function ok(...args: string[]): Promise<string> {
+  const { code, stderr, stdout } = await run(...args);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+async function failing(code: number, ...args: string[]): Promise<string> {
+  const result = await run(...args);
+  assert.equal(result.code, code, result.stdout);
+  return result.stderr;
+}
+
+function place(name: string): string {
+  const path = join(directory, name);
+  mkdirSync(path);
+  return path;
+}
+
+/** Commits files to `main` of a repository, one commit for each. @returns the ids. */
+async function commitEach(
+  { archive, connection, storage }: ArchivedServer,
+  relativePath: string,
+  names: readonly string[],
+): Promise<string[]> {
+  const repository = { storageName: 'default', relativePath, glRepository: 'p' };
+  const commits: string[] = [];
+  for (const path of names) {
+    const fields = {
+      ...{ repository, user: USER, branchName: Buffer.from('main') },
+      commitMessage: Buffer.from(path),
+    };
+    await commitFiles(connection, fields, [{ type: 'create', path, content: path }]);
+    await archive.settle('default');
+    commits.push(gitOutput(join(storage, relativePath), ['rev-parse', 'main']));
+  }
+  return commits;
+}
+
+test('archives are shown, and repositories restored to a generation or a time', async () => {
+  await using archived = await startArchived({ directory: place('one') });
+  const { connection, server, storage } = archived;
+  const to = ['--to', server.addresses.unix ?? ''];
+  const inside = ['--in', server.addresses.unix ?? ''];
+  await connection.repository.createRepository({
+    repository: { storageName: 'default', relativePath: 'team/a.git', glRepository: 'p' },
+  });
+  const [first = '', second = ''] = await commitEach(archived, 'team/a.git', ['one', 'two']);
+
+  const status = JSON.parse(await ok('archive', 'status', ...to, '--json'));
+  assert.deepEqual(
+    [status[0].state, status[0].archivedEvent, status[0].behindSeconds, status[0].isComplete],
+    ['live', status[0].lastEvent, 0, true],
+  );
+  assert.match(
+    await ok('archive', 'status', ...to),
+    /^live file:.*bucket: all changes are archived \(event \d+\)\n$/,
+  );
+  assert.match(await ok('archive', 'log', ...to), /^2\d{3}-\S+Z \d+ team\/a\.git\n$/);
+  const states = JSON.parse(await ok('repo', 'log', 'team/a', ...to, '--json'));
+  assert.deepEqual([states[0].kind, states[0].changedReferences], ['write', 1]);
+  assert.equal(states.at(-1).kind, 'create');
+  assert.equal((await ok('repo', 'log', 'team/a', '--limit', '2', ...to)).split('\n').length, 3);
+
+  const at = String(states[1].generation);
+  assert.equal(
+    await ok('repo', 'restore', 'team/a', '--at', at, '--to', 'old', ...inside),
+    'restored old.git\n',
+  );
+  assert.equal(gitOutput(join(storage, 'old.git'), ['rev-parse', 'main']), first);
+  await ok('repo', 'restore', 'team/a', '--at', states[1].time, '--to', 'time', ...inside);
+  assert.equal(gitOutput(join(storage, 'time.git'), ['rev-parse', 'main']), first);
+  assert.match(
+    await failing(1, 'repo', 'restore', 'team/a', '--at', at, ...inside),
+    /team\/a\.git exists: --replace replaces it, --to NAME restores it beside/,
+  );
+  await ok('repo', 'restore', 'team/a', '--at', at, '--replace', ...inside);
+  assert.equal(gitOutput(join(storage, 'team/a.git'), ['rev-parse', 'main']), first);
+  assert.match(
+    await failing(1, 'repo', 'restore', 'team/a', '--at', '99', '--to', 'x', ...inside),
+    /is not kept/,
+  );
+  assert.match(await failing(1, 'repo', 'restore', 'nobody', ...inside), /no such repository/);
+
+  await ok('repo', 'remove', 'team/a', '--yes', ...to);
+  await archived.archive.settle('default');
+  await ok('repo', 'restore', 'team/a', '--at', String(states[0].generation), ...inside);
+  assert.equal(gitOutput(join(storage, 'team/a.git'), ['rev-parse', 'main']), second);
+});
+
+test('a storage is restored from its archive alone; without one there is an error', async () => {
+  const at = place('storage');
+  const commits: string[][] = [];
+  {
+    await using archived = await startArchived({ directory: at });
+    for (const name of ['a.git', 'b/c.git']) {
+      const repository = { storageName: 'default', relativePath: name, glRepository: 'p' };
+      await archived.connection.repository.createRepository({ repository });
+      commits.push(await commitEach(archived, name, ['file']));
+    }
+  }
+  renameSync(join(at, 'default'), join(at, 'lost'));
+  await using archived = await startArchived({ directory: at });
+  await archived.archive.settle('default');
+  const to = ['--to', archived.server.addresses.unix ?? ''];
+
+  assert.match(await failing(2, 'archive', 'restore', '--at', '3', ...to), /--at is a time here/);
+  assert.equal(await ok('archive', 'restore', ...to), 'restored 2 repositories, 0 existed\n');
+  assert.equal(await ok('archive', 'restore', ...to), 'restored 0 repositories, 2 existed\n');
+
+  const restored = ['a.git', 'b/c.git'].map((name) => [
+    gitOutput(join(archived.storage, name), ['rev-parse', 'main']),
+  ]);
+  assert.deepEqual(restored, commits);
+
+  await using plain = await startGitaly();
+  const none = ['--to', plain.address];
+  assert.match(await failing(1, 'archive', 'status', ...none), /the storage default has no archive/);
+  assert.match(await failing(1, 'archive', 'log', ...none), /no archive/);
+});
+
+test('a worker gets the answers of the process that archives', async () => {
+  await using archived = await startArchived({ directory: place('worker') });
+  const { archive, connection } = archived;
+  await using fixture = await StorageFixture.create(); // its storage has the same name
+  const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'p' };
+  await connection.repository.createRepository({ repository });
+  const [commit = ''] = await commitEach(archived, 'a.git', ['file']);
+  const family = new LinkedFamily();
+  answerForArchives(family.supervisor.desk, archiveCalls({ archive, storages: fixture.storages }));
+  const calls = remoteArchives(family.start().link);
+  const { signal } = new AbortController();
+  const target = { storageName: 'default', relativePath: 'a.git' };
+
+  const { archives = [] } = await calls.getStatus(create(GetStatusRequestSchema, target));
+  assert.equal(archives[0]?.problem, '');
+  const pages = await Array.fromAsync(
+    calls.listGenerations(create(ListGenerationsRequestSchema, target), signal),
+  );
+  assert.ok((pages[0]?.generations?.length ?? 0) >= 2);
+  const restore = create(RestoreRequestSchema, { ...target, toRelativePath: 'b.git' });
+  const [restored] = await Array.fromAsync(calls.restore(restore, signal));
+  assert.equal(restored?.relativePath, 'b.git');
+  assert.equal(gitOutput(join(archived.storage, 'b.git'), ['rev-parse', 'main']), commit);
+  await assert.rejects(Array.fromAsync(calls.restore(restore, signal)), { code: 'ALREADY_EXISTS' });
+  await assert.rejects(calls.getStatus(create(GetStatusRequestSchema, { storageName: 'x' })), {
+    code: 'INVALID_ARGUMENT',
+  });
+});
