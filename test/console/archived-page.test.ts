@@ -4,9 +4,11 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { commitFiles } from '#client/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
+import { USER } from '#testkit/user';
 import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } from './browser.ts';
 import { type OpenedConsole, openConsole } from './open-console.ts';
 
@@ -21,7 +23,7 @@ async function isArchived(console: OpenedConsole): Promise<boolean> {
   return archives[0].waitingChanges === 0 && (await console.json(PATH, BOSS)).generations?.length >= 2;
 }
 
-/** A server whose storage is archived, with a repository of two commits. */
+/** A server whose storage is archived, with a repository of one commit. */
 async function openArchived() {
   const directory = makeScratchDirectory('console-archive');
   const authFile = join(directory, 'users');
@@ -32,9 +34,13 @@ async function openArchived() {
     authFile,
     config: (root) => ({ storage: [{ name: 'default', path: join(root, 'default'), archive }] }),
   });
-  const repository = await console.gitaly.createRepository({ relativePath: 'team/a.git', commits: 2 });
+  const { connection } = console.gitaly;
+  const repository = { storageName: 'default', relativePath: 'team/a.git', glRepository: 'p' };
+  await connection.repository.createRepository({ repository, defaultBranch: Buffer.from('main') });
+  const commit = { repository, user: USER, branchName: Buffer.from('main'), commitMessage: Buffer.from('c') };
+  await commitFiles(connection, commit, [{ type: 'create', path: 'file', content: 'text\n' }]);
   return {
-    ...{ console, repository },
+    console,
     [Symbol.asyncDispose]: async () => {
       await console[Symbol.asyncDispose]();
       rmSync(directory, { recursive: true });
@@ -44,7 +50,7 @@ async function openArchived() {
 
 test('administrators see the archived states of a repository, and restore one', async () => {
   await using archived = await openArchived();
-  const { console, repository } = archived;
+  const { console } = archived;
   await until(() => isArchived(console));
   const overview = await console.json('/overview', BOSS);
   assert.deepEqual([overview.archives[0].state, overview.archives[0].problem], ['live', '']);
@@ -67,8 +73,10 @@ test('administrators see the archived states of a repository, and restore one', 
     [303, '/-/console/repository/team/b.git/-/files'],
     restored.text,
   );
-  const head = gitOutput(join(console.gitaly.storagePath(), 'team/b.git'), ['rev-parse', 'HEAD']);
-  assert.equal(head, await repository.git(['rev-parse', 'HEAD']));
+  const [head, expected] = ['team/b.git', 'team/a.git'].map((name) =>
+    gitOutput(join(console.gitaly.storagePath(), name), ['rev-parse', 'HEAD']),
+  );
+  assert.equal(head, expected);
 
   const again = await send({ generation, name: 'team/b' }, BOSS);
   assert.deepEqual([again.status, /Nothing was restored: /.test(again.text)], [422, true]);
