@@ -55,6 +55,8 @@ export interface ArchivedRepository extends RepositoryArchiveStatus {
 export interface RestoreRequest {
   /** The last state by default. Of a removed repository, the one before its removal. */
   readonly at?: PastMoment;
+  /** Only of repositories whose ids begin with it: a path may have had several. */
+  readonly idPrefix?: string;
   /** Path of the restored repository. Default: the same. */
   readonly to?: string;
   /** Replaces an existing repository. Default: it is an error. */
@@ -153,7 +155,7 @@ export class Archive implements AsyncDisposable {
   async restore({ path, storage }: ArchivedTarget, request: RestoreRequest): Promise<void> {
     const { archive = 0, at, replaces = false, signal, to = path } = request;
     const { bucket } = this.#one(storage, archive);
-    const found = await findState(bucket, path, at);
+    const found = await findState(bucket, path, at, request.idPrefix);
     const target = { storageName: storage, relativePath: to };
     await restoreState(found, { bucket, storages: this.#storages, target, replaces, signal });
   }

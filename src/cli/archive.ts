@@ -18,6 +18,9 @@ export interface RestoreRepositoryOptions extends ArchiveOptions {
   readonly replace?: boolean;
 }
 
+/** Characters of an id of a repository. */
+const SHOWN_ID = 8;
+
 function run(
   { archive, json, storage, to }: ArchiveOptions,
   on: ToolConsole,
@@ -94,6 +97,14 @@ export function restoreStorage(
   });
 }
 
+/** Runs `gitaly-ts archive prune`. */
+export function pruneArchives(options: ArchiveOptions, on: ToolConsole): Promise<number> {
+  return run(options, on, ['archive', '--to'], async (archives) => {
+    await archives.prune();
+    return { json: { pruned: options.storage }, lines: [`pruned the archives of ${options.storage}`] };
+  });
+}
+
 /** Runs `gitaly-ts repo log`. */
 export function repositoryLog(
   name: string,
@@ -102,9 +113,10 @@ export function repositoryLog(
 ): Promise<number> {
   return run(options, on, ['repo', '--to'], async (archives) => {
     const all = await Array.fromAsync(archives.generations(name, options.limit));
-    const lines = all.map(({ changedReferences, changedSettings, generation, kind, time }) =>
+    const hasSeveral = new Set(all.map(({ repositoryId }) => repositoryId)).size > 1;
+    const lines = all.map(({ changedReferences, changedSettings, generation, kind, repositoryId, time }) =>
       [
-        `${generation} ${time} ${kind}`,
+        `${generation}${hasSeveral ? `@${repositoryId.slice(0, SHOWN_ID)}` : ''} ${time} ${kind}`,
         ...(changedReferences > 0 ? [`${changedReferences} references`] : []),
         ...changedSettings,
       ].join(', '),

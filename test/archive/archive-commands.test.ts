@@ -123,10 +123,15 @@ test('archives are shown, and repositories restored to a generation or a time', 
   );
   assert.match(await failing(1, 'repo', 'restore', 'nobody', ...inside), /no such repository/);
 
+  assert.equal(await ok('archive', 'prune', ...to), 'pruned the archives of default\n');
   await ok('repo', 'remove', 'team/a', '--yes', ...to);
   await archived.archive.settle('default');
-  await ok('repo', 'restore', 'team/a', '--at', String(states[0].generation), ...inside);
+  const before = `${states[0].generation}@${states[0].repositoryId.slice(0, 8)}`;
+  assert.match(await ok('repo', 'log', 'team/a', '--limit', '0', ...to), new RegExp(`^${before} `, 'm'));
+  await ok('repo', 'restore', 'team/a', '--at', before, ...inside);
   assert.equal(gitOutput(join(storage, 'team/a.git'), ['rev-parse', 'main']), second);
+  await ok('repo', 'restore', 'team/a', '--at', at, '--to', 'first', ...inside);
+  assert.equal(gitOutput(join(storage, 'first.git'), ['rev-parse', 'main']), first);
 });
 
 test('a storage is restored from its archive alone; without one there is an error', async () => {

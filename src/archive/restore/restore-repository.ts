@@ -28,35 +28,44 @@ export interface RestoreOptions {
 
 /**
  * Finds the archived state of a path: the last one, or that of a moment. Of a repository that was
- * removed, the last state before that. A path may have had several repositories, one after another.
+ * removed, the last state before that. A path may have had several repositories, one after another:
+ * a number of a generation is that of the last one that has it.
  *
+ * @param idPrefix only of repositories whose ids begin with it.
  * @throws {GitalyError} NOT_FOUND if there was none.
  */
 export async function findState(
   bucket: ArchiveBucket,
   path: string,
   moment: PastMoment | undefined,
+  idPrefix = '',
 ): Promise<FoundState> {
+  let missing: GitalyError | undefined;
   const seen = new Set<string>();
   for await (const { id } of bucket.paths.records(path)) {
-    if (seen.has(id)) continue;
+    if (seen.has(id) || !id.startsWith(idPrefix)) continue;
     seen.add(id);
     const chain = chainOf(bucket, id);
     const state = moment === undefined ? await lastState(chain) : await stateAt(chain, moment);
+    if (state instanceof GitalyError) {
+      missing ??= state;
+      continue;
+    }
     // The repository was at another path at that time.
     if (state === undefined || (moment !== undefined && state.settings.get(SETTING.path) !== path)) continue;
     if (state.exists) return { chain, state };
-    break; // it was removed at that time
+    if (moment === undefined || !('generation' in moment)) break; // it was removed at that time
   }
-  throw new GitalyError('NOT_FOUND', 'the archive has no such repository at that time');
+  throw missing ?? new GitalyError('NOT_FOUND', 'the archive has no such repository at that time');
 }
 
-async function stateAt(chain: Chain, moment: PastMoment): Promise<ChainState | undefined> {
+/** Returns an error if the generation is not kept. */
+async function stateAt(chain: Chain, moment: PastMoment): Promise<ChainState | GitalyError | undefined> {
   try {
     return await pastState(chain, moment);
   } catch (error) {
     if (error instanceof ProtocolError && error.problem === 'missing')
-      throw new GitalyError('NOT_FOUND', error.message, { cause: error });
+      return new GitalyError('NOT_FOUND', error.message, { cause: error });
     throw error;
   }
 }

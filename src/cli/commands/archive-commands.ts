@@ -49,6 +49,14 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
       const { restoreStorage } = await import('../archive.ts');
       on.exitCode = await restoreStorage(options, on);
     });
+  add(archive, 'prune', 'Delete states that the archives of a storage do not keep any more.', [
+    'prune --to /srv/git',
+  ])
+    .addHelpText('after', '\nThe server does so by itself, for repositories that change.')
+    .action(async (options: ArchiveOptions) => {
+      const { pruneArchives } = await import('../archive.ts');
+      on.exitCode = await pruneArchives(options, on);
+    });
 }
 
 /** Adds the commands of `gitaly-ts repo` that read the archive. */

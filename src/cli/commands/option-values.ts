@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Moment } from '#tools/archive/archives';
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -39,11 +40,12 @@ export function parseSeconds(text: string): number {
 }
 
 /**
- * Parses a moment for commander: the number of a generation, a time as ISO 8601, or one such as
- * `12h` ago.
+ * Parses a moment for commander: the number of a generation, with or without the id of a
+ * repository (`12@3f8a`), a time as ISO 8601, or one such as `12h` ago.
  */
-export function parseMoment(text: string): { readonly generation: number } | { readonly timeMs: number } {
-  if (/^\d{1,12}$/.test(text)) return { generation: Number(text) };
+export function parseMoment(text: string): Moment {
+  const [, digits, id = ''] = /^(\d{1,12})(?:@([\da-f-]{1,36}))?$/.exec(text) ?? [];
+  if (digits !== undefined) return { generation: Number(digits), id };
   if (/^\d{1,9}[smhd]$/.test(text)) return { timeMs: Date.now() - parseSeconds(text) * 1000 };
   const timeMs = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(timeMs))

@@ -68,12 +68,13 @@ async function generationsOf({ calls, connection, path, storage }: PlainVisit): 
 /** Restores the chosen state. @returns the page to go to, or why it was refused. */
 async function restore(visit: PlainVisit): Promise<Page | string> {
   const { access, connection, form, path, signal, storage } = visit;
-  const [generation = '', name = ''] = [form.get('generation'), form.get('name')?.trim()].map(String);
-  if (!/^\d{1,12}$/.test(generation) || name === '') return 'Choose a state, and a name.';
+  const [chosen = '', name = ''] = [form.get('generation'), form.get('name')?.trim()].map(String);
+  const [, generation, repositoryId = ''] = /^(\d{1,12})(?:@([\da-f-]{1,36}))?$/.exec(chosen) ?? [];
+  if (generation === undefined || name === '') return 'Choose a state, and a name.';
   const to = name.endsWith('.git') ? name : `${name}.git`;
   if ((await access.administrationAt(to)) === undefined) return `You may not create ${name}.`;
   const request = {
-    ...{ storageName: storage, relativePath: path, toRelativePath: to },
+    ...{ storageName: storage, relativePath: path, repositoryId, toRelativePath: to },
     at: { case: 'generation' as const, value: BigInt(generation) },
   };
   try {
@@ -105,7 +106,7 @@ ${states}${more}
 }
 
 function row(
-  { changedReferences, changedSettings, kind, number, time }: Generation,
+  { changedReferences, changedSettings, kind, number, repositoryId, time }: Generation,
   mayRestore: boolean,
   isFirst: boolean,
 ): Part[] {
@@ -115,7 +116,8 @@ function row(
     ...changedSettings,
   ];
   const checked = isFirst ? html` checked` : undefined;
-  const choice = html`<label><input type="radio" name="generation" value="${String(number)}"${checked}> ${String(number)}</label>`;
+  const value = `${number}@${repositoryId}`;
+  const choice = html`<label><input type="radio" name="generation" value="${value}"${checked}> ${String(number)}</label>`;
   return [
     mayRestore && kind !== 'removed' ? choice : String(number),
     time === undefined ? '' : instant(timestampDate(time)),

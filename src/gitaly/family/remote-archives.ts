@@ -20,7 +20,10 @@ const METHODS = ArchiveService.method;
 const ARCHIVES = protocol('archives', {
   /** Each response is a note. */
   call: asked(
-    object({ name: oneOf('getStatus', 'listRepositories', 'listGenerations', 'restore'), request: bytes }),
+    object({
+      name: oneOf('getStatus', 'listRepositories', 'listGenerations', 'prune', 'restore'),
+      request: bytes,
+    }),
     nothing,
     bytes,
   ),
@@ -47,6 +50,10 @@ export function remoteArchives(link: Link): ArchiveCalls {
       const [status] = await Array.fromAsync(ask('getStatus', METHODS.getStatus, given));
       return status ?? {};
     },
+    async prune(...given) {
+      const [pruned] = await Array.fromAsync(ask('prune', METHODS.prune, given));
+      return pruned ?? {};
+    },
     listRepositories: (...given) => ask('listRepositories', METHODS.listRepositories, given),
     listGenerations: (...given) => ask('listGenerations', METHODS.listGenerations, given),
     restore: (...given) => ask('restore', METHODS.restore, given),
@@ -69,6 +76,10 @@ export function answerForArchives(desk: Desk, calls: ArchiveCalls): void {
           const { getStatus } = METHODS;
           const status = create(getStatus.output, await calls.getStatus(read(getStatus)));
           return note(toBinary(getStatus.output, status));
+        }
+        case 'prune': {
+          const pruned = create(METHODS.prune.output, await calls.prune(read(METHODS.prune)));
+          return note(toBinary(METHODS.prune.output, pruned));
         }
         case 'listRepositories':
           return await send(

@@ -13,6 +13,8 @@ import type {
   ListGenerationsResponseSchema,
   ListRepositoriesRequest,
   ListRepositoriesResponseSchema,
+  PruneRequest,
+  PruneResponseSchema,
   RestoreRequest,
   RestoreResponseSchema,
 } from '#wire/gen/gitalyts/archives/v1/archives_pb';
@@ -22,7 +24,7 @@ export interface ArchiveDependencies {
   readonly storages: Pick<Storages, 'storage'>;
   /** `undefined` if no storage is archived. */
   readonly archive:
-    | Pick<Archive, 'status' | 'repositories' | 'log' | 'restore' | 'restoreStorage'>
+    | Pick<Archive, 'status' | 'prune' | 'repositories' | 'log' | 'restore' | 'restoreStorage'>
     | undefined;
 }
 
@@ -41,6 +43,7 @@ export interface ArchiveCalls {
     request: RestoreRequest,
     signal: AbortSignal,
   ): AsyncIterable<MessageInitShape<typeof RestoreResponseSchema>>;
+  prune(request: PruneRequest): Promise<MessageInitShape<typeof PruneResponseSchema>>;
 }
 
 /** Implements the archives of storages. */
@@ -50,6 +53,7 @@ export function archiveService(calls: ArchiveCalls): ServiceImplementation<typeo
     listRepositories: (request, { signal }) => calls.listRepositories(request, signal),
     listGenerations: (request, { signal }) => calls.listGenerations(request, signal),
     restore: (request, { signal }) => calls.restore(request, signal),
+    prune: (request) => calls.prune(request),
   };
 }
 
@@ -81,6 +85,10 @@ export function archiveCalls({ archive, storages }: ArchiveDependencies): Archiv
       for await (const page of pagesOf(found, signal, limit || undefined))
         yield { generations: page.map(encodeGeneration) };
     },
+    async prune({ storageName }) {
+      await archived(storageName).prune(storageName);
+      return {};
+    },
     async *restore(request, signal) {
       const { archive: index, relativePath: path, storageName: storage } = request;
       const from = archived(storage);
@@ -90,7 +98,8 @@ export function archiveCalls({ archive, storages }: ArchiveDependencies): Archiv
         return;
       }
       const to = request.toRelativePath || path;
-      const options = { archive: index, to, replaces: request.replace, signal, ...momentOf(request) };
+      const { replace: replaces, repositoryId: idPrefix } = request;
+      const options = { archive: index, to, replaces, idPrefix, signal, ...momentOf(request) };
       await from.restore({ storage, path }, options);
       yield encodeRestored({ path: to, result: 'restored', reason: '' });
     },

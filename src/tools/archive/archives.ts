@@ -55,7 +55,13 @@ export interface ShownGeneration {
 }
 
 /** A moment: the number of a generation, or a time in milliseconds since 1970. */
-export type Moment = { readonly generation: number } | { readonly timeMs: number };
+export type Moment =
+  | {
+      readonly generation: number;
+      /** Beginning of the id of the repository, if the name has had several. */
+      readonly id?: string;
+    }
+  | { readonly timeMs: number };
 
 export interface RestoreOptions {
   /** The last state by default. */
@@ -144,6 +150,11 @@ export class Archives {
     }
   }
 
+  /** Deletes what the archives of the storage do not keep any more. */
+  async prune(): Promise<void> {
+    await this.#calls.prune({ storageName: this.#place.storageName });
+  }
+
   /** Restores all repositories that the storage lacks. @param onResult is called with what is done. */
   async restoreAll(
     timeMs: number | undefined,
@@ -164,7 +175,7 @@ export class Archives {
 function momentOf(at: Moment | undefined) {
   if (at === undefined) return {};
   return 'generation' in at
-    ? { at: { case: 'generation' as const, value: BigInt(at.generation) } }
+    ? { at: { case: 'generation' as const, value: BigInt(at.generation) }, repositoryId: at.id ?? '' }
     : { at: { case: 'time' as const, value: timestampFromMs(at.timeMs) } };
 }
 

@@ -387,6 +387,13 @@ export declare type RestoreRequest = Message<"gitalyts.archives.v1.RestoreReques
   } | { case: undefined; value?: undefined };
 
   /**
+   * Beginning of the id of the repository, if the path has had several. Only with a relative path.
+   *
+   * @generated from field: string repository_id = 8;
+   */
+  repositoryId: string;
+
+  /**
    * Relative path of the restored repository. Empty: the same. Only with a relative path.
    *
    * @generated from field: string to_relative_path = 6;
@@ -470,6 +477,38 @@ export enum RestoreResponse_Result {
 export declare const RestoreResponse_ResultSchema: GenEnum<RestoreResponse_Result>;
 
 /**
+ * Request of Prune.
+ *
+ * @generated from message gitalyts.archives.v1.PruneRequest
+ */
+export declare type PruneRequest = Message<"gitalyts.archives.v1.PruneRequest"> & {
+  /**
+   * @generated from field: string storage_name = 1;
+   */
+  storageName: string;
+};
+
+/**
+ * Describes the message gitalyts.archives.v1.PruneRequest.
+ * Use `create(PruneRequestSchema)` to create a new message.
+ */
+export declare const PruneRequestSchema: GenMessage<PruneRequest>;
+
+/**
+ * Response of Prune.
+ *
+ * @generated from message gitalyts.archives.v1.PruneResponse
+ */
+export declare type PruneResponse = Message<"gitalyts.archives.v1.PruneResponse"> & {
+};
+
+/**
+ * Describes the message gitalyts.archives.v1.PruneResponse.
+ * Use `create(PruneResponseSchema)` to create a new message.
+ */
+export declare const PruneResponseSchema: GenMessage<PruneResponse>;
+
+/**
  * Knows the archives of storages, and restores repositories from them. The index of an archive is
  * its place in the list of the storage's archives, from 0.
  *
@@ -516,6 +555,17 @@ export declare const ArchiveService: GenService<{
     methodKind: "server_streaming";
     input: typeof RestoreRequestSchema;
     output: typeof RestoreResponseSchema;
+  },
+  /**
+   * Deletes what the archives of a storage do not keep any more. The server does so by itself, for
+   * repositories that change.
+   *
+   * @generated from rpc gitalyts.archives.v1.ArchiveService.Prune
+   */
+  prune: {
+    methodKind: "unary";
+    input: typeof PruneRequestSchema;
+    output: typeof PruneResponseSchema;
   },
 }>;
 
