@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
-import { dial } from '#client/index';
+import { type Connection, dial } from '#client/index';
 import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
 import { ServiceManager } from '#platform/process/service-manager';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
@@ -131,7 +131,7 @@ async function run(
     void gateway?.reload();
     others?.reload();
   };
-  await makeHello(target);
+  await makeHello(target, parts.archive !== undefined);
   await using _mirrors = startUpMirrors(directory, target);
 
   const report = reportOf(parts, { directory, gateway, hasPages: pages !== undefined, server, sshGateway });
@@ -220,8 +220,10 @@ async function startServer(
   return { server: await startUpCluster(directory, clusterOptions) };
 }
 
-async function makeHello({ address, storage, token }: GatewayTarget): Promise<void> {
+/** Creates the sample repository, but not beside those of an archive, which may have one. */
+async function makeHello({ address, storage, token }: GatewayTarget, isArchived: boolean): Promise<void> {
   await using connection = await dial(address, token === undefined ? {} : { token });
+  if (isArchived && (await hasArchivedRepositories(connection, storage))) return;
   await makeSampleRepository(
     connection,
     { storageName: storage, relativePath: 'hello.git', glRepository: 'hello.git' },
@@ -249,4 +251,15 @@ async function inTime(end: Promise<void> | undefined): Promise<void> {
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');
+}
+
+/** An archive that cannot be read may have some. */
+async function hasArchivedRepositories(connection: Connection, storageName: string): Promise<boolean> {
+  try {
+    for await (const { repositories } of connection.archives.listRepositories({ storageName }))
+      if (repositories.length > 0) return true;
+    return false;
+  } catch {
+    return true;
+  }
 }
