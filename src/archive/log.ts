@@ -1,6 +1,7 @@
 import type { GenerationKind } from '#generations/codec/generation';
 import { numberOfKey } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from './bucket/archive-bucket.ts';
+import { SETTING } from './capture/read-settings.ts';
 
 /** A generation that an archive keeps: a state that can be restored. */
 export interface LoggedGeneration {
@@ -29,7 +30,7 @@ export async function* logOf(bucket: ArchiveBucket, path: string): AsyncGenerato
       const read = await chain.generation(n);
       if (read === undefined) continue; // the collector was faster
       const { changes, kind, settings, timeMs } = read.generation;
-      const names = Object.keys(settings);
+      const names = Object.keys(settings).filter((name) => name !== SETTING.event);
       yield { id, generation: n, timeMs, kind, references: changes.length, settings: names };
     }
   }

@@ -220,7 +220,7 @@ async function startServer(
   return { server: await startUpCluster(directory, clusterOptions) };
 }
 
-/** Creates the sample repository, but not beside those of an archive, which may have one. */
+/** Creates the sample repository, but not in addition to those of an archive. */
 async function makeHello({ address, storage, token }: GatewayTarget, isArchived: boolean): Promise<void> {
   await using connection = await dial(address, token === undefined ? {} : { token });
   if (isArchived && (await hasArchivedRepositories(connection, storage))) return;

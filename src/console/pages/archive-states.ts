@@ -1,4 +1,3 @@
-import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 import { type ArchiveStatus, ArchiveStatus_State } from '#wire/gen/gitalyts/archives/v1/archives_pb';
@@ -50,7 +49,7 @@ function shownArchive(storage: string, archive: ArchiveStatus): ShownArchive {
     url,
     state: state === ArchiveStatus_State.LIVE && !isComplete ? 'live, compares all' : STATES[state],
     waitingChanges: archivedEvent === undefined ? null : Number(lastEvent - archivedEvent),
-    behindMs: behind === undefined ? 0 : durationMs(behind),
+    behindMs: Number(behind?.seconds ?? 0n) * 1000 + (behind?.nanos ?? 0) / 1e6,
     problem: failures + problem,
   };
 }

@@ -1,4 +1,4 @@
-import { timestampDate } from '@bufbuild/protobuf/wkt';
+import { dateOfSeconds } from '#base/date-of-seconds';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import { eachItem } from '#client/content/collect/each-item';
 import type { Generation } from '#wire/gen/gitalyts/archives/v1/archives_pb';
@@ -41,7 +41,7 @@ export async function archivedPage(visit: PlainVisit): Promise<Page> {
       ...{ name: path, mayRestore },
       generations: generations.map(({ changedReferences, kind, number, time }) => ({
         generation: Number(number),
-        time: time === undefined ? null : timestampDate(time).toISOString(),
+        time: dateOfSeconds(time?.seconds ?? 0n).toISOString(),
         kind,
         changedReferences: Number(changedReferences),
       })),
@@ -117,10 +117,11 @@ function row(
   ];
   const checked = isFirst ? html` checked` : undefined;
   const value = `${number}@${repositoryId}`;
-  const choice = html`<label><input type="radio" name="generation" value="${value}"${checked}> ${String(number)}</label>`;
+  const choice = html`<label>
+<input type="radio" name="generation" value="${value}"${checked}> ${String(number)}</label>`;
   return [
     mayRestore && kind !== 'removed' ? choice : String(number),
-    time === undefined ? '' : instant(timestampDate(time)),
+    instant(dateOfSeconds(time?.seconds ?? 0n)),
     changes.filter((each) => each !== undefined).join(', '),
   ];
 }

@@ -1,7 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ArchivedRepository } from '#archive/archive';
-import { SETTING } from '#archive/capture/read-settings';
 import type { LoggedGeneration } from '#archive/log';
 import type { StorageArchiveStatus } from '#archive/publish/storage-archive';
 import type { RestoredRepository } from '#archive/restore/restore-storage';
@@ -62,7 +61,7 @@ export function encodeGeneration(logged: LoggedGeneration): MessageInitShape<typ
     time: timestampFromMs(timeMs),
     kind,
     changedReferences: BigInt(references),
-    changedSettings: settings.filter((name) => name !== SETTING.event),
+    changedSettings: [...settings],
   };
 }
 

@@ -145,8 +145,9 @@ export class Archives {
       return restored?.relativePath ?? relativePath;
     } catch (error) {
       if (codeOf(error) !== 'ALREADY_EXISTS') throw error;
-      const hint = `${toRelativePath || relativePath} exists: --replace replaces it, --to NAME restores it beside`;
-      throw new GitalyError('ALREADY_EXISTS', hint, { cause: error });
+      const hint = '--replace replaces it, --to NAME restores it beside';
+      const existing = toRelativePath || relativePath;
+      throw new GitalyError('ALREADY_EXISTS', `${existing} exists: ${hint}`, { cause: error });
     }
   }
 
