@@ -16,8 +16,8 @@ export const USUAL_HOURS = 2;
  * the soak. README.md describes the parts.
  */
 export const SOAK_PARTS: readonly SoakPart[] = [
-  { name: 'mixed-load', minutes: 7, files: ['test/mixed-load.test.ts'] },
-  { name: 'hostile-fields', minutes: 8, files: ['test/hostile-fields/*.test.ts'] },
+  { name: 'mixed-load', minutes: 5, files: ['test/mixed-load.test.ts'] },
+  { name: 'hostile-fields', minutes: 6, files: ['test/hostile-fields/*.test.ts'] },
   { name: 'field-growth', minutes: 5, files: ['test/time-growth/{fields,fuzzer}.test.ts'] },
   { name: 'parser-growth', minutes: 2, files: ['test/time-growth/parsers.test.ts'] },
   { name: 'parsers', minutes: 3, files: ['test/parsers/*.test.ts'] },
@@ -26,7 +26,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   { name: 'loop-blocks', minutes: 2, files: ['test/loop-blocks/*.test.ts'] },
   { name: 'cluster-contract', minutes: 6, files: ['test/cluster/contract/contract.test.ts'] },
   { name: 'cluster-faults', minutes: 5, files: ['test/cluster/faults/random-faults.test.ts'] },
-  { name: 'cluster-writers', minutes: 10, files: ['test/cluster/faults/writers.test.ts'] },
+  { name: 'cluster-writers', minutes: 8, files: ['test/cluster/faults/writers.test.ts'] },
   {
     name: 'cluster-kills',
     minutes: 8,
@@ -44,7 +44,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
       'src/domain/migrate-references/*.test.ts',
     ],
   },
-  { name: 'feed', minutes: 11, files: ['test/events/consumers.test.ts'] },
+  { name: 'feed', minutes: 9, files: ['test/events/consumers.test.ts'] },
   {
     name: 'during-writes',
     minutes: 4,
@@ -81,7 +81,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   },
   {
     name: 'archive',
-    minutes: 12,
+    minutes: 8,
     files: ['test/archive/{faults,killed,random-history,verify}.test.ts'],
   },
   { name: 'simulation', minutes: 4, files: ['test/generations/simulation.test.ts'] },

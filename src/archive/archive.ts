@@ -48,7 +48,7 @@ export interface RepositoryArchiveStatus {
 }
 
 /** A repository of an archive, with its last state. */
-export interface ArchivedRepository extends RepositoryArchiveStatus {
+export interface RepositoryState extends RepositoryArchiveStatus {
   readonly path: string;
 }
 
@@ -125,9 +125,9 @@ export class Archive implements AsyncDisposable {
   }
 
   /** Yields the repositories of an archive with their last states, in the order of the bucket. */
-  async *repositories(storage: string, archive = 0): AsyncGenerator<ArchivedRepository> {
-    let reading: Promise<ArchivedRepository | undefined>[] = [];
-    const read = async (path: string): Promise<ArchivedRepository | undefined> => {
+  async *repositories(storage: string, archive = 0): AsyncGenerator<RepositoryState> {
+    let reading: Promise<RepositoryState | undefined>[] = [];
+    const read = async (path: string): Promise<RepositoryState | undefined> => {
       const status = await this.repositoryStatus({ storage, path }, archive);
       return status && { path, ...status };
     };

@@ -33,6 +33,8 @@ export async function archivedPage(visit: PlainVisit): Promise<Page> {
     problem = restored;
   }
   const generations = await generationsOf(visit);
+  const none = html`<p>The archive has none yet.</p>`;
+  const shown = generations.length === 0 ? none : list(visit, generations, { mayRestore, problem });
   return {
     ...(problem !== undefined && { status: 422 }),
     title: `Archived · ${nameOf(path)}`,
@@ -49,7 +51,7 @@ export async function archivedPage(visit: PlainVisit): Promise<Page> {
     },
     body: html`${frame(visit)}
 <h2>Archived states</h2>
-${generations.length === 0 ? html`<p>The archive has none yet.</p>` : list(visit, generations, { mayRestore, problem })}`,
+${shown}`,
   };
 }
 

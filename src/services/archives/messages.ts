@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { ArchivedRepository } from '#archive/archive';
+import type { RepositoryState } from '#archive/archive';
 import type { LoggedGeneration } from '#archive/log';
 import type { StorageArchiveStatus } from '#archive/publish/storage-archive';
 import type { RestoredRepository } from '#archive/restore/restore-storage';
@@ -41,7 +41,7 @@ export function encodeStatus(status: StorageArchiveStatus): MessageInitShape<typ
 }
 
 export function encodeRepository(
-  repository: ArchivedRepository,
+  repository: RepositoryState,
 ): MessageInitShape<typeof ArchivedRepositorySchema> {
   const { event, generation, path, references, timeMs } = repository;
   return {

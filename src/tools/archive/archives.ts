@@ -63,7 +63,7 @@ export type Moment =
     }
   | { readonly timeMs: number };
 
-export interface RestoreOptions {
+export interface ArchivedMoment {
   /** The last state by default. */
   readonly at?: Moment | undefined;
   /** Name of the restored repository. Default: the same. */
@@ -136,7 +136,7 @@ export class Archives {
   }
 
   /** Restores a repository. @returns its name. */
-  async restore(name: string, { at, replace = false, to }: RestoreOptions = {}): Promise<string> {
+  async restore(name: string, { at, replace = false, to }: ArchivedMoment = {}): Promise<string> {
     const relativePath = withSuffix(name);
     const toRelativePath = to === undefined ? '' : withSuffix(to);
     const request = { ...this.#place, relativePath, toRelativePath, replace, ...momentOf(at) };
