@@ -144,7 +144,7 @@ const COMMANDS: readonly (readonly [program: ProgramName, args: readonly string[
   ['gitaly-ts', ['upp'], 'up'],
   ['gitaly-ts', ['repo', 'lst'], 'list'],
   ['gitaly-ts', ['cluster', 'staus'], 'status'],
-  ['gitaly-ts', ['status'], 'cluster status'],
+  ['gitaly-ts', ['status'], 'archive status" or "cluster status'],
   ['gitaly-ts', ['completion', 'bsh'], 'bash'],
   ['gitaly', ['srve'], 'serve'],
   ['gitaly', ['chek', 'config.toml'], 'check'],
