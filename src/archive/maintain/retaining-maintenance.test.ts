@@ -17,7 +17,7 @@ const HOUR_MS = 3600_000;
 const directory = makeScratchDirectory('retaining');
 after(() => rmSync(directory, { recursive: true }));
 const { signal } = new AbortController();
-const NOTHING = { hourly: 0, daily: 0, weekly: 0, removedMs: 0 };
+const NOTHING = { hourly: 0, daily: 0, weekly: 0 };
 const id = 'id';
 
 /** Opens a directory as a bucket, whose collector does not wait. */

@@ -6,8 +6,6 @@ export interface Retention {
   readonly hourly: number;
   readonly daily: number;
   readonly weekly: number;
-  /** Time for which a removed repository is kept. */
-  readonly removedMs: number;
 }
 
 const HOUR_MS = 3600_000;
@@ -18,7 +16,6 @@ export const DEFAULT_RETENTION: Retention = {
   hourly: 72,
   daily: 30,
   weekly: 12,
-  removedMs: 30 * DAY_MS,
 };
 
 /** A checkpoint by its number, and when it was written. */
