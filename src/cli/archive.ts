@@ -1,4 +1,11 @@
-import { Archives, type Moment, type RestoredStorage, type ShownStatus } from '#tools/archive/archives';
+import { formatShortBytes } from '#base/format-bytes';
+import {
+  Archives,
+  type DamagedRepository,
+  type Moment,
+  type RestoredStorage,
+  type ShownStatus,
+} from '#tools/archive/archives';
 import { ProgressLine } from '#tools/progress-line';
 import { printResult, type ToolConsole, type ToolResult } from './commands/tool-command.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
@@ -94,6 +101,30 @@ export function restoreStorage(
         ),
       );
     return { json: result, lines: [sum] };
+  });
+}
+
+/** Runs `gitaly-ts archive verify`. Fails if something is damaged and was not repaired. */
+export function verifyArchive(
+  options: ArchiveOptions & { readonly full?: boolean },
+  on: ToolConsole,
+): Promise<number> {
+  return run(options, on, ['archive', '--to'], async (archives) => {
+    const read = { repositories: 0, bytes: 0 };
+    const damaged: DamagedRepository[] = [];
+    const shown = (): string => `${read.repositories} repositories, ${formatShortBytes(read.bytes)}`;
+    using _progress = new ProgressLine(on.stderr, shown);
+    const found = archives.verify(options.full === true, ({ bytes }) => {
+      read.repositories++;
+      read.bytes += bytes;
+    });
+    for await (const each of found) damaged.push(each);
+    const lines = damaged.map(
+      ({ isRepaired, name, problems }) => `${name}: ${problems.join('; ')}${isRepaired ? ' (repaired)' : ''}`,
+    );
+    const left = damaged.filter(({ isRepaired }) => !isRepaired).length;
+    if (left > 0) throw new Error([`${left} repositories are damaged`, ...lines].join('\n  '));
+    return { json: { ...read, damaged }, lines: [...lines, `verified ${shown()}`] };
   });
 }
 

@@ -18,6 +18,21 @@ export interface SettingsMarks {
   readonly changed: (location: RepositoryLocation) => void;
 }
 
+const ARCHIVES = new WeakMap<object, Archive>();
+
+/** Keeps the archives of a server for {@link archiveOf}. */
+export function noteArchive(server: object, archive: Archive): void {
+  ARCHIVES.set(server, archive);
+}
+
+/**
+ * Returns the archives of a `GitalyServer`; `undefined` without any, and in a worker. Programs use
+ * `ArchiveService`: a property of the server would bring the types of archives into packages.
+ */
+export function archiveOf(server: object): Archive | undefined {
+  return ARCHIVES.get(server);
+}
+
 /** Reports whether a storage of a configuration is archived. */
 export function hasArchive({ storage }: Pick<GitalyConfig, 'storage'>): boolean {
   return storage.some(({ archive }) => archive.length > 0);

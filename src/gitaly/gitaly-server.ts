@@ -17,6 +17,7 @@ import { RepositoryScan } from '#storage/repository-scan';
 import { LastWrites } from '#storage/statistics/last-write';
 import type { Storages } from '#storage/storages';
 import type { Family } from '#workers/family';
+import { noteArchive } from './archive.ts';
 import { createFoundation, type Foundation } from './foundation.ts';
 import { interceptors } from './interceptors.ts';
 import { createLimits, type Limits } from './limits/create-limits.ts';
@@ -91,8 +92,6 @@ interface ServerState {
 /** A running Git RPC server. */
 export class GitalyServer implements AsyncDisposable {
   readonly addresses: Addresses;
-  /** The archives of the storages; `undefined` without any, and in a worker. */
-  readonly archive: Archive | undefined;
   readonly #logger: Logger;
   readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
@@ -115,7 +114,7 @@ export class GitalyServer implements AsyncDisposable {
     this.#calls = calls;
     this.#onDrain = onDrain;
     this.#storages = storages;
-    this.archive = archive;
+    if (archive !== undefined) noteArchive(this, archive);
     this.#lastWrites = new LastWrites(storages);
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;

@@ -123,6 +123,7 @@ test('archives are shown, and repositories restored to a generation or a time', 
   );
   assert.match(await failing(1, 'repo', 'restore', 'nobody', ...inside), /no such repository/);
 
+  assert.match(await ok('archive', 'verify', '--full', ...to), /^verified \d+ repositories, /);
   assert.equal(await ok('archive', 'prune', ...to), 'pruned the archives of default\n');
   await ok('repo', 'remove', 'team/a', '--yes', ...to);
   await archived.archive.settle('default');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Archive } from '#archive/archive';
 import { type Connection, dial } from '#client/index';
+import { archiveOf } from '#gitaly/archive';
 import { GitalyServer } from '#gitaly/gitaly-server';
 import { configFrom } from '#platform/config/load-config';
 import { createLogger } from '#platform/log/logger';
@@ -45,7 +46,7 @@ export async function startArchived({
       ...config,
     }),
   });
-  const { archive } = server;
+  const archive = archiveOf(server);
   if (archive === undefined) throw new Error('the server has no archive');
   const connection = await dial(server.addresses.unix ?? '');
   return {

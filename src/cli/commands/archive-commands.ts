@@ -49,6 +49,15 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
       const { restoreStorage } = await import('../archive.ts');
       on.exitCode = await restoreStorage(options, on);
     });
+  add(archive, 'verify', 'Read an archive back, and repair what is damaged from the disk.', [
+    'verify --to /srv/git',
+    'verify --to /srv/git --full',
+  ])
+    .option('--full', 'the packs of all kept states, and git checks every repository, not one of 20')
+    .action(async (options: ArchiveOptions & { readonly full?: boolean }) => {
+      const { verifyArchive } = await import('../archive.ts');
+      on.exitCode = await verifyArchive(options, on);
+    });
   add(archive, 'prune', 'Delete states that the archives of a storage do not keep any more.', [
     'prune --to /srv/git',
   ])

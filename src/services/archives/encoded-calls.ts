@@ -19,6 +19,7 @@ export const ARCHIVE_CALLS = [
   'listGenerations',
   'prune',
   'restore',
+  'verify',
 ] as const;
 export type ArchiveCall = (typeof ARCHIVE_CALLS)[number];
 
@@ -45,6 +46,7 @@ export function encodedCalls(askEncoded: AskEncoded): ArchiveCalls {
     listRepositories: (...given) => ask('listRepositories', METHODS.listRepositories, given),
     listGenerations: (...given) => ask('listGenerations', METHODS.listGenerations, given),
     restore: (...given) => ask('restore', METHODS.restore, given),
+    verify: (...given) => ask('verify', METHODS.verify, given),
   };
 }
 
@@ -78,6 +80,8 @@ export function answerEncoded(
       return encode(METHODS.listGenerations, (given) => calls.listGenerations(given, signal));
     case 'restore':
       return encode(METHODS.restore, (given) => calls.restore(given, signal));
+    case 'verify':
+      return encode(METHODS.verify, (given) => calls.verify(given, signal));
     default:
       return assertNever(name);
   }

@@ -17,14 +17,22 @@ import type {
   PruneResponseSchema,
   RestoreRequest,
   RestoreResponseSchema,
+  VerifyRequest,
+  VerifyResponseSchema,
 } from '#wire/gen/gitalyts/archives/v1/archives_pb';
-import { encodeGeneration, encodeRepository, encodeRestored, encodeStatus } from './messages.ts';
+import {
+  encodeGeneration,
+  encodeRepository,
+  encodeRestored,
+  encodeStatus,
+  encodeVerified,
+} from './messages.ts';
 
 export interface ArchiveDependencies {
   readonly storages: Pick<Storages, 'storage'>;
   /** `undefined` if no storage is archived. */
   readonly archive:
-    | Pick<Archive, 'status' | 'prune' | 'repositories' | 'log' | 'restore' | 'restoreStorage'>
+    | Pick<Archive, 'status' | 'prune' | 'repositories' | 'log' | 'restore' | 'restoreStorage' | 'verify'>
     | undefined;
 }
 
@@ -43,6 +51,10 @@ export interface ArchiveCalls {
     request: RestoreRequest,
     signal: AbortSignal,
   ): AsyncIterable<MessageInitShape<typeof RestoreResponseSchema>>;
+  verify(
+    request: VerifyRequest,
+    signal: AbortSignal,
+  ): AsyncIterable<MessageInitShape<typeof VerifyResponseSchema>>;
   prune(request: PruneRequest): Promise<MessageInitShape<typeof PruneResponseSchema>>;
 }
 
@@ -53,6 +65,7 @@ export function archiveService(calls: ArchiveCalls): ServiceImplementation<typeo
     listRepositories: (request, { signal }) => calls.listRepositories(request, signal),
     listGenerations: (request, { signal }) => calls.listGenerations(request, signal),
     restore: (request, { signal }) => calls.restore(request, signal),
+    verify: (request, { signal }) => calls.verify(request, signal),
     prune: (request) => calls.prune(request),
   };
 }
@@ -84,6 +97,11 @@ export function archiveCalls({ archive, storages }: ArchiveDependencies): Archiv
       const found = changesOf(archived(storageName).log(target, index));
       for await (const page of pagesOf(found, signal, limit || undefined))
         yield { generations: page.map(encodeGeneration) };
+    },
+    async *verify({ archive: index, full: isFull, storageName }, signal) {
+      const options = { archive: index, isFull, signal };
+      for await (const verified of archived(storageName).verify(storageName, options))
+        yield encodeVerified(verified);
     },
     async prune({ storageName }) {
       await archived(storageName).prune(storageName);

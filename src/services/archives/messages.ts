@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { RepositoryState } from '#archive/archive';
 import type { LoggedGeneration } from '#archive/log';
+import type { VerifiedRepository } from '#archive/maintain/verify';
 import type { StorageArchiveStatus } from '#archive/publish/storage-archive';
 import type { RestoredRepository } from '#archive/restore/restore-storage';
 import {
@@ -11,6 +12,7 @@ import {
   type GenerationSchema,
   RestoreResponse_Result,
   type RestoreResponseSchema,
+  type VerifyResponseSchema,
 } from '#wire/gen/gitalyts/archives/v1/archives_pb';
 
 const STATES = {
@@ -68,4 +70,16 @@ export function encodeGeneration(logged: LoggedGeneration): MessageInitShape<typ
 export function encodeRestored(restored: RestoredRepository): MessageInitShape<typeof RestoreResponseSchema> {
   const { path, reason, result } = restored;
   return { relativePath: path, result: RESULTS[result], problem: reason };
+}
+
+export function encodeVerified(verified: VerifiedRepository): MessageInitShape<typeof VerifyResponseSchema> {
+  const { bytes, isChecked, isRepaired, packs, path, problems } = verified;
+  return {
+    relativePath: path,
+    packs: BigInt(packs),
+    bytes: BigInt(bytes),
+    isChecked,
+    problems: [...problems],
+    isRepaired,
+  };
 }

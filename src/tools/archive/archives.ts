@@ -85,6 +85,13 @@ export interface RestoredStorage {
   readonly failed: FailedRestore[];
 }
 
+/** A repository whose archive is damaged, or was. */
+export interface DamagedRepository {
+  readonly name: string;
+  readonly problems: readonly string[];
+  readonly isRepaired: boolean;
+}
+
 const STATES = {
   [ArchiveStatus_State.UNSPECIFIED]: 'waiting',
   [ArchiveStatus_State.WAITING]: 'waiting',
@@ -148,6 +155,18 @@ export class Archives {
       const hint = '--replace replaces it, --to NAME restores it beside';
       const existing = toRelativePath || relativePath;
       throw new GitalyError('ALREADY_EXISTS', `${existing} exists: ${hint}`, { cause: error });
+    }
+  }
+
+  /** Reads the archive back. Yields each repository that has a problem. @param onRead is called for each. */
+  async *verify(
+    full: boolean,
+    onRead: (repository: { readonly bytes: number }) => void,
+  ): AsyncGenerator<DamagedRepository> {
+    for await (const verified of this.#calls.verify({ ...this.#place, full })) {
+      const { bytes, isRepaired, problems, relativePath: name } = verified;
+      onRead({ bytes: Number(bytes) });
+      if (problems.length > 0) yield { name, problems, isRepaired };
     }
   }
 

@@ -509,6 +509,85 @@ export declare type PruneResponse = Message<"gitalyts.archives.v1.PruneResponse"
 export declare const PruneResponseSchema: GenMessage<PruneResponse>;
 
 /**
+ * Request of Verify.
+ *
+ * @generated from message gitalyts.archives.v1.VerifyRequest
+ */
+export declare type VerifyRequest = Message<"gitalyts.archives.v1.VerifyRequest"> & {
+  /**
+   * @generated from field: string storage_name = 1;
+   */
+  storageName: string;
+
+  /**
+   * @generated from field: uint32 archive = 2;
+   */
+  archive: number;
+
+  /**
+   * Reads the packs of all kept states, and has git check every repository instead of one of 20.
+   *
+   * @generated from field: bool full = 3;
+   */
+  full: boolean;
+};
+
+/**
+ * Describes the message gitalyts.archives.v1.VerifyRequest.
+ * Use `create(VerifyRequestSchema)` to create a new message.
+ */
+export declare const VerifyRequestSchema: GenMessage<VerifyRequest>;
+
+/**
+ * Response of Verify.
+ *
+ * @generated from message gitalyts.archives.v1.VerifyResponse
+ */
+export declare type VerifyResponse = Message<"gitalyts.archives.v1.VerifyResponse"> & {
+  /**
+   * @generated from field: string relative_path = 1;
+   */
+  relativePath: string;
+
+  /**
+   * Packs that were read, and their bytes.
+   *
+   * @generated from field: uint64 packs = 2;
+   */
+  packs: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * It was restored to a temporary directory, and git has checked it.
+   *
+   * @generated from field: bool is_checked = 4;
+   */
+  isChecked: boolean;
+
+  /**
+   * @generated from field: repeated string problems = 5;
+   */
+  problems: string[];
+
+  /**
+   * The problems were repaired.
+   *
+   * @generated from field: bool is_repaired = 6;
+   */
+  isRepaired: boolean;
+};
+
+/**
+ * Describes the message gitalyts.archives.v1.VerifyResponse.
+ * Use `create(VerifyResponseSchema)` to create a new message.
+ */
+export declare const VerifyResponseSchema: GenMessage<VerifyResponse>;
+
+/**
  * Knows the archives of storages, and restores repositories from them. The index of an archive is
  * its place in the list of the storage's archives, from 0.
  *
@@ -555,6 +634,17 @@ export declare const ArchiveService: GenService<{
     methodKind: "server_streaming";
     input: typeof RestoreRequestSchema;
     output: typeof RestoreResponseSchema;
+  },
+  /**
+   * Reads the packs of an archive back, and repairs what is damaged from the disk. Sends a response
+   * for each repository.
+   *
+   * @generated from rpc gitalyts.archives.v1.ArchiveService.Verify
+   */
+  verify: {
+    methodKind: "server_streaming";
+    input: typeof VerifyRequestSchema;
+    output: typeof VerifyResponseSchema;
   },
   /**
    * Deletes what the archives of a storage do not keep any more. The server does so by itself, for
