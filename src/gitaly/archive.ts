@@ -28,6 +28,8 @@ export function noteArchive(server: object, archive: Archive): void {
 /**
  * Returns the archives of a `GitalyServer`; `undefined` without any, and in a worker. Programs use
  * `ArchiveService`: a property of the server would bring the types of archives into packages.
+ *
+ * @internal
  */
 export function archiveOf(server: object): Archive | undefined {
   return ARCHIVES.get(server);
