@@ -1,7 +1,11 @@
+import { mapAhead } from '#base/streams/map-ahead';
 import type { GenerationKind } from '#generations/codec/generation';
 import { numberOfKey } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from './bucket/archive-bucket.ts';
 import { SETTING } from './capture/read-settings.ts';
+
+/** Generations that are requested at once. */
+const READ_AHEAD = 8;
 
 /** A generation that an archive keeps: a state that can be restored. */
 export interface LoggedGeneration {
@@ -26,10 +30,10 @@ export async function* logOf(bucket: ArchiveBucket, path: string): AsyncGenerato
     const numbers: number[] = [];
     for await (const page of bucket.environment.bucket.list(chain.options.keys.generations))
       for (const { key } of page) if (/\/\d+$/.test(key)) numbers.push(numberOfKey(key));
-    for (const n of numbers.reverse()) {
-      const read = await chain.generation(n);
+    const generations = mapAhead(numbers.reverse(), READ_AHEAD, (n) => chain.generation(n));
+    for await (const read of generations) {
       if (read === undefined) continue; // the collector was faster
-      const { changes, kind, settings, timeMs } = read.generation;
+      const { changes, kind, n, settings, timeMs } = read.generation;
       const names = Object.keys(settings).filter((name) => name !== SETTING.event);
       yield { id, generation: n, timeMs, kind, references: changes.length, settings: names };
     }

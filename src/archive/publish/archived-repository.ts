@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import type { ChainState } from '#generations/chain/chain-state';
 import type { Change } from '#generations/codec/generation';
 import { ProtocolError } from '#generations/errors';
@@ -246,8 +247,11 @@ export class ArchivedRepository {
   ): Promise<Awaited<ReturnType<typeof packFile>>> {
     const tips = head.references.size + lent.length <= MAX_TIPS ? [...oidsOf(head), ...lent] : haves;
     const present: string[] = [];
-    for (const oid of new Set(tips))
+    const slice = new LoopSlice();
+    for (const oid of new Set(tips)) {
+      if (slice.isOverAfterItem()) await slice.pause(signal);
       if ((await repository.objects.info(oid, { signal })) !== undefined) present.push(oid);
+    }
     try {
       return await packFile(repository, { wants, haves: present }, signal);
     } catch (error) {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { LoopSlice } from '#base/async/loop-turns';
 import type { ChainState } from '#generations/chain/chain-state';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
@@ -258,11 +259,16 @@ export class Archiver {
   ): Promise<{ readonly values: Changes; readonly isComplete: boolean }> {
     const { signal } = this.#options;
     const values = new Map<string, string | undefined>();
+    const present = new Set<string>();
+    const slice = new LoopSlice();
     for (const [name, value] of changes) {
+      if (slice.isOverAfterItem()) await slice.pause(signal);
       const mayBeSymbolic = name.endsWith(`/${HEAD_NAME}`) || head.references.get(name)?.startsWith(SYMBOLIC);
       const current = mayBeSymbolic === true ? await readReference(repository, name, signal) : value;
-      const isObject = current !== undefined && !current.startsWith(SYMBOLIC);
-      if (isObject && (await repository.objects.info(current, { signal })) === undefined) continue;
+      if (current !== undefined && !current.startsWith(SYMBOLIC) && !present.has(current)) {
+        if ((await repository.objects.info(current, { signal })) === undefined) continue;
+        present.add(current); // many names may have the same value
+      }
       values.set(name, current);
     }
     return { values, isComplete: values.size === changes.size };

@@ -108,7 +108,6 @@ export class OpenRepositories {
     this.#open.delete(path);
     this.#open.set(path, archived);
     let bytes = 0;
-    if (this.#open.size % 64 !== 0) return;
     for (const each of this.#open.values()) bytes += each.bytes;
     for (const [oldest, each] of this.#open) {
       if (bytes <= MAX_BYTES || oldest === path) return;

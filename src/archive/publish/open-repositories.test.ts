@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { openArchiveBucket } from '../bucket/archive-bucket.ts';
+import { WriterLease } from '../bucket/writer-lease.ts';
+import { OpenRepositories } from './open-repositories.ts';
+
+const directory = makeScratchDirectory('open-repositories');
+after(() => rmSync(directory, { recursive: true }));
+
+/** References of a state that takes half of the memory of all. */
+const MANY = 20_000;
+
+// Only every 64th use was counted: 63 repositories with very many references stayed in memory.
+test('few repositories with very many references do not all stay open', async () => {
+  const ended = new AbortController();
+  const { signal } = ended;
+  const bucket = await openArchiveBucket(pathToFileURL(join(directory, 'bucket')).href, { signal });
+  const writer = new WriterLease(bucket, 'test');
+  await writer.lease.start({ predecessorEnded: true });
+  await using fixture = await StorageFixture.create();
+  const repositories = new OpenRepositories({ bucket, writer });
+  const changes = new Map(Array.from({ length: MANY }, (_, index) => [`refs/x/${index}`, 'ref: refs/x/y']));
+
+  for (const name of ['a.git', 'b.git', 'c.git', 'd.git']) {
+    const archived = await repositories.create(Date.now());
+    const repository = fixture.init(name);
+    await archived.publish({ repository, changes, settings: {}, timeMs: Date.now(), signal });
+    await repositories.name(name, archived);
+  }
+
+  assert.ok(repositories.size < 4, `${repositories.size} are open`);
+  const first = await repositories.get('a.git');
+  assert.equal((await first?.head())?.references.size, MANY);
+  ended.abort();
+});
