@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import { commitFiles } from '#client/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { USER } from '#testkit/user';
+import { ALERTS, missingOf } from '../observability/shipped-queries.ts';
 import { startArchived } from './archived-server.ts';
 import { stateOf } from './repository-state.ts';
 
@@ -44,4 +45,22 @@ test('a repository is restored to each of its generations, at its path and at an
   const [status] = archive.status('default');
   assert.equal(status?.archivedEvent, status?.lastEvent);
   assert.equal(status?.problem, '');
+});
+
+test('the shipped alert reads a metric that the server has', async () => {
+  const place = join(directory, 'alert');
+  mkdirSync(place);
+  await using archived = await startArchived({
+    directory: place,
+    config: { prometheus_listen_addr: '127.0.0.1:0' },
+  });
+  const response = await fetch(`${archived.server.monitoringAddress}/metrics`);
+  const exposition = await response.text();
+  const rules = ALERTS.get('archive') ?? [];
+
+  assert.deepEqual(
+    rules.map(({ alert, expr }) => [alert, missingOf(expr, exposition)]),
+    [['GitalyArchiveBehind', []]],
+  );
+  assert.match(exposition, /^gitaly_ts_archive_behind_seconds\{storage="default"\} 0$/m);
 });
