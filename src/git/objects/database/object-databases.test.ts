@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { deflateSync } from 'node:zlib';
 import { FallBackToGit } from '#git/command/in-process';
 import { isOid, trustedOid } from '#git/names/object-id';
+import { encodedDistance, entryHeader, packHeader } from '#git/objects/pack-header';
+import { encodeDelta } from '#git/objects/write/encode-delta';
 import { openFilesBelow } from '#testkit/open-files';
 import { gitBytesSync } from '#testkit/repositories/git-bytes-sync';
 import { GitFixture } from '#testkit/repositories/git-fixture';
@@ -80,6 +84,29 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     });
   }
 }
+
+// Its size was read from 128 bytes. zlib's codes of a block may take more; empty blocks do here.
+test('a delta whose first bytes inflate to nothing is what git reads', () => {
+  const path = join(root, `${made++}.git`);
+  initRepository(path);
+  const base = Buffer.from('the base of a delta\n'.repeat(50));
+  const delta = encodeDelta(base, Buffer.concat([base, Buffer.from('and more\n')]), base.length);
+  assert.ok(delta);
+  const zlib = deflateSync(delta);
+  const late = Buffer.concat([zlib.subarray(0, 2), ...EMPTY_BLOCKS, zlib.subarray(2)]);
+  const whole = Buffer.concat([entryHeader('blob', base.length), deflateSync(base)]);
+  const distance = encodedDistance(whole.length);
+  const pack = Buffer.concat([
+    ...[packHeader(2), whole, entryHeader('offset-delta', delta.length), distance, late],
+  ]);
+  const checksum = createHash('sha1').update(pack).digest();
+  gitOutput(path, ['index-pack', '--stdin'], Buffer.concat([pack, checksum]));
+
+  assert.equal(compareAll(path), 2);
+});
+
+/** Blocks of zlib without data, 200 bytes in all. */
+const EMPTY_BLOCKS = Array.from({ length: 40 }, () => Buffer.from([0, 0, 0, 0xff, 0xff]));
 
 test('names with types and paths lead where git finds an object', () => {
   const path = makeRepository();

@@ -23,8 +23,12 @@ const VERSIONS = [2, 3];
 const FIRST_READ_BYTES = 4096;
 /** Bytes that zlib adds at most to data that it cannot compress, besides some per block. */
 const ZLIB_BYTES = 32;
-/** Compressed bytes from which the sizes at the beginning of a delta can be inflated. */
+/** Compressed bytes from which the sizes at the beginning of nearly all deltas can be inflated. */
 const DELTA_HEAD_BYTES = 128;
+/** The same for all deltas: zlib's codes of a block take up to 562 bytes. */
+const MAX_DELTA_HEAD_BYTES = 640;
+/** Bytes of two sizes below 4 GiB. */
+const DELTA_SIZES_BYTES = 10;
 
 /**
  * Bytes of the entry that is being read. One for all packs, because nothing waits between reading
@@ -149,8 +153,7 @@ export class Pack {
     const first = this.#entryAt(offset);
     const { entry } = first;
     if (entry.kind === 'object') return { type: entry.type, size: entry.size };
-    const start = this.#read(offset + entry.headerBytes, DELTA_HEAD_BYTES);
-    const size = resultSizeOf(inflateHead(start));
+    const size = this.#resultSizeAt(offset + entry.headerBytes);
     let current: EntryAt = first;
     for (let step = 0; step <= LIMITS.deltas; step++) {
       if (current.entry.kind === 'object') return { type: current.entry.type, size };
@@ -198,6 +201,13 @@ export class Pack {
     this.#reverse?.close();
     this.#index.close();
     this.#file.close();
+  }
+
+  /** Returns the size of what the delta makes whose compressed bytes begin at an offset. */
+  #resultSizeAt(offset: number): number {
+    let head = inflateHead(this.#read(offset, DELTA_HEAD_BYTES));
+    if (head.length < DELTA_SIZES_BYTES) head = inflateHead(this.#read(offset, MAX_DELTA_HEAD_BYTES));
+    return resultSizeOf(head);
   }
 
   #entryAt(offset: number): EntryAt {
