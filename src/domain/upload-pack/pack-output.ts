@@ -29,12 +29,15 @@ export class PackOutput {
     this.#hash = algorithm && createHash(algorithm);
   }
 
-  /** Adds a copy of some bytes. Call {@link drain} after each quarter of a megabyte. */
-  add(bytes: Buffer): void {
-    this.position += bytes.length;
-    for (let at = 0; at < bytes.length; ) {
+  /**
+   * Adds a copy of some bytes, or of a part of them. Call {@link drain} after each quarter of a
+   * megabyte.
+   */
+  add(bytes: Buffer, start = 0, end = bytes.length): void {
+    this.position += end - start;
+    for (let at = start; at < end; ) {
       const packets = this.#packets ?? this.#open();
-      const length = Math.min(bytes.length - at, this.#packet + MAX_PACKET_BYTES - this.#to);
+      const length = Math.min(end - at, this.#packet + MAX_PACKET_BYTES - this.#to);
       bytes.copy(packets, this.#to, at, at + length);
       at += length;
       this.#to += length;

@@ -36,7 +36,7 @@ export class PackWindow {
   /** Copies bytes to the output if they are loaded; reports whether they were. */
   copyLoaded(start: number, end: number): boolean {
     const isHere = this.#holds(start, end - start);
-    if (isHere) this.#output.add(this.#bytes.subarray(start - this.#at, end - this.#at));
+    if (isHere) this.#output.add(this.#bytes, start - this.#at, end - this.#at);
     return isHere;
   }
 
@@ -49,7 +49,7 @@ export class PackWindow {
   async copy(start: number, end: number): Promise<void> {
     for (let at = start; at < end; at = this.#at + this.#bytes.length) {
       if (!this.#holds(at, 1)) await this.#load(at);
-      this.#output.add(this.#bytes.subarray(at - this.#at, end - this.#at));
+      this.#output.add(this.#bytes, at - this.#at, Math.min(end - this.#at, this.#bytes.length));
     }
   }
 

@@ -59,15 +59,22 @@ export class PackOrder {
     return new PackOrder(packs, offsets, indexes);
   }
 
-  /** Returns the bit of the object at an offset; `undefined` if no object starts there. */
-  bitAt({ first, end }: PackRange, offset: number): number | undefined {
-    let [low, high] = [first, end];
+  /**
+   * Returns the bit of the object at an offset; `undefined` if no object starts there.
+   *
+   * @param before Only objects before this bit. The nearest ones are found first.
+   */
+  bitAt({ first, end }: PackRange, offset: number, before = end): number | undefined {
+    let high = Math.min(end, before);
+    let step = 1;
+    for (; high - step > first && (this.offsets[high - step] ?? 0) > offset; step *= 2) high -= step;
+    let low = Math.max(first, high - step);
     while (low < high) {
       const middle = (low + high) >>> 1;
       if ((this.offsets[middle] ?? 0) < offset) low = middle + 1;
       else high = middle;
     }
-    return low < end && this.offsets[low] === offset ? low : undefined;
+    return low < end && low < before && this.offsets[low] === offset ? low : undefined;
   }
 }
 

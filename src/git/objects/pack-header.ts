@@ -37,8 +37,16 @@ export function entryHeader(kind: keyof typeof CODES, size: number): Buffer {
 
 /** Returns a distance in a pack from a delta to its base, as git encodes it. */
 export function encodedDistance(distance: number): Buffer {
-  const bytes: number[] = [distance % 128];
-  for (let rest = Math.floor(distance / 128); rest > 0; rest = Math.floor(rest / 128))
-    bytes.unshift(0x80 | (--rest % 128));
-  return Buffer.from(bytes);
+  let length = 1;
+  for (let rest = nextDigits(distance); rest >= 0; rest = nextDigits(rest)) length++;
+  const bytes = Buffer.allocUnsafe(length);
+  bytes[--length] = distance % 128;
+  for (let rest = nextDigits(distance); rest >= 0; rest = nextDigits(rest))
+    bytes[--length] = 0x80 | (rest % 128);
+  return bytes;
+}
+
+/** Returns the digits before the last one of 7 bits, each less one; -1 if there are none. */
+function nextDigits(digits: number): number {
+  return Math.floor(digits / 128) - 1;
 }

@@ -73,35 +73,43 @@ export class KeptEntries {
       const entry = parsePackEntry(bytes, this.#oidBytes);
       invariant(start + entry.headerBytes < end, 'pack-entries', 'an entry of a pack ends in its header');
       sent++;
-      const header = this.#headerOf(bit, entry, bytes.subarray(0, entry.headerBytes));
-      if (header === undefined) {
+      const distance = this.#distanceOf(bit, entry);
+      if (distance === undefined) {
         await this.#sendObject(bit);
         continue;
       }
-      this.#output.add(header);
-      const body = start + entry.headerBytes;
+      const body = start + this.#addHeader(entry, bytes, distance);
       if (!this.#window.copyLoaded(body, end)) await this.#window.copy(body, end);
     }
     return sent;
   }
 
-  /** Returns the header of an entry in the output; `undefined` if its base is not sent. */
-  #headerOf(bit: number, entry: PackEntry, header: Buffer): Buffer | undefined {
-    if (entry.kind === 'object') return header;
+  /** Adds the part of a header that changes. @returns the number of bytes that it replaces. */
+  #addHeader(entry: PackEntry, bytes: Buffer, distance: number): number {
+    if (entry.kind !== 'offset-delta' || distance === entry.distance) return 0;
+    let sizeBytes = 1;
+    while ((bytes[sizeBytes - 1] ?? 0) >= 0x80) sizeBytes++;
+    this.#output.add(bytes, 0, sizeBytes);
+    this.#output.add(encodedDistance(distance));
+    return entry.headerBytes;
+  }
+
+  /**
+   * Returns the distance in the output from an entry to its base; 0 for an entry that needs none;
+   * `undefined` if its base is not sent.
+   */
+  #distanceOf(bit: number, entry: PackEntry): number | undefined {
+    if (entry.kind === 'object') return 0;
     const { bits, packs, order } = this.#selected;
     if (entry.kind === 'name-delta') {
       const base = packs.bitOf(entry.base, order);
-      return base !== undefined && hasBit(bits, base) ? header : undefined;
+      return base !== undefined && hasBit(bits, base) ? 0 : undefined;
     }
     const { gap, range } = this.#pack;
-    const base = order.bitAt(range, this.#startOf(bit) - entry.distance);
-    if (base === undefined || base >= bit) throw damagedPack();
+    const base = order.bitAt(range, this.#startOf(bit) - entry.distance, bit);
+    if (base === undefined) throw damagedPack();
     const sentAt = base < gap ? this.#startOf(base) + this.#shift : (this.#starts[base - gap] ?? NOT_SENT);
-    if (sentAt === NOT_SENT) return undefined;
-    const distance = this.#output.position - sentAt;
-    if (distance === entry.distance) return header;
-    const sizeBytes = header.findIndex((byte) => byte < 0x80) + 1;
-    return Buffer.concat([header.subarray(0, sizeBytes), encodedDistance(distance)]);
+    return sentAt === NOT_SENT ? undefined : this.#output.position - sentAt;
   }
 
   /** Sends an object without a delta. */
