@@ -3,13 +3,13 @@ import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import type { Logger } from '#platform/log/logger';
 import type { ErrorReports } from '#rpc/server/interceptors/error-reports';
-import { panicError, type RecoverOptions } from '#rpc/server/interceptors/recover-exceptions';
+import { panicError, type RecoverExceptionsOptions } from '#rpc/server/interceptors/recover-exceptions';
 import type { ServerCall } from '#rpc/server/server-call';
 import type { ServerMetrics } from './metrics.ts';
 import { runningCall } from './running-call.ts';
 
 /** The handling of exceptions that no code expected. */
-export interface Exceptions extends RecoverOptions {
+export interface Exceptions extends RecoverExceptionsOptions {
   /**
    * Handles an exception that no code caught: ends the call from which it comes, if that runs.
    * Returns false if its effects are unknown, so that the process should end.

@@ -1,5 +1,5 @@
 import { maybe, nothing, number, text } from '#base/shape';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import type { FamilyWorker } from '#workers/family-server';
 import type { Link } from '#workers/link';
 import { inTime } from '#workers/monitoring';
@@ -26,7 +26,7 @@ export interface ServerCalls {
 }
 
 /** Returns the calls of all processes of a server; those of a worker also answer its supervisor. */
-export function familyCalls(own: ServerCalls, family: Family | undefined): ServerCalls {
+export function familyCalls(own: ServerCalls, family: ProcessFamily | undefined): ServerCalls {
   if (family === undefined) return own;
   if (family.role === 'supervisor') return allCalls(own, family.workers);
   answerCalls(family.link, own);

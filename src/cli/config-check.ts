@@ -13,7 +13,7 @@ export async function runConfigCheck(
   path: string,
   { isJson }: { readonly isJson: boolean },
 ): Promise<number> {
-  const { problems } = await problemsOf(up, path);
+  const { problems } = await problemsOfConfig(up, path);
   if (isJson) process.stdout.write(`${JSON.stringify({ file: path, problems }, undefined, 2)}\n`);
   else if (problems.length === 0) process.stdout.write(`${path} is valid\n`);
   else process.stderr.write(`${problemLines(path, problems).join('\n')}\n`);
@@ -27,7 +27,7 @@ interface CheckedFile {
   readonly problems: readonly FileProblem[];
 }
 
-export async function problemsOf(up: Command, path: string): Promise<CheckedFile> {
+export async function problemsOfConfig(up: Command, path: string): Promise<CheckedFile> {
   let directory = DEFAULT_DIRECTORY;
   try {
     const file = await readUpFile(path, up);

@@ -1,16 +1,16 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { messageOf } from '#base/gitaly-error';
-import { entriesOf } from '#platform/config/flat-document';
+import { entriesOfDocument } from '#platform/config/flat-document';
 import { diagnoseBucket, isBucketUrl } from '#tools/doctor/check-generations';
 import { diagnoseUp, type UpFacts } from '#tools/doctor/diagnose-up';
 import type { Finding } from '#tools/doctor/finding';
 import { diagnose } from '#tools/doctor/run-doctor';
-import { problemsOf } from './config-check.ts';
+import { problemsOfConfig } from './config-check.ts';
 import { printFindings, summaryOf } from './findings.ts';
 import { upOptions } from './up/run-up-command.ts';
 import { upSocket } from './up/up-directory.ts';
-import { DIRECTORY, keysOf, problemLines } from './up/up-file.ts';
+import { keysOf, problemLines, UP_DIRECTORY } from './up/up-file.ts';
 import { lfsStoreOf } from './up/up-lfs.ts';
 
 export interface DoctorOptions {
@@ -48,15 +48,15 @@ async function diagnosisOf(target: string | undefined, up: Command): Promise<Asy
 function isUpFile(path: string, up: Command): boolean {
   try {
     if (!statSync(path).isFile()) return false;
-    const keys = new Set([...keysOf(up).keys(), DIRECTORY]);
-    return entriesOf(readFileSync(path, 'utf8')).some(({ key }) => keys.has(key));
+    const keys = new Set([...keysOf(up).keys(), UP_DIRECTORY]);
+    return entriesOfDocument(readFileSync(path, 'utf8')).some(({ key }) => keys.has(key));
   } catch {
     return false; // the other diagnosis reports it
   }
 }
 
 async function factsOf(path: string, up: Command): Promise<UpFacts> {
-  const { directory, problems } = await problemsOf(up, path);
+  const { directory, problems } = await problemsOfConfig(up, path);
   const options = upOptions(up, directory);
   const { authFile, http, log, metrics, ssh, tlsCert, tlsKey, tokenFile } = options;
   const given = (entries: Readonly<Record<string, string | undefined>>): Map<string, string> =>

@@ -4,7 +4,7 @@ import type { Command, Option } from 'commander';
 import { makeDirectory } from '#base/files/make-directory';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import { DIRECTORY, keysOf } from './up/up-file.ts';
+import { keysOf, UP_DIRECTORY } from './up/up-file.ts';
 
 export interface InitUpOptions {
   /** Path of the new file. */
@@ -43,7 +43,7 @@ export async function runInitUp(up: Command, { directory, file }: InitUpOptions)
 /** Returns a file with all keys: those with safe values are set, the others are comments. */
 function fileOf(up: Command, directory: string): string {
   const values: Readonly<Record<string, unknown>> = {
-    [DIRECTORY]: directory,
+    [UP_DIRECTORY]: directory,
     http: '127.0.0.1:8080',
     tokens: true,
     metrics: '127.0.0.1:9237',
@@ -61,7 +61,7 @@ function fileOf(up: Command, directory: string): string {
       'check THIS-FILE, and restart the server.',
   )}
 ${[
-  entry(DIRECTORY, 'directory of the repositories; created if it does not exist', '"data"'),
+  entry(UP_DIRECTORY, 'directory of the repositories; created if it does not exist', '"data"'),
   ...keys.map(([key, option]) => entry(key, option.description, exampleOf(option))),
 ].join('\n')}`;
 }

@@ -4,7 +4,7 @@ import { type Connection, dial } from '#client/index';
 import { DirectoryInUseError, openUpDirectory, upSocket } from './up/up-directory.ts';
 
 /** A server to work with, until it is disposed. */
-export interface Target extends AsyncDisposable {
+export interface CommandTarget extends AsyncDisposable {
   readonly connection: Connection;
   /** Token with which the connection signs its calls. */
   readonly token?: string | undefined;
@@ -19,7 +19,7 @@ const CONNECT_LIMIT_MS = 10_000;
  * the server that runs there, or starts a temporary one. So there is only one server on a
  * directory, and every access uses it.
  */
-export async function openTarget(target: string, token: string | undefined): Promise<Target> {
+export async function openTarget(target: string, token: string | undefined): Promise<CommandTarget> {
   if (isAddress(target)) return await connectTo(target, token);
   await using opening = new AsyncDisposableStack();
   const directory = await openUpDirectory(target).catch((error: unknown) => {
@@ -62,7 +62,7 @@ async function refuseOfOthers(directory: string): Promise<void> {
   );
 }
 
-async function connectTo(address: string, token: string | undefined): Promise<Target> {
+async function connectTo(address: string, token: string | undefined): Promise<CommandTarget> {
   const signal = AbortSignal.timeout(CONNECT_LIMIT_MS);
   const connection = await dial(address, {
     failOnNonTemporaryDialError: true,

@@ -1,6 +1,6 @@
 import { toJson } from '#base/go/encoding/json';
 import type { UnknownMethod } from '#gitaly/limits/unknown-methods';
-import type { Problem } from '#platform/config/checks';
+import type { ConfigProblem } from '#platform/config/checks';
 import { keyWarnings } from '#platform/config/load-config';
 import { type ReadConfig, ReadConfigError, readConfig } from '#platform/config/read-config';
 import { validateConfig } from '#platform/config/validate-config';
@@ -56,7 +56,7 @@ async function limitsOfUnknownMethods({ values }: ReadConfig): Promise<UnknownMe
   return unknownMethods(values);
 }
 
-function report(problems: readonly Problem[]): CommandResult {
+function report(problems: readonly ConfigProblem[]): CommandResult {
   if (problems.length === 0) return { exitCode: 0, stdout: '', stderr: '' };
   const errors = problems.map(({ key, message }) => (key.length === 0 ? { message } : { key, message }));
   return { exitCode: 2, stdout: `${toJson({ errors }, 2)}\n`, stderr: '' };

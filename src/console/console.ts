@@ -13,7 +13,7 @@ import { Listings } from './listings.ts';
 import { LiveStreams } from './live-streams.ts';
 import type { MirrorSource } from './mirror-source.ts';
 import type { NodesSource } from './nodes-status.ts';
-import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
+import { type ConsolePage, cannotPost, notFound, problemPage, type Section } from './page.ts';
 import { accountPage } from './pages/account-page.ts';
 import { clusterPage } from './pages/cluster-page.ts';
 import { mirrorsPage } from './pages/mirrors-page.ts';
@@ -160,7 +160,7 @@ export class Console implements AsyncDisposable {
     route: Exclude<ConsoleRoute, { kind: 'moved' | 'asset' }> | undefined,
     request: PageRequest,
     query: URLSearchParams,
-  ): Promise<Page | PageAnswer> {
+  ): Promise<ConsolePage | PageAnswer> {
     const { access, body, headers, method, signal } = request;
     const visit: Visit = {
       access,
@@ -231,7 +231,7 @@ export class Console implements AsyncDisposable {
     return (await access.readsWithoutCredentials()) ?? (await readsAny(visit, this.#catalog));
   }
 
-  async #serverPage(name: ServerPage, visit: Visit): Promise<Page | PageAnswer> {
+  async #serverPage(name: ServerPage, visit: Visit): Promise<ConsolePage | PageAnswer> {
     const { access } = visit;
     if (FOR_ADMINISTRATORS.has(name) && !(await access.isAdministrator()))
       return access.hasCredentials
@@ -288,7 +288,7 @@ function isOwn(request: PageRequest): boolean {
   return origin === undefined || origin === originOf(request);
 }
 
-function problemOf({ body, status }: PageAnswer): Page {
+function problemOf({ body, status }: PageAnswer): ConsolePage {
   return problemPage(status, status === 404 ? 'Not found' : 'Refused', body.toString().trim());
 }
 
@@ -307,7 +307,11 @@ interface SendOptions {
   readonly sections: ReadonlySet<Section>;
 }
 
-async function sent(page: Page, request: PageRequest, { query, sections }: SendOptions): Promise<PageAnswer> {
+async function sent(
+  page: ConsolePage,
+  request: PageRequest,
+  { query, sections }: SendOptions,
+): Promise<PageAnswer> {
   const { access, headers } = request;
   const asJson = isJson(request, query);
   const text = asJson

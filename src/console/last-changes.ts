@@ -5,7 +5,7 @@ import type { Repository } from '#client/repository/repository';
 import { commitOf } from '#client/repository/values';
 
 /** A directory of a commit. */
-export interface Directory {
+export interface ShownDirectory {
   readonly repository: Repository['message'];
   readonly commit: string;
   /** Without a trailing slash; empty for the root. */
@@ -24,7 +24,7 @@ export interface LastCommit {
 export type LastCommits = ReadonlyMap<string, LastCommit>;
 
 /** Returns a text that is the same for the same directory only. */
-export function directoryKey({ commit, path, repository }: Directory): string {
+export function directoryKey({ commit, path, repository }: ShownDirectory): string {
   return [repository.relativePath, commit, path.toString('latin1')].join('\0');
 }
 
@@ -60,7 +60,7 @@ export class LastChanges implements Disposable {
    * Returns the last commits; `later` if they are not known in time; `undefined` if they cannot be
    * found.
    */
-  async find(directory: Directory, waitMs: number): Promise<LastCommits | 'later' | undefined> {
+  async find(directory: ShownDirectory, waitMs: number): Promise<LastCommits | 'later' | undefined> {
     const key = directoryKey(directory);
     if (this.#failed.get(key) === true) return undefined;
     let search = this.#searches.get(key);
@@ -81,7 +81,7 @@ export class LastChanges implements Disposable {
     }
   }
 
-  async #search({ commit, path, repository }: Directory): Promise<LastCommits> {
+  async #search({ commit, path, repository }: ShownDirectory): Promise<LastCommits> {
     const request = {
       repository,
       revision: commit,

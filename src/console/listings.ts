@@ -1,6 +1,6 @@
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { FileEntry } from '#client/repository/contents';
-import { type Directory, directoryKey, type LastCommits } from './last-changes.ts';
+import { directoryKey, type LastCommits, type ShownDirectory } from './last-changes.ts';
 
 /** Everything that a page shows of a directory of a commit. */
 export interface Listing {
@@ -24,12 +24,12 @@ export class Listings {
   });
 
   /** Returns the listing of a directory that is kept. */
-  get(directory: Directory): Listing | undefined {
+  get(directory: ShownDirectory): Listing | undefined {
     return this.#known.get(directoryKey(directory));
   }
 
   /** Keeps a listing that is complete. */
-  add(directory: Directory, listing: Listing): void {
+  add(directory: ShownDirectory, listing: Listing): void {
     if (typeof listing.changes === 'object') this.#known.set(directoryKey(directory), listing);
   }
 }

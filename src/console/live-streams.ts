@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PageAnswer } from '#gateway/http/pages/page-source';
-import type { Page } from './page.ts';
+import type { ConsolePage } from './page.ts';
 
 /** Interval at which a page is read again for its reader. */
 const READ_EVERY_MS = 2000;
@@ -19,7 +19,7 @@ const HEADERS = {
 const END = 'event: end\ndata:\n\n';
 
 /** Reads a page with the rights that its reader has now. */
-export type ReadPage = () => Promise<Page | PageAnswer>;
+export type ReadPage = () => Promise<ConsolePage | PageAnswer>;
 
 /** Live pages as server-sent events: an event is the changed content of a page, as a JSON string. */
 export class LiveStreams {
@@ -48,14 +48,18 @@ export class LiveStreams {
     return this.#count >= MAX_STREAMS || this.#ending.signal.aborted;
   }
 
-  async *#events(first: Page, read: ReadPage, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  async *#events(
+    first: ConsolePage,
+    read: ReadPage,
+    signal: AbortSignal,
+  ): AsyncGenerator<string, void, undefined> {
     if (this.#isFull) return;
     const either = AbortSignal.any([signal, this.#ending.signal]);
     this.#count++;
     try {
       yield `retry: ${RETRY_MS}\n\n`;
       let [sent, sentAtMs] = ['', performance.now()];
-      for (let page: Page | PageAnswer = first; isShown(page); page = await read()) {
+      for (let page: ConsolePage | PageAnswer = first; isShown(page); page = await read()) {
         const content = page.body.toString();
         const isDue = content !== sent || performance.now() - sentAtMs >= KEEP_ALIVE_MS;
         if (isDue) {
@@ -74,7 +78,7 @@ export class LiveStreams {
 }
 
 /** Reports whether a page is not a refusal: its reader may have lost a right. */
-function isShown(page: Page | PageAnswer): page is Page {
+function isShown(page: ConsolePage | PageAnswer): page is ConsolePage {
   return !('headers' in page) && page.status === undefined;
 }
 

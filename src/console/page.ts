@@ -12,7 +12,7 @@ export type Section =
   | 'account';
 
 /** A page of the console, for people and as JSON at the same address. */
-export interface Page {
+export interface ConsolePage {
   readonly status?: number;
   readonly title: string;
   /** The JSON form. */
@@ -27,7 +27,7 @@ export interface Page {
 }
 
 /** Returns a page that reports a problem. */
-export function problemPage(status: number, title: string, text: string): Page {
+export function problemPage(status: number, title: string, text: string): ConsolePage {
   return {
     status,
     title,
@@ -37,7 +37,7 @@ export function problemPage(status: number, title: string, text: string): Page {
 }
 
 /** The answer while a process of the server does not respond: it starts again, or is too busy. */
-export function unresponsivePage(section: Section, title: string): Page {
+export function unresponsivePage(section: Section, title: string): ConsolePage {
   const text = 'The server does not respond in time. The page is shown as soon as it does.';
   return {
     ...problemPage(503, title, text),
@@ -48,11 +48,11 @@ export function unresponsivePage(section: Section, title: string): Page {
 }
 
 /** The response to a change at an address that accepts no changes. */
-export function cannotPost(): Page {
+export function cannotPost(): ConsolePage {
   return problemPage(405, 'Not possible', 'There is nothing to change at this address.');
 }
 
 /** The response to an unknown address, and to a hidden one. */
-export function notFound(): Page {
+export function notFound(): ConsolePage {
   return problemPage(404, 'Not found', 'There is no such page. Check the address.');
 }

@@ -1,5 +1,5 @@
 import { Limit } from '#base/limits/limit';
-import type { Slot, Slots } from './slots.ts';
+import type { ClientSlot, Slots } from './slots.ts';
 
 /** Maximum numbers of concurrent users of a slot. */
 export interface SlotLimits {
@@ -20,7 +20,7 @@ export class ClientSlots implements Slots {
     this.#limit = new Limit({ capacity: total, capacityPerOwner: perClient });
   }
 
-  take(address = ''): Slot {
+  take(address = ''): ClientSlot {
     const client = this.#clientOf(address);
     const turn = this.#limit.take(client);
     if (turn !== undefined) return { [Symbol.dispose]: () => turn.release() };

@@ -1,7 +1,7 @@
 /** Bounds concurrent work, in total and per client. */
 export interface Slots {
-  take(address: string | undefined): Slot | Promise<Slot>;
+  take(address: string | undefined): ClientSlot | Promise<ClientSlot>;
 }
 
 /** A slot, which is released by disposing it, or the limit that was reached. */
-export type Slot = Disposable | 'client' | 'total';
+export type ClientSlot = Disposable | 'client' | 'total';

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import type { GetOptions, PutOptions } from '#object-store/object-store';
 import { MissingObjectError, StoreError } from '#object-store/store-error';
 import { probeBucket } from './probe.ts';
 
 const { signal } = new AbortController();
-type Put = Parameters<MemoryStore['put']>;
+type Put = Parameters<MemoryObjectStore['put']>;
 
 /** A service that ignores the conditions of one kind. */
-class UnconditionalStore extends MemoryStore {
+class UnconditionalStore extends MemoryObjectStore {
   readonly #ignored: 'absent' | 'version';
 
   constructor(ignored: 'absent' | 'version') {
@@ -27,7 +27,7 @@ class UnconditionalStore extends MemoryStore {
 /**
  * A cache in front of a bucket, which keeps what was read first: contents, or that there were none.
  */
-class CachedStore extends MemoryStore {
+class CachedStore extends MemoryObjectStore {
   readonly #cache = new Map<string, readonly Buffer[] | undefined>();
 
   override async *get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
@@ -43,7 +43,7 @@ class CachedStore extends MemoryStore {
 }
 
 /** A bucket of S3 whose policy does not permit a list. */
-class UnlistedStore extends MemoryStore {
+class UnlistedStore extends MemoryObjectStore {
   override async *get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
     if ((await this.head(key, options)) === undefined) throw failure('get', key, 'AccessDenied');
     yield* super.get(key, options);
@@ -51,14 +51,14 @@ class UnlistedStore extends MemoryStore {
 }
 
 /** A bucket with a retention rule: an object cannot be deleted. */
-class RetainedStore extends MemoryStore {
+class RetainedStore extends MemoryObjectStore {
   override async delete([key = '']: readonly string[]): Promise<void> {
     throw failure('delete', key, 'AccessDenied');
   }
 }
 
 /** A bucket whose deletions leave the object in place. */
-class UndeletingStore extends MemoryStore {
+class UndeletingStore extends MemoryObjectStore {
   override async delete(): Promise<void> {}
 }
 
@@ -67,7 +67,7 @@ function failure(operation: string, key: string, code: string): StoreError {
 }
 
 test('a bucket with all guarantees passes, and no object is left in it', async () => {
-  const store = new MemoryStore();
+  const store = new MemoryObjectStore();
 
   assert.equal(await probeBucket(store, { nonce: 'n', signal }), undefined);
 

@@ -19,7 +19,7 @@ import { createRuntimeDirectory, type RuntimeDirectory } from '#platform/process
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { type ErrorReports, errorReports } from '#rpc/server/interceptors/error-reports';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import { startGit } from './start-git.ts';
 
 /** The base of every part of a server: its process, its git, and the modules that follow its calls. */
@@ -27,7 +27,7 @@ export interface Foundation {
   readonly config: GitalyConfig;
   readonly logger: Logger;
   /** The other processes of this server; `undefined` for a server of one process. */
-  readonly family: Family | undefined;
+  readonly family: ProcessFamily | undefined;
   readonly metrics: ServerMetrics;
   readonly runtime: RuntimeDirectory;
   readonly programs: PrivatePrograms;
@@ -53,7 +53,7 @@ export interface FoundationOptions {
   readonly copiesPrograms: boolean;
   /** Keeps a history of the calls. */
   readonly keepsHistory: boolean;
-  readonly family: Family | undefined;
+  readonly family: ProcessFamily | undefined;
 }
 
 /** Creates the foundation of a server. `resources` ends it. @throws {Error} without a usable git. */

@@ -16,7 +16,7 @@ import { Front } from '#rpc/server/front';
 import { RepositoryScan } from '#storage/repository-scan';
 import { LastWrites } from '#storage/statistics/last-write';
 import type { Storages } from '#storage/storages';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import { noteArchive } from './archive.ts';
 import { createFoundation, type Foundation } from './foundation.ts';
 import { interceptors } from './interceptors.ts';
@@ -99,7 +99,7 @@ export class GitalyServer implements AsyncDisposable {
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
 
-  readonly #family: Family | undefined;
+  readonly #family: ProcessFamily | undefined;
   readonly #calls: ServerCalls;
   readonly #onDrain: () => void;
   readonly #storages: Storages;
@@ -132,7 +132,7 @@ export class GitalyServer implements AsyncDisposable {
    * @throws {Error} that describes the problem: no usable git, a socket in use, an unreadable
    *   certificate; {ConfigError} for a limit of an RPC that does not exist.
    */
-  static async start(options: GitalyServerOptions, family?: Family): Promise<GitalyServer> {
+  static async start(options: GitalyServerOptions, family?: ProcessFamily): Promise<GitalyServer> {
     checkNames('GitalyServer.start', options, NAMES);
     const { config, logger: target = SILENT, trustsUnixSockets = false, takeSocket, faults } = options;
     const { copiesPrograms = false, keepsHistory = false, problems = () => [] } = options;

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import { loadSensor } from '#calls/load-sensor';
 import { dailyLog } from '#calls/logs/daily-log';
-import { fieldsOf, observeHousekeeping } from '#calls/logs/housekeeping-observer';
+import { logFieldsOf, observeHousekeeping } from '#calls/logs/housekeeping-observer';
 import type { ServerMetrics } from '#calls/metrics';
 import type { RunningCalls } from '#calls/running-calls';
 import { Housekeeping } from '#domain/housekeeping/housekeeping';
@@ -14,7 +14,7 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { Storages } from '#storage/storages';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import type { Link } from '#workers/link';
 import { settingsMarks } from './archive.ts';
 import { answerForMaintenance, remoteMaintenanceRuns } from './family/remote-maintenance-runs.ts';
@@ -41,7 +41,7 @@ export interface MaintenanceOptions {
   readonly metrics: ServerMetrics;
   readonly logger: Logger;
   readonly calls: RunningCalls;
-  readonly family?: Family | undefined;
+  readonly family?: ProcessFamily | undefined;
 }
 
 /** Creates the maintenance of a server and starts the daily one. */
@@ -125,7 +125,7 @@ function startBackground(
     onCounted: (repository, { directories, files }) =>
       logger.info(
         {
-          ...fieldsOf(repository),
+          ...logFieldsOf(repository),
           repository_stats: { directory_count: directories, file_count: files },
         },
         'collected repository statistics',
@@ -134,7 +134,7 @@ function startBackground(
       metrics.housekeeping.wait.with({ reason }).observe(waitedMs / 1000);
       logger.info(
         {
-          ...fieldsOf(repository),
+          ...logFieldsOf(repository),
           operations: [...tasks],
           waited_ms: Math.round(waitedMs),
           start_reason: reason,
@@ -145,12 +145,15 @@ function startBackground(
     },
     onGiveWay: (repository) => {
       metrics.housekeeping.gaveWay.inc();
-      logger.info(fieldsOf(repository), 'scheduled housekeeping gives way to calls');
+      logger.info(logFieldsOf(repository), 'scheduled housekeeping gives way to calls');
     },
     onEnd: (repository, error) => {
-      if (error === undefined) logger.info(fieldsOf(repository), 'ended scheduled housekeeping');
+      if (error === undefined) logger.info(logFieldsOf(repository), 'ended scheduled housekeeping');
       else
-        logger.error({ ...fieldsOf(repository), error: messageOf(error) }, 'failed scheduled housekeeping');
+        logger.error(
+          { ...logFieldsOf(repository), error: messageOf(error) },
+          'failed scheduled housekeeping',
+        );
     },
   });
 }

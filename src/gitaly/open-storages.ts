@@ -13,14 +13,14 @@ import { repositoryCountMetrics } from '#platform/metrics/repository-count-metri
 import { storageSpaceMetrics } from '#platform/metrics/storage-space-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import { answerForAccounts, remoteAccounts } from './family/remote-accounts.ts';
 
 export interface OpenStoragesOptions {
   readonly config: GitalyConfig;
   readonly metrics: ServerMetrics;
   readonly logger: Logger;
-  readonly family?: Family | undefined;
+  readonly family?: ProcessFamily | undefined;
 }
 
 /** Opens the configured storages. `caches` releases the caches of their repositories. */

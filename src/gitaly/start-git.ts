@@ -16,7 +16,7 @@ import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import { alsoRelease } from '#platform/process/idle-memory';
 import { packageVersion } from '#platform/process/version';
 import { STARTED_BY } from '#storage/leftovers/end-survivors';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 
 const SLOW_SPAWNER =
   'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
@@ -36,7 +36,7 @@ type Variables = ReturnType<typeof callVariables>;
 export interface StartGitOptions {
   readonly config: GitalyConfig;
   readonly logger: Logger;
-  readonly family: Family | undefined;
+  readonly family: ProcessFamily | undefined;
   readonly metrics: ServerMetrics;
   readonly gitCalls: GitCalls;
   readonly calls: RunningCalls;
@@ -86,7 +86,7 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
 }
 
 /** Adds the variable by which the other processes of a server find the git of one that was killed. */
-function withStarter(variables: Variables, family: Family | undefined): Variables {
+function withStarter(variables: Variables, family: ProcessFamily | undefined): Variables {
   if (family === undefined) return variables;
   const starter = { [STARTED_BY]: String(process.pid) };
   return (subcommand) => ({ ...variables(subcommand), ...starter });

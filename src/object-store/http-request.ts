@@ -22,12 +22,12 @@ export interface HttpResponse {
 }
 
 /** Connections to a service, kept for later requests. */
-export interface HttpConnections {
+export interface StoreConnections {
   send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse>;
 }
 
 /** Returns connections to a service. @param origin such as `https://host:port`. */
-export function httpConnections(origin: string): HttpConnections {
+export function httpConnections(origin: string): StoreConnections {
   const isTls = origin.startsWith('https:');
   const module = isTls
     ? process.getBuiltinModule('node:https')

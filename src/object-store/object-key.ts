@@ -45,7 +45,7 @@ export function requireKey(key: string): void {
 /**
  * Reports whether a file or an object of other programs has a name that {@link requireKey} accepts.
  */
-export function isKey(key: string): boolean {
+export function isObjectKey(key: string): boolean {
   try {
     requireKey(key);
     return true;
@@ -60,7 +60,7 @@ export function usableObjects<T extends { readonly key: string }>(
   onUnusable: ((name: string) => void) | undefined,
 ): T[] {
   return objects.filter(({ key }) => {
-    const isUsable = isKey(key);
+    const isUsable = isObjectKey(key);
     if (!isUsable) onUnusable?.(key);
     return isUsable;
   });

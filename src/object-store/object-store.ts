@@ -31,7 +31,7 @@ export interface GetOptions extends ObjectCall {
 /** Facts of an object that is being read. */
 export type ReadFacts = Pick<ObjectFacts, 'version' | 'modifiedMs'>;
 
-export interface ListOptions extends ObjectCall {
+export interface ListObjectsOptions extends ObjectCall {
   /**
    * Receives the names of objects that no call can name, such as those with line feeds: the list
    * leaves them out. Only other programs can store them.
@@ -107,7 +107,7 @@ export interface ObjectStore {
    * Yields the objects whose keys begin with `prefix`, in the order of their keys, in pages of at
    * most {@link PAGE_OBJECTS}. The prefix may end anywhere in a key; the empty one selects all.
    */
-  list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined>;
+  list(prefix: string, options: ListObjectsOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined>;
   /**
    * Yields the folders directly below a prefix, which is empty or ends with a slash, in order: keys
    * up to the next slash, with it. Objects between them are left out.

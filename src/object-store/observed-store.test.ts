@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { MemoryStore } from './memory/memory-store.ts';
+import { MemoryObjectStore } from './memory/memory-store.ts';
 import { ObservedStore, type StoreObserver } from './observed-store.ts';
 
 const { signal } = new AbortController();
@@ -24,7 +24,7 @@ function observed() {
     },
     retried: () => {},
   };
-  return { store: new ObservedStore(new MemoryStore(), 'mem', observer), ended, seconds, bytes };
+  return { store: new ObservedStore(new MemoryObjectStore(), 'mem', observer), ended, seconds, bytes };
 }
 
 test('operations are reported with their results, and bytes in both directions', async () => {

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type {
   GetOptions,
-  ListOptions,
+  ListObjectsOptions,
   ObjectCall,
   ObjectFacts,
   ObjectStore,
@@ -59,7 +59,7 @@ export class ObservedStore implements ObjectStore {
     return await this.#measured('head', options, () => this.#store.head(key, options));
   }
 
-  list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+  list(prefix: string, options: ListObjectsOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     return this.#timed('list', this.#store.list(prefix, options), options);
   }
 

@@ -7,7 +7,7 @@ import { openAzure } from './azure/open-azure.ts';
 import { DirectoryStore } from './file/directory-store.ts';
 import type { UrlSigner } from './file/sign-url.ts';
 import { openGcs } from './gs/open-gcs.ts';
-import { MemoryStore } from './memory/memory-store.ts';
+import { MemoryObjectStore } from './memory/memory-store.ts';
 import { requirePrefix } from './object-key.ts';
 import type { ObjectStore } from './object-store.ts';
 import { ObservedStore, type StoreObserver } from './observed-store.ts';
@@ -74,7 +74,7 @@ async function openLocal(
   directory: string,
   options: URLSearchParams,
 ): Promise<ObjectStore> {
-  if (protocol === 'mem:') return new MemoryStore();
+  if (protocol === 'mem:') return new MemoryObjectStore();
   if (protocol !== 'file:')
     throw new UnsupportedStoreError(
       `buckets of the kind ${JSON.stringify(protocol.slice(0, -1))} are not built: ` +

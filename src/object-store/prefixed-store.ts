@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type {
   GetOptions,
-  ListOptions,
+  ListObjectsOptions,
   ObjectCall,
   ObjectFacts,
   ObjectStore,
@@ -41,7 +41,10 @@ export class PrefixedStore implements ObjectStore {
     return facts && this.#inside(facts);
   }
 
-  async *list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+  async *list(
+    prefix: string,
+    options: ListObjectsOptions,
+  ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     const onUnusable = (name: string) => options.onUnusable?.(name.slice(this.#prefix.length));
     for await (const page of this.#store.list(this.#prefix + prefix, { ...options, onUnusable }))
       yield page.map((facts) => this.#inside(facts));

@@ -10,7 +10,7 @@ import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { releaseUnless } from '#platform/process/idle-memory';
 import { BlockedCalls } from '#rpc/server/blocked-calls';
 import type { ServerInterceptor } from '#rpc/server/server-call';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 
 export interface CallListOptions {
   readonly logger: Logger;
@@ -50,7 +50,7 @@ export class CallList implements Disposable {
   }
 
   /** Returns the calls of all processes of this Praefect, and the work of its webhooks. */
-  ofFamily(family: Family | undefined, webhooks: StatusSources['webhooks']): ServerCalls {
+  ofFamily(family: ProcessFamily | undefined, webhooks: StatusSources['webhooks']): ServerCalls {
     return familyCalls(
       {
         status: () => this.#status(webhooks),

@@ -17,7 +17,7 @@ import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import { reflectionServices } from '#rpc/server/reflection';
 import type { RawMethod } from '#rpc/server/route';
 import { methodByPath } from '#wire/methods';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import type { Backend, BackendOptions } from './backends/backend.ts';
 import { startMemoryBackend } from './backends/memory-backend.ts';
 import { CallList } from './call-list.ts';
@@ -76,14 +76,14 @@ export class PraefectServer implements AsyncDisposable {
   readonly monitoringAddress: string | undefined;
   /** Its calls, for operators. */
   readonly calls: ServerCalls;
-  readonly #family: Family | undefined;
+  readonly #family: ProcessFamily | undefined;
   readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
   readonly #endWatching: (() => void) | undefined;
   readonly #readStatus: () => Promise<ClusterStatus>;
 
   private constructor(
-    family: Family | undefined,
+    family: ProcessFamily | undefined,
     { calls, endWatching, front, status }: PraefectState,
     resources: AsyncDisposableStack,
   ) {
@@ -104,7 +104,7 @@ export class PraefectServer implements AsyncDisposable {
    * @param family the other processes of a Praefect that has several; default: it has one.
    * @throws {Error} that describes the problem: a socket in use, a database that cannot be reached.
    */
-  static async start(options: PraefectServerOptions, family?: Family): Promise<PraefectServer> {
+  static async start(options: PraefectServerOptions, family?: ProcessFamily): Promise<PraefectServer> {
     const { config, faults, logger, signal = NEVER, takeSocket } = options;
     const { keepsHistory = config.console.listenAddr !== undefined } = options;
     await using building = new AsyncDisposableStack();
@@ -217,7 +217,7 @@ function startReplicator(
 }
 
 /** Returns the locks among the writes of this Praefect, which the first process has. */
-function ownWriteLocks(family: Family | undefined): WriteLocks {
+function ownWriteLocks(family: ProcessFamily | undefined): WriteLocks {
   if (family?.role === 'worker') return new RemoteWriteLocks(family.link);
   const locks = new MemoryWriteLocks();
   if (family?.role === 'supervisor') answerForWriteLocks(family.desk, locks);

@@ -25,7 +25,7 @@ export interface ScannedRepository {
   readonly modifiedMs: number | undefined;
 }
 
-export interface ScanOptions {
+export interface RepositoryScanOptions {
   /** Reports whether a repository was found before. Such a repository is not examined again. */
   readonly knows: (relativePath: string) => boolean;
   readonly signal: AbortSignal;
@@ -48,7 +48,7 @@ const POOLS = '@pools';
 const LATELY_MS = 60_000;
 
 /** The options of a scan, and its state. */
-interface Visit extends ScanOptions {
+interface Visit extends RepositoryScanOptions {
   /**
    * Reports whether the last scan was recent enough that the kernel has the directories in memory.
    */
@@ -86,7 +86,7 @@ export class RepositoryScan {
    *
    * @throws the signal's reason.
    */
-  async *changes(options: ScanOptions): AsyncGenerator<ScannedDirectory, void, undefined> {
+  async *changes(options: RepositoryScanOptions): AsyncGenerator<ScannedDirectory, void, undefined> {
     const isWarm = performance.now() - this.#scannedAtMs < LATELY_MS;
     yield* this.#visit('', { ...options, isWarm, slice: new LoopSlice() });
     this.#scannedAtMs = performance.now();
@@ -117,7 +117,7 @@ export class RepositoryScan {
 
   async #entries(
     directory: string,
-    { knows, signal }: ScanOptions,
+    { knows, signal }: RepositoryScanOptions,
   ): Promise<{ readonly repositories: ScannedRepository[]; readonly names: string[] }> {
     const path = this.#pathOf(directory);
     const read = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch(() => []); // as above

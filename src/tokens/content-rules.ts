@@ -71,7 +71,7 @@ export const MESSAGE: typeof PARSED_MESSAGE = {
 };
 
 /** `[{ "reason": "it is a mirror" }]` */
-export const READ_ONLY = restrictions<ReadOnlyRule>('readOnly', ['reason', 'except'], (fields) => ({
+export const READ_ONLY_CONTENT = restrictions<ReadOnlyRule>('readOnly', ['reason', 'except'], (fields) => ({
   reason: fields.text('reason') ?? '',
   except: namesOf(fields, 'except', []),
 }));

@@ -5,7 +5,7 @@ import {
   type MessageRule,
   PATHS,
   type PathRule,
-  READ_ONLY,
+  READ_ONLY_CONTENT,
   type ReadOnlyRule,
   SIGNATURE,
   type SizeRule,
@@ -40,7 +40,7 @@ export const PUSH_RULES: { readonly [N in PushRuleName]-?: PushRule<PushRules[N]
   largestFile: LARGEST_FILE,
   signature: SIGNATURE,
   message: MESSAGE,
-  readOnly: READ_ONLY,
+  readOnly: READ_ONLY_CONTENT,
 };
 
 /** Returns the kinds of rules with their names. */

@@ -38,7 +38,7 @@ export const CLOCK_TOLERANCE_SECONDS = 5;
 const KEPT_SECONDS = 30 * 24 * 60 * 60;
 
 /** A key for signing. */
-export interface SigningKey {
+export interface TokenKey {
   readonly id: string;
   readonly createdAt: number;
   readonly key: CryptoKey;
@@ -93,7 +93,7 @@ export class TokenStore {
   }
 
   /** Returns the newest key. @throws {Error} if there is none, or it cannot be used. */
-  async signingKey(): Promise<SigningKey> {
+  async signingKey(): Promise<TokenKey> {
     const { importJWK } = await import('jose');
     const id = (await this.keyIds()).at(-1);
     if (id === undefined) throw new Error(`${this.directory} has no key`);

@@ -4,7 +4,7 @@ import { JsonFields } from '#base/json-fields';
 import { createLogger, type Logger } from '#platform/log/logger';
 
 /** The environment of a process. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type HelperEnvironment = Readonly<Record<string, string | undefined>>;
 
 /** Lower descriptors are git's streams. */
 const FIRST_FREE_DESCRIPTOR = 3;
@@ -15,7 +15,7 @@ const FIRST_FREE_DESCRIPTOR = 3;
  * (`GITALY_LOG_CONFIGURATION`, since 17) or a directory (`GITALY_LOG_DIR`, before); otherwise
  * nothing is logged.
  */
-export function helperLogger(program: string, environment: Environment): Logger {
+export function helperLogger(program: string, environment: HelperEnvironment): Logger {
   const { GITALY_LOG_CONFIGURATION: configuration, GITALY_LOG_DIR: directory, CORRELATION_ID } = environment;
   const { descriptor, format } = readConfiguration(configuration);
   const write = (line: string): void => {

@@ -6,7 +6,7 @@ import { TooOldError } from '#events/event-files';
 import { eventPayload } from '#events/event-payload';
 import type { EventSource } from '#events/event-source';
 import type { DeliveryState } from './delivery-state.ts';
-import { MAX_CONNECTIONS, RefusedError, type Sender } from './sender.ts';
+import { MAX_CONNECTIONS, RefusedError, type WebhookSender } from './sender.ts';
 import type { Webhook } from './webhook.ts';
 
 /** The events that are delivered. */
@@ -16,7 +16,7 @@ export interface DeliveriesOptions {
   readonly storage: string;
   readonly journal: DeliverySource;
   readonly webhook: Webhook;
-  readonly sender: Pick<Sender, 'send'>;
+  readonly sender: Pick<WebhookSender, 'send'>;
   readonly state: DeliveryState;
   /** Pause after the first failure; each further one is twice as long. Default 1 s. */
   readonly firstPauseMs?: number;

@@ -23,7 +23,7 @@ export interface DeliveryCounts {
 }
 
 /** How far the events of a storage were delivered to a webhook. */
-export interface Progress {
+export interface DeliveryProgress {
   /** Sequence of the last event that was looked at; `undefined` for a new webhook. */
   readonly cursor: number | undefined;
   /** Events up to the cursor that are not delivered yet. */
@@ -49,7 +49,7 @@ const MAX_DEAD_LETTERS = 100;
  * The progress of a webhook, which is written from time to time. What is written is at most half a
  * second behind, so an event may be delivered again after a crash.
  */
-export class DeliveryState implements Progress, AsyncDisposable {
+export class DeliveryState implements DeliveryProgress, AsyncDisposable {
   cursor: number | undefined;
   readonly waiting: Set<number>;
   readonly deadLetters: DeadLetter[];
@@ -99,7 +99,7 @@ export class DeliveryState implements Progress, AsyncDisposable {
 }
 
 /** Reads the text of a state; that of a new webhook has no cursor. @throws {Error} if it is none. */
-export function readProgress(text: string | undefined): Progress {
+export function readProgress(text: string | undefined): DeliveryProgress {
   const fields = text === undefined ? JsonFields.NONE : JsonFields.parse(text);
   if (fields === undefined) throw new Error('the state of a webhook is no JSON');
   const counts = fields.object('counts');
@@ -115,7 +115,7 @@ export function readProgress(text: string | undefined): Progress {
   };
 }
 
-function readOrReport({ onProblem, text }: DeliveryStateOptions): Progress {
+function readOrReport({ onProblem, text }: DeliveryStateOptions): DeliveryProgress {
   try {
     return readProgress(text);
   } catch (error) {

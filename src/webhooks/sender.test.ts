@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { eventPayload } from '#events/event-payload';
 import { PrivateAddressError, requirePublic } from './public-address.ts';
-import { RefusedError, Sender } from './sender.ts';
+import { RefusedError, WebhookSender } from './sender.ts';
 
 const KEY = Buffer.from('a key of more than 24 bytes');
 const PAYLOAD = eventPayload('default', {
@@ -27,10 +27,10 @@ async function receiver(context: TestContext, listener: RequestListener): Promis
   return (server.address() as AddressInfo).port; // of TCP
 }
 
-function senderTo(context: TestContext, url: string, mayBePrivate = true): Sender {
+function senderTo(context: TestContext, url: string, mayBePrivate = true): WebhookSender {
   const filter = { pathPrefix: '', referencePattern: '' };
   const webhook = { name: 'x', url: new URL(url), key: KEY, storages: [], filter, mayBePrivate };
-  const sender = new Sender(webhook);
+  const sender = new WebhookSender(webhook);
   context.after(() => sender[Symbol.dispose]());
   return sender;
 }

@@ -30,7 +30,7 @@ export class RefusedError extends Error {
 }
 
 /** Sends the events of one webhook. Disposing closes its connections. */
-export class Sender implements Disposable {
+export class WebhookSender implements Disposable {
   readonly #webhook: Webhook;
   readonly #agent: InstanceType<typeof HttpAgent | typeof HttpsAgent>;
 

@@ -1,6 +1,6 @@
 import { Deliveries, type DeliverySource } from './deliveries.ts';
-import type { DeliveryState, Progress } from './delivery-state.ts';
-import { Sender } from './sender.ts';
+import type { DeliveryProgress, DeliveryState } from './delivery-state.ts';
+import { WebhookSender } from './sender.ts';
 import type { Webhook } from './webhook.ts';
 import type { WebhookStatus } from './webhook-status.ts';
 
@@ -33,7 +33,7 @@ export class Webhooks implements AsyncDisposable {
   ): Webhooks {
     const started = new Webhooks();
     for (const webhook of webhooks) {
-      const sender = started.#senders.use(new Sender(webhook));
+      const sender = started.#senders.use(new WebhookSender(webhook));
       for (const events of storages.filter(({ storage }) => isSent(webhook, storage))) {
         const { journal, storage } = events;
         const state = stateOf(webhook, events);
@@ -68,7 +68,7 @@ export function isSent({ storages }: Webhook, storage: string): boolean {
 export function webhookStatus(
   { name, url }: Webhook,
   { last, storage }: { readonly storage: string; readonly last: number },
-  { counts, cursor = last, deadLetters, waiting }: Progress,
+  { counts, cursor = last, deadLetters, waiting }: DeliveryProgress,
 ): WebhookStatus {
   return {
     name,

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { Link } from './link.ts';
-import type { Load, Movable, Transport } from './worker-protocol.ts';
+import type { Load, Movable, WorkerTransport } from './worker-protocol.ts';
 
 /** The part of a server that its other processes use. */
 export interface FamilyServer {
@@ -20,7 +20,7 @@ export interface FamilyServer {
 export interface FamilyFront {
   readonly load: Omit<Load, 'share'>;
   /** Serves a connection that another process has accepted. */
-  receive(socket: Socket, transport: Transport): void;
+  receive(socket: Socket, transport: WorkerTransport): void;
   /** Ends a connection so that its client opens another one. False if there is none. */
   moveConnection(which: Movable): boolean;
 }

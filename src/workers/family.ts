@@ -4,10 +4,10 @@ import type { FamilyServer, FamilyWorker } from './family-server.ts';
 import type { Link } from './link.ts';
 import type { WorkersMonitoring } from './monitoring.ts';
 import type { Follow } from './worker-process.ts';
-import type { Transport } from './worker-protocol.ts';
+import type { WorkerTransport } from './worker-protocol.ts';
 
 /** The processes of one server, from the view of one of them. */
-export type Family = Supervising | Working;
+export type ProcessFamily = Supervising | Working;
 
 interface Member {
   /** Returns the part of this process in what the running processes share equally, at most 1. */
@@ -26,10 +26,10 @@ export interface Supervising extends Member {
   readonly sharing: {
     readonly role: 'supervisor';
     /** @see ConnectionSharing of `rpc/server`. */
-    handOver(socket: Socket, transport: Transport, takeBack: () => void): boolean;
+    handOver(socket: Socket, transport: WorkerTransport, takeBack: () => void): boolean;
   };
   /** Hands over a connection and learns of its end; returns false if this process should serve it. */
-  follow(socket: Socket, transport: Transport, follow: Follow): boolean;
+  follow(socket: Socket, transport: WorkerTransport, follow: Follow): boolean;
   /** Answers what workers ask for. */
   readonly desk: Desk;
   readonly monitoring: WorkersMonitoring;

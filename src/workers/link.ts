@@ -48,7 +48,7 @@ export interface Asked<Note = unknown> {
 }
 
 /** An answer. With `release` it is held until the other process gives it back, or ends. */
-export interface Answer<Value = unknown, Remark = unknown> {
+export interface LinkAnswer<Value = unknown, Remark = unknown> {
   readonly value: Value;
   release?(): void;
   /** Receives what the holder tells about it. */
@@ -66,12 +66,12 @@ export interface Held<Value = unknown, Remark = unknown> {
   release(): void;
 }
 
-export interface AskOptions<Note = unknown> {
+export interface LinkAskOptions<Note = unknown> {
   readonly signal?: AbortSignal | undefined;
   readonly onNote?: ((value: Note) => void) | undefined;
 }
 
-type Handler = (value: unknown, asked: Asked) => Promise<Answer> | Answer;
+type Handler = (value: unknown, asked: Asked) => Promise<LinkAnswer> | LinkAnswer;
 type Receiver = (value: unknown, from: Teller) => void;
 
 /** Where topics are answered: one channel, or those to all workers. */
@@ -85,12 +85,12 @@ export interface Answering {
 interface Asking {
   readonly resolve: (held: Held) => void;
   readonly reject: (error: unknown) => void;
-  readonly onNote: AskOptions['onNote'];
+  readonly onNote: LinkAskOptions['onNote'];
 }
 
 interface Answered {
   readonly ending: AbortController;
-  answer: Answer | undefined;
+  answer: LinkAnswer | undefined;
 }
 
 /** The channel has closed: the other process has ended. */
@@ -151,7 +151,7 @@ export class Link implements Answering {
    *
    * @throws {LinkClosedError} when it ends; the signal's reason; the error of its handler.
    */
-  async ask(topic: string, value: unknown, { signal, onNote }: AskOptions = {}): Promise<Held> {
+  async ask(topic: string, value: unknown, { signal, onNote }: LinkAskOptions = {}): Promise<Held> {
     signal?.throwIfAborted();
     if (this.#isClosed) throw new LinkClosedError('the other process has ended');
     const id = ++this.#lastId;

@@ -1,6 +1,15 @@
 import { holds, InvariantError } from '#base/invariant';
 import type { Shape } from '#base/shape';
-import type { Answer, Answering, Asked, AskOptions, Held, Link, Teller, TellOptions } from './link.ts';
+import type {
+  Answering,
+  Asked,
+  Held,
+  Link,
+  LinkAnswer,
+  LinkAskOptions,
+  Teller,
+  TellOptions,
+} from './link.ts';
 
 /** One thing that a process tells or asks another one. */
 export interface Topic<Handler, Sender> {
@@ -25,11 +34,11 @@ export type Remote<P> =
 type Told<T> = Topic<(value: T, from: Teller) => void, (value: T, options?: TellOptions) => void>;
 type AskedTopic<A, R, N> = Topic<
   (value: A, asked: Asked<N>) => Promise<R> | R,
-  (value: A, options?: AskOptions<N>) => Promise<R>
+  (value: A, options?: LinkAskOptions<N>) => Promise<R>
 >;
 type HeldTopic<A, R, N, M> = Topic<
-  (value: A, asked: Asked<N>) => Promise<Answer<R, M>> | Answer<R, M>,
-  (value: A, options?: AskOptions<N>) => Promise<Held<R, M>>
+  (value: A, asked: Asked<N>) => Promise<LinkAnswer<R, M>> | LinkAnswer<R, M>,
+  (value: A, options?: LinkAskOptions<N>) => Promise<Held<R, M>>
 >;
 
 /** Something that needs no answer. A message of another shape is reported and dropped. */

@@ -12,7 +12,7 @@ import { unpack } from './pack-values.ts';
 import { answer } from './protocol.ts';
 import { workerSettings } from './settings.ts';
 import { runWorkerLife, type WorkerServer } from './worker-life.ts';
-import { FAMILY_SIZE, type Transport } from './worker-protocol.ts';
+import { FAMILY_SIZE, type WorkerTransport } from './worker-protocol.ts';
 
 const IS_BUILT = import.meta.filename.endsWith('.js');
 /** Exit code for wrong usage. */
@@ -31,7 +31,7 @@ export interface ServerInWorker extends AsyncDisposable {
   /** Deals with an exception that nothing caught, if it can. */
   contain?(exception: unknown): boolean;
   /** Serve connections that are not for gRPC. */
-  readonly gateways?: ReadonlyMap<Transport, GatewayInWorker>;
+  readonly gateways?: ReadonlyMap<WorkerTransport, GatewayInWorker>;
 }
 
 /** A gateway in a worker. */
@@ -127,7 +127,7 @@ function workerServer(
   link: Link,
 ): WorkerServer {
   reportToSupervisor(link, registry);
-  const { gateways = new Map<Transport, GatewayInWorker>() } = server;
+  const { gateways = new Map<WorkerTransport, GatewayInWorker>() } = server;
   return {
     receive: (socket, transport) => {
       const gateway = gateways.get(transport);

@@ -10,7 +10,7 @@ import { answer } from './protocol.ts';
 import { IDLE_SHARE, REST_SHARE, type WorkerSettings } from './settings.ts';
 import { Stretch } from './stretch.ts';
 import { type Follow, scoreOf, type WorkerCommand, WorkerProcess } from './worker-process.ts';
-import { type Movable, type Readiness, TO_SUPERVISOR, type Transport } from './worker-protocol.ts';
+import { type Movable, type Readiness, TO_SUPERVISOR, type WorkerTransport } from './worker-protocol.ts';
 
 /** Number of missing reports after which a worker gets no connections: its load is not known. */
 const SILENT_TICKS = 3;
@@ -100,7 +100,7 @@ export class Supervisor implements AsyncDisposable {
   }
 
   /** Hands a new connection to a worker, unread. Returns false if this process should serve it. */
-  handOver(socket: Socket, transport: Transport, { onClosed, takeBack }: Follow): boolean {
+  handOver(socket: Socket, transport: WorkerTransport, { onClosed, takeBack }: Follow): boolean {
     const worker = this.#choose();
     if (worker === undefined) {
       this.#kept++;

@@ -11,13 +11,13 @@ import {
   type Readiness,
   TO_SUPERVISOR,
   TO_WORKER,
-  type Transport,
+  type WorkerTransport,
 } from './worker-protocol.ts';
 
 /** The server of a worker process. */
 export interface WorkerServer {
   /** Serves a connection that the supervisor has accepted. */
-  receive(socket: Socket, transport: Transport): void;
+  receive(socket: Socket, transport: WorkerTransport): void;
   /** Ends a connection so that its client opens another one. False if there is none. */
   moveConnection(which: Movable): boolean;
   readonly load: Omit<Load, 'share'>;
@@ -88,7 +88,7 @@ class Life {
   readonly #link: Link;
   readonly #options: WorkerLifeOptions;
   readonly #end: (code: number) => void;
-  readonly #waiting: { readonly socket: Socket; readonly transport: Transport }[] = [];
+  readonly #waiting: { readonly socket: Socket; readonly transport: WorkerTransport }[] = [];
   #server: WorkerServer | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isEnding = false;
@@ -164,7 +164,7 @@ class Life {
     for (const { socket, transport } of this.#waiting.splice(0)) this.#server.receive(socket, transport);
   }
 
-  #receive(socket: Socket, transport: Transport): void {
+  #receive(socket: Socket, transport: WorkerTransport): void {
     if (this.#server === undefined) this.#waiting.push({ socket, transport });
     else this.#server.receive(socket, transport);
   }

@@ -4,7 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Link, type Send } from './link.ts';
 import { answer, type Remote, remote } from './protocol.ts';
 import { Stretch } from './stretch.ts';
-import { CONNECTIONS, type Load, type Readiness, TO_WORKER, type Transport } from './worker-protocol.ts';
+import {
+  CONNECTIONS,
+  type Load,
+  type Readiness,
+  TO_WORKER,
+  type WorkerTransport,
+} from './worker-protocol.ts';
 
 /** How to start a worker. */
 export interface WorkerCommand {
@@ -111,7 +117,7 @@ export class WorkerProcess {
    * Hands a connection over. The socket must not have been read. It stays open here until the
    * worker confirms it, because a worker that is killed drops those that it has not taken.
    */
-  give(socket: Socket, transport: Transport, { onClosed, takeBack }: Follow): void {
+  give(socket: Socket, transport: WorkerTransport, { onClosed, takeBack }: Follow): void {
     this.#given++;
     const id = ++this.#lastConnection;
     this.#onTheWay.set(id, { socket, takeBack, ...(onClosed && { onClosed }) });

@@ -25,7 +25,7 @@ export type Movable = Shaped<typeof movable>;
 
 /** Where a connection was accepted: a listener for gRPC, or a gateway. */
 const transport = oneOf('unix', 'tcp', 'tls', 'http', 'ssh');
-export type Transport = Shaped<typeof transport>;
+export type WorkerTransport = Shaped<typeof transport>;
 
 /** Messages to a worker about its life. */
 export const TO_WORKER = protocol('worker', {

@@ -6,7 +6,7 @@ import { parse } from 'smol-toml';
 import { gitalyTsProgram } from '#cli/programs/gitaly-ts-program';
 import { programs } from '#cli/programs/programs';
 import { readConfigObject } from '#platform/config/read-config';
-import { type CommandTree, commandPaths, wordsOf } from '#tools/completion/command-tree';
+import { type CommandTree, commandPaths, completedWords } from '#tools/completion/command-tree';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PAGES = [
@@ -51,7 +51,7 @@ test('commands of gitaly-ts in the docs exist, with their options', async () => 
     const command = commandAt(program, typed);
     if (command === program) return PROSE.has(typed[0] ?? '') ? [] : [`${page}: gitaly-ts ${typed[0]}`];
     // The text may speak of a group: its options are those of its commands.
-    const known = commandPaths(command).flatMap((path) => wordsOf(path.command.options));
+    const known = commandPaths(command).flatMap((path) => completedWords(path.command.options));
     return [...words.matchAll(/(?:^|\s)(--[a-z][a-z-]*)/g)]
       .map(([, option = '']) => option)
       .filter((option) => !known.includes(option) && !known.includes(option.replace('--', '--no-')))

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createSshSignature } from '#base/ssh/ssh-signature';
 import { armor } from '#domain/signing/openpgp-armor';
 import { type OpenPgpKey, parseOpenPgpKeys } from '#domain/signing/openpgp-key';
-import { mpi, number } from '#domain/signing/openpgp-packets';
+import { bigEndianNumber, mpi } from '#domain/signing/openpgp-packets';
 import { createOpenPgpSignature } from '#domain/signing/openpgp-signature';
 import { parseSshKey, type SshKey } from '#domain/signing/ssh-key';
 
@@ -36,12 +36,12 @@ function ed25519KeyPacket(): Buffer {
   const sum = secret.reduce((total, byte) => total + byte, 0) & 0xffff;
   const body = Buffer.concat([
     Buffer.from([4]),
-    number(1_700_000_000, 4),
+    bigEndianNumber(1_700_000_000, 4),
     Buffer.from('16092b06010401da470f01', 'hex'), // EdDSA with the curve Ed25519
     mpi(Buffer.concat([Buffer.from([0x40]), Buffer.from(x, 'base64url')])),
     Buffer.from([0]), // not protected
     secret,
-    number(sum, 2),
+    bigEndianNumber(sum, 2),
   ]);
   return Buffer.concat([Buffer.from([0xc5, body.length]), body]);
 }

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { ExpiryObserver } from '#domain/lifetimes/remove-expired';
 import type { Logger } from '#platform/log/logger';
-import { fieldsOf } from './housekeeping-observer.ts';
+import { logFieldsOf } from './housekeeping-observer.ts';
 
 /** Number of names of removed references in a log line. */
 const MAX_NAMES = 20;
@@ -10,11 +10,11 @@ const MAX_NAMES = 20;
 export function logExpiry(logger: Logger): ExpiryObserver {
   return {
     onExpired(repository, references) {
-      if (references.length === 0) logger.info(fieldsOf(repository), 'removed repository at its end');
+      if (references.length === 0) logger.info(logFieldsOf(repository), 'removed repository at its end');
       else
         logger.info(
           {
-            ...fieldsOf(repository),
+            ...logFieldsOf(repository),
             references: references.slice(0, MAX_NAMES).map(String),
             reference_count: references.length,
           },

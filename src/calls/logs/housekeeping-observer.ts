@@ -10,7 +10,7 @@ export function observeHousekeeping(metrics: HousekeepingMetrics, logger: Logger
   return {
     onMeasured(repository, state) {
       count(metrics, state);
-      logger.info({ ...fieldsOf(repository), repository_info: infoOf(state) }, 'repository info');
+      logger.info({ ...logFieldsOf(repository), repository_info: infoOf(state) }, 'repository info');
     },
     onStaleDataRemoved(repository, counts) {
       const fields: Record<string, number> = {};
@@ -18,10 +18,10 @@ export function observeHousekeeping(metrics: HousekeepingMetrics, logger: Logger
         fields[`stale_data.${kind}`] = number;
         metrics.prunedFiles.with({ filetype: kind }).inc(number);
       }
-      logger.info({ ...fieldsOf(repository), ...fields }, 'removed files');
+      logger.info({ ...logFieldsOf(repository), ...fields }, 'removed files');
     },
     onStaleDataLeft(repository, path, reason) {
-      logger.warn({ ...fieldsOf(repository), path, error: reason }, 'unable to remove stale entry');
+      logger.warn({ ...logFieldsOf(repository), path, error: reason }, 'unable to remove stale entry');
     },
     onOptimized(repository, { status, tasks, stepMs }) {
       for (const [task, taskStatus] of [...tasks, ['total', status] as const])
@@ -32,13 +32,13 @@ export function observeHousekeeping(metrics: HousekeepingMetrics, logger: Logger
         times[`${step.replaceAll('-', '_')}_time_ms`] = Math.round(ms);
       }
       const optimizations = Object.fromEntries(tasks);
-      logger.info({ ...fieldsOf(repository), optimizations, ...times }, 'optimized repository');
+      logger.info({ ...logFieldsOf(repository), optimizations, ...times }, 'optimized repository');
     },
   };
 }
 
 /** Returns the log fields that name a repository, and the call for which maintenance runs. */
-export function fieldsOf(repository: Repository): Record<string, string> {
+export function logFieldsOf(repository: Repository): Record<string, string> {
   const correlationId = runningCall()?.context.correlationId;
   return {
     storage_name: repository.storageName,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ClusterStatus, StorageStatus } from '#praefect/status/cluster-status';
-import { statusJson, statusText } from './render-status.ts';
+import { clusterStatusText, statusJson } from './render-status.ts';
 
 const NOW = new Date('2026-01-02T03:04:05Z');
 const before = (seconds: number): Date => new Date(NOW.getTime() - seconds * 1000);
@@ -32,7 +32,7 @@ test('a status is a table, with unavailable repositories and problems below', ()
   };
 
   assert.equal(
-    statusText(status, { isColored: false, now: NOW }),
+    clusterStatusText(status, { isColored: false, now: NOW }),
     `VIRTUAL STORAGE  STORAGE    HEALTH     LAST SEEN  PRIMARIES  ASSIGNED  OUTDATED  JOBS  OLDEST JOB
 default          gitaly-1   healthy    1s ago     2          3         0         0     -
 default          gitaly-20  unhealthy  2m ago     2          3         1         4     2h ago
@@ -65,7 +65,7 @@ test('what is not known is a dash, and null in JSON', () => {
     praefects: undefined,
   };
 
-  const text = statusText(status, { isColored: false, now: NOW });
+  const text = clusterStatusText(status, { isColored: false, now: NOW });
 
   assert.match(text, /^default +gitaly-1 +healthy +- +- +- +0 +- +-$/m);
   assert.match(text, /^default: repositories -, unavailable 0\n\nEverything is healthy and up to date\.$/m);
@@ -97,7 +97,7 @@ test('what is not known is a dash, and null in JSON', () => {
 });
 
 test('a cluster that no praefect watches has a problem', () => {
-  const text = statusText({ virtualStorages: [], praefects: [] }, { isColored: false, now: NOW });
+  const text = clusterStatusText({ virtualStorages: [], praefects: [] }, { isColored: false, now: NOW });
 
   assert.match(text, /Problems:\n {2}no praefect has checked the nodes in the last minute\n$/);
 });

@@ -1,4 +1,4 @@
-import { type ClusterStatus, problemsOf, type StorageStatus } from '#praefect/status/cluster-status';
+import { type ClusterStatus, problemsOfCluster, type StorageStatus } from '#praefect/status/cluster-status';
 import { type Cell, textTable } from '#tools/admin/text-table';
 
 const HEADINGS = [
@@ -16,7 +16,7 @@ const UNKNOWN = '-';
 
 /** Returns a status as one JSON object; unknown values are null. */
 export function statusData(status: ClusterStatus) {
-  const problems = problemsOf(status);
+  const problems = problemsOfCluster(status);
   return {
     ok: problems.length === 0,
     problems,
@@ -48,14 +48,14 @@ export function statusJson(status: ClusterStatus): string {
 }
 
 /** Formats a status as a table, followed by the points that an operator should check. */
-export function statusText(
+export function clusterStatusText(
   status: ClusterStatus,
   { isColored, now }: { readonly isColored: boolean; readonly now: Date },
 ): string {
   const rows = status.virtualStorages.flatMap(({ name, storages }) =>
     storages.map((storage) => rowOf(name, storage, now)),
   );
-  const problems = problemsOf(status);
+  const problems = problemsOfCluster(status);
   return [
     textTable([HEADINGS, ...rows], isColored),
     '\n',

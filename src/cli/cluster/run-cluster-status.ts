@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { messageOf, messageWithHint } from '#base/gitaly-error';
 import { dial } from '#client/index';
 import { loadPraefectConfig } from '#praefect/config/load-praefect-config';
-import { type ClusterStatus, problemsOf } from '#praefect/status/cluster-status';
+import { type ClusterStatus, problemsOfCluster } from '#praefect/status/cluster-status';
 import { PRAEFECT_CONFIG } from '../up/up-directory.ts';
-import { statusJson, statusText } from './render-status.ts';
+import { clusterStatusText, statusJson } from './render-status.ts';
 import { statusByCalls } from './status-by-calls.ts';
 
 export interface ClusterStatusArguments {
@@ -36,9 +36,9 @@ export async function runClusterStatus(given: ClusterStatusArguments): Promise<n
     const status = await readStatus(given);
     const isColored = process.stdout.isTTY && !process.env.NO_COLOR;
     process.stdout.write(
-      given.isJson ? statusJson(status) : statusText(status, { isColored, now: new Date() }),
+      given.isJson ? statusJson(status) : clusterStatusText(status, { isColored, now: new Date() }),
     );
-    return problemsOf(status).length === 0 ? 0 : 1;
+    return problemsOfCluster(status).length === 0 ? 0 : 1;
   } catch (error) {
     process.stderr.write(`gitaly-ts cluster status: ${messageWithHint(error)}\n`);
     return 1;

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { backupId, count, timeId } from './option-values.ts';
+import { backupId, countOption, timeId } from './option-values.ts';
 
 /** Adds `gitaly-ts backup`. Its code is loaded on use. */
 export function addBackupCommands(program: Command): void {
@@ -68,7 +68,7 @@ function addCreate(backup: Command): void {
     .option(
       '-j, --jobs <n>',
       'repositories at a time (default: twice the number of CPUs, with --incremental four times)',
-      count,
+      countOption,
     )
     .option('--verify', 'verify the backup afterwards')
     .option(...LFS)
@@ -117,7 +117,7 @@ function addRestore(backup: Command): void {
     .option('--repository <path>', 'path of one repository')
     .option('--replace', 'change repositories that exist and differ from the backup')
     .option(...LFS)
-    .option('-j, --jobs <n>', 'repositories at a time (default: twice the number of CPUs)', count)
+    .option('-j, --jobs <n>', 'repositories at a time (default: twice the number of CPUs)', countOption)
     .addHelpText(
       'after',
       `
@@ -178,11 +178,11 @@ function addPrune(backup: Command): void {
     .command('prune')
     .description('Remove old backups, and the files that no other backup needs.')
     .argument('<url>', 'directory, or URL of a bucket')
-    .option('--keep-last <n>', 'keep the newest backups', count)
-    .option('--keep-daily <n>', 'keep the newest of this many days', count)
-    .option('--keep-weekly <n>', 'keep the newest of this many weeks', count)
-    .option('--keep-monthly <n>', 'keep the newest of this many months', count)
-    .option('--keep-yearly <n>', 'keep the newest of this many years', count)
+    .option('--keep-last <n>', 'keep the newest backups', countOption)
+    .option('--keep-daily <n>', 'keep the newest of this many days', countOption)
+    .option('--keep-weekly <n>', 'keep the newest of this many weeks', countOption)
+    .option('--keep-monthly <n>', 'keep the newest of this many months', countOption)
+    .option('--keep-yearly <n>', 'keep the newest of this many years', countOption)
     .option('--dry-run', 'print what would be removed')
     .addHelpText(
       'after',

@@ -4,13 +4,13 @@ import type { Moment } from '#tools/archive/archives';
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 /** Collects the values of an option that may be repeated. */
-export const collect = (value: string, others: readonly string[] = []): readonly string[] => [
+export const collectValues = (value: string, others: readonly string[] = []): readonly string[] => [
   ...others,
   value,
 ];
 
 /** Parses a number for commander. */
-export function count(text: string): number {
+export function countOption(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It is no number from 0.');
   return value;

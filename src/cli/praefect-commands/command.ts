@@ -21,17 +21,17 @@ export interface CommandOption {
 export type OptionValues = Readonly<Record<string, string | undefined>>;
 
 /** Streams for the results and the errors of commands. */
-export interface CommandOutput {
+export interface PraefectOutput {
   readonly stdout: LogStream;
   readonly stderr: LogStream;
 }
 
 /** Configuration and command line of an invocation, and its output. */
-export interface CommandInput {
+export interface PraefectInput {
   readonly config: PraefectConfig;
   readonly options: OptionValues;
   readonly args: readonly string[];
-  readonly output: CommandOutput;
+  readonly output: PraefectOutput;
   /** Prints a line of the result. */
   readonly print: (line: string) => void;
 }
@@ -46,13 +46,13 @@ export interface PraefectCommand {
   /** Names the positional argument of a command that has one. */
   readonly argument?: string;
   /** Runs it. An error goes to standard error, and the exit code is 1. */
-  run(input: CommandInput): Promise<number | undefined>;
+  run(input: PraefectInput): Promise<number | undefined>;
 }
 
 export interface AddCommandsOptions {
   /** Receives the exit code. */
   readonly exit: (code: number) => void;
-  readonly output: CommandOutput;
+  readonly output: PraefectOutput;
 }
 
 /** Adds subcommands to `praefect`. */
@@ -85,19 +85,19 @@ export function flagNames(commands: readonly PraefectCommand[]): ReadonlySet<str
 }
 
 /** Returns the value of an option that takes one; empty if it is not set. */
-export function optionText({ options }: CommandInput, name: string): string {
+export function optionText({ options }: PraefectInput, name: string): string {
   return options[name] ?? '';
 }
 
 /** Reports whether a flag is set. */
-export function isSet(input: CommandInput, name: string): boolean {
+export function isSet(input: PraefectInput, name: string): boolean {
   return parseBool(optionText(input, name)) ?? false;
 }
 
 async function runCommand(
   root: Command,
   command: Command,
-  { output, shape }: { shape: PraefectCommand; output: CommandOutput },
+  { output, shape }: { shape: PraefectCommand; output: PraefectOutput },
 ): Promise<number> {
   const { argument, name, options: declared = [] } = shape;
   const values: Record<string, string | undefined> = {};

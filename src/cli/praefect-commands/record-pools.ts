@@ -4,7 +4,7 @@ import type { PraefectConfig } from '#praefect/config/schema';
 import { type Database, sql } from '#praefect/database/database';
 import { withHeading } from '#tools/admin/run-command';
 import { type PoolMember, upstreamsOf } from '#tools/admin/scan-pools';
-import type { CommandInput } from './command.ts';
+import type { PraefectInput } from './command.ts';
 import { connect } from './connect.ts';
 import { openDatabase } from './sql-commands.ts';
 
@@ -12,7 +12,7 @@ type VirtualStorage = PraefectConfig['virtualStorage'][number];
 type Node = VirtualStorage['node'][number];
 
 /** Records the members of object pools in the databases of the nodes. */
-export async function recordPools({ config, print }: CommandInput): Promise<undefined> {
+export async function recordPools({ config, print }: PraefectInput): Promise<undefined> {
   await using database = await openDatabase(config, 'open database');
   for (const virtualStorage of config.virtualStorage) {
     const { name, node: nodes } = virtualStorage;

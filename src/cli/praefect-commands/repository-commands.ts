@@ -7,7 +7,7 @@ import { createLogger } from '#platform/log/logger';
 import type { Database } from '#praefect/database/database';
 import type { Nodes } from '#praefect/nodes/nodes';
 import type { TrackOptions } from '#praefect/tracking/track-repository';
-import { type CommandInput, isSet, optionText, type PraefectCommand } from './command.ts';
+import { isSet, optionText, type PraefectCommand, type PraefectInput } from './command.ts';
 import { connect, connectToPraefect, failedCall } from './connect.ts';
 import { openDatabase } from './sql-commands.ts';
 
@@ -107,7 +107,7 @@ export const repositoryCommands: readonly PraefectCommand[] = [
   },
 ];
 
-async function removeRepository(input: CommandInput): Promise<undefined> {
+async function removeRepository(input: PraefectInput): Promise<undefined> {
   const { config, print } = input;
   const [virtualStorage, relativePath] = [
     optionText(input, 'virtual-storage'),
@@ -153,7 +153,7 @@ async function removeRepository(input: CommandInput): Promise<undefined> {
 }
 
 async function startTracking(
-  input: CommandInput,
+  input: PraefectInput,
 ): Promise<
   AsyncDisposable & { readonly parts: TrackOptions; readonly database: Database; readonly nodes: Nodes }
 > {
@@ -181,7 +181,7 @@ async function startTracking(
   };
 }
 
-async function listUntracked(input: CommandInput): Promise<undefined> {
+async function listUntracked(input: PraefectInput): Promise<undefined> {
   const minAgeMs = parseDurationMs(optionText(input, 'older-than'));
   const delimiter = optionText(input, 'delimiter');
   const { untrackedRepositories } = await import('#praefect/repair/untracked');

@@ -2,7 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { formatDuration } from '#base/go/duration';
 import type { PraefectConfig } from '#praefect/config/schema';
 import type { Database } from '#praefect/database/database';
-import { type CommandInput, isSet, type PraefectCommand } from './command.ts';
+import { isSet, type PraefectCommand, type PraefectInput } from './command.ts';
 
 /** Commands on the schema of the database. */
 export const sqlCommands: readonly PraefectCommand[] = [
@@ -124,7 +124,7 @@ export async function openDatabase({ database }: PraefectConfig, prefix = 'sql o
 
 /** Prints a header and rows. */
 function printTable(
-  print: CommandInput['print'],
+  print: PraefectInput['print'],
   [header, ...rows]: readonly [readonly string[], ...(readonly string[])[]],
 ): void {
   const all = [header, ...rows];

@@ -1,9 +1,9 @@
 import { quote } from '#base/go/quote';
 import type { Connection } from '#client/index';
-import { type CommandInput, isSet, optionText, type PraefectCommand } from './command.ts';
+import { isSet, optionText, type PraefectCommand, type PraefectInput } from './command.ts';
 import { connectToPraefect, failedCall } from './connect.ts';
 
-type Print = CommandInput['print'];
+type Print = PraefectInput['print'];
 
 const VIRTUAL_STORAGE = '--virtual-storage <name>';
 const RELATIVE_PATH = '--relative-path <path>';
@@ -102,7 +102,7 @@ export const stateCommands: readonly PraefectCommand[] = [
   },
 ];
 
-async function dataloss(input: CommandInput): Promise<undefined> {
+async function dataloss(input: PraefectInput): Promise<undefined> {
   const only = optionText(input, 'virtual-storage');
   const names = only === '' ? input.config.virtualStorage.map(({ name }) => name).toSorted() : [only];
   const includePartial = isSet(input, 'partially-unavailable');
@@ -170,7 +170,7 @@ function printLoss(print: Print, { primary, relativePath, storages, unavailable 
   }
 }
 
-async function metadata(input: CommandInput): Promise<undefined> {
+async function metadata(input: PraefectInput): Promise<undefined> {
   const { print } = input;
   const repositoryId = idOf(input);
   const virtualStorage = optionText(input, 'virtual-storage');
@@ -210,7 +210,7 @@ async function metadata(input: CommandInput): Promise<undefined> {
   return undefined;
 }
 
-async function verify(input: CommandInput): Promise<undefined> {
+async function verify(input: PraefectInput): Promise<undefined> {
   const repositoryId = idOf(input);
   const virtualStorage = optionText(input, 'virtual-storage');
   const storage = optionText(input, 'storage');
@@ -233,7 +233,7 @@ async function verify(input: CommandInput): Promise<undefined> {
   return undefined;
 }
 
-function idOf(input: CommandInput): bigint {
+function idOf(input: PraefectInput): bigint {
   return BigInt(optionText(input, 'repository-id').replace(/^\+/, ''));
 }
 

@@ -9,7 +9,7 @@ import { listenForStop } from '#platform/process/signals';
 import { versionString } from '#platform/process/version';
 import { exposedFile } from '#tools/backup/exposed-file';
 import type { BackupContext } from '#tools/backup/run-backup';
-import { count, timeId } from '../commands/option-values.ts';
+import { countOption, timeId } from '../commands/option-values.ts';
 import { group, suggestNames, writeUsageError } from '../commands/usage.ts';
 
 const EXAMPLES = `
@@ -114,7 +114,7 @@ function addPartition(root: Command, exit: (code: number) => void): void {
   const command = group(partition, exit)
     .command('create')
     .description('Back up all partitions of the servers in GITALY_SERVERS (servers with transactions only).')
-    .option('--parallel <n>', 'partitions of a storage at a time', count, 2)
+    .option('--parallel <n>', 'partitions of a storage at a time', countOption, 2)
     .addOption(
       new Option('--timeout <duration>', 'limit for one partition, such as 30s or 2h45m')
         .argParser(duration)
@@ -131,8 +131,8 @@ function addPartition(root: Command, exit: (code: number) => void): void {
 function withJobOptions(command: Command): Command {
   return command
     .option('--path <directory|url>', 'directory, or URL of a bucket, with the backups')
-    .option('--parallel <n>', 'repositories at a time (default: the number of CPUs)', count)
-    .option('--parallel-storage <n>', 'repositories of one storage at a time', count, 2)
+    .option('--parallel <n>', 'repositories at a time (default: the number of CPUs)', countOption)
+    .option('--parallel-storage <n>', 'repositories of one storage at a time', countOption, 2)
     .option('--server-side', 'the servers use the bucket of their configuration')
     .option(
       '--layout <name>',

@@ -6,7 +6,7 @@ import { check } from '../check.ts';
 import { addGitalyCommands } from '../commands/gitaly-commands.ts';
 import { commandHint, group, suggestNames, writeUsageError } from '../commands/usage.ts';
 import { addWorker } from '../serve/add-worker.ts';
-import { serve } from '../serve/serve.ts';
+import { runServe } from '../serve/serve.ts';
 import { validateConfiguration } from '../validate-configuration.ts';
 
 const EXAMPLES = `
@@ -100,7 +100,7 @@ async function serveOrHelp(command: Command): Promise<number> {
   const [configPath, ...others] = command.args;
   const hint = commandHint(command);
   if (configPath && others.length === 0) {
-    const code = await serve(configPath);
+    const code = await runServe(configPath);
     if (hint !== '' && !existsSync(configPath)) process.stderr.write(hint);
     return code;
   }

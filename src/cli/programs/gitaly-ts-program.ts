@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { versionString } from '#platform/process/version';
 import { addConfigCommands } from '../commands/config-commands.ts';
-import { collect, count } from '../commands/option-values.ts';
+import { collectValues, countOption } from '../commands/option-values.ts';
 import { addToolCommands } from '../commands/tool-commands.ts';
 import { suggestNames, WRONG_USAGE } from '../commands/usage.ts';
 import { addWorker } from '../serve/add-worker.ts';
@@ -154,12 +154,12 @@ function addHttpOptions(up: Command): Command {
     .option(
       '--trusted-proxy <network>',
       'trust X-Forwarded-For from this address or network, such as 10.0.0.0/8; may be repeated',
-      collect,
+      collectValues,
     )
     .option(
       '--http-host <name>',
       'another name of the HTTP gateway for clients on this machine (Host header); may be repeated',
-      collect,
+      collectValues,
     )
     .option(
       '--bundle-url <url>',
@@ -178,12 +178,12 @@ function addHttpOptions(up: Command): Command {
     .option(
       '--api-origin <origin>',
       'site whose pages may use the API, such as https://app.example.com; may be repeated',
-      collect,
+      collectValues,
     )
     .option(
       '--api-rate <number>',
       'requests to the API in a minute with one token, or from one address without it (default: any number)',
-      count,
+      countOption,
     )
     .option('--no-console', 'serve no pages for browsers at /-/console of the HTTP gateway');
 }

@@ -17,10 +17,10 @@ import { explainedMessage } from '../explained-message.ts';
 import { checkCommands } from '../praefect-commands/check-commands.ts';
 import {
   addCommands,
-  type CommandOutput,
   flagNames,
   longOptionNames,
   type PraefectCommand,
+  type PraefectOutput,
 } from '../praefect-commands/command.ts';
 import { listStorages } from '../praefect-commands/list-storages.ts';
 import { poolCommand } from '../praefect-commands/pool-command.ts';
@@ -54,7 +54,7 @@ config.praefect.toml.example describes every key; see docs/cluster.md.`;
  * @param exit receives the exit code.
  * @param output of help and commands; `serve` and `configuration` write to the process's.
  */
-export function praefectProgram(exit: (code: number) => void, output: CommandOutput = process): Command {
+export function praefectProgram(exit: (code: number) => void, output: PraefectOutput = process): Command {
   const root = new Command('praefect')
     .configureOutput({
       writeOut: (text) => void output.stdout.write(text),
@@ -95,14 +95,14 @@ export function praefectArguments(args: readonly string[]): readonly string[] {
   return withFlagValues(withDoubleDashes(wanted, options), flagNames(COMMANDS));
 }
 
-function unknownCommand(root: Command, { stderr }: CommandOutput): number {
+function unknownCommand(root: Command, { stderr }: PraefectOutput): number {
   stderr.write(`praefect doesn't accept positional arguments\n${commandHint(root)}`);
   return 1;
 }
 
 const configPath = (root: Command): string => root.opts<{ config?: string }>().config ?? '';
 
-async function serveOrHelp(root: Command, { stderr }: CommandOutput): Promise<number> {
+async function serveOrHelp(root: Command, { stderr }: PraefectOutput): Promise<number> {
   const path = configPath(root);
   if (path !== '') return await serve(path);
   root.outputHelp();

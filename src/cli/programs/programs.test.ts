@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type Command, CommanderError } from 'commander';
 import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
-import { commandPaths, wordsOf } from '#tools/completion/command-tree';
+import { commandPaths, completedWords } from '#tools/completion/command-tree';
 import { completionScript } from '#tools/completion/completion';
 import { gitalyBackupProgram } from './gitaly-backup-program.ts';
 import { gitalyProgram } from './gitaly-program.ts';
@@ -68,7 +68,7 @@ test('every command and every option is in the completion of each shell', async 
       for (const { command, words } of commandPaths(program))
         for (const word of [
           command.name,
-          ...wordsOf(command.options).map((word) => word.replace(/^--?/, '')),
+          ...completedWords(command.options).map((word) => word.replace(/^--?/, '')),
         ])
           assert.ok(script.includes(word), `${word} of ${name} ${words.join(' ')} in ${shell}`);
       if (shell === 'fish') assert.doesNotMatch(script, / -[slo] (?:-|$)| -s \w\w/m);

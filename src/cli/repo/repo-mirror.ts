@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JsonFields } from '#base/json-fields';
 import { describeMirror, MirrorDirectory } from '#tools/mirror/mirror-directory';
-import { parseCredentials, requireMirrorUrl } from '#tools/mirror/mirror-source';
+import { parseMirrorCredentials, requireMirrorUrl } from '#tools/mirror/mirror-source';
 import type { Repositories } from '#tools/repo/repositories';
 import type { ToolResult } from '../commands/tool-command.ts';
 import { isAddress } from '../open-target.ts';
@@ -53,7 +53,7 @@ async function start(
   if (every < MIN_SECONDS) throw new UsageError(`--every: at least ${MIN_SECONDS} seconds`);
   const url = requireMirrorUrl(given);
   const credentials = file === undefined ? '' : await readFile(file, 'utf8');
-  if (credentials !== '') parseCredentials(credentials);
+  if (credentials !== '') parseMirrorCredentials(credentials);
   const name = await repositories
     .nameOf(text)
     .catch(() => repositories.create(text, { branch: 'main', objectFormat: 'sha1' }));

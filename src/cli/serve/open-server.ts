@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '#platform/config/load-config';
-import { isAddress, openTarget, type Target } from '../open-target.ts';
+import { type CommandTarget, isAddress, openTarget } from '../open-target.ts';
 
 /** The command line requests something contradictory. */
 export class UsageError extends Error {
@@ -19,7 +19,7 @@ export async function openServer(
   target: string,
   option: string,
   { isMade = false }: { readonly isMade?: boolean } = {},
-): Promise<Target> {
+): Promise<CommandTarget> {
   if (isAddress(target) || (isMade && !existsSync(target)))
     return await openTarget(target, process.env.GITALY_TOKEN);
   if (!existsSync(target))

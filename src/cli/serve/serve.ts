@@ -9,7 +9,7 @@ import { readConfigOrExplain } from '../read-config-or-explain.ts';
 import { withOperator } from './answer-operator.ts';
 
 /** Runs `gitaly serve CONFIG`, the server, until a signal ends it. Resolves to the exit code. */
-export async function serve(configPath: string): Promise<number> {
+export async function runServe(configPath: string): Promise<number> {
   process.title = 'gitaly'; // process-exporter groups and pgrep search for this name
   const config = await readConfigOrExplain(configPath);
   if (config === undefined) return 1;

@@ -3,8 +3,8 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, type Option } from 'commander';
 import { didYouMean } from '#base/check-names';
 import { messageOf } from '#base/gitaly-error';
-import { type DocumentEntry, DocumentError, entriesOf } from '#platform/config/flat-document';
-import { collect } from '../commands/option-values.ts';
+import { type DocumentEntry, DocumentError, entriesOfDocument } from '#platform/config/flat-document';
+import { collectValues } from '../commands/option-values.ts';
 
 /** A line of a file of options that cannot be used. */
 export interface FileProblem {
@@ -22,7 +22,7 @@ export interface UpFile {
 }
 
 /** Key of the command's argument. */
-export const DIRECTORY = 'directory';
+export const UP_DIRECTORY = 'directory';
 /** Options of a single start, which are no keys. */
 const NO_KEYS: ReadonlySet<string> = new Set(['config', 'help']);
 /** Matches the placeholders of options whose value is a path. */
@@ -38,7 +38,7 @@ export async function readUpFile(path: string, up: Command): Promise<UpFile> {
   const document = await readFile(path, 'utf8');
   const directory = resolve(dirname(path));
   try {
-    return read(entriesOf(document), keysOf(up), directory);
+    return read(entriesOfDocument(document), keysOf(up), directory);
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
     const problem = { line: error.line, message: error.message };
@@ -68,9 +68,9 @@ function read(
   for (const { key, line, value } of entries) {
     try {
       const option = keys.get(key);
-      if (key === DIRECTORY) given = absolute(textOf(value, 'a directory'), directory);
+      if (key === UP_DIRECTORY) given = absolute(textOf(value, 'a directory'), directory);
       else if (option === undefined)
-        throw new InvalidArgumentError(unknown(key, [...keys.keys(), DIRECTORY]));
+        throw new InvalidArgumentError(unknown(key, [...keys.keys(), UP_DIRECTORY]));
       else {
         refuseSecret(key, value, keys);
         values.set(option.attributeName(), optionValue(option, value, directory));
@@ -105,7 +105,7 @@ function optionValue(option: Option, value: unknown, directory: string): unknown
   const placeholder = option.flags.slice(option.flags.indexOf('<'));
   const located = (text: string): string =>
     PATH.test(placeholder) ? absolute(text, directory) : absoluteSocket(text, directory);
-  if (option.parseArg === collect) {
+  if (option.parseArg === collectValues) {
     if (!Array.isArray(value))
       throw new InvalidArgumentError(`expected an array of strings: ["${placeholder}"]`);
     return value.map((each) => located(textOf(each, 'an array of strings')));

@@ -1,7 +1,7 @@
 import type { Secret } from '#base/secret';
 import type { ConsoleOptions } from '#console/index';
 import { configFrom, createLogger, type GitalyConfig, GitalyServer, type Logger } from '#gitaly/index';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import type { UpBundles } from './up-bundles.ts';
 import type { UpDirectory } from './up-directory.ts';
 import type { UpEvents } from './up-events.ts';
@@ -105,7 +105,7 @@ export interface StartUpServerOptions {
   /** Reasons why the gateways do not serve clients. */
   readonly problems: () => readonly string[];
   /** The further processes, if there can be some. */
-  readonly family: Family | undefined;
+  readonly family: ProcessFamily | undefined;
 }
 
 /** Starts the server of this process. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { count, formatDuration, instant } from './format.ts';
+import { formatCount, formatDuration, instant } from './format.ts';
 
 for (const [ms, text] of [
   [0, '0 ms'],
@@ -28,7 +28,7 @@ test('an instant is shown in UTC, and one that no calendar has is unknown', () =
 
 test('a noun follows its number', () => {
   assert.deepEqual(
-    [0, 1, 2].map((number) => count(number, 'file')),
+    [0, 1, 2].map((number) => formatCount(number, 'file')),
     ['0 files', '1 file', '2 files'],
   );
 });

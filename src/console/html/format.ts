@@ -16,6 +16,6 @@ export function instant(date: Date): Html {
 }
 
 /** Returns a number with its noun: `1 file`, `3 files`. */
-export function count(number: number, noun: string): string {
+export function formatCount(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

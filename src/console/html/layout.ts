@@ -1,7 +1,7 @@
 import { LLMS_PATH } from '#gateway/http/pages/page-source';
 import { assetAddress } from '../assets.ts';
 import { CONSOLE_PATH } from '../console-route.ts';
-import type { Page, Section } from '../page.ts';
+import type { ConsolePage, Section } from '../page.ts';
 import { type Html, html, trusted } from './html.ts';
 
 const SECTIONS: readonly (readonly [Section, string])[] = [
@@ -25,7 +25,7 @@ export interface DocumentOptions {
 
 /** Returns the whole document of a page. */
 export function document(
-  { body, isLive = false, section, title }: Page,
+  { body, isLive = false, section, title }: ConsolePage,
   { apiAddress, isSignedIn, sections }: DocumentOptions,
 ): string {
   const links = SECTIONS.filter(([name]) => sections.has(name)).map(([name, text]) => {

@@ -5,7 +5,7 @@ import { CONSOLE_PATH, withQuery } from '../console-route.ts';
 import { wideTable } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import { cannotPost, type Page, problemPage } from '../page.ts';
+import { type ConsolePage, cannotPost, problemPage } from '../page.ts';
 import type { Visit } from '../visit.ts';
 
 type Kind = 'key' | 'token';
@@ -19,7 +19,7 @@ const KINDS: readonly Kind[] = ['key', 'token'];
 const ADDRESS = `${CONSOLE_PATH}/account`;
 
 /** Shows who is signed in, with the rights, keys and tokens, and removes these. It has no secrets. */
-export async function accountPage(visit: Visit): Promise<Page | PageAnswer> {
+export async function accountPage(visit: Visit): Promise<ConsolePage | PageAnswer> {
   const { access } = visit;
   if (access.account === undefined)
     return problemPage(404, 'Not available', 'This server knows nothing about its users.');
@@ -32,7 +32,7 @@ export async function accountPage(visit: Visit): Promise<Page | PageAnswer> {
 }
 
 /** Removes the key or the token that a form names. */
-async function remove({ access, form }: Visit, { credential }: AccountFacts): Promise<Page> {
+async function remove({ access, form }: Visit, { credential }: AccountFacts): Promise<ConsolePage> {
   const kind = KINDS.find((each) => form.has(each));
   if (kind === undefined || access.removeOwn === undefined) return cannotPost();
   const secret = { kind, name: form.get(kind) ?? '' };
@@ -51,7 +51,7 @@ async function remove({ access, form }: Visit, { credential }: AccountFacts): Pr
   return { ...problemPage(200, 'Changed', notice), data, location: withQuery(ADDRESS, data) };
 }
 
-function shownAccount(visit: Visit, account: AccountFacts): Page {
+function shownAccount(visit: Visit, account: AccountFacts): ConsolePage {
   const { keys, name, rights, tokens } = account;
   const removed = KINDS.find((kind) => kind === visit.query.get('removed'));
   return {

@@ -4,9 +4,9 @@ import { eachItem } from '#client/content/collect/each-item';
 import type { Generation } from '#wire/gen/gitalyts/archives/v1/archives_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { wideTable } from '../html/elements.ts';
-import { count, instant } from '../html/format.ts';
+import { formatCount, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import { type Page, problemPage } from '../page.ts';
+import { type ConsolePage, problemPage } from '../page.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { PlainVisit } from './repository-visit.ts';
 
@@ -22,7 +22,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
 ]);
 
 /** Lists the archived states of a repository, and restores one as a new repository for administrators. */
-export async function archivedPage(visit: PlainVisit): Promise<Page> {
+export async function archivedPage(visit: PlainVisit): Promise<ConsolePage> {
   const { isPost, path } = visit;
   const mayRestore = (await visit.access.administrationAt(path)) !== undefined;
   let problem: string | undefined;
@@ -68,7 +68,7 @@ async function generationsOf({ calls, connection, path, storage }: PlainVisit): 
 }
 
 /** Restores the chosen state. @returns the page to go to, or why it was refused. */
-async function restore(visit: PlainVisit): Promise<Page | string> {
+async function restore(visit: PlainVisit): Promise<ConsolePage | string> {
   const { access, connection, form, path, signal, storage } = visit;
   const [chosen = '', name = ''] = [form.get('generation'), form.get('name')?.trim()].map(String);
   const [, generation, repositoryId = ''] = /^(\d{1,12})(?:@([\da-f-]{1,36}))?$/.exec(chosen) ?? [];
@@ -114,7 +114,7 @@ function row(
 ): Part[] {
   const changes = [
     kind === 'write' ? undefined : kind,
-    changedReferences > 0n ? count(Number(changedReferences), 'reference') : undefined,
+    changedReferences > 0n ? formatCount(Number(changedReferences), 'reference') : undefined,
     ...changedSettings,
   ];
   const checked = isFirst ? html` checked` : undefined;

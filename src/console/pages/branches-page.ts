@@ -6,7 +6,7 @@ import { repositoryAddress } from '../console-route.ts';
 import { link, wideTable } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { html, type Part } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import type { ConsolePage } from '../page.ts';
 import { type NamedReference, pageOfReferences, referenceList } from './reference-list.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
@@ -31,7 +31,7 @@ interface ComparedBranch extends ShownBranch {
 }
 
 /** Lists branches: the default branch first, then those with the latest commits. */
-export async function branchesPage(visit: RepositoryVisit): Promise<Page> {
+export async function branchesPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { path } = visit;
   const defaultBranch = await findDefault(visit);
   const order = { prefix: 'refs/heads/', key: Key.COMMITTERDATE, first: defaultBranch } as const;

@@ -2,7 +2,7 @@ import { codeOf, messageOf } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call/call-types';
 import type { Repository } from '#client/repository/repository';
 import { repositoryAddress } from '../console-route.ts';
-import { type Page, problemPage } from '../page.ts';
+import { type ConsolePage, problemPage } from '../page.ts';
 import { digestOf } from './repository-settings.ts';
 import type { PlainVisit } from './repository-visit.ts';
 
@@ -58,7 +58,10 @@ export function noticeOf({ query }: PlainVisit): string | undefined {
 }
 
 /** Makes the change of a form. @returns the page to go to, or the refused change. */
-export async function changeSettings(visit: PlainVisit, calls: CallOptions): Promise<Page | RefusedChange> {
+export async function changeSettings(
+  visit: PlainVisit,
+  calls: CallOptions,
+): Promise<ConsolePage | RefusedChange> {
   const { form, path, repository } = visit;
   const field = FIELDS.find((each) => form.has(each));
   if (field === undefined) return problemPage(400, 'Not possible', 'The form names no setting to change.');

@@ -1,9 +1,9 @@
 import type { ClusterSource, ConsoleCluster } from '../cluster-status.ts';
 import { repositoryAddress } from '../console-route.ts';
 import { link, table, wideTable } from '../html/elements.ts';
-import { count, formatDuration, instant } from '../html/format.ts';
+import { formatCount, formatDuration, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import { type Page, problemPage } from '../page.ts';
+import { type ConsolePage, problemPage } from '../page.ts';
 
 type VirtualStorage = ConsoleCluster['virtual_storages'][number];
 type Node = VirtualStorage['storages'][number];
@@ -17,7 +17,7 @@ export interface ClusterPageOptions {
 }
 
 /** Shows the nodes of a cluster, their replicas and jobs, and what is unavailable. */
-export async function clusterPage({ cluster, storage }: ClusterPageOptions): Promise<Page> {
+export async function clusterPage({ cluster, storage }: ClusterPageOptions): Promise<ConsolePage> {
   if (cluster === undefined)
     return problemPage(
       404,
@@ -105,7 +105,7 @@ function praefects({ praefects: all }: ConsoleCluster): Html {
   if (all === null) return html`<p>They are known only with a database.</p>`;
   if (all.length === 0) return html`<p>None has checked the nodes in the last minute.</p>`;
   return table(
-    [count(all.length, 'praefect'), 'Last check of the nodes'],
+    [formatCount(all.length, 'praefect'), 'Last check of the nodes'],
     all.map(({ last_contact, name }) => [name, timeOf(last_contact)]),
   );
 }

@@ -3,7 +3,7 @@ import { link, wideTable } from '../html/elements.ts';
 import { formatDuration, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { MirrorSource, MirrorState } from '../mirror-source.ts';
-import { type Page, problemPage } from '../page.ts';
+import { type ConsolePage, problemPage } from '../page.ts';
 import { nameOf } from './repository-frame.ts';
 
 /** Mirrors of a page; those that failed come first. */
@@ -11,7 +11,7 @@ const MAX_SHOWN = 500;
 const HEADINGS = ['Repository', 'Source', 'Interval', 'Last run', 'Last success', 'Problem'];
 
 /** Shows the mirrors of a server with the results of their last runs. */
-export async function mirrorsPage(mirrors: MirrorSource | undefined): Promise<Page> {
+export async function mirrorsPage(mirrors: MirrorSource | undefined): Promise<ConsolePage> {
   if (mirrors === undefined)
     return problemPage(404, 'Not available', 'The console of gitaly-ts up has this page.');
   const all = await mirrors.states();

@@ -3,11 +3,11 @@ import type { ServerStatus } from '#calls/top/status';
 import type { Connection } from '#client/connection';
 import type { DiskStatisticsResponse, ServerInfoResponse } from '#wire/gen/server_pb';
 import { table, wideTable } from '../html/elements.ts';
-import { count, formatDuration, instant } from '../html/format.ts';
+import { formatCount, formatDuration, instant } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { plot } from '../html/plot.ts';
 import type { NodeStatus, NodesSource } from '../nodes-status.ts';
-import type { Page } from '../page.ts';
+import type { ConsolePage } from '../page.ts';
 import type { RepositoryCatalog } from '../repositories/repository-catalog.ts';
 import type { ConsoleHistory, HistorySource } from '../server-history.ts';
 import type { StatusSource } from '../server-status.ts';
@@ -28,7 +28,7 @@ export interface OverviewOptions {
 }
 
 /** Shows whether the server and its storages work, and which resources it uses. */
-export async function overviewPage(visit: Visit, options: OverviewOptions): Promise<Page> {
+export async function overviewPage(visit: Visit, options: OverviewOptions): Promise<ConsolePage> {
   const { archives, backups, info, lastHour, nodeDisks, now, ofNodes, repositories, storages } = await read(
     visit,
     options,
@@ -259,7 +259,7 @@ function figures({
   return html`<dt>Running for</dt><dd>${formatDuration(uptime_seconds * 1000)}</dd>
 <dt>CPU time</dt><dd>${formatDuration(cpu_seconds * 1000)}</dd>
 <dt>Memory</dt><dd>${formatBytes(memory_bytes)}</dd>
-<dt>Calls</dt><dd>${count(call_count, 'running call')}</dd>
+<dt>Calls</dt><dd>${formatCount(call_count, 'running call')}</dd>
 ${
   git_version === ''
     ? undefined

@@ -3,7 +3,7 @@ import { repositoryAddress } from '../console-route.ts';
 import { link, table } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import type { ConsolePage } from '../page.ts';
 import { type RecentChanges, recentChanges } from './recent-changes.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
@@ -19,7 +19,7 @@ const TEXTS: Readonly<Record<Exclude<RepositoryEvent['kind'], 'reference'>, stri
 };
 
 /** Lists the latest changes of the references of a repository. */
-export async function pushesPage(visit: RepositoryVisit): Promise<Page> {
+export async function pushesPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { connection, path } = visit;
   const changes = await recentChanges(connection, visit);
   const [changedMs = 0] = (await visit.lastWrites?.([path])) ?? [];

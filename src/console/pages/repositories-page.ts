@@ -2,9 +2,9 @@ import { formatBytes } from '#base/format-bytes';
 import { codeOf } from '#base/gitaly-error';
 import { CONSOLE_PATH, repositoryAddress, withQuery } from '../console-route.ts';
 import { link, wideTable } from '../html/elements.ts';
-import { count, instant } from '../html/format.ts';
+import { formatCount, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import type { ConsolePage } from '../page.ts';
 import type { RepositoryCatalog, RepositoryList } from '../repositories/repository-catalog.ts';
 import {
   debtOf,
@@ -36,7 +36,7 @@ const SORT_NAMES: Readonly<Record<SortKey, string>> = {
 };
 
 /** Lists the repositories that the client may read. */
-export async function repositoriesPage(visit: Visit, catalog: RepositoryCatalog): Promise<Page> {
+export async function repositoriesPage(visit: Visit, catalog: RepositoryCatalog): Promise<ConsolePage> {
   const search = (visit.query.get('search') ?? '').slice(0, MAX_SEARCH);
   const sort = SORT_KEYS.find((key) => key === visit.query.get('sort')) ?? 'name';
   const from = naturalNumber(visit.query.get('from'));
@@ -154,7 +154,7 @@ function row({ changedMs, figures, name }: ListedRepository): readonly Part[] {
 
 function debtText(figures: RepositoryFigures): string {
   if (debtOf(figures) === 0) return 'nothing';
-  return `${count(figures.looseObjects, 'loose object')}, ${count(figures.packfiles, 'pack')}`;
+  return `${formatCount(figures.looseObjects, 'loose object')}, ${formatCount(figures.packfiles, 'pack')}`;
 }
 
 interface Wanted {

@@ -2,7 +2,7 @@ import type { PageAccess } from '#gateway/http/pages/page-source';
 import { type RepositoryView, repositoryAddress } from '../console-route.ts';
 import { codeFrame } from '../html/elements.ts';
 import { type Html, html } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import type { ConsolePage } from '../page.ts';
 import type { RepositoryPagesOptions } from './repository-visit.ts';
 
 /** The upper part of each page of a repository. */
@@ -52,7 +52,7 @@ ${cloneAddresses(visit).map(
 }
 
 /** Returns the page of a repository without commits. */
-export function emptyPage(visit: RepositoryFrame): Page {
+export function emptyPage(visit: RepositoryFrame): ConsolePage {
   const [clone] = cloneAddresses(visit);
   return {
     title: nameOf(visit.path),

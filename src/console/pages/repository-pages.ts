@@ -2,7 +2,7 @@ import { codeOf } from '#base/gitaly-error';
 import { Repository } from '#client/repository/repository';
 import type { PageAnswer } from '#gateway/http/pages/page-source';
 import { type ConsoleRoute, type RepositoryView, repositoryAddress } from '../console-route.ts';
-import { cannotPost, notFound, type Page, problemPage } from '../page.ts';
+import { type ConsolePage, cannotPost, notFound, problemPage } from '../page.ts';
 import type { Visit } from '../visit.ts';
 import { archivedPage } from './archived-page.ts';
 import { branchesPage } from './branches-page.ts';
@@ -31,7 +31,7 @@ const HEAD = 'HEAD';
 const PAGES: Readonly<
   Record<
     Exclude<RepositoryView, 'archived' | 'settings'>,
-    (visit: RepositoryVisit) => Promise<Page | PageAnswer>
+    (visit: RepositoryVisit) => Promise<ConsolePage | PageAnswer>
   >
 > = {
   files: filesPage,
@@ -62,7 +62,7 @@ export async function repositoryPage(
   route: RepositoryRoute,
   visit: Visit,
   options: RepositoryPagesOptions,
-): Promise<Page | PageAnswer> {
+): Promise<ConsolePage | PageAnswer> {
   const other = { ...route, path: route.path.replace(/\.git$/, '') };
   return (await pageOf(route, visit, options)) ?? (await pageOf(other, visit, options)) ?? notFound();
 }
@@ -72,7 +72,7 @@ async function pageOf(
   route: RepositoryRoute,
   visit: Visit,
   options: RepositoryPagesOptions,
-): Promise<Page | PageAnswer | undefined> {
+): Promise<ConsolePage | PageAnswer | undefined> {
   const { connection, storage } = options;
   const { path, rest, view } = route;
   const repository = new Repository(connection, { storage, path });
@@ -101,7 +101,7 @@ async function pageOf(
   }
 }
 
-function noRevision(): Page {
+function noRevision(): ConsolePage {
   return problemPage(404, 'Not found', 'There is no such branch, tag, commit or file.');
 }
 

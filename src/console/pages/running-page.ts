@@ -4,7 +4,7 @@ import { table, wideTable } from '../html/elements.ts';
 import { formatDuration } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { NodeStatus, NodesSource } from '../nodes-status.ts';
-import { cannotPost, type Page, problemPage, unresponsivePage } from '../page.ts';
+import { type ConsolePage, cannotPost, problemPage, unresponsivePage } from '../page.ts';
 import type { StatusSource } from '../server-status.ts';
 import type { Visit } from '../visit.ts';
 
@@ -23,7 +23,7 @@ export interface RunningPageOptions {
 export async function runningPage(
   { formParameters, isPost, query }: Visit,
   { cancel, nodes, status }: RunningPageOptions,
-): Promise<Page> {
+): Promise<ConsolePage> {
   if (isPost) {
     if (cancel === undefined) return cannotPost();
     await cancel(query.get('cancel') ?? '');

@@ -1,9 +1,9 @@
 import { repositoryAddress } from '../console-route.ts';
 import { codeFrame } from '../html/elements.ts';
 import { type Html, html, type Part, visible } from '../html/html.ts';
-import { type Page, problemPage } from '../page.ts';
+import { type ConsolePage, problemPage } from '../page.ts';
 import { changeSettings, KNOWN, noticeOf, type RefusedChange, type SettingField } from './change-settings.ts';
-import { namesOf } from './commits/revision-chooser.ts';
+import { referenceNamesOf } from './commits/revision-chooser.ts';
 import { describedMirror, mirrorData } from './mirrors-page.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import { digestOf, type RepositorySettings, readSettings } from './repository-settings.ts';
@@ -23,7 +23,7 @@ interface Shown {
 }
 
 /** Shows the settings of a repository, and changes them for its administrators. */
-export async function settingsPage(visit: PlainVisit): Promise<Page> {
+export async function settingsPage(visit: PlainVisit): Promise<ConsolePage> {
   const { calls, isPost, path } = visit;
   const administration = await visit.access.administrationAt(path);
   const mayChange = administration !== undefined;
@@ -79,7 +79,7 @@ async function branchPart(shown: Shown): Promise<Html> {
   const { defaultBranch = '' } = shown.settings;
   if (!shown.mayChange)
     return html`<h3>Default branch</h3><p>${defaultBranch || 'HEAD names no branch.'}</p>`;
-  const names = await namesOf(shown.visit, HEADS);
+  const names = await referenceNamesOf(shown.visit, HEADS);
   const options = names.map((name) => html`<option value="${name.slice(HEADS.length)}"></option>`);
   const value = fieldValue(shown, 'defaultBranch', defaultBranch);
   return form(

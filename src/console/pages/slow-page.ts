@@ -2,7 +2,7 @@ import { codeFrame } from '../html/elements.ts';
 import { formatDuration, instant } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { NodesSource } from '../nodes-status.ts';
-import { type Page, problemPage, unresponsivePage } from '../page.ts';
+import { type ConsolePage, problemPage, unresponsivePage } from '../page.ts';
 import type { ConsoleHistory, HistorySource } from '../server-history.ts';
 import type { Visit } from '../visit.ts';
 
@@ -16,7 +16,10 @@ export interface SlowPageOptions {
 }
 
 /** Shows the last calls that took long, with the git commands and facts that explain them. */
-export async function slowPage({ query }: Visit, { history: source, nodes }: SlowPageOptions): Promise<Page> {
+export async function slowPage(
+  { query }: Visit,
+  { history: source, nodes }: SlowPageOptions,
+): Promise<ConsolePage> {
   if (source === undefined)
     return problemPage(404, 'Not available', 'The server keeps no history of its calls here.');
   const [history, ofNodes] = await Promise.all([source(), nodes?.history()]);

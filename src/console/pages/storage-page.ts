@@ -4,9 +4,9 @@ import { repositoryFigures } from '#client/content/repository-figures';
 import type { RepositoryInfoResponse } from '#wire/gen/repository_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { table } from '../html/elements.ts';
-import { count, instant } from '../html/format.ts';
+import { formatCount, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import type { ConsolePage } from '../page.ts';
 import { replicasOf } from './replicas.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
@@ -14,7 +14,7 @@ import type { RepositoryVisit } from './repository-visit.ts';
 const MAINTAINED = html`<p class="notice" role="status">The maintenance has run.</p>`;
 
 /** Shows the disk usage of a repository, and the work that maintenance would find. */
-export async function storagePage(visit: RepositoryVisit): Promise<Page> {
+export async function storagePage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { calls, connection, path, repository } = visit;
   const info = await connection.repository.repositoryInfo({ repository: repository.message }, calls);
   const replicas = await replicasOf(visit);
@@ -52,7 +52,7 @@ function rowsOf(info: RepositoryInfoResponse): (readonly Part[])[] {
     [
       'Objects',
       formatBytes(objects.bytes),
-      `${count(objects.packfiles, 'pack')}, ${count(objects.loose, 'loose object')}`,
+      `${formatCount(objects.packfiles, 'pack')}, ${formatCount(objects.loose, 'loose object')}`,
     ],
     ['… in use', formatBytes(objects.recentBytes), 'packed, and loose ones of the last days'],
     ['… unreachable', formatBytes(objects.staleBytes), 'removed by maintenance'],

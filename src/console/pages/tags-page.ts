@@ -6,7 +6,7 @@ import { repositoryAddress } from '../console-route.ts';
 import { link, wideTable } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { html, type Part } from '../html/html.ts';
-import type { Page } from '../page.ts';
+import type { ConsolePage } from '../page.ts';
 import { type NamedReference, pageOfReferences, referenceList } from './reference-list.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
@@ -14,7 +14,7 @@ import type { RepositoryVisit } from './repository-visit.ts';
 const MAX_READING = 16;
 
 /** Lists tags, the latest first. */
-export async function tagsPage(visit: RepositoryVisit): Promise<Page> {
+export async function tagsPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { path } = visit;
   const list = await pageOfReferences(visit, { prefix: 'refs/tags/', key: Key.CREATORDATE });
   const found = await Array.fromAsync(mapAhead(list.shown, MAX_READING, (each) => readTag(visit, each)));

@@ -1,7 +1,7 @@
 import type { ServerStatus } from '#calls/top/status';
 import { wideTable } from '../html/elements.ts';
 import { type Html, html } from '../html/html.ts';
-import { type Page, problemPage, unresponsivePage } from '../page.ts';
+import { type ConsolePage, problemPage, unresponsivePage } from '../page.ts';
 import type { StatusSource } from '../server-status.ts';
 
 const NONE = html`<p>There are none. Start with --webhook URL, or add [[webhook]].</p>`;
@@ -9,7 +9,7 @@ const NONE = html`<p>There are none. Start with --webhook URL, or add [[webhook]
 type WebhookStatus = NonNullable<ServerStatus['webhooks']>[number];
 
 /** Shows the state of each webhook, and the events that were given up. */
-export async function webhooksPage(status: StatusSource | undefined): Promise<Page> {
+export async function webhooksPage(status: StatusSource | undefined): Promise<ConsolePage> {
   if (status === undefined)
     return problemPage(404, 'Not available', 'The console of the server has this page.');
   const now = await status();

@@ -31,7 +31,7 @@ export interface ListedRepository {
 export const SORT_KEYS = ['name', 'pushed', 'size', 'debt', 'pool'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
-export interface ListOptions {
+export interface RepositoryTableOptions {
   /** In lower case; selects the names that contain it. */
   readonly search: string;
   readonly sort: SortKey;
@@ -182,7 +182,7 @@ export class RepositoryTable {
     search,
     signal,
     sort,
-  }: ListOptions): AsyncGenerator<ListedRepository, void, undefined> {
+  }: RepositoryTableOptions): AsyncGenerator<ListedRepository, void, undefined> {
     const order = sort === 'name' ? undefined : await this.#order(sort, signal);
     const slice = new LoopSlice();
     let skip = search === '' ? 0 : from;

@@ -1,4 +1,4 @@
-import { stampOf } from '#git/repository-files/repository-stamp';
+import { stampOfRepository } from '#git/repository-files/repository-stamp';
 import { cacheKey } from '#storage/cache/cache-key';
 import { sharedChunks } from '#storage/cache/streams/shared-chunks';
 import type { Produce, StreamCache } from '#storage/cache/streams/stream-cache';
@@ -33,7 +33,7 @@ export async function* sharedArchive(
   { signal, log }: SharedArchiveOptions,
 ): AsyncGenerator<LentBytes, void, undefined> {
   const { format, prefix, lfs } = options;
-  const facts = [stampOf(repository), repository.git.version];
+  const facts = [stampOfRepository(repository), repository.git.version];
   const wanted = [format, prefix, lfs === undefined ? '' : `lfs ${repository.glRepository}`];
   const key = cacheKey(['archive', repository.path, ...facts, ...wanted, source.tree, ...source.pathspecs]);
   const produce: Produce<void> = (writer, aborted) =>

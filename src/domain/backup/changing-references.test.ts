@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import type { ObjectStore } from '#object-store/object-store';
 import { removeRepository } from '#storage/lifecycle/remove-repository';
 import { FailingStore } from '#testkit/failing-store';
@@ -17,7 +17,7 @@ const observer = { observePhase: () => {}, observeBundle: () => {} };
 
 /** Backups of a repository with the branches `main` and `side`. */
 class Backups implements AsyncDisposable {
-  readonly bucket = new MemoryStore();
+  readonly bucket = new MemoryObjectStore();
   readonly path: string;
   readonly source: LocalSource;
   /** Is called between each list of references and its bundle. */

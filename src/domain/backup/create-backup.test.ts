@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import { MissingObjectError } from '#object-store/store-error';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { readLatestBackupId, writeBackupId } from './backup-ids.ts';
@@ -18,7 +18,7 @@ const FOLDER = 'group/name.git';
 async function start() {
   const fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
-  const bucket = new MemoryStore();
+  const bucket = new MemoryObjectStore();
   const seen: string[] = [];
   let bundleBytes = -1;
   const observer = {
@@ -204,7 +204,7 @@ async function* contentOf(text: string): AsyncGenerator<Buffer> {
 }
 
 test('the newest manifest is the last one in the folder of the repository itself', async () => {
-  const bucket = new MemoryStore();
+  const bucket = new MemoryObjectStore();
   const manifest = { empty: true, nonExistent: true, objectFormat: '', headReference: '', steps: [] };
   await assert.rejects(findLatestManifest(bucket, NAME, { signal }), {
     message: "manifest: find latest: doesn't exist",
@@ -229,7 +229,7 @@ test('the later of two objects is the younger one, then the one with the greater
 });
 
 test('the id of the last backup is found', async () => {
-  const bucket = new MemoryStore();
+  const bucket = new MemoryObjectStore();
   await assert.rejects(readLatestBackupId(bucket, { signal }), MissingObjectError);
 
   for (const id of ['20260101', '20260102']) await writeBackupId(bucket, id, { signal });

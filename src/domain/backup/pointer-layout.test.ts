@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { LocalSource } from './local-source.ts';
 import { findOlderBackup } from './older-layouts.ts';
@@ -22,7 +22,7 @@ test('a branch that is forced during a full backup with pointers has its objects
     git('update-ref', 'refs/heads/side', 'main');
     return bundle(revisions);
   };
-  const bucket = new MemoryStore();
+  const bucket = new MemoryObjectStore();
   const name = { storageName: 'default', relativePath: 'x.git' };
 
   await createPointerBackup(bucket, source, { name, id: 'full', incremental: false, signal });
@@ -36,7 +36,7 @@ test('a branch that is forced during a full backup with pointers has its objects
 
 // 16.7 stores pointers and an empty list of references for an empty repository.
 test('an empty repository with pointers is found as one', async () => {
-  const bucket = new MemoryStore();
+  const bucket = new MemoryObjectStore();
   const put = (key: string, text: string) => bucket.put(key, pieces(text), { signal });
   await put('x/LATEST', 'one');
   await put('x/one/LATEST', '001');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import type { Repository } from '#storage/repository';
 import { referenceBackends } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -22,7 +22,7 @@ async function* contentOf(text: string): AsyncGenerator<Buffer> {
 
 class Backups implements AsyncDisposable {
   readonly fixture: StorageFixture;
-  readonly bucket = new MemoryStore();
+  readonly bucket = new MemoryObjectStore();
   readonly skipped: number[] = [];
 
   constructor(fixture: StorageFixture) {

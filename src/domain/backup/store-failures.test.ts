@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import type { ObjectStore } from '#object-store/object-store';
 import { FailingStore } from '#testkit/failing-store';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -19,7 +19,7 @@ const observer = { observePhase: () => {}, observeBundle: () => {} };
 async function start(stack: AsyncDisposableStack) {
   const fixture = stack.use(await StorageFixture.create());
   const repository = fixture.init('x.git', { commits: 2 });
-  const bucket = new MemoryStore();
+  const bucket = new MemoryObjectStore();
   const { path: target } = fixture.storages.locate(TARGET);
   const stateOf = (path: string): string[] => {
     fixture.runGit(path, ['fsck', '--full', '--no-dangling']);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import type { ObjectCall } from '#object-store/object-store';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -11,20 +11,20 @@ const { signal } = new AbortController();
 const OPTIONS = { storageName: 'default', signal };
 
 /** A store whose objects have addresses. */
-class AddressedStore extends MemoryStore {
+class AddressedStore extends MemoryObjectStore {
   heads = 0;
 
   override async signedUrl(key: string): Promise<string> {
     return `https://example.com/${key}`;
   }
 
-  override async head(...args: Parameters<MemoryStore['head']>) {
+  override async head(...args: Parameters<MemoryObjectStore['head']>) {
     this.heads++;
     return await super.head(...args);
   }
 }
 
-async function start(stack: AsyncDisposableStack, bucket: MemoryStore) {
+async function start(stack: AsyncDisposableStack, bucket: MemoryObjectStore) {
   const fixture = stack.use(await StorageFixture.create());
   const repository = fixture.init('x.git', { commits: 1 });
   const options = { maxAgeMs: 1000, observe: () => {}, onError: () => {}, onLeftover: () => {} };

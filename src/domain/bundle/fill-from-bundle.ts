@@ -8,7 +8,7 @@ import type { Repository } from '#storage/repository';
 import { inRefTransaction } from '../ref-update/update-reference.ts';
 import { type BundleHeader, isBelowRefs } from './bundle-header.ts';
 import { feedLines } from './feed-lines.ts';
-import { MissingObjectError, writePackedReferences } from './write-packed-references.ts';
+import { MissingTargetError, writePackedReferences } from './write-packed-references.ts';
 
 export interface FillOptions {
   readonly header: BundleHeader;
@@ -68,7 +68,7 @@ async function unlessRefused(signal: AbortSignal, step: () => Promise<void>): Pr
     return true;
   } catch (error) {
     const isRefusal =
-      error instanceof GitExitError || error instanceof RefUpdateError || error instanceof MissingObjectError;
+      error instanceof GitExitError || error instanceof RefUpdateError || error instanceof MissingTargetError;
     if (!isRefusal || signal.aborted) throw error;
     return false;
   }

@@ -8,7 +8,7 @@ import { type BundleHeader, type BundleReference, isBelowRefs } from './bundle-h
 import { feedLines } from './feed-lines.ts';
 
 /** An object is missing, or a branch would have another object than a commit. */
-export class MissingObjectError extends Error {
+export class MissingTargetError extends Error {
   override readonly name = 'MissingObjectError';
 }
 
@@ -22,7 +22,7 @@ const COMMIT = 'commit';
  * nobody else uses: as `git pack-refs --all` would have written them. They replace a file that
  * exists. Types of objects and targets of tags come from `git cat-file`.
  *
- * @throws {MissingObjectError}; the file is then as before.
+ * @throws {MissingTargetError}; the file is then as before.
  */
 export async function writePackedReferences(
   draft: Repository,
@@ -64,7 +64,7 @@ async function* packedLines(
   await feeding;
   await process.succeeded();
   if (nextBelowRefs(references) !== undefined)
-    throw new MissingObjectError('git has not looked up all objects');
+    throw new MissingTargetError('git has not looked up all objects');
 }
 
 /** @param answer `<peeled object id> <type>`, or other words for a missing object. */
@@ -74,15 +74,15 @@ function packedLine({ oid, name }: BundleReference, answer: string): string {
   const id = oid.toString('latin1');
   const isTag = peeled !== id;
   if (peeled.length < oid.length || type.endsWith('missing'))
-    throw new MissingObjectError('an object is missing');
+    throw new MissingTargetError('an object is missing');
   if ((isTag || type !== COMMIT) && name.subarray(0, BRANCHES.length).equals(BRANCHES))
-    throw new MissingObjectError('a branch has no commit');
+    throw new MissingTargetError('a branch has no commit');
   return `${id} ${name.toString('latin1')}\n${isTag ? `^${peeled}\n` : ''}`;
 }
 
 function nextOf(references: Iterator<BundleReference>): BundleReference {
   const reference = nextBelowRefs(references);
-  if (reference === undefined) throw new MissingObjectError('git has returned too many objects');
+  if (reference === undefined) throw new MissingTargetError('git has returned too many objects');
   return reference;
 }
 

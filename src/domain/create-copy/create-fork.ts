@@ -10,9 +10,9 @@ import { UnknownServerError } from '../remote/server/gitaly-servers.ts';
 import { INTERNAL_URL } from '../remote/server/internal-fetch.ts';
 import type { OpenRemote, RemoteRepository } from '../remote/server/remote-repository.ts';
 import { removeOrigin } from './clone-into.ts';
-import type { CreateOptions } from './create-from-bundle.ts';
+import type { CreateFromBundleOptions } from './create-from-bundle.ts';
 
-export interface ForkOptions extends CreateOptions {
+export interface ForkOptions extends CreateFromBundleOptions {
   readonly openSource: OpenRemote;
   /** Name of the source's storage, for messages. */
   readonly sourceStorage: string;

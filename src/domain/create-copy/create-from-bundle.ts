@@ -14,7 +14,9 @@ import { cloneInto, removeOrigin } from './clone-into.ts';
 import { type SelfContainedBundle, unpackBundle } from './unpack-bundle.ts';
 
 /** Votes and abort of a call that creates a repository. */
-export type CreateOptions = Pick<CreateRepositoryOptions, 'vote'> & { readonly signal: AbortSignal };
+export type CreateFromBundleOptions = Pick<CreateRepositoryOptions, 'vote'> & {
+  readonly signal: AbortSignal;
+};
 
 /**
  * Creates a repository with all references of a bundle, whole or not at all.
@@ -26,7 +28,7 @@ export async function createFromBundle(
   storages: Storages,
   target: RepositoryTarget | undefined,
   pieces: AsyncIterable<Uint8Array>,
-  options: CreateOptions,
+  options: CreateFromBundleOptions,
 ): Promise<void> {
   await createRepository(storages, target, {
     ...options,

@@ -7,9 +7,9 @@ import type { Storages } from '#storage/storages';
 import { type Download, download } from '../remote/url/download.ts';
 import { OUTGOING_LIMITS } from '../remote/url/run-outgoing.ts';
 import { DRAFT_OF_SNAPSHOT, extractSnapshot } from '../snapshot/extract-snapshot.ts';
-import type { CreateOptions } from './create-from-bundle.ts';
+import type { CreateFromBundleOptions } from './create-from-bundle.ts';
 
-export interface CreateFromSnapshotOptions extends CreateOptions {
+export interface CreateFromSnapshotOptions extends CreateFromBundleOptions {
   readonly source: Omit<Download, 'signal'>;
   /** Default: more than any known repository has. */
   readonly maxBytes?: number;

@@ -10,9 +10,9 @@ import { type OutgoingRemote, prepareOutgoing } from '../remote/url/outgoing-rem
 import { withoutCredentials } from '../remote/url/remote-url.ts';
 import { type OutgoingLimits, runOutgoing } from '../remote/url/run-outgoing.ts';
 import { removeOrigin } from './clone-into.ts';
-import type { CreateOptions } from './create-from-bundle.ts';
+import type { CreateFromBundleOptions } from './create-from-bundle.ts';
 
-export interface CreateFromUrlOptions extends CreateOptions {
+export interface CreateFromUrlOptions extends CreateFromBundleOptions {
   readonly remote: OutgoingRemote;
   /** Copies all references instead of branches and tags. */
   readonly isMirror: boolean;

@@ -1,7 +1,7 @@
 import { describeJsonError } from '#base/go/encoding/json-error';
 import { isError } from '#base/is-error';
 import { JsonFields } from '#base/json-fields';
-import type { HttpAnswer, HttpTransport } from './http-transport.ts';
+import type { Answer, HttpTransport } from './http-transport.ts';
 import {
   type AccessCheck,
   type AccessDecision,
@@ -130,7 +130,7 @@ export class HttpInternalApi implements InternalApi {
     return poolMembers(decode(answer, 'decode response body'));
   }
 
-  #post(endpoint: ApiEndpoint, path: string, body: string, options: ApiCallOptions): Promise<HttpAnswer> {
+  #post(endpoint: ApiEndpoint, path: string, body: string, options: ApiCallOptions): Promise<Answer> {
     return prefixed(`http post to gitlab api ${path} endpoint`, () =>
       this.#call(endpoint, 'POST', path, body, options),
     );
@@ -144,7 +144,7 @@ export class HttpInternalApi implements InternalApi {
     options: ApiCallOptions,
   ) {
     const start = performance.now();
-    let answer: HttpAnswer | undefined;
+    let answer: Answer | undefined;
     let failure: unknown;
     try {
       const headers = this.#headers.of(options);
@@ -178,7 +178,7 @@ export class HttpInternalApi implements InternalApi {
   }
 }
 
-async function reach(exchange: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
+async function reach(exchange: () => Promise<Answer>): Promise<Answer> {
   try {
     return await exchange();
   } catch (error) {
@@ -186,7 +186,7 @@ async function reach(exchange: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
   }
 }
 
-function refuseErrors(answer: HttpAnswer): void {
+function refuseErrors(answer: Answer): void {
   if (answer.status >= 200 && answer.status <= 399) return;
   if (answer.status === 429) throw new RateLimitedError();
   const body = parseBody(answer.body.toString());
@@ -203,13 +203,13 @@ async function prefixed<T>(prefix: string, run: () => Promise<T>): Promise<T> {
   }
 }
 
-function requireJson(answer: HttpAnswer, path: string): void {
+function requireJson(answer: Answer, path: string): void {
   const type = answer.contentType?.split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'application/json') return;
   throw new Error(`${path} endpoint respond with unsupported content type: ${type || 'mime: no media type'}`);
 }
 
-function decode(answer: HttpAnswer, prefix: string): JsonFields {
+function decode(answer: Answer, prefix: string): JsonFields {
   const document = answer.body.toString();
   const fields = parseBody(document);
   if (fields !== undefined) return fields;

@@ -2,7 +2,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { readAlternates } from '#storage/alternates';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';
-import { prune } from './commands/prune.ts';
+import { pruneObjects } from './commands/prune.ts';
 import { repack } from './commands/repack.ts';
 import { writeCommitGraph } from './commands/write-commit-graph.ts';
 import type { Housekeeping } from './housekeeping.ts';
@@ -30,7 +30,7 @@ export async function pruneUnreachable(
     throw wrap(error, doing);
   };
   await housekeeping.exclusively(repository, signal, async (running) => {
-    await prune(repository, { expireBeforeMs }, running).catch(prefixed('pruning objects'));
+    await pruneObjects(repository, { expireBeforeMs }, running).catch(prefixed('pruning objects'));
     const plan = {
       strategy: 'full_with_cruft',
       writeBitmap,

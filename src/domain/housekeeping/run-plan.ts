@@ -1,7 +1,7 @@
 import { wrap } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import { packReferences } from './commands/pack-references.ts';
-import { prune } from './commands/prune.ts';
+import { pruneObjects } from './commands/prune.ts';
 import { repack } from './commands/repack.ts';
 import { writeCommitGraph } from './commands/write-commit-graph.ts';
 import type { MaintenancePlan } from './plan.ts';
@@ -50,7 +50,7 @@ export async function runPlan(
     await step('repack', 'repack', tasks, () => repack(repository, repackPlan, signal));
   }
   if (prunePlan !== undefined)
-    await step('prune', 'prune', ['pruned_objects'], () => prune(repository, prunePlan, signal));
+    await step('prune', 'prune', ['pruned_objects'], () => pruneObjects(repository, prunePlan, signal));
   if (plan.packReferences)
     await step('pack-refs', 'pack refs', ['packed_refs'], () => packReferences(repository, signal));
   if (commitGraph !== undefined) {

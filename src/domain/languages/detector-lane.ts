@@ -12,7 +12,7 @@ const THREAD = import.meta.filename.endsWith('.ts')
   : new URL('./detector-thread.js', import.meta.url);
 
 export type Kind = DetectorQuestion['kind'];
-export type Asked<K extends Kind> = Extract<DetectorQuestion, { kind: K }>;
+export type AskedLanguages<K extends Kind> = Extract<DetectorQuestion, { kind: K }>;
 
 /** The thread took longer than it may, and was ended. */
 export class DetectorTimeout extends Error {}
@@ -27,13 +27,16 @@ export class DetectorLane {
   #idle: NodeJS.Timeout | undefined;
 
   /** @throws {DetectorTimeout} when the response takes too long. */
-  async ask<K extends Kind>(question: Asked<K>, timeoutMs: number): Promise<DetectorAnswers[K]> {
+  async ask<K extends Kind>(question: AskedLanguages<K>, timeoutMs: number): Promise<DetectorAnswers[K]> {
     const answer = this.#last.then(() => this.#exchange(question, timeoutMs));
     this.#last = answer.catch(() => {}); // the next question does not depend on it
     return await answer;
   }
 
-  async #exchange<K extends Kind>(question: Asked<K>, timeoutMs: number): Promise<DetectorAnswers[K]> {
+  async #exchange<K extends Kind>(
+    question: AskedLanguages<K>,
+    timeoutMs: number,
+  ): Promise<DetectorAnswers[K]> {
     clearTimeout(this.#idle);
     try {
       const worker = this.#worker ?? (await this.#start());

@@ -1,4 +1,4 @@
-import { type Asked, DetectorLane, DetectorTimeout, type Kind } from './detector-lane.ts';
+import { type AskedLanguages, DetectorLane, DetectorTimeout, type Kind } from './detector-lane.ts';
 import type { DetectorAnswers, LanguageDescription, QuestionedFile } from './detector-protocol.ts';
 
 /** Time of a batch in the lane that all calls share; usual ones take some milliseconds. */
@@ -11,7 +11,7 @@ const BATCH_MS = 5_000;
  */
 const FILE_MS = 1_000;
 
-type FileWithContent = Asked<'languages'>['files'][number];
+type FileWithContent = AskedLanguages<'languages'>['files'][number];
 
 /** The calls for one repository that run at the same time. */
 interface RepositoryCalls {
@@ -120,14 +120,14 @@ export class CallDetector implements Disposable {
     }
   }
 
-  async #ask<K extends Kind>(question: Asked<K>): Promise<DetectorAnswers[K]> {
+  async #ask<K extends Kind>(question: AskedLanguages<K>): Promise<DetectorAnswers[K]> {
     const { calls } = this.#lanes;
     const answer = calls.last.then(() => this.#askNow(question));
     calls.last = answer.catch(() => {}); // the call that waits gets the error
     return await answer;
   }
 
-  async #askNow<K extends Kind>(question: Asked<K>): Promise<DetectorAnswers[K]> {
+  async #askNow<K extends Kind>(question: AskedLanguages<K>): Promise<DetectorAnswers[K]> {
     const { shared, slow, batchMs, calls } = this.#lanes;
     try {
       if (!calls.isSlow) return await shared.ask(question, SHARED_MS);

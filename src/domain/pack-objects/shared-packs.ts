@@ -5,7 +5,7 @@ import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
 import { describeExit, type GitExit } from '#git/command/process/exit-error';
-import { stampOf } from '#git/repository-files/repository-stamp';
+import { stampOfRepository } from '#git/repository-files/repository-stamp';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
 import type { Repository } from '#storage/repository';
@@ -59,7 +59,7 @@ export class SharedPacks {
     const input = await readInput(pack.input);
     // Not the key of a whole fetch: here another program has answered it up to the pack.
     const hash = createHash('sha256').update(
-      JSON.stringify([repository.target, stampOf(repository), ...pack.facts]),
+      JSON.stringify([repository.target, stampOfRepository(repository), ...pack.facts]),
     );
     const shared = {
       key: hash.update(input).digest('hex'),

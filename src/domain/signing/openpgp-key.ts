@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isError } from '#base/is-error';
 import { type KeyMaterial, readPublicPart } from './openpgp-algorithms.ts';
 import { dearmor } from './openpgp-armor.ts';
-import { number, PacketFields, packetsOf, subpacketsOf } from './openpgp-packets.ts';
+import { bigEndianNumber, PacketFields, packetsOf, subpacketsOf } from './openpgp-packets.ts';
 
 /** A primary key or a subkey, with the contents of the signatures on it. */
 export interface OpenPgpKey extends KeyMaterial {
@@ -83,7 +83,7 @@ function readSecretKey(body: Buffer): {
     return { fingerprint: Buffer.alloc(0), createdAt, secret };
   }
   const publicBody = fields.taken;
-  const head = Buffer.concat([Buffer.from([0x99]), number(publicBody.length, 2)]);
+  const head = Buffer.concat([Buffer.from([0x99]), bigEndianNumber(publicBody.length, 2)]);
   const fingerprint = createHash('sha1').update(head).update(publicBody).digest();
   const isProtected = fields.number(1) !== 0;
   return {

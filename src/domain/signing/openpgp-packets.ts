@@ -1,7 +1,7 @@
 import { withoutLeadingZeros } from '#base/ssh/key-numbers';
 
 /** A packet of OpenPGP (RFC 4880, section 4.2). */
-export interface Packet {
+export interface OpenpgpPacket {
   readonly tag: number;
   readonly body: Buffer;
 }
@@ -45,7 +45,7 @@ export class PacketFields {
  * Yields the packets of a key or a signature. @throws {Error} for lengths that only streams of data
  * have, and at a truncated end.
  */
-export function* packetsOf(bytes: Buffer): Generator<Packet> {
+export function* packetsOf(bytes: Buffer): Generator<OpenpgpPacket> {
   const fields = new PacketFields(bytes);
   while (!fields.isAtEnd) {
     const head = fields.number(1);
@@ -85,10 +85,10 @@ function oldLength(fields: PacketFields, kind: number): number {
 export function mpi(bigEndian: Buffer): Buffer {
   const digits = withoutLeadingZeros(bigEndian);
   const bits = digits.length === 0 ? 0 : digits.length * 8 - Math.clz32(digits[0] ?? 0) + 24;
-  return Buffer.concat([number(bits, 2), digits]);
+  return Buffer.concat([bigEndianNumber(bits, 2), digits]);
 }
 
-export function number(value: number, bytes: 1 | 2 | 4): Buffer {
+export function bigEndianNumber(value: number, bytes: 1 | 2 | 4): Buffer {
   const buffer = Buffer.alloc(bytes);
   buffer.writeUIntBE(value, 0, bytes);
   return buffer;

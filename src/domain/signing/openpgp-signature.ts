@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ALGORITHM_IDS, signNumbers, verifyNumbers } from './openpgp-algorithms.ts';
 import { armor, dearmor } from './openpgp-armor.ts';
 import type { OpenPgpKey } from './openpgp-key.ts';
-import { mpi, number, PacketFields, packetsOf, subpacketsOf } from './openpgp-packets.ts';
+import { bigEndianNumber, mpi, PacketFields, packetsOf, subpacketsOf } from './openpgp-packets.ts';
 
 const LABEL = 'PGP SIGNATURE';
 const VERSION = 4;
@@ -32,7 +32,7 @@ export async function createOpenPgpSignature(
   const { key, seconds } = signerAt(keys, atSeconds);
   const subpackets = [
     Buffer.from([5, SUBPACKET.signedAt]),
-    number(seconds, 4),
+    bigEndianNumber(seconds, 4),
     Buffer.from([9, SUBPACKET.issuer]),
     key.fingerprint.subarray(-8),
     Buffer.from([22, SUBPACKET.issuerFingerprint, VERSION]),
@@ -42,13 +42,13 @@ export async function createOpenPgpSignature(
   const type = /\r(?!\n)/.test(text.toString('latin1')) ? TYPE.binary : TYPE.text;
   const head = Buffer.concat([
     Buffer.from([VERSION, type, ALGORITHM_IDS[key.algorithm], hashId(key.hash)]),
-    number(hashed.length, 2),
+    bigEndianNumber(hashed.length, 2),
     hashed,
   ]);
   const data = signedData(type, text, head);
   const digest = createHash(key.hash).update(data).digest();
   const numbers = await signNumbers(key, data, digest);
-  const body = Buffer.concat([head, number(0, 2), digest.subarray(0, 2), ...numbers.map(mpi)]);
+  const body = Buffer.concat([head, bigEndianNumber(0, 2), digest.subarray(0, 2), ...numbers.map(mpi)]);
   return armor(LABEL, Buffer.concat([Buffer.from([0xc0 | SIGNATURE_TAG]), packetLength(body.length), body]));
 }
 
@@ -110,7 +110,7 @@ function signerAt(keys: readonly OpenPgpKey[], atSeconds: bigint): { key: OpenPg
 /** Builds the signed data of RFC 4880, section 5.2.4. */
 function signedData(type: number, text: Buffer, head: Buffer): Buffer {
   const hashed = type === TYPE.text ? withCarriageReturns(text) : text;
-  return Buffer.concat([hashed, head, Buffer.from([VERSION, 0xff]), number(head.length, 4)]);
+  return Buffer.concat([hashed, head, Buffer.from([VERSION, 0xff]), bigEndianNumber(head.length, 4)]);
 }
 
 /** Converts the line ends of a text to those of a text signature. */
@@ -120,6 +120,6 @@ function withCarriageReturns(text: Buffer): Buffer {
 
 /** Encodes a length below 8384; the signature of the largest key is much shorter. */
 function packetLength(length: number): Buffer {
-  if (length < 192) return number(length, 1);
-  return number(0xc000 + length - 192, 2);
+  if (length < 192) return bigEndianNumber(length, 1);
+  return bigEndianNumber(0xc000 + length - 192, 2);
 }

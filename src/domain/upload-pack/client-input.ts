@@ -1,10 +1,10 @@
 import { FLUSH_PACKET } from '#base/pkt-line/packet';
-import { type Command, RequestParser } from './request-parser.ts';
+import { type FetchCommand, RequestParser } from './request-parser.ts';
 
 /** The next request of a client. */
 export interface ClientRequest {
   /** `undefined` for a request that only git understands. */
-  readonly command: Command | undefined;
+  readonly command: FetchCommand | undefined;
   /** Bytes that were read for it. */
   readonly bytes: Buffer;
   /** True if the client wants nothing more: it sent a flush packet, or nothing. */

@@ -6,7 +6,7 @@ import { BoundedMap } from '#base/memory/bounded-map';
 import { keptBytes } from '#base/memory/kept-bytes';
 import { FallBackToGit } from '#git/command/in-process';
 import { directoriesKey } from '#git/repository-files/git-directory';
-import { stampOf } from '#git/repository-files/repository-stamp';
+import { stampOfRepository } from '#git/repository-files/repository-stamp';
 import { advertisedPackets } from '../git-service/advertised-packets.ts';
 import type { Fetch } from './fetch.ts';
 import type { FetchRequest } from './request-parser.ts';
@@ -106,7 +106,7 @@ export function fetchKey(
 ): string | undefined {
   const { path } = repository;
   if (existsSync(join(path, 'shallow')) || existsSync(join(path, 'info', 'grafts'))) return undefined;
-  const stamps = [stampOf(repository), fileStamp(join(path, 'config'))];
+  const stamps = [stampOfRepository(repository), fileStamp(join(path, 'config'))];
   const facts = [directoriesKey(repository), stamps, config, gitProtocol, key];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }

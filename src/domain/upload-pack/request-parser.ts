@@ -24,7 +24,7 @@ export interface FetchRequest {
   readonly isDone: boolean;
 }
 
-export type Command = LsRefsRequest | FetchRequest;
+export type FetchCommand = LsRefsRequest | FetchRequest;
 
 /** Prefixes of a thousand branches take a tenth of it. */
 const MAX_LS_REFS_BYTES = 1024 * 1024;
@@ -74,7 +74,7 @@ export class RequestParser {
    * Takes the next bytes. `more` means that the request goes on. `other` means anything that git
    * has to handle: another command, unusual capabilities or arguments, bytes behind the end.
    */
-  push(chunk: Uint8Array): Command | 'more' | 'other' {
+  push(chunk: Uint8Array): FetchCommand | 'more' | 'other' {
     this.#chunks.push(Buffer.from(chunk));
     this.#size += chunk.length;
     for (const packet of this.#parser.push(chunk)) {
@@ -94,7 +94,7 @@ function lineOf(packet: Packet | undefined): string | undefined {
   return typeof packet === 'object' ? packet.toString('latin1').replace(/\n$/, '') : undefined;
 }
 
-function parse(packets: readonly Packet[], size: number): Command | undefined {
+function parse(packets: readonly Packet[], size: number): FetchCommand | undefined {
   const delimiter = packets.indexOf('delimiter');
   const head = linesOf(delimiter === -1 ? packets : packets.slice(0, delimiter));
   const words = delimiter === -1 ? [] : linesOf(packets.slice(delimiter + 1));

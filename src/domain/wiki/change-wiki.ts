@@ -8,7 +8,7 @@ import { writeCommit } from '../commit/write-commit.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { NewValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
 import { fileForPage, type PageFile, pageFileOf } from './page-file.ts';
-import { changeTree } from './page-tree.ts';
+import { changePageTree } from './page-tree.ts';
 import { findPage, findVersion, type WikiPage, type WikiVersion } from './wiki-pages.ts';
 
 /** A page as it shall be. */
@@ -34,7 +34,7 @@ const CARRIAGE_RETURN = 0x0d;
  *   page to change that does not exist, INVALID_ARGUMENT `invalid title or format`; as
  *   `signatureOf`, `writeCommit` and `changeTree`.
  */
-export async function commitPage(
+export async function commitWikiPage(
   repository: Repository,
   change: PageChange,
   context: UpdateContext,
@@ -60,7 +60,7 @@ async function makeCommit(
   const { file, replaced } = await targetOf(repository, version, change, signal);
   const before = version?.commit;
   const edit = { treeOid: before?.treeOid, file, blobOid, replaced: replaced?.path };
-  const treeOid = await changeTree(repository, edit, { writer, signal });
+  const treeOid = await changePageTree(repository, edit, { writer, signal });
   const author = signatureOf(change.person, undefined);
   const parentOids = before === undefined ? [] : [before.oid];
   const commit = { treeOid, parentOids, author, committer: author, message: change.message };

@@ -30,7 +30,7 @@ interface ChangeOptions {
  *   extension; {GitalyError} FAILED_PRECONDITION for a path that no tree can have: below a file, or
  *   with a name that git refuses.
  */
-export async function changeTree(
+export async function changePageTree(
   repository: Repository,
   { treeOid, file, blobOid, replaced }: PageEdit,
   { writer, signal }: ChangeOptions,

@@ -1,7 +1,7 @@
 import type { Answer } from './answer.ts';
 
 /** Thrown to refuse a request with a response for its client. */
-export class Refusal extends Error {
+export class HttpRefusal extends Error {
   override readonly name = 'Refusal';
   readonly answer: Answer;
 

@@ -4,7 +4,7 @@ import { createServer, request as httpRequest, type IncomingMessage } from 'node
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { Refusal } from './refusal.ts';
+import { HttpRefusal } from './refusal.ts';
 import { type BodyLimits, RequestBody } from './request-body.ts';
 
 const LIMITS: BodyLimits = { maxBytes: 1000, idleTimeoutMs: 30_000, timeoutMs: 30_000 };
@@ -33,7 +33,7 @@ async function readText(body: RequestBody): Promise<string> {
 }
 
 const rejection = (status: number, text: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof Refusal);
+  assert.ok(error instanceof HttpRefusal);
   assert.equal(error.answer.status, status);
   assert.match(error.answer.text, text);
   return true;

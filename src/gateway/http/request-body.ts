@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import type { Answer } from './answer.ts';
-import { Refusal } from './refusal.ts';
+import { HttpRefusal } from './refusal.ts';
 
 /** Limits of a body. */
 export interface BodyLimits {
@@ -38,7 +38,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   /**
    * Returns the body of a request. @param onChunk called for each chunk that is read.
    *
-   * @throws {Refusal} for an unsupported encoding, and for a length that exceeds the limit.
+   * @throws {HttpRefusal} for an unsupported encoding, and for a length that exceeds the limit.
    */
   static of(
     request: IncomingMessage,
@@ -46,7 +46,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     onChunk?: (chunk: Uint8Array) => void,
   ): RequestBody {
     if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes)
-      throw new Refusal(tooLarge(limits.maxBytes));
+      throw new HttpRefusal(tooLarge(limits.maxBytes));
     const encoding = request.headers['content-encoding'] ?? '';
     switch (encoding.trim().toLowerCase()) {
       case '':
@@ -56,7 +56,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
       case 'x-gzip':
         return new RequestBody(unpacked(request), limits, onChunk);
       default:
-        throw new Refusal({
+        throw new HttpRefusal({
           status: 415,
           text: 'The content encoding is not supported. Send the body uncompressed or with gzip.',
         });
@@ -88,16 +88,16 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
           tooSlow(`was idle for ${seconds(idleTimeoutMs)}`),
         ).unref();
         const { done, value } = await chunks.next().finally(() => clearTimeout(idle));
-        if (this.#refusal !== undefined) throw new Refusal(this.#refusal);
+        if (this.#refusal !== undefined) throw new HttpRefusal(this.#refusal);
         if (this.#isForeign(value ?? undefined)) {
           giveUp(FOREIGN);
-          throw new Refusal(FOREIGN);
+          throw new HttpRefusal(FOREIGN);
         }
         if (done === true) return;
         bytes += value.byteLength;
         if (bytes > maxBytes) {
           giveUp(tooLarge(maxBytes));
-          throw new Refusal(tooLarge(maxBytes));
+          throw new HttpRefusal(tooLarge(maxBytes));
         }
         this.#onChunk?.(value);
         yield value;

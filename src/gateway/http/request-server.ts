@@ -27,14 +27,14 @@ import { lfsError } from './lfs/lfs-answer.ts';
 import { LfsIdentities } from './lfs/lfs-identities.ts';
 import { type LfsOptions, LfsServer, type LfsServerOptions } from './lfs/lfs-server.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
-import { PAGES_PATH, type PageSource, repositoryPage } from './pages/page-source.ts';
+import { PAGES_PATH, type PageSource, pageOfRepository } from './pages/page-source.ts';
 import { servePage } from './pages/serve-page.ts';
-import { Refusal, TOO_MANY } from './refusal.ts';
+import { HttpRefusal, TOO_MANY } from './refusal.ts';
 import { RequestBody } from './request-body.ts';
 import { HOW_TO, NO_PAGE, parseRoute, type Route } from './route.ts';
 import { serveInfoRefs } from './serve-info-refs.ts';
 import { serveReceivePack, serveUploadPack } from './serve-service.ts';
-import { type Peer, TrustedProxies } from './trusted-proxies.ts';
+import { type ProxyPeer, TrustedProxies } from './trusted-proxies.ts';
 import { discardRest, hasUnreadBody } from './unread-body.ts';
 
 export interface RequestServerOptions {
@@ -85,7 +85,7 @@ interface Visit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly sendContinue: () => void;
-  readonly peer: Peer;
+  readonly peer: ProxyPeer;
   readonly gone: AbortController;
   readonly access: AccessEntry | undefined;
   body?: RequestBody;
@@ -243,7 +243,7 @@ export class RequestServer {
   /** Serves an operation of the API, whose code the first one loads. */
   async #serveApi(visit: Visit): Promise<void> {
     const { api, lfs, limits, link, state } = this.#options;
-    if (api === undefined) throw new Refusal(NOTHING_HERE);
+    if (api === undefined) throw new HttpRefusal(NOTHING_HERE);
     this.#api ??= Promise.all([import('./api/api-server.ts'), import('./api/request-rate.ts')]).then(
       ([{ ApiServer }, { RequestRate }]) =>
         new ApiServer({
@@ -262,12 +262,12 @@ export class RequestServer {
   /** Sends a bundle. The signature of its address replaces authentication. */
   async #sendBundle({ gone, request, response }: Visit, query: string): Promise<void> {
     const { bundles } = this.#options;
-    if (bundles === undefined) throw new Refusal(NOT_FOUND);
+    if (bundles === undefined) throw new HttpRefusal(NOT_FOUND);
     await serveBundle({ request, response, query, signal: gone.signal }, bundles);
   }
 
   async #sendEvents({ gone, peer, request, response }: Visit, query: string): Promise<void> {
-    if (this.#events === undefined) throw new Refusal(NOTHING_HERE);
+    if (this.#events === undefined) throw new HttpRefusal(NOTHING_HERE);
     await this.#events.serve({ request, response, query, peer, signal: gone.signal });
   }
 
@@ -275,9 +275,10 @@ export class RequestServer {
     const { gone, peer, request, response } = visit;
     const { api, authenticator, pages } = this.#options;
     const isBrowser = pages !== undefined && request.headers.accept?.includes('text/html') === true;
-    if (isTop === true) throw new Refusal(isBrowser ? seeOther(PAGES_PATH) : { status: 200, text: WELCOME });
-    if (isBrowser && repository !== undefined) throw new Refusal(seeOther(repositoryPage(repository)));
-    if (pages === undefined || repository !== undefined) throw new Refusal(NOTHING_HERE);
+    if (isTop === true)
+      throw new HttpRefusal(isBrowser ? seeOther(PAGES_PATH) : { status: 200, text: WELCOME });
+    if (isBrowser && repository !== undefined) throw new HttpRefusal(seeOther(pageOfRepository(repository)));
+    if (pages === undefined || repository !== undefined) throw new HttpRefusal(NOTHING_HERE);
     const body = await this.#formOf(visit);
     const { signal } = gone;
     const apiAddress = api && API_PATH + API_DOCUMENT;
@@ -304,7 +305,7 @@ export class RequestServer {
     { access, gone, peer, request, response, sendContinue }: Visit,
     route: LfsRoute,
   ): Promise<void> {
-    if (this.lfs === undefined) throw new Refusal(NO_LFS);
+    if (this.lfs === undefined) throw new HttpRefusal(NO_LFS);
     await reach(this.#options.link, gone.signal);
     const { query, repository, rest } = route;
     const { signal } = gone;
@@ -314,7 +315,7 @@ export class RequestServer {
   async #fail(visit: Visit, route: ServedRoute, error: unknown): Promise<void> {
     const { access, body, request, response } = visit;
     if (response.destroyed) return access?.ended('aborted'); // the client disconnected, which is the failure
-    const answer = error instanceof Refusal ? error.answer : (body?.refusal ?? failureAnswer(error));
+    const answer = error instanceof HttpRefusal ? error.answer : (body?.refusal ?? failureAnswer(error));
     const isLimit = error instanceof CallError && error.limit !== undefined;
     if (answer.status >= 400)
       access?.ended(answer.status < 500 || isLimit ? 'refused' : 'failed', answer.text);
@@ -342,7 +343,7 @@ function seeOther(page: string): Answer {
   return { status: 303, text: `See ${page}`, headers: { Location: page } };
 }
 
-const TOO_LONG = new Refusal({ status: 504, text: 'The request took longer than this server allows.' });
+const TOO_LONG = new HttpRefusal({ status: 504, text: 'The request took longer than this server allows.' });
 
 /** Handles the rest of the body: git may respond without reading to the end. */
 async function finishBody({ request }: Visit): Promise<void> {

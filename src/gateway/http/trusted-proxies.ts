@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
 /** The client of a request. */
-export interface Peer {
+export interface ProxyPeer {
   readonly address: string | undefined;
   readonly scheme: 'http' | 'https';
 }
@@ -24,7 +24,7 @@ export class TrustedProxies {
    * proxy. Values that a client writes into the header precede those that proxies append, so they
    * are never reached.
    */
-  peerOf(request: IncomingMessage): Peer {
+  peerOf(request: IncomingMessage): ProxyPeer {
     const scheme = 'encrypted' in request.socket && request.socket.encrypted === true ? 'https' : 'http';
     const peer = plain(request.socket.remoteAddress);
     if (peer === undefined || !this.#isTrusted(peer)) return { address: peer, scheme };

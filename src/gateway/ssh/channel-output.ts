@@ -4,7 +4,7 @@ import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { forgetWritten, type SshChannel } from './ssh-library.ts';
 
 /** State of the connection that a channel sends through. */
-export interface Sender {
+export interface ChannelSender {
   /** Resolves when the connection accepts more; rejects when it is closed. */
   ready(): Promise<void> | undefined;
   /** Runs a function that sends, and sends its data in one write. */
@@ -29,12 +29,12 @@ export class ChannelOutput {
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly #channel: SshChannel;
-  readonly #sender: Sender;
+  readonly #sender: ChannelSender;
   #last: Promise<void> = Promise.resolve();
   /** Called for each piece of the standard output that is sent. */
   onOutput: ((data: Buffer) => void) | undefined;
 
-  constructor(channel: SshChannel, sender: Sender) {
+  constructor(channel: SshChannel, sender: ChannelSender) {
     this.#channel = channel;
     this.#sender = sender;
     this.stdout = this.#outputTo(channel);

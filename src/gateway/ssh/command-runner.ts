@@ -18,7 +18,7 @@ import { RepositoryNames } from '../repository-names.ts';
 import type { RepositoryPath } from '../repository-path.ts';
 import { explainUnknownRules, requiredRules } from '../required-rules.ts';
 import type { SshAccessRequest } from './authentication.ts';
-import type { GitCommand } from './git-command.ts';
+import type { ServedCommand } from './git-command.ts';
 
 export interface CommandRunnerOptions {
   readonly link: GitalyLink;
@@ -30,7 +30,7 @@ export interface CommandRunnerOptions {
 
 /** A command of a logged-in user. */
 export interface CommandRun {
-  readonly command: GitCommand;
+  readonly command: ServedCommand;
   readonly identity: Identity;
   readonly remoteAddress: string | undefined;
   /** `version=1`, `version=2` or empty. */

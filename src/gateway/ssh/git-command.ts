@@ -3,7 +3,7 @@ import { checkRepositoryPath, type RepositoryPath } from '../repository-path.ts'
 /** Commands that clients may run. */
 export type SshGitService = 'git-upload-pack' | 'git-receive-pack' | 'git-upload-archive';
 
-export interface GitCommand {
+export interface ServedCommand {
   readonly service: SshGitService;
   readonly path: RepositoryPath;
 }
@@ -29,7 +29,7 @@ const LFS_REFUSED = 'Files of Git LFS are not sent over SSH. Set lfs.url to the 
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Parses a client's command without a shell. @returns the command, or the reason of a refusal. */
-export function parseGitCommand(text: string): GitCommand | { readonly refusal: string } {
+export function parseGitCommand(text: string): ServedCommand | { readonly refusal: string } {
   if (text.length > MAX_COMMAND_LENGTH) return { refusal: 'The command is too long.' };
   if (LFS.test(text)) return { refusal: LFS_REFUSED };
   const [, name, argument] = COMMAND.exec(text) ?? [];

@@ -3,15 +3,15 @@ import { AccessEntry } from '../access/access-entry.ts';
 import type { AccessObserver } from '../access/access-record.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { Identity } from '../identity.ts';
-import { ChannelOutput, type Sender } from './channel-output.ts';
+import { ChannelOutput, type ChannelSender } from './channel-output.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { failureText, framed } from './failure-text.ts';
 import { parseGitCommand } from './git-command.ts';
-import { type PeopleCommands, wordsOf } from './people-commands.ts';
+import { type PeopleCommands, wordsOfCommand } from './people-commands.ts';
 import { type SshChannel, type SshSession, sendingSide } from './ssh-library.ts';
 
 export interface GitSessionOptions {
-  readonly sender: Sender;
+  readonly sender: ChannelSender;
   readonly runner: CommandRunner;
   readonly commands: PeopleCommands | undefined;
   readonly identity: Identity;
@@ -140,7 +140,7 @@ export class GitSession {
   /** Runs a command of a person. */
   async #serve({ stderr, stdout }: ChannelOutput, line: string, commands: PeopleCommands): Promise<number> {
     const { identity, remoteAddress } = this.#options;
-    const words = wordsOf(line);
+    const words = wordsOfCommand(line);
     if (words === undefined) {
       stderr.write("The command is too long, or a word needs quotes: put it between '.\n");
       return WRONG_USAGE;

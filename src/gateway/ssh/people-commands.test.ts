@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runGit } from '#testkit/repositories/run-git';
-import { wordsOf } from './people-commands.ts';
+import { wordsOfCommand } from './people-commands.ts';
 
 test('words are split as git quotes them', async () => {
   const words = [
@@ -20,18 +20,18 @@ test('words are split as git quotes them', async () => {
   ];
   const line = await runGit(['rev-parse', '--sq-quote', ...words]);
 
-  assert.deepEqual(wordsOf(line), words);
-  assert.deepEqual(wordsOf('  repo   list --json '), ['repo', 'list', '--json']);
-  assert.deepEqual(wordsOf(''), []);
+  assert.deepEqual(wordsOfCommand(line), words);
+  assert.deepEqual(wordsOfCommand('  repo   list --json '), ['repo', 'list', '--json']);
+  assert.deepEqual(wordsOfCommand(''), []);
 });
 
 for (const line of ["'a", "a'b'", '"a"', 'a;b', 'a\\ b', 'a\tb', '$x', '`id`', 'ü', 'a\nb', '\\', "'!'"])
   test(`a line that needs a shell is refused: ${JSON.stringify(line)}`, () => {
-    assert.equal(wordsOf(line), undefined);
+    assert.equal(wordsOfCommand(line), undefined);
   });
 
 test('a line with too many words, or too long, is refused', () => {
-  assert.equal(wordsOf('a '.repeat(64))?.length, 64);
-  assert.equal(wordsOf('a '.repeat(65)), undefined);
-  assert.equal(wordsOf('a'.repeat(8193)), undefined);
+  assert.equal(wordsOfCommand('a '.repeat(64))?.length, 64);
+  assert.equal(wordsOfCommand('a '.repeat(65)), undefined);
+  assert.equal(wordsOfCommand('a'.repeat(8193)), undefined);
 });

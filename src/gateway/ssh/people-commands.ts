@@ -29,7 +29,7 @@ const MAX_WORDS = 64;
  * Splits a line into words, without a shell: a word is in single quotes as git writes them, or has
  * only characters that are not special. Returns `undefined` for any other line.
  */
-export function wordsOf(line: string): readonly string[] | undefined {
+export function wordsOfCommand(line: string): readonly string[] | undefined {
   if (line.length > MAX_LINE_LENGTH) return undefined;
   const words: string[] = [];
   let isQuoted = false;

@@ -4,7 +4,7 @@ import { AccessEntry } from '../access/access-entry.ts';
 import type { AccessObserver } from '../access/access-record.ts';
 import type { Identity } from '../identity.ts';
 import type { SshAccess } from './authentication.ts';
-import type { Sender } from './channel-output.ts';
+import type { ChannelSender } from './channel-output.ts';
 import { clientCiphers } from './client-offer.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { GitSession } from './git-session.ts';
@@ -55,7 +55,7 @@ const MAX_PACKETS_WAITING = 4096;
 const DRAIN_MS = 2000;
 
 /** One client: its login, its session channels, and their limits. */
-export class SshConnection implements Sender {
+export class SshConnection implements ChannelSender {
   readonly #options: SshConnectionOptions;
   readonly #socket: Socket;
   readonly #remoteAddress: string | undefined;

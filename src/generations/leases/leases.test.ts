@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import { type Clock, TIMES } from '../environment.ts';
 import { StoreBucket } from '../store-bucket.ts';
 import { systemRandom } from '../system-environment.ts';
@@ -30,7 +30,7 @@ class SteppedClock implements Clock {
 function start() {
   const clock = new SteppedClock();
   const environment = {
-    bucket: new StoreBucket(new MemoryStore(), { signal }),
+    bucket: new StoreBucket(new MemoryObjectStore(), { signal }),
     clock,
     random: systemRandom,
   };

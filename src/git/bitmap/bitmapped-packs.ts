@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { FallBackToGit } from '../command/in-process.ts';
 import { OID_BYTES } from '../names/object-id.ts';
 import { MultiPackIndex } from '../objects/database/multi-pack-index.ts';
-import { namesIn, packsAmong } from '../objects/database/pack-directory.ts';
+import { packNamesIn, packsAmong } from '../objects/database/pack-directory.ts';
 import { PackIndex } from '../objects/database/pack-index.ts';
 import { PageCache } from '../objects/database/page-cache.ts';
 import { REVERSE_HEADER_BYTES, REVERSE_SIGNATURE } from '../objects/database/reverse-index.ts';
@@ -64,7 +64,7 @@ export class BitmappedPacks implements Disposable {
    */
   static open(repository: ReadableRepository): BitmappedPacks {
     const directory = `${repository.objectDirectory}/pack`;
-    const names = namesIn(directory);
+    const names = packNamesIn(directory);
     if (names === undefined) throw new FallBackToGit('there are too many packs');
     const oidBytes = OID_BYTES[repository.objectFormat];
     const pages = new PageCache();

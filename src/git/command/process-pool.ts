@@ -4,7 +4,7 @@ import { limitedSignal } from '#base/async/limited-signal';
 import { timeLeftMs } from '#base/async/time-left';
 import { fileStamp } from '#base/files/file-stamp';
 import type { GitDirectory } from '../repository-files/git-directory.ts';
-import { stampOf } from '../repository-files/repository-stamp.ts';
+import { stampOfRepository } from '../repository-files/repository-stamp.ts';
 import type { CommandRepository } from './command-repository.ts';
 import type { GitProcess } from './process/git-process.ts';
 
@@ -239,5 +239,5 @@ function isFor(job: Busy | Waiting, repository: GitDirectory, variant: string): 
 
 /** Returns a stamp that includes the repository's settings, which git reads at its start. */
 function stampWithSettings(repository: GitDirectory): string {
-  return `${stampOf(repository)}:${fileStamp(`${repository.path}/config`)}`;
+  return `${stampOfRepository(repository)}:${fileStamp(`${repository.path}/config`)}`;
 }

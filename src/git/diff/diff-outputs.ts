@@ -3,7 +3,7 @@ import { keptBytes } from '#base/memory/kept-bytes';
 import type { CommandRepository } from '../command/command-repository.ts';
 import type { InProcessName } from '../command/in-process.ts';
 import { directoriesKey, type GitDirectory } from '../repository-files/git-directory.ts';
-import { piecesOf } from './parse/patch-pieces.ts';
+import { piecesOfPatch } from './parse/patch-pieces.ts';
 
 /** Limit of all outputs together. */
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -86,13 +86,13 @@ export class DiffOutputs {
     const { isEnabled } = repository.inProcess;
     const kept = isEnabled ? this.#kept.get(key) : undefined;
     if (kept !== undefined) {
-      yield* piecesOf([kept], PIECE_BYTES);
+      yield* piecesOfPatch([kept], PIECE_BYTES);
       return;
     }
     const made = await repository.inProcess.attempt<Buffer | undefined>(question, compare, () => undefined);
     if (made !== undefined) {
       if (made.length <= MAX_OUTPUT_BYTES) this.#kept.set(key, keptBytes([made]));
-      yield* piecesOf([made], PIECE_BYTES);
+      yield* piecesOfPatch([made], PIECE_BYTES);
       return;
     }
     const note = new NotedOutput();

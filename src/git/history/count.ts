@@ -23,7 +23,7 @@ export interface CountQuery {
   readonly literalPathspecs?: boolean;
 }
 
-export interface CountOptions {
+export interface CountCommitsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,7 +39,7 @@ const MAX_COMMITS = 4_000;
 export async function countCommits(
   repository: GitRepository,
   query: CountQuery,
-  options: CountOptions = {},
+  options: CountCommitsOptions = {},
 ): Promise<number | undefined> {
   return await repository.inProcess.attempt(
     'count_commits',
@@ -51,7 +51,7 @@ export async function countCommits(
 async function countNear(
   repository: GitRepository,
   { revisions, all = false, before, after, maxCount = 0, firstParent = false, ...query }: CountQuery,
-  { signal }: CountOptions,
+  { signal }: CountCommitsOptions,
 ): Promise<number> {
   if (all || before !== undefined || after !== undefined) throw new FallBackToGit('a count has conditions');
   const nodes = requireNotGrafted(repository.commits);
@@ -78,7 +78,7 @@ function revisionText(revision: Arg): string {
 async function askForCount(
   repository: GitRepository,
   query: CountQuery,
-  { signal }: CountOptions,
+  { signal }: CountCommitsOptions,
 ): Promise<number | undefined> {
   const options = [flag('--count')];
   if (query.all === true) options.push(flag('--all'));
@@ -123,7 +123,7 @@ interface Divergence {
 export async function countDiverging(
   repository: GitRepository,
   sides: Sides,
-  options: CountOptions = {},
+  options: CountCommitsOptions = {},
 ): Promise<Divergence | undefined> {
   return await repository.inProcess.attempt(
     'count_diverging',
@@ -135,7 +135,7 @@ export async function countDiverging(
 async function countNearSides(
   repository: GitRepository,
   { from, to, maxCount }: Sides,
-  { signal }: CountOptions,
+  { signal }: CountCommitsOptions,
 ): Promise<Divergence> {
   const nodes = requireNotGrafted(repository.commits);
   const [left, right, ...more] = await resolveRange(repository, [revisionText(from), revisionText(to)], {
@@ -158,7 +158,7 @@ async function countNearSides(
 async function askForSides(
   repository: GitRepository,
   { from, to, maxCount }: Sides,
-  { signal }: CountOptions,
+  { signal }: CountCommitsOptions,
 ): Promise<Divergence | undefined> {
   const options = [flag('--count'), flag('--left-right')];
   if (maxCount !== 0) options.push(joined('--max-count', maxCount));

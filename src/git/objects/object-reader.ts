@@ -7,7 +7,7 @@ import { abortError, GitExitError } from '../command/process/exit-error.ts';
 import { cutPaddedOid, OID_DIGITS, type Oid, SHORT_OID_SOURCE } from '../names/object-id.ts';
 import type { ObjectInfo, RawObject } from '../names/object-info.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
-import { type Found, Lookup, type LookupMode, type LookupObserver } from './cat-file/lookup.ts';
+import { type FoundObject, Lookup, type LookupMode, type LookupObserver } from './cat-file/lookup.ts';
 import type { ObjectDatabases } from './database/object-databases.ts';
 import { FoundCommit } from './found-commit.ts';
 import { OpenedObject, type OpenObject } from './opened-object.ts';
@@ -21,11 +21,11 @@ import {
   type InfoOf,
   infoMany,
   type NamedObject,
+  type ObjectNames,
   type ObjectOf,
   type PieceOf,
   readMany,
   readPieces,
-  type Source,
 } from './read-many.ts';
 
 /**
@@ -245,20 +245,23 @@ export class ObjectReader {
    * @see read-many.ts
    */
   readMany<T extends NamedObject>(
-    source: Source<T>,
+    source: ObjectNames<T>,
     options: ReadOptions & { maxBytes?: number } = {},
   ): AsyncGenerator<ObjectOf<T>[]> {
     return readMany(this.#pool, this.#repository, source, options);
   }
 
   /** Reads only ids, types and sizes, like {@link readMany}. */
-  infoMany<T extends NamedObject>(source: Source<T>, options: ReadOptions = {}): AsyncGenerator<InfoOf<T>[]> {
+  infoMany<T extends NamedObject>(
+    source: ObjectNames<T>,
+    options: ReadOptions = {},
+  ): AsyncGenerator<InfoOf<T>[]> {
     return infoMany(this.#pool, this.#repository, source, options);
   }
 
   /** Reads objects of any size in pieces, like {@link readMany}, without buffering them. */
   readPieces<T extends NamedObject>(
-    source: Source<T>,
+    source: ObjectNames<T>,
     options: ReadOptions = {},
   ): AsyncGenerator<PieceOf<T>[]> {
     return readPieces(this.#pool, this.#repository, source, options);
@@ -269,7 +272,7 @@ export class ObjectReader {
     revision: Buffer,
     maxBytes: number,
     options: ReadOptions,
-  ): Promise<Found | undefined> {
+  ): Promise<FoundObject | undefined> {
     if (revision.includes(0))
       throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
     const snapshot = this.snapshot(revision);
@@ -279,7 +282,7 @@ export class ObjectReader {
     const { signal } = options;
     if (signal?.aborted === true) throw abortError(signal);
     const whole = snapshot.length > OID_DIGITS.sha1 ? this.#cutId(snapshot) : snapshot;
-    const askGit = (): Promise<Found | undefined> => this.#askCatFile(mode, whole, maxBytes, signal);
+    const askGit = (): Promise<FoundObject | undefined> => this.#askCatFile(mode, whole, maxBytes, signal);
     if (!this.#databases.isSupported(whole)) return await askGit();
     // A caller that reads many objects would not let any other call continue.
     if (this.#databases.iteration.isOver) await loopTurn();
@@ -291,13 +294,13 @@ export class ObjectReader {
   }
 
   /** Reads an object in process, and counts it. @throws {FallBackToGit} when only git can. */
-  #readHere(mode: LookupMode, revision: Buffer, maxBytes: number): Found | undefined {
+  #readHere(mode: LookupMode, revision: Buffer, maxBytes: number): FoundObject | undefined {
     const found = this.#find(mode, revision, maxBytes);
     this.#observer?.(mode)?.();
     return found;
   }
 
-  #find(mode: LookupMode, revision: Buffer, maxBytes: number): Found | undefined {
+  #find(mode: LookupMode, revision: Buffer, maxBytes: number): FoundObject | undefined {
     if (mode === 'info') {
       const info = this.#databases.find(this.#repository, revision, false);
       return info && infoOf(info);
@@ -313,7 +316,7 @@ export class ObjectReader {
     revision: Buffer,
     maxBytes: number,
     signal: AbortSignal | undefined,
-  ): Promise<Found | undefined> {
+  ): Promise<FoundObject | undefined> {
     const wanted = this.#fitsOnALine(revision) ? revision : await this.#resolve(revision, signal);
     if (wanted === undefined) return undefined;
     const lookup = new Lookup(mode, wanted, maxBytes);
@@ -429,7 +432,7 @@ function peeledToCommit(revision: Buffer): Buffer {
   return isPeeled ? revision : Buffer.concat([revision, PEEL_COMMIT]);
 }
 
-function rawObject({ oid, type, size, data = Buffer.alloc(0), isCached = false }: Found): RawObject {
+function rawObject({ oid, type, size, data = Buffer.alloc(0), isCached = false }: FoundObject): RawObject {
   return { oid, type, size, data, isCached };
 }
 

@@ -3,7 +3,7 @@ import type { ByteStream } from '#base/streams/byte-stream';
 import { abortError } from '../command/process/exit-error.ts';
 import type { Oid } from '../names/object-id.ts';
 import type { ObjectInfo } from '../names/object-info.ts';
-import type { Found } from './cat-file/lookup.ts';
+import type { FoundObject } from './cat-file/lookup.ts';
 
 /** An object that is open for reading. */
 export interface OpenObject extends ObjectInfo {
@@ -25,7 +25,7 @@ export class OpenedObject implements OpenObject {
   #stream: ByteStream | undefined;
 
   /** @param signal Destroys the stream when it is aborted. */
-  constructor({ oid, type, size, data, stream }: Found, signal?: AbortSignal) {
+  constructor({ oid, type, size, data, stream }: FoundObject, signal?: AbortSignal) {
     this.oid = oid;
     this.type = type;
     this.size = size;

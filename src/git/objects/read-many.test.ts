@@ -10,7 +10,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { steady, until } from '#testkit/until';
 import type { GitRepository } from '../repository.ts';
 import type { ObjectReader } from './object-reader.ts';
-import type { Source } from './read-many.ts';
+import type { ObjectNames } from './read-many.ts';
 import { allObjects, type WalkedObject, walkObjects } from './walk-objects.ts';
 
 const directory = makeScratchDirectory('read-many');
@@ -46,7 +46,7 @@ async function flat<T>(batches: AsyncIterable<readonly T[]>): Promise<T[]> {
   return all;
 }
 
-const named = (...oids: string[]): Source<{ oid: string }> => {
+const named = (...oids: string[]): ObjectNames<{ oid: string }> => {
   return () => [oids.map((oid) => ({ oid }))];
 };
 
@@ -68,7 +68,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     for (let index = 0; index < 3000; index++) files[`file ${index}`] = `content ${index}`;
     commit(files);
 
-    const walk: Source<WalkedObject> = (signal) =>
+    const walk: ObjectNames<WalkedObject> = (signal) =>
       walkObjects(repository, { revisions: ['main'], type: 'blob', signal });
     const read = await flat(objects.readMany(walk));
 
@@ -155,7 +155,7 @@ test('objects that are not there are told apart, and the same one may be asked f
 test('a revision that git does not know is an error in git’s words, after what came before', async () => {
   const { repository, objects, commit } = fixture();
   commit({ a: 'a' });
-  const walk: Source<WalkedObject> = (signal) =>
+  const walk: ObjectNames<WalkedObject> = (signal) =>
     walkObjects(repository, { revisions: ['main:a', 'nope'], signal });
   const message = `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'nope'\\n"`;
 

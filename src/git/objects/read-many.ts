@@ -5,7 +5,7 @@ import type { CommandRepository } from '../command/command-repository.ts';
 import { abortError } from '../command/process/exit-error.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
 import type { ObjectInfo, RawObject } from '../names/object-info.ts';
-import { type Answer, AnswerParser } from './cat-file/answer-parser.ts';
+import { AnswerParser, type CatFileAnswer } from './cat-file/answer-parser.ts';
 import { BodyCollector } from './cat-file/body-collector.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
 import { deadError, isRefusal } from './cat-file/dead-process.ts';
@@ -35,7 +35,7 @@ export interface PieceOf<T> extends InfoOf<T> {
 }
 
 /** Yields the objects to read, in batches; anything that it starts must end with the signal. */
-export type Source<T extends NamedObject> = (
+export type ObjectNames<T extends NamedObject> = (
   signal: AbortSignal,
 ) => AsyncIterable<readonly T[]> | Iterable<readonly T[]>;
 
@@ -53,7 +53,7 @@ const NO_DATA = Buffer.alloc(0);
 export async function* infoMany<T extends NamedObject>(
   pool: CatFilePool,
   repository: CommandRepository,
-  source: Source<T>,
+  source: ObjectNames<T>,
   { signal }: ReadManyOptions = {},
 ): AsyncGenerator<InfoOf<T>[]> {
   for await (const answers of ask(pool, repository, { source, verb: 'info', signal })) {
@@ -72,7 +72,7 @@ export async function* infoMany<T extends NamedObject>(
 export async function* readMany<T extends NamedObject>(
   pool: CatFilePool,
   repository: CommandRepository,
-  source: Source<T>,
+  source: ObjectNames<T>,
   options: ReadManyOptions & { readonly maxBytes?: number } = {},
 ): AsyncGenerator<ObjectOf<T>[]> {
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
@@ -105,7 +105,7 @@ export async function* readMany<T extends NamedObject>(
 export async function* readPieces<T extends NamedObject>(
   pool: CatFilePool,
   repository: CommandRepository,
-  source: Source<T>,
+  source: ObjectNames<T>,
   { signal }: ReadManyOptions = {},
 ): AsyncGenerator<PieceOf<T>[]> {
   let info: ObjectInfo | undefined;
@@ -133,14 +133,14 @@ export async function* readPieces<T extends NamedObject>(
 }
 
 interface Question<T extends NamedObject> {
-  readonly source: Source<T>;
+  readonly source: ObjectNames<T>;
   readonly verb: 'info' | 'contents';
   readonly signal: AbortSignal | undefined;
 }
 
 interface AnswerTo<T> {
   readonly item: T;
-  readonly answer: Answer;
+  readonly answer: CatFileAnswer;
 }
 
 /** Feeds a process from the source, and yields its responses with their items. */

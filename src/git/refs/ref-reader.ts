@@ -15,7 +15,7 @@ import type { ReferenceBackend } from '../repository-files/repository-format.ts'
 import type { RefQuery } from './git/for-each-ref.ts';
 import { GitRefs, type RefReadOptions } from './git/git-refs.ts';
 import { type AdvertisedRefsQuery, advertisedRefs } from './list/advertised-refs.ts';
-import { type ListOptions, listRefs } from './list/list-refs.ts';
+import { type ListRefsOptions, listRefs } from './list/list-refs.ts';
 import { refChecksum } from './list/ref-checksum.ts';
 import type { RefCaches } from './resolve/ref-caches.ts';
 import { type RefWatch, watchRefs } from './resolve/ref-watch.ts';
@@ -226,7 +226,7 @@ export class RefReader {
    * @throws {GitalyError} at once, for words that git must not see; {GitExitError} while iterating,
    *   when git fails.
    */
-  list(query: RefQuery, options: ListOptions = {}): AsyncGenerator<ListedRef[], void> {
+  list(query: RefQuery, options: ListRefsOptions = {}): AsyncGenerator<ListedRef[], void> {
     return listRefs({ repository: this.#repository, stored: this.#stored }, query, options);
   }
 

@@ -7,7 +7,7 @@ import type { GitDirectory } from './git-directory.ts';
  * have been removed and created again, and file systems often reuse the inode number) and the list
  * of alternates, which git reads once.
  */
-export function stampOf({ path, objectDirectory }: GitDirectory): string {
+export function stampOfRepository({ path, objectDirectory }: GitDirectory): string {
   const directory = statSync(path, { bigint: true, throwIfNoEntry: false });
   return `${directory?.ino}:${directory?.birthtimeNs}:${fileStamp(`${objectDirectory}/info/alternates`)}`;
 }

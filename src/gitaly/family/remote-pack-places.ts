@@ -6,7 +6,7 @@ import {
 } from '#domain/pack-objects/total-limit';
 import type { Held, Link } from '#workers/link';
 import { named, type Remote, remote } from '#workers/protocol';
-import { PACKS } from './share-limits.ts';
+import { PACK_LIMITS } from './share-limits.ts';
 
 /** A pack of this process that has a place. */
 interface Placed {
@@ -20,13 +20,13 @@ interface Placed {
  * git waits for the reader of a pack, because it may give the places of such packs to others.
  */
 export class RemotePackPlaces implements PackPlaces {
-  readonly #place: Remote<typeof PACKS>['place'];
+  readonly #place: Remote<typeof PACK_LIMITS>['place'];
   readonly #placed = new Set<Placed>();
   #look: NodeJS.Timeout | undefined;
   #waiting = 0;
 
   constructor(link: Link, name: string) {
-    this.#place = remote(link, named(PACKS, name)).place;
+    this.#place = remote(link, named(PACK_LIMITS, name)).place;
   }
 
   get inUse(): number {

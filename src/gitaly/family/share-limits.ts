@@ -11,7 +11,7 @@ export const LIMIT = protocol('limit', {
   turn: held(text, object({ waitedMs: number, holders: number, waiting: number }), { note: nothing }),
 });
 export const RATE = protocol('rate', { take: asked(text, flag) });
-export const PACKS = protocol('packs', {
+export const PACK_LIMITS = protocol('packs', {
   /** A place for a repository, which is held. Remarks say whether git waits for the reader of its pack. */
   place: held(text, nothing, { note: nothing, remark: flag }),
 });
@@ -33,7 +33,7 @@ export function shareBuckets(desk: Desk, name: string, buckets: TokenBuckets): v
 
 /** Gives workers places of the limit for all packs. */
 export function sharePlaces(desk: Desk, name: string, places: TotalLimit): void {
-  answer(desk, named(PACKS, name), {
+  answer(desk, named(PACK_LIMITS, name), {
     async place(repository, { note, signal }) {
       let isHeldUp = false;
       const place = { repository, isHeldUp: () => isHeldUp };

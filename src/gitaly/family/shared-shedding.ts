@@ -1,6 +1,6 @@
 import { flag, list, nothing, number } from '#base/shape';
 import type { SheddableCall, SheddingSharing } from '#calls/load-shedder';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import type { FamilyWorker } from '#workers/family-server';
 import type { Link } from '#workers/link';
 import { inTime } from '#workers/monitoring';
@@ -15,7 +15,7 @@ const SHEDDER = protocol('load shedder', {
 });
 
 /** Lets the load shedder, which runs in the first process, end calls of all processes. */
-export function sheddingSharing(family: Family | undefined): SheddingSharing | undefined {
+export function sheddingSharing(family: ProcessFamily | undefined): SheddingSharing | undefined {
   if (family === undefined) return undefined;
   return family.role === 'supervisor'
     ? { role: 'supervisor', others: () => callsOf(family.serving()) }

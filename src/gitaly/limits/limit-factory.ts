@@ -2,7 +2,7 @@ import { type CallersLimit, Limit, type LimitPolicy } from '#base/limits/limit';
 import { TokenBuckets, type TokenBucketsOptions } from '#base/limits/token-buckets';
 import { type PackPlaces, TotalLimit } from '#domain/pack-objects/total-limit';
 import type { RateLimit } from '#rpc/server/interceptors/limit-concurrency';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import { named, remote } from '#workers/protocol';
 import { RemoteLimit } from '../family/remote-limit.ts';
 import { RemotePackPlaces } from '../family/remote-pack-places.ts';
@@ -22,7 +22,7 @@ export interface LimitFactory {
  * Returns the factory of limits: local ones in a single process; ones that workers use as well in a
  * supervisor; ones that call the supervisor in a worker.
  */
-export function limitFactory(family: Family | undefined): LimitFactory {
+export function limitFactory(family: ProcessFamily | undefined): LimitFactory {
   if (family?.role === 'worker') {
     const { link } = family;
     return {

@@ -5,7 +5,7 @@ import type { PackMetrics } from '#platform/metrics/pack-metrics';
 import { openStreamCache, type StreamCacheSettings } from '#storage/cache/streams/open-stream-cache';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Storages } from '#storage/storages';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 
 export interface StreamCacheOptions {
   readonly config: GitalyConfig;
@@ -14,7 +14,7 @@ export interface StreamCacheOptions {
   readonly logger: Logger;
   readonly isContended?: () => boolean;
   /** The other processes of this server. */
-  readonly family: Pick<Family, 'share'> | undefined;
+  readonly family: Pick<ProcessFamily, 'share'> | undefined;
 }
 
 /** Opens a cache with metrics under its name. Its errors are logged. */

@@ -11,7 +11,7 @@ import { escapeKey, unescapeKey } from '../escape-key.ts';
 import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
-  type ListOptions,
+  type ListObjectsOptions,
   type ObjectCall,
   type ObjectFacts,
   type ObjectStore,
@@ -85,7 +85,7 @@ export class AzureStore implements ObjectStore {
 
   async *list(
     prefix: string,
-    { signal, onUnusable }: ListOptions,
+    { signal, onUnusable }: ListObjectsOptions,
   ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
     for (let token: string | undefined; ; ) {

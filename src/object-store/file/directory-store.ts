@@ -7,12 +7,12 @@ import { makeDirectory } from '#base/files/make-directory';
 import { syncPath } from '#base/files/sync-path';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { foldersOf } from '../folders.ts';
-import { isKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
+import { isObjectKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
 import {
   type GetOptions,
   type Leftovers,
   type LeftoversOptions,
-  type ListOptions,
+  type ListObjectsOptions,
   type ObjectCall,
   type ObjectFacts,
   type ObjectStore,
@@ -22,7 +22,7 @@ import {
 } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
 import { MissingObjectError, UnchangedError } from '../store-error.ts';
-import { removeLeftovers } from './leftovers.ts';
+import { removeFileLeftovers } from './leftovers.ts';
 import { publish, removeVersion, versionOf } from './publish.ts';
 import { signUrl, type UrlSigner } from './sign-url.ts';
 
@@ -99,7 +99,10 @@ export class DirectoryStore implements ObjectStore {
     return stats?.isFile() === true ? factsOf(key, stats) : undefined;
   }
 
-  async *list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+  async *list(
+    prefix: string,
+    options: ListObjectsOptions,
+  ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
     let page: ObjectFacts[] = [];
     for await (const object of this.#walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, options)) {
@@ -146,7 +149,7 @@ export class DirectoryStore implements ObjectStore {
   }
 
   async removeLeftovers(options: LeftoversOptions): Promise<Leftovers> {
-    return await removeLeftovers(this.#directory, options);
+    return await removeFileLeftovers(this.#directory, options);
   }
 
   async signedUrl(key: string, { validMs }: SignOptions): Promise<string | undefined> {
@@ -167,7 +170,7 @@ export class DirectoryStore implements ObjectStore {
   async *#walk(
     folder: string,
     prefix: string,
-    options: ListOptions,
+    options: ListObjectsOptions,
   ): AsyncGenerator<ObjectFacts, void, undefined> {
     const names: string[] = [];
     for await (const entry of (await this.#ifThere(opendir(`${this.#directory}/${folder}`))) ?? []) {
@@ -179,7 +182,7 @@ export class DirectoryStore implements ObjectStore {
       options.signal.throwIfAborted();
       if (!key.startsWith(prefix)) continue;
       if (key.endsWith('/')) yield* this.#walk(key, prefix, options);
-      else if (isKey(key)) yield* await this.#present(key, options);
+      else if (isObjectKey(key)) yield* await this.#present(key, options);
       else options.onUnusable?.(key);
     }
   }

@@ -5,14 +5,14 @@ import type { Leftovers, LeftoversOptions } from '../object-store.ts';
 import { LOCK_PREFIX } from './lock-object.ts';
 
 /** Removes the temporary files of a directory that processes left when they were killed. */
-export async function removeLeftovers(directory: string, options: LeftoversOptions): Promise<Leftovers> {
+export async function removeFileLeftovers(directory: string, options: LeftoversOptions): Promise<Leftovers> {
   const { beforeMs, isDryRun, signal } = options;
   let [objects, bytes] = [0, 0];
   for await (const entry of (await opendir(directory).catch(ignoreMissing)) ?? []) {
     signal.throwIfAborted();
     const path = `${directory}/${entry.name}`;
     if (entry.isDirectory()) {
-      const below = await removeLeftovers(path, options);
+      const below = await removeFileLeftovers(path, options);
       objects += below.objects;
       bytes += below.bytes;
     }

@@ -6,7 +6,7 @@ import type { PutOptions } from '../object-store.ts';
 import { PreconditionError } from '../store-error.ts';
 import { lockObject } from './lock-object.ts';
 
-export interface Publication {
+export interface FilePublication {
   readonly key: string;
   /** A complete file in the same directory. */
   readonly temporary: string;
@@ -21,7 +21,7 @@ export interface Publication {
  *
  * @throws {PreconditionError} if `onlyIf` does not hold.
  */
-export async function publish(publication: Publication, { onlyIf, signal }: PutOptions): Promise<void> {
+export async function publish(publication: FilePublication, { onlyIf, signal }: PutOptions): Promise<void> {
   const { temporary, target } = publication;
   signal.throwIfAborted();
   if (onlyIf === undefined) return await rename(temporary, target);
@@ -58,7 +58,7 @@ export function versionOf({ ino, size, mtimeNs }: BigIntStats): string {
   return `${ino}-${size}-${mtimeNs}`;
 }
 
-async function linkNew({ key, temporary, target }: Publication): Promise<void> {
+async function linkNew({ key, temporary, target }: FilePublication): Promise<void> {
   try {
     await link(temporary, target);
   } catch (error) {

@@ -1,4 +1,4 @@
-import { type HttpConnections, type HttpRequest, type HttpResponse, readText } from '../http-request.ts';
+import { type HttpRequest, type HttpResponse, readText, type StoreConnections } from '../http-request.ts';
 import type { StoreOperation } from '../observed-store.ts';
 import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
 import { StoreError } from '../store-error.ts';
@@ -33,13 +33,13 @@ export interface GcsRequest<T> extends Omit<HttpRequest, 'headers'> {
  * Sends requests to the JSON API of Google Cloud Storage, and repeats those that may succeed later.
  */
 export class GcsClient {
-  readonly #connections: HttpConnections;
+  readonly #connections: StoreConnections;
   readonly #auth: GcsAuth;
   readonly #store: string;
   readonly #onRetry: NoteRetry;
 
   constructor(
-    connections: HttpConnections,
+    connections: StoreConnections,
     auth: GcsAuth,
     { bucket, onRetry }: { readonly bucket: string; readonly onRetry: NoteRetry },
   ) {

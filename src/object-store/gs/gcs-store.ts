@@ -5,7 +5,7 @@ import { type HttpResponse, readText } from '../http-request.ts';
 import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
-  type ListOptions,
+  type ListObjectsOptions,
   type ObjectCall,
   type ObjectFacts,
   type ObjectStore,
@@ -93,7 +93,7 @@ export class GcsStore implements ObjectStore {
 
   async *list(
     prefix: string,
-    { signal, onUnusable }: ListOptions,
+    { signal, onUnusable }: ListObjectsOptions,
   ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
     const query = {

@@ -21,7 +21,7 @@ interface MemoryObject extends ObjectFacts {
 }
 
 /** A store that lives as long as the server (`mem://`). */
-export class MemoryStore implements ObjectStore {
+export class MemoryObjectStore implements ObjectStore {
   readonly #objects = new Map<string, MemoryObject>();
   #bytes = 0;
   #versions = 0;

@@ -4,7 +4,7 @@ import { JsonFields } from '#base/json-fields';
 import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
-  type ListOptions,
+  type ListObjectsOptions,
   type ObjectCall,
   type ObjectFacts,
   type ObjectStore,
@@ -84,7 +84,7 @@ export class S3Store implements ObjectStore {
 
   async *list(
     prefix: string,
-    { signal, onUnusable }: ListOptions,
+    { signal, onUnusable }: ListObjectsOptions,
   ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
     const { sdk, client, bucket } = this.#options;

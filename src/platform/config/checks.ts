@@ -10,7 +10,7 @@ import type { Secret } from '#base/secret';
 import type { KeyPath } from './toml-position.ts';
 
 /** An invalid value: its key, and the error text of Gitaly's `configuration validate`. */
-export interface Problem {
+export interface ConfigProblem {
   /**
    * Key path; an index in a list is `[0]`. Two keys of one table if they contradict each other.
    */
@@ -25,7 +25,7 @@ export function keyPathOf(key: readonly string[]): KeyPath {
 
 /** Collects problems under a key prefix. Checks return a message or `undefined`. */
 export class Problems {
-  readonly list: Problem[] = [];
+  readonly list: ConfigProblem[] = [];
 
   add(message: string | undefined, ...key: readonly string[]): this {
     if (message !== undefined) this.list.push({ key, message });
@@ -33,7 +33,7 @@ export class Problems {
   }
 
   /** Adds problems with keys that are relative to a table. */
-  addAll(problems: readonly Problem[], table: string): this {
+  addAll(problems: readonly ConfigProblem[], table: string): this {
     for (const { key, message } of problems) this.add(message, table, ...key);
     return this;
   }

@@ -1,7 +1,7 @@
 import { addressProblem } from '#base/go/net/address-problem';
 import { isLoopback, splitHostPort } from '#base/go/net/host-port';
 import { quote } from '#base/go/quote';
-import { fileExists, httpUrlProblem, keyPairProblem, type Problem, Problems } from './checks.ts';
+import { type ConfigProblem, fileExists, httpUrlProblem, keyPairProblem, Problems } from './checks.ts';
 import type { ConfigOf } from './keys.ts';
 import type { consoleTable } from './schema/console.ts';
 
@@ -11,7 +11,7 @@ type ConsoleValues = ConfigOf<{ console: typeof consoleTable }>['console'];
 export function consoleProblems(
   table: ConsoleValues,
   storages: readonly { readonly name: string | undefined }[],
-): Problem[] {
+): ConfigProblem[] {
   const problems = new Problems();
   const { authFile, cloneUrl, listenAddr, storage } = table;
   problems.add(listenAddr && listenProblem(listenAddr, authFile), 'listen_addr');

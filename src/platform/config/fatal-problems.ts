@@ -9,12 +9,12 @@ import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import {
   ascending,
   bucketUrlProblem,
+  type ConfigProblem,
   clientVersion,
   gitConfigKey,
   keyPairProblem,
   keyPathOf,
   openProblem,
-  type Problem,
 } from './checks.ts';
 import { consoleProblems } from './console-problems.ts';
 import { mountPointProblem } from './mount-point.ts';
@@ -227,7 +227,7 @@ function packObjectsCache(values: ConfigValues): FatalProblem | undefined {
 }
 
 /** Returns the first problem of a table. */
-function firstOf(table: string, [problem]: readonly Problem[]): FatalProblem | undefined {
+function firstOf(table: string, [problem]: readonly ConfigProblem[]): FatalProblem | undefined {
   const key = problem && [table, ...problem.key];
   return key && invalid(`${key.join('.')}: ${problem.message}`, key);
 }

@@ -21,7 +21,7 @@ export class DocumentError extends Error {
 }
 
 /** Reads the keys of a TOML document, in their order. @throws {DocumentError} */
-export function entriesOf(document: string): DocumentEntry[] {
+export function entriesOfDocument(document: string): DocumentEntry[] {
   try {
     return Object.entries(parse(document)).map(([key, value]) => ({
       key,

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { formatDuration } from '#base/go/duration';
 import type { Secret } from '#base/secret';
-import { ascending, atLeast, fileExists, keyPairProblem, type Problem, Problems } from './checks.ts';
+import { ascending, atLeast, type ConfigProblem, fileExists, keyPairProblem, Problems } from './checks.ts';
 
 // Checks of tables that the configurations of gitaly and praefect share. Keys are relative.
 
@@ -21,7 +21,7 @@ interface TlsConfig {
   readonly key: Secret | undefined;
 }
 
-export function prometheusProblems(values: PrometheusConfig): readonly Problem[] {
+export function prometheusProblems(values: PrometheusConfig): readonly ConfigProblem[] {
   const problems = new Problems();
   if (values.grpcLatencyBuckets.length === 0) return [];
   return problems
@@ -29,7 +29,7 @@ export function prometheusProblems(values: PrometheusConfig): readonly Problem[]
     .add(ascending(values.grpcLatencyBuckets), 'grpc_latency_buckets').list;
 }
 
-export function authProblems(values: AuthConfig): readonly Problem[] {
+export function authProblems(values: AuthConfig): readonly ConfigProblem[] {
   const problems = new Problems();
   if (values.tokenFile === undefined) return [];
   if (values.token !== undefined)
@@ -44,7 +44,7 @@ export function authProblems(values: AuthConfig): readonly Problem[] {
   return problems.list;
 }
 
-export function tlsProblems(values: TlsConfig): readonly Problem[] {
+export function tlsProblems(values: TlsConfig): readonly ConfigProblem[] {
   const problems = new Problems();
   const { certificatePath = '', key, keyPath } = values;
   if (certificatePath === '' && keyPath === undefined && key === undefined) return [];

@@ -5,6 +5,7 @@ import { quote } from '#base/go/quote';
 import {
   atLeast,
   bucketUrlProblem,
+  type ConfigProblem,
   clientVersion,
   directoryExists,
   fileExists,
@@ -12,7 +13,6 @@ import {
   greaterThan,
   natural,
   notBlank,
-  type Problem,
   Problems,
   refFormat,
   within,
@@ -35,7 +35,7 @@ type Limits = ConfigValues['packObjectsLimiting']['unauthenticated'];
  * `bin_dir` and the table `[gitlab]`. An empty document is nevertheless checked against what GitLab
  * needs, because its author has not chosen yet.
  */
-export function validateConfig(config: ReadConfig): Problem[] {
+export function validateConfig(config: ReadConfig): ConfigProblem[] {
   const { values } = config;
   const empty = Object.keys(config.raw).length === 0;
   const problems = new Problems();
@@ -90,7 +90,7 @@ export function validateConfig(config: ReadConfig): Problem[] {
 const MIN_JOURNAL_BYTES = 65_536;
 
 /** Returns the problems of `[events]`, with relative keys. */
-export function eventsProblems({ events }: ConfigValues): Problem[] {
+export function eventsProblems({ events }: ConfigValues): ConfigProblem[] {
   const problems = new Problems();
   if (events.maxBytes < MIN_JOURNAL_BYTES)
     problems.add(`must be at least ${MIN_JOURNAL_BYTES}: ${events.maxBytes}`, 'max_bytes');
@@ -108,7 +108,7 @@ export function usesGitlab(values: ConfigValues): boolean {
 }
 
 /** Returns the problems of `[[storage]]`, with relative keys. Expects clean paths. */
-export function storageProblems(storages: ConfigValues['storage']): Problem[] {
+export function storageProblems(storages: ConfigValues['storage']): ConfigProblem[] {
   const problems = new Problems();
   if (storages.length === 0) problems.add('not set');
   for (const [index, storage] of storages.entries()) {

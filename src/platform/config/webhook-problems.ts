@@ -1,5 +1,5 @@
 import { quote } from '#base/go/quote';
-import { fileExists, httpUrlProblem, type Problem, Problems } from './checks.ts';
+import { type ConfigProblem, fileExists, httpUrlProblem, Problems } from './checks.ts';
 import type { ConfigValues } from './schema/schema.ts';
 import { WEBHOOK_SECRET, webhookKey } from './webhook-secret.ts';
 
@@ -15,7 +15,7 @@ export interface WebhookContext {
 export function webhookProblems(
   webhooks: ConfigValues['webhook'],
   { events, storages }: WebhookContext,
-): Problem[] {
+): ConfigProblem[] {
   const problems = new Problems();
   if (webhooks.length > 0 && !events.enabled) problems.add('needs events.enabled = true');
   const names = new Set(storages.map(({ name }) => name));

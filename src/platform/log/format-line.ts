@@ -2,7 +2,7 @@ import { escapeHtml, jsonText } from '#base/go/encoding/json';
 import { jsonValue, print } from '#base/go/print';
 import { quote } from '#base/go/quote';
 import type { FieldList } from './field-list.ts';
-import { type Head, type LineOrder, LineOrders } from './line-order.ts';
+import { type LineHead, type LineOrder, LineOrders } from './line-order.ts';
 import { threeDigits } from './three-digits.ts';
 
 /** Longer texts are not kept for later lines. */
@@ -35,7 +35,7 @@ export function lineFormatter(format: LogFormat): FormatLine {
  * made once. The line is joined from pieces: appending them one by one makes twice as much garbage.
  */
 function formatJson(
-  heads: Readonly<Record<Head, string>>,
+  heads: Readonly<Record<LineHead, string>>,
   values: readonly unknown[],
   { json, pieces }: LineOrder,
 ): string {

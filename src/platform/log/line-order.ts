@@ -1,13 +1,13 @@
 import type { FieldList } from './field-list.ts';
 
 /** A value of the line itself, not of a field. */
-export type Head = 'level' | 'msg' | 'time';
+export type LineHead = 'level' | 'msg' | 'time';
 
 /** Position of a value in a line: the index of its field, and the text before the value. */
 interface Place {
   readonly index: number;
   readonly prefix: string;
-  readonly head?: Head;
+  readonly head?: LineHead;
 }
 
 /** A place in a line of JSON. */

@@ -1,6 +1,6 @@
 import type { Metric, MetricGroup, ShownMetric } from './metric.ts';
 import { type FamilySnapshot, type RegistrySnapshot, renderSnapshot } from './registry-snapshot.ts';
-import { labelText, type MetricType, type TextFormat } from './text-format.ts';
+import { labelText, type MetricsFormat, type MetricType } from './text-format.ts';
 
 /**
  * Limit of series in one family. Names that a client chooses must not make the server's memory
@@ -167,7 +167,7 @@ export class MetricsRegistry {
   }
 
   /** Renders all families that have at least one series, in the order of their names. */
-  render(format: TextFormat): string {
+  render(format: MetricsFormat): string {
     return renderSnapshot(this.snapshot(), format);
   }
 

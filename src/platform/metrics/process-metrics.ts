@@ -5,7 +5,7 @@ import { getHeapSpaceStatistics } from 'node:v8';
 import { counter, gauge, histogram, type Metric } from './metric.ts';
 import { MetricsRegistry } from './metrics-registry.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
-import type { TextFormat } from './text-format.ts';
+import type { MetricsFormat } from './text-format.ts';
 
 /** Sampling interval of the event loop's delay. */
 const EVENT_LOOP_SAMPLE_MS = 20;
@@ -94,7 +94,7 @@ export class ProcessMetrics {
     this.#node.version.with({ version: process.version, major, minor, patch }).set(1);
   }
 
-  async render(format: TextFormat): Promise<string> {
+  async render(format: MetricsFormat): Promise<string> {
     await this.#measureLag();
     return this.#registry.render(format);
   }

@@ -1,5 +1,5 @@
 import { either, flag, list, number, object, oneOf, pair, type Shaped, text } from '#base/shape';
-import { familyHead, histogramLines, METRIC_TYPES, sampleLine, type TextFormat } from './text-format.ts';
+import { familyHead, histogramLines, METRIC_TYPES, type MetricsFormat, sampleLine } from './text-format.ts';
 
 /** Value of a histogram's series. Counts are not cumulative. */
 const histogramValue = object({ counts: list(number), sum: number });
@@ -23,7 +23,7 @@ export const registrySnapshot = list(familySnapshot);
 export type RegistrySnapshot = Shaped<typeof registrySnapshot>;
 
 /** Renders the families that have a series, in the order of their names. */
-export function renderSnapshot(snapshot: RegistrySnapshot, format: TextFormat): string {
+export function renderSnapshot(snapshot: RegistrySnapshot, format: MetricsFormat): string {
   const sorted = snapshot.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return sorted
     .filter(({ series }) => series.length > 0)

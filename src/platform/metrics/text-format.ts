@@ -6,9 +6,9 @@ export type MetricType = (typeof METRIC_TYPES)[number];
 /**
  * The plain text format, or OpenMetrics, in which a counter's name is written without its suffix.
  */
-export type TextFormat = 'text' | 'openmetrics';
+export type MetricsFormat = 'text' | 'openmetrics';
 
-export const CONTENT_TYPES: Readonly<Record<TextFormat, string>> = {
+export const CONTENT_TYPES: Readonly<Record<MetricsFormat, string>> = {
   text: 'text/plain; version=0.0.4; charset=utf-8',
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
@@ -16,7 +16,7 @@ export const CONTENT_TYPES: Readonly<Record<TextFormat, string>> = {
 /** Returns the two lines before the series of a family. */
 export function familyHead(
   family: { name: string; help: string; type: MetricType },
-  format: TextFormat,
+  format: MetricsFormat,
 ): string {
   const name =
     format === 'openmetrics' && family.type === 'counter' ? family.name.replace(/_total$/, '') : family.name;

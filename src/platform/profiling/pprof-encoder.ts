@@ -1,7 +1,7 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 
 /** One function in a stack. */
-export interface Frame {
+export interface ProfileFrame {
   readonly name: string;
   /** Empty for functions of the engine. */
   readonly file: string;
@@ -11,7 +11,7 @@ export interface Frame {
 
 export interface Sample {
   /** Innermost function first. */
-  readonly stack: readonly Frame[];
+  readonly stack: readonly ProfileFrame[];
   /** One for each of the profile's types. */
   readonly values: readonly number[];
 }
@@ -36,8 +36,8 @@ export function encodePprof(profile: Profile): Uint8Array {
   const strings = new Numbers(0);
   strings.of('');
   const frames = new Numbers(1);
-  const places: Frame[] = [];
-  const locationOf = (frame: Frame): number => {
+  const places: ProfileFrame[] = [];
+  const locationOf = (frame: ProfileFrame): number => {
     const id = frames.of(`${frame.name}\0${frame.file}\0${frame.line}`);
     places[id - 1] ??= frame;
     return id;

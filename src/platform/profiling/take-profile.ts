@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { getHeapSpaceStatistics } from 'node:v8';
 import { gzip } from 'node:zlib';
-import { encodePprof, type Frame, type Sample } from './pprof-encoder.ts';
+import { encodePprof, type ProfileFrame, type Sample } from './pprof-encoder.ts';
 
 export type ProfileKind = 'profile' | 'heap';
 
@@ -45,7 +45,7 @@ const sampleCpu: Sampling = async (session, wait) => {
   const nodes = new Map<number, Profiler.ProfileNode>(profile.nodes.map((node) => [node.id, node]));
   const samples: Sample[] = [];
   const [root] = profile.nodes;
-  const open: { node: Profiler.ProfileNode; stack: readonly Frame[] }[] =
+  const open: { node: Profiler.ProfileNode; stack: readonly ProfileFrame[] }[] =
     root === undefined ? [] : [{ node: root, stack: [] }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const { node, stack } = next;
@@ -69,7 +69,7 @@ const sampleHeap: Sampling = async (session, wait) => {
   await wait();
   const { profile } = await session.post('HeapProfiler.stopSampling');
   const samples: Sample[] = [];
-  const open: { node: HeapProfiler.SamplingHeapProfileNode; stack: readonly Frame[] }[] = [
+  const open: { node: HeapProfiler.SamplingHeapProfileNode; stack: readonly ProfileFrame[] }[] = [
     { node: profile.head, stack: [] },
   ];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
@@ -109,8 +109,8 @@ function otherMemory(sampledBytes: number): Sample[] {
     }));
 }
 
-const engineFrame = (name: string): Frame => ({ name, file: '', line: 0 });
+const engineFrame = (name: string): ProfileFrame => ({ name, file: '', line: 0 });
 
-function frameOf({ functionName, url, lineNumber }: Profiler.ProfileNode['callFrame']): Frame {
+function frameOf({ functionName, url, lineNumber }: Profiler.ProfileNode['callFrame']): ProfileFrame {
   return { name: functionName || '(anonymous)', file: url, line: lineNumber + 1 };
 }

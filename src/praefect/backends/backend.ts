@@ -1,8 +1,8 @@
 import type { Logger } from '#platform/log/logger';
-import type { TextFormat } from '#platform/metrics/text-format';
+import type { MetricsFormat } from '#platform/metrics/text-format';
 import type { ServedService } from '#rpc/server/handler';
 import type { WebhookStatus } from '#webhooks/webhook-status';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import type { PraefectConfig } from '../config/schema.ts';
 import type { NodeHealth } from '../elections/node-health.ts';
 import type { OnNodeError } from '../family/node-health.ts';
@@ -26,7 +26,7 @@ export interface BackendOptions {
   readonly metrics: PraefectMetrics;
   readonly logger: Logger;
   /** The other processes of this Praefect; `undefined` if it has one. */
-  readonly family: Family | undefined;
+  readonly family: ProcessFamily | undefined;
 }
 
 /** Describes where the state of the cluster is kept. */
@@ -45,7 +45,7 @@ export interface Backend extends AsyncDisposable {
   /** Locks of repositories that all Praefects respect. */
   readonly writeLocks?: WriteLocks;
   /** Renders the metrics that need queries of a database. */
-  readonly databaseMetrics?: (format: TextFormat) => Promise<string>;
+  readonly databaseMetrics?: (format: MetricsFormat) => Promise<string>;
   /** Ends the streams of the change feed, which would last as long as their clients. */
   readonly endWatching?: () => void;
   /** Returns the work of the webhooks, if there are any. */

@@ -2,7 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { addressProblem } from '#base/go/net/address-problem';
 import { quote } from '#base/go/quote';
 import { parseAddress } from '#client/connect/address';
-import { keyPairProblem, type Problem } from '#platform/config/checks';
+import { type ConfigProblem, keyPairProblem } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
 import { workersProblem } from '#platform/config/schema/workers';
 import { authProblems } from '#platform/config/server-checks';
@@ -99,7 +99,7 @@ function yamuxProblem({ yamux }: PraefectConfig): string | undefined {
   return undefined;
 }
 
-function problemText(table: string, problem: Problem | undefined): string | undefined {
+function problemText(table: string, problem: ConfigProblem | undefined): string | undefined {
   return problem && `${table}${problem.key.join('.')}: ${problem.message}`;
 }
 
@@ -124,7 +124,7 @@ function processesProblem({ workers }: PraefectConfig): string | undefined {
 }
 
 /** Returns the first problem of `[events]`, with keys of the table. */
-export function eventsProblem({ events, failover }: PraefectConfig): Problem | undefined {
+export function eventsProblem({ events, failover }: PraefectConfig): ConfigProblem | undefined {
   const { enabled, maxAgeMs, maxEvents } = events;
   if (!enabled) return undefined;
   if (failover.electionStrategy !== 'per_repository')

@@ -2,7 +2,7 @@ import { parse, TomlError } from 'smol-toml';
 import { messageOf } from '#base/gitaly-error';
 import { formatDuration } from '#base/go/duration';
 import { quote } from '#base/go/quote';
-import { ascending, atLeast, notBlank, type Problem, Problems } from '#platform/config/checks';
+import { ascending, atLeast, type ConfigProblem, notBlank, Problems } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
 import { DecodeError, decode, type RawTable } from '#platform/config/decode';
 import { workersProblem } from '#platform/config/schema/workers';
@@ -17,7 +17,7 @@ import { STRATEGIES } from './strategy.ts';
 const MINUTE_MS = 60_000;
 
 export interface PraefectValidation {
-  readonly problems: readonly Problem[];
+  readonly problems: readonly ConfigProblem[];
   /** One line for each unknown key and each key without effect. These are warnings. */
   readonly warnings: readonly string[];
 }
@@ -45,7 +45,7 @@ export function validatePraefectConfig(document: string): PraefectValidation {
 }
 
 /** Returns all problems of a configuration that has been read. */
-export function configProblems(config: PraefectConfig): readonly Problem[] {
+export function configProblems(config: PraefectConfig): readonly ConfigProblem[] {
   const problems = new Problems();
   const { backgroundVerification, reconciliation, replication, virtualStorage } = config;
   if (!config.socketPath && !config.listenAddr && !config.tlsListenAddr)

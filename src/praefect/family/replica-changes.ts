@@ -1,5 +1,5 @@
 import { nothing } from '#base/shape';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import { answer, asked, protocol, remote } from '#workers/protocol';
 import { type RepositoryKey, repositoryKey } from '../model/repository-key.ts';
 
@@ -22,7 +22,7 @@ export type ForgetReplicas = (repository: RepositoryKey) => Promise<void>;
  * @param forget forgets the repository in this process.
  */
 export function forgetReplicas(
-  family: Family | undefined,
+  family: ProcessFamily | undefined,
   forget: (repository: RepositoryKey) => void,
 ): ForgetReplicas {
   if (family === undefined) return async (repository) => forget(repository);

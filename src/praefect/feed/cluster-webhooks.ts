@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DeliveryState, type Progress, readProgress } from '#webhooks/delivery-state';
+import { type DeliveryProgress, DeliveryState, readProgress } from '#webhooks/delivery-state';
 import type { Webhook } from '#webhooks/webhook';
 import type { WebhookStatus } from '#webhooks/webhook-status';
 import { isSent, type StorageEvents, Webhooks, webhookStatus } from '#webhooks/webhooks';
@@ -164,7 +164,7 @@ export class ClusterWebhooks implements AsyncDisposable {
   /** Reads the state that the current sender has written. */
   async #look(): Promise<void> {
     const { storages, webhooks } = this.#options;
-    const states = new Map<string, Progress>();
+    const states = new Map<string, DeliveryProgress>();
     for (const { name, state, storage } of await this.#rows())
       states.set(webhookKey(name, storage), readProgress(state));
     const all = await storages();

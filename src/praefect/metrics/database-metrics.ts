@@ -2,7 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { gauge, type Metric } from '#platform/metrics/metric';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import type { TextFormat } from '#platform/metrics/text-format';
+import type { MetricsFormat } from '#platform/metrics/text-format';
 import { type Database, sql } from '../database/database.ts';
 import type { Availability } from '../store/availability.ts';
 
@@ -52,7 +52,7 @@ interface Collector {
  * Returns the metrics that need queries, which run at each call. They have a separate endpoint, so
  * that it can be read less often.
  */
-export function databaseMetrics(options: DatabaseMetricsOptions): (format: TextFormat) => Promise<string> {
+export function databaseMetrics(options: DatabaseMetricsOptions): (format: MetricsFormat) => Promise<string> {
   const collectors = collectorsOf(options);
   return async (format) => {
     const registry = new MetricsRegistry();

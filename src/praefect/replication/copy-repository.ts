@@ -7,7 +7,7 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 /** Reason why a target may not share objects with the pool. */
 const OTHER_PARTITION = 'repositories are in different partitions';
 
-export interface CopyOptions {
+export interface CopyRepositoryOptions {
   readonly source: GitalyNode;
   readonly target: GitalyNode;
   /** Path of the repository on the disks of both nodes. */
@@ -22,7 +22,7 @@ export interface CopyOptions {
  */
 export async function copyRepository(
   { correlationId }: ReplicationJob,
-  { replicaPath, signal, source, target }: CopyOptions,
+  { replicaPath, signal, source, target }: CopyRepositoryOptions,
 ): Promise<'copied' | 'invalid-source'> {
   const { address, token } = source.config;
   const from = { storageName: source.storage, relativePath: replicaPath };

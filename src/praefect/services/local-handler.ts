@@ -20,7 +20,7 @@ import { methodInfo } from '#wire/method-info';
 export type LocalHandlers = ReadonlyMap<string, RawHandler>;
 
 /** Returns a handler of a method with one response. */
-export function answer<I extends DescMessage, O extends DescMessage>(
+export function answerLocally<I extends DescMessage, O extends DescMessage>(
   method: DescMethodUnary<I, O>,
   run: (request: MessageShape<I>, context: HandlerContext) => Promise<MessageInitShape<O>>,
 ): readonly [path: string, handler: RawHandler] {

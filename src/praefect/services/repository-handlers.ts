@@ -16,7 +16,7 @@ import { isRailsPoolPath, poolIdOf } from '../routing/replica-path.ts';
 import type { AccessorRoute, Router } from '../routing/routes.ts';
 import type { RepositoryLookups } from '../store/repository-lookups.ts';
 import type { RepositoryRemovals } from '../store/repository-removals.ts';
-import { answer, answerStream, type LocalHandlers } from './local-handler.ts';
+import { answerLocally, answerStream, type LocalHandlers } from './local-handler.ts';
 
 /** Limit for the removal of a repository on all nodes. */
 const REMOVAL_LIMIT_MS = 10_000;
@@ -39,7 +39,7 @@ type RepositoryHandler = readonly [path: string, handler: RawHandler];
 export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandlers {
   const { lookups, nodes, removals } = parts;
   return new Map([
-    answer(RepositoryService.method.removeRepository, async ({ repository }, context) => {
+    answerLocally(RepositoryService.method.removeRepository, async ({ repository }, context) => {
       if (repository === undefined) throw invalid('repository not set');
       const isFound = await remove(parts, repository, context, (node, target, options) =>
         node.connection.repository.removeRepository({ repository: target }, options),
@@ -47,7 +47,7 @@ export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandl
       if (!isFound) throw new GitalyError('NOT_FOUND', 'repository does not exist');
       return {};
     }),
-    answer(ObjectPoolService.method.deleteObjectPool, async ({ objectPool }, context) => {
+    answerLocally(ObjectPoolService.method.deleteObjectPool, async ({ objectPool }, context) => {
       const repository = objectPool?.repository;
       if (repository === undefined) throw invalid('no object pool repository');
       if (!isRailsPoolPath(repository.relativePath)) throw invalid('invalid object pool directory');
@@ -56,12 +56,12 @@ export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandl
       );
       return {};
     }),
-    answer(RepositoryService.method.repositoryExists, async ({ repository }) => {
+    answerLocally(RepositoryService.method.repositoryExists, async ({ repository }) => {
       const exists = await lookups.exists(checked(repository)).catch(wrapped('repository exists'));
       return { exists };
     }),
     renameHandler(parts),
-    answer(RepositoryService.method.removeAll, async ({ storageName }, { correlationId, signal }) => {
+    answerLocally(RepositoryService.method.removeAll, async ({ storageName }, { correlationId, signal }) => {
       if (storageName === '') throw invalid('storage name not set');
       const ofStorage = nodes.get(storageName);
       if (ofStorage === undefined) throw invalid('virtual storage does not exist');
@@ -91,46 +91,53 @@ function backupHandler({ findLost, router }: RepositoryHandlersOptions): Reposit
       // The node reports that there is nothing to back up.
       return { node: await router.storageAccessor(key.virtualStorage), replicaPath: key.relativePath };
     });
-  return answer(RepositoryService.method.backupRepository, async (request, { correlationId, signal }) => {
-    if (request.repository === undefined) throw invalid('repository not set');
-    const key = repositoryKey(request.repository);
-    for (let attempt = 1; ; attempt++) {
-      const { node, replicaPath } = await routeOf(key);
-      const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
-      const options = { signal, correlationId };
-      try {
-        return await node.connection.repository.backupRepository({ ...request, repository }, options);
-      } catch (error) {
-        // A missing backup would look like that of a missing repository.
-        const isLost = await findLost?.({ node, repository: key, error, correlationId });
-        if (isLost !== true || attempt >= MAX_ATTEMPTS) throw error;
+  return answerLocally(
+    RepositoryService.method.backupRepository,
+    async (request, { correlationId, signal }) => {
+      if (request.repository === undefined) throw invalid('repository not set');
+      const key = repositoryKey(request.repository);
+      for (let attempt = 1; ; attempt++) {
+        const { node, replicaPath } = await routeOf(key);
+        const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
+        const options = { signal, correlationId };
+        try {
+          return await node.connection.repository.backupRepository({ ...request, repository }, options);
+        } catch (error) {
+          // A missing backup would look like that of a missing repository.
+          const isLost = await findLost?.({ node, repository: key, error, correlationId });
+          if (isLost !== true || attempt >= MAX_ATTEMPTS) throw error;
+        }
       }
-    }
-  });
+    },
+  );
 }
 
 /** Reads the pool of a repository from a node, and returns it with the clients' names. */
 function getObjectPoolHandler({ lookups, router }: RepositoryHandlersOptions): RepositoryHandler {
-  return answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { correlationId, signal }) => {
-    if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
-      throw invalid('repository not set');
-    const key = repositoryKey(repository);
-    const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch((error) => {
-      throw wrap(error, isNotFound(error) ? 'route RPC: consistent storages' : 'route RPC');
-    });
-    const target = { storageName: node.storage, relativePath: replicaPath };
-    const { objectPool } = await node.connection.objectPool
-      .getObjectPool({ repository: target }, { signal, correlationId })
-      .catch((error) => {
-        throw wrap(asGoStatus(error), 'get object pool');
+  return answerLocally(
+    ObjectPoolService.method.getObjectPool,
+    async ({ repository }, { correlationId, signal }) => {
+      if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
+        throw invalid('repository not set');
+      const key = repositoryKey(repository);
+      const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch((error) => {
+        throw wrap(error, isNotFound(error) ? 'route RPC: consistent storages' : 'route RPC');
       });
-    if (objectPool === undefined) return {};
-    const path = objectPool.repository?.relativePath ?? '';
-    const id = poolIdOf(path);
-    const relativePath = id === undefined ? path : await lookups.relativePathOf(id);
-    if (relativePath === undefined) throw new Error('get Praefect repository metadata: repository not found');
-    return { objectPool: { repository: { storageName: key.virtualStorage, relativePath } } };
-  });
+      const target = { storageName: node.storage, relativePath: replicaPath };
+      const { objectPool } = await node.connection.objectPool
+        .getObjectPool({ repository: target }, { signal, correlationId })
+        .catch((error) => {
+          throw wrap(asGoStatus(error), 'get object pool');
+        });
+      if (objectPool === undefined) return {};
+      const path = objectPool.repository?.relativePath ?? '';
+      const id = poolIdOf(path);
+      const relativePath = id === undefined ? path : await lookups.relativePathOf(id);
+      if (relativePath === undefined)
+        throw new Error('get Praefect repository metadata: repository not found');
+      return { objectPool: { repository: { storageName: key.virtualStorage, relativePath } } };
+    },
+  );
 }
 
 /** Renames a repository in the database alone: its path on the nodes stays. */
@@ -138,7 +145,7 @@ export function renameHandler({
   onChanged,
   removals,
 }: Pick<RepositoryHandlersOptions, 'onChanged' | 'removals'>): RepositoryHandler {
-  return answer(RepositoryService.method.renameRepository, async ({ relativePath, repository }) => {
+  return answerLocally(RepositoryService.method.renameRepository, async ({ relativePath, repository }) => {
     const from = checked(repository);
     if (relativePath === '') throw invalid('destination relative path is empty');
     await removals.rename(from, relativePath);

@@ -39,7 +39,7 @@ export interface ClusterStatus {
 export const MAX_UNAVAILABLE_PATHS = 100;
 
 /** Returns a sentence for everything that an operator should check; nothing if all is well. */
-export function problemsOf({ praefects, virtualStorages }: ClusterStatus): string[] {
+export function problemsOfCluster({ praefects, virtualStorages }: ClusterStatus): string[] {
   return [
     ...(praefects?.length === 0 ? ['no praefect has checked the nodes in the last minute'] : []),
     ...virtualStorages.flatMap(({ name, storages, unavailable }) => [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { problemsOf, type StorageStatus } from './cluster-status.ts';
+import { problemsOfCluster, type StorageStatus } from './cluster-status.ts';
 import { healthStatus } from './health-status.ts';
 
 // Only the names and the identity of a node matter here.
@@ -40,15 +40,17 @@ test('without a database a status has the health of each node, in the order of t
 test('without a database only nodes that are not healthy are a problem', () => {
   const nodes = new Map([['default', [a, b]]]);
 
-  assert.deepEqual(problemsOf(healthStatus(nodes, () => true)), []);
-  assert.deepEqual(problemsOf(healthStatus(nodes, (each) => each === a)), ['default: b is not healthy']);
+  assert.deepEqual(problemsOfCluster(healthStatus(nodes, () => true)), []);
+  assert.deepEqual(problemsOfCluster(healthStatus(nodes, (each) => each === a)), [
+    'default: b is not healthy',
+  ]);
 });
 
 test('problems are counted in words, and a cluster without a praefect is one', () => {
   const [storage] = healthStatus(new Map([['default', [a]]]), () => true).virtualStorages;
   assert.ok(storage);
   const problems = (outdated: number, unavailable: number, more: Partial<StorageStatus> = {}) =>
-    problemsOf({
+    problemsOfCluster({
       praefects: [],
       virtualStorages: [
         {

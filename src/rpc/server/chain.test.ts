@@ -10,7 +10,7 @@ import { TEST_PEER } from '#testkit/in-process-rpc';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { methodInfo } from '#wire/method-info';
 import { CallContext } from './call-context.ts';
-import { type ChainOptions, interceptorChain } from './chain.ts';
+import { type CallChainOptions, interceptorChain } from './chain.ts';
 import { addCostTrailer } from './interceptors/cost-trailer.ts';
 import { mapStatus, rewriteAborted } from './interceptors/status-mapping.ts';
 import type { ServerCall, ServerInterceptor } from './server-call.ts';
@@ -22,7 +22,7 @@ const TARGET = { storageName: 'default', relativePath: 'x.git', glRepository: ''
  * Runs each interceptor of a chain alone. Returns the names of those that noticed the call, in
  * order.
  */
-async function noticed(optional: Partial<ChainOptions>): Promise<string[]> {
+async function noticed(optional: Partial<CallChainOptions>): Promise<string[]> {
   const seen: string[] = [];
   const spy =
     (name: string): ServerInterceptor =>

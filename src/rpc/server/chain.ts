@@ -6,12 +6,12 @@ import { addCostTrailer } from './interceptors/cost-trailer.ts';
 import { explainFormats, type ProblemOfFormat } from './interceptors/explain-formats.ts';
 import { type ChangeOfRepository, explainMoves } from './interceptors/explain-moves.ts';
 import { type LimitConcurrencyOptions, limitConcurrency } from './interceptors/limit-concurrency.ts';
-import { type RecoverOptions, recoverExceptions } from './interceptors/recover-exceptions.ts';
+import { type RecoverExceptionsOptions, recoverExceptions } from './interceptors/recover-exceptions.ts';
 import { type MaintenanceScheduler, scheduleMaintenance } from './interceptors/schedule-maintenance.ts';
 import { mapStatus, rewriteAborted } from './interceptors/status-mapping.ts';
 import type { ServerInterceptor } from './server-call.ts';
 
-export interface ChainOptions {
+export interface CallChainOptions {
   /** Counts and measures calls; sees the client's status. */
   readonly metrics: ServerInterceptor;
   /** Makes the spans of calls; `undefined` if there is no tracing. */
@@ -36,7 +36,7 @@ export interface ChainOptions {
   readonly cacheInvalidation: CacheInvalidationOptions;
   /** Without one no maintenance starts by itself. */
   readonly maintenance: MaintenanceScheduler | undefined;
-  readonly exceptions: RecoverOptions;
+  readonly exceptions: RecoverExceptionsOptions;
   readonly changeOfRepository: ChangeOfRepository;
   readonly problemOfFormat: ProblemOfFormat;
 }
@@ -44,7 +44,7 @@ export interface ChainOptions {
 /**
  * Returns the interceptors of every call, outermost first, each with the reason for its position.
  */
-export function interceptorChain(options: ChainOptions): readonly ServerInterceptor[] {
+export function interceptorChain(options: CallChainOptions): readonly ServerInterceptor[] {
   return [
     // Outermost, so that refused calls are counted too, with the code on the wire.
     options.metrics,

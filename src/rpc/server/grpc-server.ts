@@ -21,7 +21,7 @@ import type { Peer, ServedService } from './handler.ts';
 import { LocalSession } from './local/local-session.ts';
 import { refusalOf } from './refusal.ts';
 import { ConnectionRequestLimits, RequestLimits } from './request-limits.ts';
-import { type RawMethod, type Route, rawRoute, routesOf } from './route.ts';
+import { type CallRoute, type RawMethod, rawRoute, routesOf } from './route.ts';
 import type { ServerInterceptor } from './server-call.ts';
 
 export interface GrpcServerOptions {
@@ -53,7 +53,7 @@ export class GrpcServer {
   readonly #maxMessageBytes: number;
   readonly #keepalive: KeepalivePolicy;
   readonly #extras: ContextExtras;
-  readonly #routes = new Map<string, Route>();
+  readonly #routes = new Map<string, CallRoute>();
   readonly #services = new Set<string>();
   readonly #connections = new Set<ServerConnection>();
   readonly #calls = new BriefSet<ActiveCall>();
@@ -254,7 +254,7 @@ export class GrpcServer {
     return incoming;
   }
 
-  #unknownRoute(path: string): Route | GitalyError {
+  #unknownRoute(path: string): CallRoute | GitalyError {
     const { service, method } = ROUTE_PATH.exec(path)?.groups ?? {};
     if (service === undefined || method === undefined)
       return new GitalyError('UNIMPLEMENTED', `malformed method name: ${JSON.stringify(path)}`);

@@ -6,7 +6,7 @@ const CONTENT_TYPE = /^application\/grpc(?:[+;]|$)/;
 const TIMEOUT_UNIT = /[HMSmun]$/;
 
 /** A request that no handler gets. */
-export interface Refusal {
+export interface CallRefusal {
   readonly httpStatus: number;
   readonly error: GitalyError;
 }
@@ -20,7 +20,7 @@ export function refusalOf(
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
   timeoutMs: number | undefined,
-): Refusal | undefined {
+): CallRefusal | undefined {
   const type = headers['content-type'] ?? '';
   if (!CONTENT_TYPE.test(type)) {
     return {

@@ -37,7 +37,7 @@ export type AnyHandler =
     };
 
 /** A method with everything needed to run it. */
-export interface Route {
+export interface CallRoute {
   readonly method: MethodInfo;
   readonly isPublic: boolean;
   /** `undefined` if the method is registered but not implemented. */
@@ -57,7 +57,7 @@ export interface Route {
 const READ = { readUnknownFields: false };
 
 /** Returns the routes of a service's methods. */
-export function routesOf(served: ServedService): Route[] {
+export function routesOf(served: ServedService): CallRoute[] {
   return served.service.methods.map((desc) => {
     const method = methodInfo(desc);
     const run = served.implementation[desc.localName];
@@ -75,7 +75,7 @@ export function routesOf(served: ServedService): Route[] {
 }
 
 /** Returns the route of a method whose messages stay opaque. */
-export function rawRoute({ method, handler }: RawMethod): Route {
+export function rawRoute({ method, handler }: RawMethod): CallRoute {
   return {
     method,
     isPublic: false,

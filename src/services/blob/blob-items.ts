@@ -2,7 +2,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { NamedBlob } from '#git/objects/named-blobs';
 import type { ObjectReader } from '#git/objects/object-reader';
-import type { NamedObject, Source } from '#git/objects/read-many';
+import type { NamedObject, ObjectNames } from '#git/objects/read-many';
 import { bytesWithin } from './byte-limit.ts';
 
 /** A blob of a list, or a further piece of it. */
@@ -39,7 +39,7 @@ const MAX_PIECE_BYTES = 128 * 1024;
  */
 export async function* blobItems(
   objects: ObjectReader,
-  source: Source<BlobName>,
+  source: ObjectNames<BlobName>,
   options: BlobItemsOptions,
 ): AsyncGenerator<BlobItem> {
   const { signal, limit, bytesLimit } = options;
@@ -92,7 +92,7 @@ function notFound({ oid }: BlobName): GitalyError {
 }
 
 /** Yields the first objects of a source, up to the limit, and then closes the source. */
-function atMost<T extends NamedObject>(limit: number, source: Source<T>): Source<T> {
+function atMost<T extends NamedObject>(limit: number, source: ObjectNames<T>): ObjectNames<T> {
   return async function* (signal) {
     let left = limit;
     for await (const batch of source(signal)) {

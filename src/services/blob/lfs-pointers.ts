@@ -1,6 +1,6 @@
 import type { ObjectReader } from '#git/objects/object-reader';
 import { MAX_LFS_POINTER_BYTES, parseLfsPointer } from '#git/objects/parse/parse-lfs-pointer';
-import type { NamedObject, Source } from '#git/objects/read-many';
+import type { NamedObject, ObjectNames } from '#git/objects/read-many';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
 import { LFSPointerSchema } from '#wire/gen/blob_pb';
 
@@ -36,7 +36,7 @@ export function toLfsPointer(oid: string, data: Buffer): LfsPointerMessage | und
  */
 export async function* lfsPointers(
   objects: ObjectReader,
-  source: Source<NamedObject>,
+  source: ObjectNames<NamedObject>,
   { signal, limit }: { readonly signal: AbortSignal; readonly limit: number },
 ): AsyncGenerator<LfsPointerMessage> {
   let left = limit > 0 ? limit : Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-import { piecesOf } from '#git/diff/parse/patch-pieces';
+import { piecesOfPatch } from '#git/diff/parse/patch-pieces';
 
 /** Most bytes of a patch in one message. @see Gitaly: internal/gitaly/service/diff */
 const MAX_PATCH_PIECE_BYTES = 5 * 1024;
@@ -19,7 +19,7 @@ const NOTHING = new Uint8Array(0);
 export function* patchMessages(pieces: readonly Buffer[]): Generator<PatchMessage> {
   let held: Uint8Array | undefined;
   let isFirst = true;
-  for (const patch of piecesOf(pieces, MAX_PATCH_PIECE_BYTES)) {
+  for (const patch of piecesOfPatch(pieces, MAX_PATCH_PIECE_BYTES)) {
     if (held !== undefined) {
       yield { patch: held, isFirst, isLast: false };
       isFirst = false;

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { GitalyError, messageOf, withCode } from '#base/gitaly-error';
 import { DisallowedCharactersError } from '#domain/commit/write-commit';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import { commitPage, type PageChange } from '#domain/wiki/change-wiki';
+import { commitWikiPage, type PageChange } from '#domain/wiki/change-wiki';
 import { DuplicatePageError } from '#domain/wiki/page-file';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type OpenedRequests, openRequests } from '#services/convert/request/first-request';
@@ -63,7 +63,7 @@ export async function commitChange(
   const user = create(UserSchema, { glId: `user-${userId}`, glUsername: Buffer.from(userName).toString() });
   const change = { ...page, message, person: { name, email, timezone: '' } };
   try {
-    await commitPage(repository, change, updateContextOf(user, context, hooks));
+    await commitWikiPage(repository, change, updateContextOf(user, context, hooks));
     return new Uint8Array(0);
   } catch (error) {
     if (error instanceof DuplicatePageError) return error.text;

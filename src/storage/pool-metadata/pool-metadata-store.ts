@@ -163,7 +163,7 @@ function isBusy(error: unknown): boolean {
 }
 
 /** One step of the database's schema. */
-export interface Migration {
+export interface PoolMigration {
   readonly id: string;
   readonly statements: readonly string[];
 }
@@ -177,7 +177,7 @@ const MIGRATIONS_TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
 )`;
 
 /** Gitaly 19.0's schema with its step names, so that either server can use the other's file. */
-export const MIGRATIONS: readonly Migration[] = [
+export const MIGRATIONS: readonly PoolMigration[] = [
   {
     id: '20260211151213_initial_schema',
     statements: [

@@ -18,7 +18,7 @@ export interface DirectorySum {
 }
 
 /** A file found by a walk. */
-export interface FoundFile {
+export interface SizedFile {
   readonly name: string;
   readonly stats: Stats;
 }
@@ -103,7 +103,7 @@ export async function* statAll(
   directory: string,
   names: readonly string[],
   slice = new LoopSlice(),
-): AsyncGenerator<FoundFile> {
+): AsyncGenerator<SizedFile> {
   for (const name of names) {
     const stats = statsAt(`${directory}/${name}`);
     if (stats !== undefined) yield { name, stats };

@@ -29,7 +29,7 @@ export interface LooseObjectShard extends LooseObjects {
   readonly oldestMs: number;
 }
 
-export interface CountOptions {
+export interface CountLooseOptions {
   readonly nowMs?: number;
   /**
    * Memory of directories. Those that are known and have no stale object are not read again. Git
@@ -41,7 +41,7 @@ export interface CountOptions {
 /** Counts the loose objects of a repository. */
 export async function countLooseObjects(
   repositoryPath: string,
-  { nowMs = Date.now(), shards }: CountOptions = {},
+  { nowMs = Date.now(), shards }: CountLooseOptions = {},
 ): Promise<LooseObjects> {
   const staleBeforeMs = nowMs - STALE_OBJECT_AGE_MS;
   const slice = new LoopSlice();

@@ -4,7 +4,7 @@ import type { Backend } from '#praefect/backends/backend';
 import { startDatabaseBackend } from '#praefect/backends/database-backend';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { createPraefectMetrics } from '#praefect/metrics/praefect-metrics';
-import type { Family } from '#workers/family';
+import type { ProcessFamily } from '#workers/family';
 import { ScriptedNode } from '../feed/scripted-node.ts';
 import { lineLogger } from '../line-logger.ts';
 import { replaceMethod } from '../replace-method.ts';
@@ -13,7 +13,7 @@ import type { TestDatabase } from '../start-postgres.ts';
 import { checkedNode } from './checked-node.ts';
 
 export interface StartedBackendOptions {
-  readonly family?: Family;
+  readonly family?: ProcessFamily;
   /** Additional keys of the configuration. */
   readonly keys?: object;
   readonly signal?: AbortSignal;

@@ -32,7 +32,7 @@ export function chosenStorage(config: GitalyConfig, name: string | undefined): s
 }
 
 /** Returns the address at which a server with this configuration listens. */
-export function addressOf({ socketPath, listenAddr, tlsListenAddr }: GitalyConfig): string {
+export function addressOfServer({ socketPath, listenAddr, tlsListenAddr }: GitalyConfig): string {
   if (socketPath) return `unix:${socketPath}`;
   if (listenAddr) return `tcp://${withHost(listenAddr)}`;
   return `tls://${withHost(tlsListenAddr ?? '')}`;
@@ -50,7 +50,7 @@ export async function connectTo(config: GitalyConfig, heading = 'create connecti
   const token = config.auth.token?.reveal();
   return await withHeading(
     heading,
-    dial(addressOf(config), {
+    dial(addressOfServer(config), {
       failOnNonTemporaryDialError: true,
       signal: AbortSignal.timeout(CONNECT_LIMIT_MS),
       clientName: 'gitaly',

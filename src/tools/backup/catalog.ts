@@ -1,5 +1,5 @@
 import { objectKey } from '#object-store/object-key';
-import type { ListOptions, ObjectFacts, ObjectStore } from '#object-store/object-store';
+import type { ListObjectsOptions, ObjectFacts, ObjectStore } from '#object-store/object-store';
 
 /** The backup of one repository, as its manifest is stored. */
 export interface StoredBackup {
@@ -35,7 +35,7 @@ const MANIFEST = /^manifests\/(?<storageName>[^/]+)\/(?<relativePath>.+)\/(?<id>
  */
 export async function* storedBackups(
   store: ObjectStore,
-  options: ListOptions,
+  options: ListObjectsOptions,
   prefix = MANIFESTS,
 ): AsyncGenerator<StoredBackup[], void, undefined> {
   for await (const page of store.list(prefix, options))
@@ -43,7 +43,7 @@ export async function* storedBackups(
 }
 
 /** Returns the runs in a store, the oldest first. */
-export async function listRuns(store: ObjectStore, options: ListOptions): Promise<BackupRun[]> {
+export async function listRuns(store: ObjectStore, options: ListObjectsOptions): Promise<BackupRun[]> {
   const markedBytes = new Map<string, number>();
   for await (const page of store.list(MARKERS, options))
     for (const { key, sizeBytes } of page) markedBytes.set(key.slice(MARKERS.length), sizeBytes);

@@ -1,4 +1,4 @@
-import type { ListOptions } from '#object-store/object-store';
+import type { ListObjectsOptions } from '#object-store/object-store';
 import { MANIFESTS } from './catalog.ts';
 
 /** Maximum number of names in the report; the rest is counted. */
@@ -19,8 +19,8 @@ export class LeftOutRepositories {
     this.#end = id === '' ? '.toml' : `/${id}.toml`;
   }
 
-  /** Receives the names, in the order of a list. @see ListOptions.onUnusable */
-  readonly note: NonNullable<ListOptions['onUnusable']> = (name) => {
+  /** Receives the names, in the order of a list. @see ListObjectsOptions.onUnusable */
+  readonly note: NonNullable<ListObjectsOptions['onUnusable']> = (name) => {
     if (!name.startsWith(MANIFESTS) || !name.endsWith(this.#end)) return;
     const folder = name.slice(MANIFESTS.length, name.lastIndexOf('/'));
     if (folder === this.#last) return;

@@ -1,6 +1,6 @@
 import type { BackupJob } from './job.ts';
 
-export interface CreateOptions {
+export interface CreateBackupOptions {
   /** Name of the backup. */
   readonly id: string;
   /** Stores only changes since the latest backup, if there is one. */
@@ -20,7 +20,7 @@ export interface RestoreOptions {
 
 /** Makes and restores the backups of repositories. */
 export interface BackupOperator {
-  create(job: BackupJob, options: CreateOptions): Promise<void>;
+  create(job: BackupJob, options: CreateBackupOptions): Promise<void>;
   restore(job: BackupJob, options: RestoreOptions): Promise<void>;
   /** Notes that repositories were backed up under a name, and the number of those that failed. */
   writeId(id: string, options: { readonly failed: number; readonly signal: AbortSignal }): Promise<void>;

@@ -15,7 +15,7 @@ import { markerKey, type StoredBackup, storedBackups } from './catalog.ts';
  * @throws {Error} at the end, for repositories with a manifest that cannot be read, whose backups
  *   are not removed.
  */
-export async function prune(
+export async function pruneBackupRuns(
   store: ObjectStore,
   kept: ReadonlySet<string>,
   { isDryRun, signal }: ObjectCall & { readonly isDryRun: boolean },

@@ -7,7 +7,12 @@ import {
   RestoreRepositoryResponse_SkippedErrorSchema,
 } from '#wire/gen/repository_pb';
 import type { BackupJob } from './job.ts';
-import { type BackupOperator, type CreateOptions, type RestoreOptions, SkippedError } from './operator.ts';
+import {
+  type BackupOperator,
+  type CreateBackupOptions,
+  type RestoreOptions,
+  SkippedError,
+} from './operator.ts';
 import type { Servers } from './servers.ts';
 
 /** Lets the servers store their repositories in the bucket of their own configuration. */
@@ -18,7 +23,7 @@ export class ServerSideOperator implements BackupOperator {
     this.#servers = servers;
   }
 
-  async create(job: BackupJob, { id, latestId, incremental, signal }: CreateOptions): Promise<void> {
+  async create(job: BackupJob, { id, latestId, incremental, signal }: CreateBackupOptions): Promise<void> {
     const repository = targetOf(job);
     const names = { repository, vanityRepository: repository, backupId: id };
     try {

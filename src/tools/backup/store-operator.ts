@@ -8,7 +8,12 @@ import { createPointerBackup } from '#domain/backup/pointer-layout';
 import type { ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
 import type { BackupJob } from './job.ts';
-import { type BackupOperator, type CreateOptions, type RestoreOptions, SkippedError } from './operator.ts';
+import {
+  type BackupOperator,
+  type CreateBackupOptions,
+  type RestoreOptions,
+  SkippedError,
+} from './operator.ts';
 import { RemoteRepository } from './remote-repository.ts';
 import { restoreRemote } from './restore-remote.ts';
 import type { Servers } from './servers.ts';
@@ -55,7 +60,7 @@ export class StoreOperator implements BackupOperator {
     this.#listener = listener;
   }
 
-  async create(job: BackupJob, options: CreateOptions): Promise<void> {
+  async create(job: BackupJob, options: CreateBackupOptions): Promise<void> {
     const source = await this.#repositoryOf(job, options.signal);
     const settings = { ...options, name: job, observer: UNOBSERVED };
     if (this.#layout === 'manifest') return await createBackup(this.#store, source, settings);

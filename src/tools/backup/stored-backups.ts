@@ -13,7 +13,7 @@ import { copyLfsFiles, describeLfsCopy, lfsOfBackups } from './copy-lfs.ts';
 import { countedStore } from './counted-store.ts';
 import { LeftOutRepositories } from './left-out.ts';
 import { writeMetricsFile } from './metrics-file.ts';
-import { prune } from './prune.ts';
+import { pruneBackupRuns } from './prune.ts';
 import { reportRun } from './report-run.ts';
 import { restoreStorage } from './restore-storage.ts';
 import { keptRuns, type Retention } from './retention.ts';
@@ -315,7 +315,7 @@ export async function pruneBackups(
   stderr.write(leftOut.report);
   const kept = keptRuns(runs, retention);
   for (const { id } of runs) stdout.write(`${kept.has(id) ? 'keep  ' : 'remove'}  ${id}\n`);
-  const count = await prune(store, kept, { isDryRun, signal });
+  const count = await pruneBackupRuns(store, kept, { isDryRun, signal });
   const verb = isDryRun ? 'would remove' : 'removed';
   stderr.write(`${verb} ${count} backups of repositories\n`);
   return 0;

@@ -1,4 +1,10 @@
-import { type CommandPath, type CommandTree, commandPaths, functionName, wordsOf } from './command-tree.ts';
+import {
+  type CommandPath,
+  type CommandTree,
+  commandPaths,
+  completedWords,
+  functionName,
+} from './command-tree.ts';
 
 /**
  * Returns a script for bash 4 and newer, with commands, options, and otherwise paths. Completion
@@ -47,10 +53,10 @@ function branch({ command: { aliases, argument, commands, options }, words }: Co
   const patterns = names.map(
     (last) => `'${[...words.slice(0, -1), last].map((word) => word && ` ${word}`).join('')}'`,
   );
-  const values = wordsOf(options.filter((option) => option.takesValue)).join(' ');
+  const values = completedWords(options.filter((option) => option.takesValue)).join(' ');
   const choices = commands.length > 0 ? commands.map(({ name }) => name) : (argument ?? []);
   const fields = [
-    `options='${wordsOf(options).join(' ')}'`,
+    `options='${completedWords(options).join(' ')}'`,
     `values='${values}'`,
     `words='${choices.join(' ')}'`,
     `paths=${argument !== undefined && choices.length === 0 ? 'yes' : ''}`,

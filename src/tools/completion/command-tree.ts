@@ -35,7 +35,7 @@ export function commandPaths(command: CommandTree, words: readonly string[] = []
 }
 
 /** Returns all names of these options. */
-export function wordsOf(options: readonly OptionShape[]): string[] {
+export function completedWords(options: readonly OptionShape[]): string[] {
   return options.flatMap(({ names }) => names);
 }
 

@@ -4,7 +4,7 @@ import type { BareConnection } from '#client/bare-connection';
 import type { Stdio } from '#client/git/git-streams';
 import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from '#domain/hooks/payload';
 import { REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
-import { type Environment, helperLogger } from '../helper-log.ts';
+import { type HelperEnvironment, helperLogger } from '../helper-log.ts';
 import { HookError, pushOptionsOf, type RunHook } from './hook-call.ts';
 import type { ReceiveHook } from './receive-hooks.ts';
 
@@ -38,7 +38,7 @@ interface Hook {
 export async function runHookProgram(
   invokedAs: string,
   args: readonly string[],
-  environment: Environment,
+  environment: HelperEnvironment,
   io: Stdio,
 ): Promise<number> {
   try {
@@ -69,7 +69,7 @@ function isReceiveHook(name: string): name is ReceiveHook {
   return name !== 'pack-objects' && Object.hasOwn(HOOK_BITS, name);
 }
 
-async function runHook({ bit, run, args }: Hook, environment: Environment, io: Stdio): Promise<number> {
+async function runHook({ bit, run, args }: Hook, environment: HelperEnvironment, io: Stdio): Promise<number> {
   const environmentVariables = Object.entries(environment).map(([name, value = '']) => `${name}=${value}`);
   const payload = readPayload(environmentVariables);
   if ((payload.requestedHooks & bit) === 0) return 0;
@@ -88,7 +88,7 @@ function readPayload(environmentVariables: readonly string[]): HooksPayload {
 
 async function connect(
   payload: HooksPayload,
-  { CORRELATION_ID, traceparent }: Environment,
+  { CORRELATION_ID, traceparent }: HelperEnvironment,
 ): Promise<BareConnection> {
   const { internalSocket, internalSocketToken, user, featureFlags } = payload;
   const { dialBare } = await import('#client/dial-bare');

@@ -5,9 +5,9 @@ import { trimmedEnd } from '#base/trim';
 import {
   defaultName,
   findRepositories,
-  isDirectory,
+  type ImportSource,
+  isLocalDirectory,
   relativePathOf,
-  type Source,
   SourceError,
 } from './source.ts';
 import { displayOf, isUrl } from './url.ts';
@@ -35,7 +35,7 @@ interface Named {
  * Returns all sources of the import, each with a unique name. @throws {SourceError} before anything
  * is imported.
  */
-export async function collectSources(options: SourceOptions): Promise<readonly Source[]> {
+export async function collectSources(options: SourceOptions): Promise<readonly ImportSource[]> {
   const named: Named[] = [];
   for (const location of options.locations) named.push(...(await namedSources(location, options)));
   if (options.list !== undefined) named.push(...parseList(await readList(options.list)));
@@ -61,7 +61,7 @@ async function namedSources(
   location: string,
   { recursive, onUnreadable }: SourceOptions,
 ): Promise<readonly Named[]> {
-  if (isUrl(location) || !isDirectory(location) || recursive !== true)
+  if (isUrl(location) || !isLocalDirectory(location) || recursive !== true)
     return [{ location, name: defaultName(location) }];
   return await Array.fromAsync(findRepositories(location, onUnreadable));
 }
@@ -89,8 +89,8 @@ function parseList(list: string): Named[] {
     });
 }
 
-function refuseTwins(sources: readonly Source[]): void {
-  const seen = new Map<string, Source>();
+function refuseTwins(sources: readonly ImportSource[]): void {
+  const seen = new Map<string, ImportSource>();
   for (const source of sources) {
     const other = seen.get(source.relativePath);
     if (other !== undefined) {

@@ -4,7 +4,7 @@ import { ObjectFormat } from '#wire/gen/shared_pb';
 import type { SourceRepository } from './source-repository.ts';
 
 /** A repository of the server, as named in requests. */
-export interface Destination {
+export interface ImportDestination {
   readonly repository: {
     readonly storageName: string;
     readonly relativePath: string;
@@ -16,7 +16,7 @@ export interface Destination {
  * State of the destination: a new repository, one without references (perhaps from an earlier
  * import), or one with references.
  */
-export type Found = 'created' | 'empty' | 'same' | 'different';
+export type FoundDestination = 'created' | 'empty' | 'same' | 'different';
 
 const FORMATS = { sha1: ObjectFormat.SHA1, sha256: ObjectFormat.SHA256 } as const;
 const BRANCHES = 'refs/heads/';
@@ -24,10 +24,10 @@ const BRANCHES = 'refs/heads/';
 /** Creates the repository, or compares an existing one with the source. */
 export async function prepareDestination(
   connection: Connection,
-  { repository }: Destination,
+  { repository }: ImportDestination,
   source: SourceRepository,
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<FoundDestination> {
   const defaultBranch = source.head?.startsWith(BRANCHES)
     ? latin1(source.head.slice(BRANCHES.length))
     : Buffer.alloc(0);
@@ -54,7 +54,7 @@ export async function prepareDestination(
 /** Sets HEAD to the source's, if creating the repository could not. */
 export async function setHead(
   connection: Connection,
-  { repository }: Destination,
+  { repository }: ImportDestination,
   source: SourceRepository,
   signal: AbortSignal,
 ): Promise<void> {
@@ -66,7 +66,7 @@ export async function setHead(
 }
 
 /** Reports whether {@link setHead} must set HEAD after {@link prepareDestination}. */
-export function needsHead(found: Found, { head }: SourceRepository): boolean {
+export function needsHead(found: FoundDestination, { head }: SourceRepository): boolean {
   return found === 'empty' || (found === 'created' && head !== undefined && !head.startsWith(BRANCHES));
 }
 

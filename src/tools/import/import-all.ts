@@ -4,14 +4,14 @@ import { GitExitError } from '#git/command/process/exit-error';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
 import { gitErrorText } from './git-error-text.ts';
 import { type Imported, type ImportSettings, importRepository } from './import-repository.ts';
-import type { Source } from './source.ts';
+import type { ImportSource } from './source.ts';
 
 /** Receiver of the events of an import, in their order. */
 export interface ImportListener {
-  onStart(source: Source): void;
-  onProgress(source: Source, bytes: number): void;
-  onDone(source: Source, result: Imported): void;
-  onFailed(source: Source, reason: string): void;
+  onStart(source: ImportSource): void;
+  onProgress(source: ImportSource, bytes: number): void;
+  onDone(source: ImportSource, result: Imported): void;
+  onFailed(source: ImportSource, reason: string): void;
 }
 
 export interface ImportTotals {
@@ -26,7 +26,7 @@ export interface ImportTotals {
  * and unfinished imports are reverted.
  */
 export async function importAll(
-  sources: readonly Source[],
+  sources: readonly ImportSource[],
   settings: ImportSettings,
   { jobs, signal, listener }: { jobs: number; signal: AbortSignal; listener: ImportListener },
 ): Promise<ImportTotals> {
@@ -38,7 +38,7 @@ export async function importAll(
       await importOne(source);
     }
   };
-  const importOne = async (source: Source): Promise<void> => {
+  const importOne = async (source: ImportSource): Promise<void> => {
     listener.onStart(source);
     try {
       const onProgress = (bytes: number): void => listener.onProgress(source, bytes);

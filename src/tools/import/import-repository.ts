@@ -3,10 +3,10 @@ import { messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import type { Git } from '#git/command/git';
 import { cloneSource } from './clone-source.ts';
-import { type Destination, needsHead, prepareDestination, setHead } from './destination.ts';
+import { type ImportDestination, needsHead, prepareDestination, setHead } from './destination.ts';
 import { packReferences, shouldPack } from './pack-references.ts';
 import { pushReferences } from './push-references.ts';
-import { gitDirectoryOf, isDirectory, type Source } from './source.ts';
+import { gitDirectoryOf, type ImportSource, isLocalDirectory } from './source.ts';
 import { readSourceRepository, type SourceRepository } from './source-repository.ts';
 import { isUrl } from './url.ts';
 
@@ -41,12 +41,12 @@ export interface Imported {
  * @throws {Error} with a message for the user.
  */
 export async function importRepository(
-  source: Source,
+  source: ImportSource,
   settings: ImportSettings,
   { signal, onProgress }: { signal: AbortSignal; onProgress: OnBytes },
 ): Promise<Imported> {
   const { location } = source;
-  if (!isUrl(location) && isDirectory(location)) {
+  if (!isUrl(location) && isLocalDirectory(location)) {
     const gitDirectory = gitDirectoryOf(location);
     if (gitDirectory === undefined)
       throw new Error('is not a git repository: name one, or use --recursive to search the directory');
@@ -62,12 +62,14 @@ export async function importRepository(
 
 async function send(
   gitDirectory: string,
-  { relativePath }: Source,
+  { relativePath }: ImportSource,
   settings: ImportSettings,
   { signal, onProgress }: { signal: AbortSignal; onProgress: OnBytes },
 ): Promise<Imported> {
   const { git, connection, storageName, checkObjects } = settings;
-  const destination: Destination = { repository: { storageName, relativePath, glRepository: relativePath } };
+  const destination: ImportDestination = {
+    repository: { storageName, relativePath, glRepository: relativePath },
+  };
   const source = await readSourceRepository(git, gitDirectory, signal);
   const references = source.references.length;
   const found = await prepareDestination(connection, destination, source, signal);
@@ -109,7 +111,7 @@ async function send(
 /** Removes the repository, without the signal, because an interrupted import is reverted too. */
 async function removeAgain(
   connection: Connection,
-  { repository }: Destination,
+  { repository }: ImportDestination,
   reason: unknown,
 ): Promise<void> {
   await connection.repository

@@ -5,7 +5,7 @@ import {
   RepositoryInfoResponse_ReferencesInfo_ReferenceBackend as Backend,
   OptimizeRepositoryRequest_Strategy as Strategy,
 } from '#wire/gen/repository_pb';
-import type { Destination } from './destination.ts';
+import type { ImportDestination } from './destination.ts';
 
 /**
  * Number of references above which they are packed after a push. Servers pack at once when there
@@ -22,7 +22,7 @@ const PAUSE_MS = 1000;
  */
 export async function shouldPack(
   connection: Connection,
-  { repository }: Destination,
+  { repository }: ImportDestination,
   { references, signal }: { references: number; signal: AbortSignal },
 ): Promise<boolean> {
   if (references < MANY_REFERENCES) return false;
@@ -36,7 +36,7 @@ export async function shouldPack(
  */
 export async function packReferences(
   connection: Connection,
-  { repository }: Destination,
+  { repository }: ImportDestination,
   signal: AbortSignal,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -52,7 +52,11 @@ export async function packReferences(
 }
 
 /** Returns the numbers of references; `undefined` from a server before 16.7. */
-async function infoOf(connection: Connection, repository: Destination['repository'], signal: AbortSignal) {
+async function infoOf(
+  connection: Connection,
+  repository: ImportDestination['repository'],
+  signal: AbortSignal,
+) {
   try {
     return (await connection.repository.repositoryInfo({ repository }, { signal })).references;
   } catch (error) {

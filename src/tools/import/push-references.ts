@@ -5,14 +5,14 @@ import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
 import { describeExit } from '#git/command/process/exit-error';
 import type { GitDirectory } from '#git/repository-files/git-directory';
-import type { Destination } from './destination.ts';
+import type { ImportDestination } from './destination.ts';
 import { gitErrorText } from './git-error-text.ts';
 
 export interface PushOptions {
   readonly git: Git;
   readonly source: GitDirectory;
   readonly connection: Connection;
-  readonly destination: Destination;
+  readonly destination: ImportDestination;
   /** `false` accepts objects that fail git's checks, as old repositories may have them. */
   readonly checkObjects: boolean;
   /** `false` if the caller packs the references, which flushes all of them at once. */
@@ -81,7 +81,7 @@ export async function pushReferences({
 async function serve(
   socket: Duplex,
   connection: Connection,
-  { repository }: Destination,
+  { repository }: ImportDestination,
   {
     checkObjects,
     flushReferences,

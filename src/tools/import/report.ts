@@ -2,15 +2,15 @@ import { formatShortBytes } from '#base/format-bytes';
 import { ProgressLine, type TerminalOutput } from '../progress-line.ts';
 import type { ImportListener } from './import-all.ts';
 import { formatBar } from './progress-bar.ts';
-import type { Source } from './source.ts';
+import type { ImportSource } from './source.ts';
 import { displayOf } from './url.ts';
 
 export interface ReportOptions {
   readonly stdout: TerminalOutput;
   readonly stderr: TerminalOutput;
-  readonly sources: readonly Source[];
+  readonly sources: readonly ImportSource[];
   /** Returns the estimated bytes of a source; `undefined` while unknown. */
-  readonly sizeOf: (source: Source) => number | undefined;
+  readonly sizeOf: (source: ImportSource) => number | undefined;
 }
 
 /**
@@ -20,9 +20,9 @@ export interface ReportOptions {
 export class ImportReport implements ImportListener, Disposable {
   readonly #options: ReportOptions;
   readonly #startedAt = performance.now();
-  readonly #running = new Map<Source, number>();
+  readonly #running = new Map<ImportSource, number>();
   readonly #line: ProgressLine;
-  readonly #done = new Set<Source>();
+  readonly #done = new Set<ImportSource>();
   #doneBytes = 0;
 
   constructor(options: ReportOptions) {
@@ -34,16 +34,16 @@ export class ImportReport implements ImportListener, Disposable {
     return (performance.now() - this.#startedAt) / 1000;
   }
 
-  onStart(source: Source): void {
+  onStart(source: ImportSource): void {
     this.#running.set(source, 0);
   }
 
-  onProgress(source: Source, bytes: number): void {
+  onProgress(source: ImportSource, bytes: number): void {
     this.#running.set(source, bytes);
   }
 
   onDone(
-    source: Source,
+    source: ImportSource,
     { outcome, bytes, references, note }: Parameters<ImportListener['onDone']>[1],
   ): void {
     const facts =
@@ -55,7 +55,7 @@ export class ImportReport implements ImportListener, Disposable {
     this.#line.print(this.#options.stdout, `${outcome.padEnd(8)}  ${source.relativePath}  ${text}\n`);
   }
 
-  onFailed(source: Source, reason: string): void {
+  onFailed(source: ImportSource, reason: string): void {
     this.#finish(source, 0);
     this.#line.print(
       this.#options.stderr,
@@ -72,7 +72,7 @@ export class ImportReport implements ImportListener, Disposable {
     this.#line[Symbol.dispose]();
   }
 
-  #finish(source: Source, bytes: number): void {
+  #finish(source: ImportSource, bytes: number): void {
     this.#running.delete(source);
     this.#done.add(source);
     this.#doneBytes += bytes;

@@ -5,7 +5,7 @@ import { Git } from '#git/command/git';
 import { formatSeconds } from './format-seconds.ts';
 import { importAll } from './import-all.ts';
 import { ImportReport, type ReportOptions } from './report.ts';
-import { gitDirectoryOf, type Source } from './source.ts';
+import { gitDirectoryOf, type ImportSource } from './source.ts';
 import { estimateBytes } from './source-repository.ts';
 import { isUrl } from './url.ts';
 
@@ -58,12 +58,12 @@ export async function runImport({
 
 interface Sizes extends AsyncDisposable {
   /** Returns the size; `undefined` while it is unknown, and for remote sources. */
-  get(source: Source): number | undefined;
+  get(source: ImportSource): number | undefined;
 }
 
 /** Estimates sizes while the import runs, because a thousand repositories take seconds. */
-function estimateSizes(git: Git, sources: readonly Source[]): Sizes {
-  const sizes = new Map<Source, number>();
+function estimateSizes(git: Git, sources: readonly ImportSource[]): Sizes {
+  const sizes = new Map<ImportSource, number>();
   const stop = new AbortController();
   const estimate = async (): Promise<void> => {
     for (const source of sources) {

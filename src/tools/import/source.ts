@@ -6,7 +6,7 @@ import { trimmedEnd } from '#base/trim';
 import { isUrl } from './url.ts';
 
 /** A source to import, and its name. */
-export interface Source {
+export interface ImportSource {
   /** Path or URL as given by the user, or found below it; a URL may contain a password. */
   readonly location: string;
   /** Path of the repository in the storage: `group/project.git`. */
@@ -93,7 +93,7 @@ export async function* findRepositories(
 }
 
 /** Reports whether a path is a directory. @throws {SourceError} when it does not exist. */
-export function isDirectory(path: string): boolean {
+export function isLocalDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch (error) {

@@ -8,7 +8,7 @@ import { MAX_LFS_FILE_POINTER_BYTES, parseLfsFilePointer } from '#git/objects/pa
 import { LfsObjects } from '#object-store/lfs-objects';
 import { openStore } from '#object-store/open-store';
 import { packageVersion } from '#platform/process/version';
-import { type Environment, helperLogger } from '../helper-log.ts';
+import { type HelperEnvironment, helperLogger } from '../helper-log.ts';
 import { type Smudge, serveFilter } from './filter-process.ts';
 import { type SmudgeConfiguration, smudgeConfiguration } from './smudge-configuration.ts';
 
@@ -31,7 +31,7 @@ const { signal: UNTIL_GIT_ENDS } = new AbortController();
  *
  * @returns the exit code.
  */
-export async function runLfsSmudge(environment: Environment, io: SmudgeStreams): Promise<number> {
+export async function runLfsSmudge(environment: HelperEnvironment, io: SmudgeStreams): Promise<number> {
   const logger = helperLogger('gitaly-lfs-smudge', environment);
   if (io.stdin.fd !== undefined && fstatSync(io.stdin.fd).isCharacterDevice()) {
     io.stdout.write(`${NO_FILTER}\n`);

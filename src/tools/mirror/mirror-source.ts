@@ -27,7 +27,7 @@ export function requireMirrorUrl(text: string): string {
  *
  * @throws {RangeError} whose message has nothing of the file.
  */
-export function parseCredentials(text: string): MirrorLogin {
+export function parseMirrorCredentials(text: string): MirrorLogin {
   if (text.length > MAX_CREDENTIALS) throw new RangeError('the file with the credentials is too long');
   if (KEY.test(text)) return { sshKey: text };
   const line = text.trimEnd();

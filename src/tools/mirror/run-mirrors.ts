@@ -6,7 +6,7 @@ import type { Connection } from '#client/index';
 import { Repository } from '#client/repository/index';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
 import type { Mirror, MirrorDirectory, MirrorRun } from './mirror-directory.ts';
-import { parseCredentials } from './mirror-source.ts';
+import { parseMirrorCredentials } from './mirror-source.ts';
 
 export interface RunMirrorsOptions {
   readonly directory: MirrorDirectory;
@@ -118,7 +118,7 @@ class MirrorRunner {
     const { signal } = this.#ending;
     try {
       const text = await directory.credentials(path);
-      const { httpAuthorizationHeader = '', sshKey = '' } = text === '' ? {} : parseCredentials(text);
+      const { httpAuthorizationHeader = '', sshKey = '' } = text === '' ? {} : parseMirrorCredentials(text);
       const connection = await this.#connect();
       const mirrored = new Repository(connection, { storage, path });
       const target = { repository: mirrored.message };

@@ -62,7 +62,7 @@ export interface CreateRepositoryOptions {
 }
 
 /** Time at which a repository, or one of its references, is removed. */
-export interface Expiry {
+export interface ShownExpiry {
   /** Full name; `undefined`: the repository. */
   readonly reference: string | undefined;
   /** As ISO 8601. */
@@ -153,7 +153,7 @@ export class Repositories {
   }
 
   /** Returns the parts of a repository that are removed, by time. */
-  async expiries(name: string): Promise<Expiry[]> {
+  async expiries(name: string): Promise<ShownExpiry[]> {
     const { lifetimes } = await this.#connection.lifetimes.list(this.#target(name));
     return lifetimes.map(({ reference, expiresAt }) => ({
       reference: reference.length === 0 ? undefined : reference.toString(),

@@ -23,7 +23,7 @@ export interface CommandCall {
 /**
  * Runs one of git's server commands. @throws {Error} `json unmarshal: …`, and the client's errors.
  */
-export type Command = (call: CommandCall) => Promise<PackResult>;
+export type SshCommand = (call: CommandCall) => Promise<PackResult>;
 
 /**
  * Shows references that the server hides from ordinary users; git has no other way to undo such a
@@ -31,7 +31,7 @@ export type Command = (call: CommandCall) => Promise<PackResult>;
  */
 const SHOW_ALL_REFS = 'transfer.hideRefs=!refs';
 
-export const COMMANDS: Readonly<Record<string, Command>> = {
+export const SSH_COMMANDS: Readonly<Record<string, SshCommand>> = {
   'upload-pack': ({ connection, registry, io, payload }) => {
     const request = parseRequest(SSHUploadPackWithSidechannelRequestSchema, payload);
     // the request's own settings come later and take precedence

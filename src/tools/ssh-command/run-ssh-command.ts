@@ -10,7 +10,7 @@ import { dialBareSidechannel } from '#client/dial-bare-sidechannel';
 import type { Stdio } from '#client/git/git-streams';
 import { SidechannelRegistry } from '#client/sidechannel-registry';
 import { createLogger } from '#platform/log/logger';
-import { COMMANDS, type Command } from './commands.ts';
+import { SSH_COMMANDS, type SshCommand } from './commands.ts';
 
 /** The environment of a process. */
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,9 +38,9 @@ export async function runSshCommand(
     return 1;
   }
   const name = args[0] ?? '';
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  const command = Object.hasOwn(SSH_COMMANDS, name) ? SSH_COMMANDS[name] : undefined;
   if (command === undefined) {
-    logger.error(`invalid pack command: ${quote(name)}${didYouMean(name, Object.keys(COMMANDS))}`);
+    logger.error(`invalid pack command: ${quote(name)}${didYouMean(name, Object.keys(SSH_COMMANDS))}`);
     return 1;
   }
   try {
@@ -51,7 +51,7 @@ export async function runSshCommand(
   }
 }
 
-async function runCommand(command: Command, environment: Environment, io: Stdio): Promise<number> {
+async function runCommand(command: SshCommand, environment: Environment, io: Stdio): Promise<number> {
   const { GITALY_ADDRESS: address, GITALY_WD: directory, GITALY_PAYLOAD: payload = '' } = environment;
   if (directory) enter(directory);
   if (!address) throw new Error('gitaly address can not be empty');

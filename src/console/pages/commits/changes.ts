@@ -1,6 +1,6 @@
 import { diffs, type WholeDiff } from '#client/content/collect/diffs';
 import { codeFrame } from '#console/html/elements';
-import { count } from '#console/html/format';
+import { formatCount } from '#console/html/format';
 import { type Html, html } from '#console/html/html';
 import type { RepositoryVisit } from '../repository-visit.ts';
 
@@ -14,7 +14,7 @@ const LIMITS = {
 } as const;
 
 /** The files that differ between two commits. */
-export interface Changes {
+export interface ShownChanges {
   readonly files: readonly FileChange[];
   /** True if the change is larger than a page shows. */
   readonly isCut: boolean;
@@ -35,7 +35,7 @@ export async function changesBetween(
   { calls, connection, repository }: RepositoryVisit,
   leftCommitId: string,
   rightCommitId: string,
-): Promise<Changes> {
+): Promise<ShownChanges> {
   const request = { repository: repository.message, leftCommitId, rightCommitId, ...LIMITS };
   const found = await Array.fromAsync(diffs(connection.diff.commitDiff(request, calls)));
   return {
@@ -45,8 +45,8 @@ export async function changesBetween(
 }
 
 /** Returns the files of a change, each with its hunks. */
-export function changedFiles({ files, isCut }: Changes): Html {
-  return html`<h2>${count(files.length, 'changed file')}</h2>
+export function changedFiles({ files, isCut }: ShownChanges): Html {
+  return html`<h2>${formatCount(files.length, 'changed file')}</h2>
 ${files.map(fileDiff)}
 ${isCut ? html`<p>The change is larger than a page shows. Use git to see all of it.</p>` : undefined}`;
 }

@@ -3,7 +3,7 @@ import { repositoryAddress } from '#console/console-route';
 import { link } from '#console/html/elements';
 import { instant } from '#console/html/format';
 import { type Html, html } from '#console/html/html';
-import type { Page } from '#console/page';
+import type { ConsolePage } from '#console/page';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
 import { changedFiles, changesBetween } from './changes.ts';
@@ -17,7 +17,7 @@ const EMPTY_TREES: Readonly<Record<number, string>> = {
 };
 
 /** Shows a commit and its change against its first parent. */
-export async function commitPage(visit: RepositoryVisit): Promise<Page> {
+export async function commitPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { commit, path } = visit;
   const { id, message, parents } = commit;
   const checks = await checkSignatures(visit, [commit]);

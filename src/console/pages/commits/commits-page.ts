@@ -1,6 +1,6 @@
 import { repositoryAddress } from '#console/console-route';
 import { type Html, html } from '#console/html/html';
-import type { Page } from '#console/page';
+import type { ConsolePage } from '#console/page';
 import { naturalNumber } from '../page-number.ts';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
@@ -12,7 +12,7 @@ const PAGE_SIZE = 50;
 const MAX_FILTER = 200;
 
 /** Lists commits of a revision, or those of an author or that change a file, the latest first. */
-export async function commitsPage(visit: RepositoryVisit): Promise<Page> {
+export async function commitsPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { calls, commit, path, query, repository, rest, revision } = visit;
   const skip = naturalNumber(query.get('skip'));
   const author = (query.get('author') ?? '').slice(0, MAX_FILTER);

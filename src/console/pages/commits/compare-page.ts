@@ -1,6 +1,6 @@
 import { repositoryAddress } from '#console/console-route';
 import { type Html, html } from '#console/html/html';
-import { type Page, problemPage } from '#console/page';
+import { type ConsolePage, problemPage } from '#console/page';
 import { naturalNumber } from '../page-number.ts';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
@@ -13,7 +13,7 @@ const MAX_REVISION = 1000;
 const DOTS = '...';
 
 /** Compares two revisions: the commits that only the second has, and their change of files. */
-export async function comparePage(visit: RepositoryVisit): Promise<Page> {
+export async function comparePage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { calls, connection, path, query, repository } = visit;
   const [from, to] = revisionsOf(visit);
   if (to === '') return formPage(visit, [from, to]);
@@ -70,7 +70,7 @@ function revisionsOf({ query, rest, revision }: RepositoryVisit): readonly [stri
   return [from.slice(0, MAX_REVISION), to.slice(0, MAX_REVISION)];
 }
 
-function formPage(visit: RepositoryVisit, revisions: readonly [string, string]): Page {
+function formPage(visit: RepositoryVisit, revisions: readonly [string, string]): ConsolePage {
   return {
     title: `Compare · ${nameOf(visit.path)}`,
     section: 'repositories',

@@ -10,7 +10,9 @@ const PREFIX = /^refs\/(?:heads|tags)\//;
 /** Returns a form that shows the same path at another branch, tag or commit. */
 export async function revisionChooser(visit: RepositoryVisit, view: RepositoryView): Promise<Html> {
   const { path, rest, revision } = visit;
-  const names = (await Promise.all(['refs/heads/', 'refs/tags/'].map((kind) => namesOf(visit, kind)))).flat();
+  const names = (
+    await Promise.all(['refs/heads/', 'refs/tags/'].map((kind) => referenceNamesOf(visit, kind)))
+  ).flat();
   const options = names.map((name) => html`<option value="${name.replace(PREFIX, '')}"></option>`);
   return html`<form class="search" method="get" action="${repositoryAddress(path, view, { rest })}">
 <label for="ref">Branch, tag or commit</label>
@@ -21,7 +23,7 @@ export async function revisionChooser(visit: RepositoryVisit, view: RepositoryVi
 }
 
 /** Returns some names of references, to suggest them; those that are not UTF-8 cannot be in an address, and are left out. */
-export async function namesOf(
+export async function referenceNamesOf(
   { calls, connection, repository }: PlainVisit,
   kind: string,
 ): Promise<string[]> {

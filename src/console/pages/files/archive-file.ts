@@ -1,6 +1,6 @@
 import { codeOf } from '#base/gitaly-error';
 import { openArchive } from '#client/content/open-content';
-import { notFound, type Page, problemPage } from '#console/page';
+import { type ConsolePage, notFound, problemPage } from '#console/page';
 import type { PageAnswer } from '#gateway/http/pages/page-source';
 import { GetArchiveRequest_Format as Format } from '#wire/gen/repository_pb';
 import { nameOf } from '../repository-frame.ts';
@@ -8,7 +8,7 @@ import type { RepositoryVisit } from '../repository-visit.ts';
 import { baseName } from './file-kind.ts';
 
 /** Kinds of archives by the parameter `as`. */
-export const ARCHIVES = ['zip', 'tar.gz'] as const;
+export const ARCHIVE_FORMATS = ['zip', 'tar.gz'] as const;
 
 const KINDS: Readonly<Record<string, { readonly format: Format; readonly type: string }>> = {
   zip: { format: Format.ZIP, type: 'application/zip' },
@@ -17,7 +17,7 @@ const KINDS: Readonly<Record<string, { readonly format: Format; readonly type: s
 const UNSAFE_CHARACTERS = /[^\w.-]+/g;
 
 /** Sends an archive of a revision, or of one of its directories. */
-export async function archiveFile(visit: RepositoryVisit): Promise<Page | PageAnswer> {
+export async function archiveFile(visit: RepositoryVisit): Promise<ConsolePage | PageAnswer> {
   const { commit, connection, method, path, query, repository, rest, revision, signal } = visit;
   const suffix = query.get('as') ?? '';
   const kind = Object.hasOwn(KINDS, suffix) ? KINDS[suffix] : undefined;

@@ -3,7 +3,7 @@ import { repositoryAddress } from '#console/console-route';
 import { link } from '#console/html/elements';
 import { instant } from '#console/html/format';
 import { type Html, html } from '#console/html/html';
-import type { Page } from '#console/page';
+import type { ConsolePage } from '#console/page';
 import { naturalNumber } from '../page-number.ts';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
@@ -13,7 +13,7 @@ const MAX_BYTES = 1 << 20;
 const SHORT_ID = 10;
 
 /** Shows the commit that last changed each line of a file. */
-export async function blamePage(visit: RepositoryVisit): Promise<Page> {
+export async function blamePage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { calls, commit, connection, path, query, repository, rest, revision } = visit;
   const from = Math.max(1, naturalNumber(query.get('from')));
   const last = from + LINES_PER_PAGE;

@@ -7,13 +7,13 @@ import { repositoryAddress } from '#console/console-route';
 import { link, wideTable } from '#console/html/elements';
 import { instant } from '#console/html/format';
 import { type Html, html, type Part } from '#console/html/html';
-import type { Directory, LastCommit } from '#console/last-changes';
+import type { LastCommit, ShownDirectory } from '#console/last-changes';
 import type { Listing } from '#console/listings';
-import type { Page } from '#console/page';
+import type { ConsolePage } from '#console/page';
 import { revisionChooser } from '../commits/revision-chooser.ts';
 import { cloneAddresses, frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
-import { ARCHIVES } from './archive-file.ts';
+import { ARCHIVE_FORMATS } from './archive-file.ts';
 import { contents, MAX_SHOWN_BYTES, trail } from './file-contents.ts';
 import { baseName } from './file-kind.ts';
 
@@ -23,7 +23,7 @@ const README = /^readme(?:\.(?:md|markdown|txt|rst))?$/i;
 const WAIT_MS = { page: 60, json: 5000 } as const;
 
 /** Shows a directory with its README. */
-export async function directoryPage(visit: RepositoryVisit): Promise<Page> {
+export async function directoryPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { commit, listings, path, repository, rest, revision } = visit;
   const directory = { repository: repository.message, commit: commit.id, path: rest };
   const known = listings.get(directory);
@@ -60,7 +60,7 @@ ${shownReadme}`,
 
 async function readListing(
   visit: RepositoryVisit,
-  directory: Directory,
+  directory: ShownDirectory,
   entries: readonly FileEntry[],
 ): Promise<Listing> {
   const shown = entries.slice(0, MAX_ENTRIES);
@@ -72,7 +72,7 @@ async function readListing(
 }
 
 function actions({ commit, path, rest, revision }: RepositoryVisit, readme: FileEntry | undefined): Html {
-  const archives = ARCHIVES.map((as) => [
+  const archives = ARCHIVE_FORMATS.map((as) => [
     ' · ',
     link(repositoryAddress(path, 'archive', { rest, query: { ref: revision, as } }), `Download as ${as}`),
   ]);

@@ -1,6 +1,6 @@
 import { repositoryAddress } from '#console/console-route';
 import { codeFrame, link } from '#console/html/elements';
-import { count } from '#console/html/format';
+import { formatCount } from '#console/html/format';
 import { type Html, html, type Part } from '#console/html/html';
 import { MAX_RENDERED_BYTES } from '#console/rendering/renderer';
 import { nameOf } from '../repository-frame.ts';
@@ -29,7 +29,7 @@ export async function contents(
   const lines = Math.max(1, text.split('\n').length - (text.endsWith('\n') ? 1 : 0));
   const code = (await renderer.render({ kind: 'code', text, name })) ?? html`${text}`;
   const numbers = Array.from({ length: lines }, (_, index) => index + 1).join('\n');
-  return html`<p class="note">${count(lines, 'line')}</p>
+  return html`<p class="note">${formatCount(lines, 'line')}</p>
 ${codeFrame(`Contents of ${name}`, code, numbers)}`;
 }
 

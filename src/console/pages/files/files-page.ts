@@ -7,7 +7,7 @@ import { openTreeEntry } from '#client/content/open-content';
 import { repositoryAddress } from '#console/console-route';
 import { link } from '#console/html/elements';
 import { type Html, html } from '#console/html/html';
-import type { Page } from '#console/page';
+import type { ConsolePage } from '#console/page';
 import { TreeEntryResponse_ObjectType as ObjectType } from '#wire/gen/commit_pb';
 import { revisionChooser } from '../commits/revision-chooser.ts';
 import { frame, nameOf } from '../repository-frame.ts';
@@ -30,7 +30,7 @@ interface ShownFile {
 }
 
 /** Shows a directory with its README, a file, a symbolic link or a submodule. */
-export async function filesPage(visit: RepositoryVisit): Promise<Page> {
+export async function filesPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { rest } = visit;
   if (rest.length === 0) return await directoryPage(visit);
   const entry = await open(visit, rest, MAX_SHOWN_BYTES);
@@ -49,7 +49,7 @@ function open({ calls, commit, connection, repository }: RepositoryVisit, path: 
   return openTreeEntry(connection, { ...request, limit: BigInt(limit) }, calls);
 }
 
-async function filePage(visit: RepositoryVisit, { bytes, size }: ShownFile): Promise<Page> {
+async function filePage(visit: RepositoryVisit, { bytes, size }: ShownFile): Promise<ConsolePage> {
   const { path, rest, revision } = visit;
   const isBinary = looksBinary(bytes);
   const isCut = bytes.length < size;
@@ -111,7 +111,7 @@ function picture({ commit, path, rest }: RepositoryVisit): Html {
 }
 
 /** Shows where a symbolic link leads. */
-async function linkPage(visit: RepositoryVisit, { bytes }: ShownFile): Promise<Page> {
+async function linkPage(visit: RepositoryVisit, { bytes }: ShownFile): Promise<ConsolePage> {
   const { path, rest, revision } = visit;
   const target = bytes.toString();
   const place = posix.join(posix.dirname(rest.toString()), target);
@@ -144,7 +144,7 @@ async function exists(visit: RepositoryVisit, path: Buffer): Promise<boolean> {
 }
 
 /** Shows the commit and the address of a submodule. */
-async function submodulePage(visit: RepositoryVisit, oid: string | undefined): Promise<Page> {
+async function submodulePage(visit: RepositoryVisit, oid: string | undefined): Promise<ConsolePage> {
   const { path, rest } = visit;
   const address = submoduleAddress(await readGitmodules(visit), rest.toString());
   const shown =

@@ -4,7 +4,7 @@ import { eachItem } from '#client/content/collect/each-item';
 import { repositoryAddress } from '#console/console-route';
 import { link, wideTable } from '#console/html/elements';
 import { type Html, html, type Part } from '#console/html/html';
-import type { Page } from '#console/page';
+import type { ConsolePage } from '#console/page';
 import { revisionChooser } from '../commits/revision-chooser.ts';
 import { naturalNumber } from '../page-number.ts';
 import { frame, nameOf } from '../repository-frame.ts';
@@ -21,7 +21,7 @@ interface LfsFile extends LfsPointer {
 }
 
 /** Lists the files of Git LFS at a revision by their path, and whether the server has them. */
-export async function lfsPage(visit: RepositoryVisit): Promise<Page> {
+export async function lfsPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { access, commit, path, query, revision } = visit;
   const skip = naturalNumber(query.get('skip'));
   const { files, isComplete } = await filesOf(visit, skip + PAGE_SIZE + 1);

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { requestedContent } from '#base/network/requested-content';
 import { partOf } from '#base/streams/part-of';
 import { openTreeEntry } from '#client/content/open-content';
-import { notFound, type Page } from '#console/page';
+import { type ConsolePage, notFound } from '#console/page';
 import type { PageAnswer } from '#gateway/http/pages/page-source';
 import { TreeEntryResponse_ObjectType as ObjectType } from '#wire/gen/commit_pb';
 import type { RepositoryVisit } from '../repository-visit.ts';
@@ -32,7 +32,7 @@ export function isPicture(path: Buffer): boolean {
  * Sends a file as it is, or a range of it. Only pictures have their own type: a page in a
  * repository is a text here.
  */
-export async function rawFile(visit: RepositoryVisit): Promise<Page | PageAnswer> {
+export async function rawFile(visit: RepositoryVisit): Promise<ConsolePage | PageAnswer> {
   const { commit, connection, headers, method, query, repository, rest, signal } = visit;
   const request = { repository: repository.message, revision: Buffer.from(commit.id), path: rest };
   // A slow client may take longer than the calls of a page.

@@ -1,16 +1,16 @@
 import { findText, type TextMatch } from '#client/content/find-text';
 import { repositoryAddress } from '#console/console-route';
 import { codeFrame, link } from '#console/html/elements';
-import { count } from '#console/html/format';
+import { formatCount } from '#console/html/format';
 import { type Html, html } from '#console/html/html';
-import type { Page } from '#console/page';
+import type { ConsolePage } from '#console/page';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
 
 const MAX_QUERY = 200;
 
 /** Searches for a text in the files of a revision, ignoring case. */
-export async function searchPage(visit: RepositoryVisit): Promise<Page> {
+export async function searchPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { calls, commit, connection, path, query, repository, revision } = visit;
   const text = (query.get('q') ?? '').slice(0, MAX_QUERY).trim();
   const { isCut, matches } =
@@ -40,7 +40,7 @@ ${text === '' ? undefined : results(visit, matches, isCut)}`,
 
 function results({ path, revision }: RepositoryVisit, matches: readonly TextMatch[], isCut: boolean): Html {
   if (matches.length === 0) return html`<p>No file contains this text.</p>`;
-  return html`<h2>${count(matches.length, 'place')}</h2>
+  return html`<h2>${formatCount(matches.length, 'place')}</h2>
 ${matches.map(({ firstLine, lines, path: file }) => {
   const name = file.toString();
   const address = repositoryAddress(path, 'files', { rest: file, query: { ref: revision } });

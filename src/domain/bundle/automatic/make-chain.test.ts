@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import { PreconditionError } from '#object-store/store-error';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -15,7 +15,7 @@ const { signal } = new AbortController();
 const DAY_MS = 24 * 3600 * 1000;
 const FOLDER = 'default/x.git/uri';
 
-async function start(stack: AsyncDisposableStack, bucket = new MemoryStore()) {
+async function start(stack: AsyncDisposableStack, bucket = new MemoryObjectStore()) {
   const fixture = stack.use(await StorageFixture.create());
   const directory = makeScratchDirectory('make-chain');
   stack.defer(() => rmSync(directory, { recursive: true }));
@@ -116,8 +116,8 @@ test('a branch that is hidden, or no branch, has no bundles', async () => {
 
 test('a chain whose write succeeded without a response keeps its bundle', async () => {
   await using stack = new AsyncDisposableStack();
-  class LossyStore extends MemoryStore {
-    override async put(...[key, pieces, options]: Parameters<MemoryStore['put']>): Promise<string> {
+  class LossyStore extends MemoryObjectStore {
+    override async put(...[key, pieces, options]: Parameters<MemoryObjectStore['put']>): Promise<string> {
       const version = await super.put(key, pieces, options);
       if (options.onlyIf !== undefined) throw new PreconditionError(key); // to the repeated request
       return version;

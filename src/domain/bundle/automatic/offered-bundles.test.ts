@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import { fc } from '#testkit/fast-check';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -25,7 +25,7 @@ const OTHERS = [
 ];
 
 /** A store whose objects have addresses: their keys. */
-class AddressedStore extends MemoryStore {
+class AddressedStore extends MemoryObjectStore {
   override async signedUrl(key: string): Promise<string> {
     return key;
   }

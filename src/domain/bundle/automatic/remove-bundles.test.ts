@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { deadOwnerSuffix } from '#base/process-identity';
-import { MemoryStore } from '#object-store/memory/memory-store';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import type { PutOptions } from '#object-store/object-store';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -18,26 +18,26 @@ const FOLDER = 'default/x.git/uri';
 const BUNDLE = `${FOLDER}/1700000000-${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}.bundle`;
 const CHAIN = `${FOLDER}/chain.json`;
 
-async function keysIn(bucket: MemoryStore): Promise<string[]> {
+async function keysIn(bucket: MemoryObjectStore): Promise<string[]> {
   return (await Array.fromAsync(bucket.list('', { signal }))).flat().map(({ key }) => key);
 }
 
-async function put(bucket: MemoryStore, ...keys: readonly string[]): Promise<void> {
+async function put(bucket: MemoryObjectStore, ...keys: readonly string[]): Promise<void> {
   for (const key of keys) await bucket.put(key, (async function* () {})(), { signal });
 }
 
 /** Remembers the keys of each deletion. */
-class DeletingStore extends MemoryStore {
+class DeletingStore extends MemoryObjectStore {
   readonly deletions: (readonly string[])[] = [];
 
-  override async delete(...given: Parameters<MemoryStore['delete']>): Promise<void> {
+  override async delete(...given: Parameters<MemoryObjectStore['delete']>): Promise<void> {
     this.deletions.push(given[0]);
     await super.delete(...given);
   }
 }
 
 function automaticBundles(
-  bucket: MemoryStore,
+  bucket: MemoryObjectStore,
   leftovers: RemovedRepository[] = [],
   pendingRemovals?: string,
 ): AutomaticBundles {
@@ -68,7 +68,7 @@ test('the chain is removed before its bundles, and nothing else', async () => {
 });
 
 test('a bucket that fails is reported with the repository', async () => {
-  class FailingStore extends MemoryStore {
+  class FailingStore extends MemoryObjectStore {
     override async delete(): Promise<void> {
       throw new Error('forbidden');
     }
@@ -86,11 +86,11 @@ test('a bucket that fails is reported with the repository', async () => {
 });
 
 /** A bucket whose deletions fail until it works again. */
-class AwayStore extends MemoryStore {
+class AwayStore extends MemoryObjectStore {
   isAway = true;
   attempts = 0;
 
-  override async delete(...given: Parameters<MemoryStore['delete']>): Promise<void> {
+  override async delete(...given: Parameters<MemoryObjectStore['delete']>): Promise<void> {
     this.attempts++;
     if (this.isAway) throw new Error('away');
     await super.delete(...given);
@@ -129,8 +129,8 @@ test('what a bucket that was away has left is removed after a restart', async ()
 });
 
 /** A bucket that responds to nothing. */
-class SilentStore extends MemoryStore {
-  override async *list(...[prefix, options]: Parameters<MemoryStore['list']>) {
+class SilentStore extends MemoryObjectStore {
+  override async *list(...[prefix, options]: Parameters<MemoryObjectStore['list']>) {
     await once(options.signal, 'abort');
     options.signal.throwIfAborted();
     yield* super.list(prefix, options);
@@ -147,7 +147,7 @@ test('a removal is remembered until it has ended, also when the server ends befo
   const left = (await new PendingRemovals(scratch.path).list()).map((each) => each.relativePath);
   assert.deepEqual(left.sort(), ['x.git', 'y.git', 'z.git']);
 
-  await using bundles = automaticBundles(new MemoryStore(), [], scratch.path);
+  await using bundles = automaticBundles(new MemoryObjectStore(), [], scratch.path);
   bundles.startSweeps();
 
   await until(() => readdirSync(scratch.path).length === 0);
@@ -174,7 +174,7 @@ test('a repository that is removed while its bundle is made leaves none', async 
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
   let isStored = false;
-  class LateStore extends MemoryStore {
+  class LateStore extends MemoryObjectStore {
     override async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
       const version = await super.put(key, pieces, options);
       isStored ||= key === CHAIN;
@@ -192,7 +192,7 @@ test('a repository that is removed while its bundle is made leaves none', async 
 
 test('the removal of a repository that no object can be named after does not fail', async () => {
   const leftovers: RemovedRepository[] = [];
-  await using bundles = automaticBundles(new MemoryStore(), leftovers);
+  await using bundles = automaticBundles(new MemoryObjectStore(), leftovers);
 
   bundles.removeLater({ storageName: 'default', relativePath: 'x\n.git' });
 

@@ -5,7 +5,7 @@ import { checkProtected } from './check-protected.ts';
 import { checkReadOnly } from './check-read-only.ts';
 import { checkReferences } from './check-references.ts';
 import { type PushChanges, pushChanges, RuleRefusal } from './push-changes.ts';
-import { rulesOf } from './repository-rules.ts';
+import { rulesOfRepository } from './repository-rules.ts';
 
 /** @throws {RuleRefusal} that names the rule, and any error if the push cannot be checked. */
 type Check<V> = (rule: V, push: PushChanges) => Promise<void> | void;
@@ -31,7 +31,7 @@ export const PUSH_RULE_CHECKS: { readonly [N in keyof PushRules]-?: Check<PushRu
  */
 export async function checkPushRules(call: HookCall, changes: Buffer): Promise<void> {
   if (call.pushRules !== undefined) await check(call.pushRules, pushChanges(call, changes, 'token'));
-  const ofRepository = await rulesOf(call.repository);
+  const ofRepository = await rulesOfRepository(call.repository);
   if (ofRepository !== undefined) await check(ofRepository, pushChanges(call, changes, 'repository'));
 }
 

@@ -28,7 +28,7 @@ export function hasRules({ path }: Pick<Repository, 'path'>): boolean {
  *
  * @throws {RuleRefusal} for a document that cannot be read or is invalid.
  */
-export async function rulesOf({ path }: Pick<Repository, 'path'>): Promise<PushRules | undefined> {
+export async function rulesOfRepository({ path }: Pick<Repository, 'path'>): Promise<PushRules | undefined> {
   const file = settingPath(path, 'rules.json');
   try {
     const stamp = fileStamp(file);

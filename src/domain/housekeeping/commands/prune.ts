@@ -9,7 +9,7 @@ import { gitTime } from './git-time.ts';
  *
  * @throws {GitalyError} INTERNAL `executing prune: exit status 128`.
  */
-export async function prune(
+export async function pruneObjects(
   repository: Repository,
   { expireBeforeMs }: PrunePlan,
   signal: AbortSignal,

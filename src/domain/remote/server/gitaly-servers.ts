@@ -2,7 +2,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
 
 /** Address and token of a server of the cluster. */
-export interface GitalyServer {
+export interface RemoteGitaly {
   readonly address: string;
   /** Empty for none. */
   readonly token: string;
@@ -24,7 +24,7 @@ export class UnknownServerError extends GitalyError {
  * @throws {UnknownServerError}; {GitalyError} without a code: `empty gitaly-servers metadata`, or
  *   the defect of the metadata.
  */
-export function findGitalyServer(metadata: string | undefined, storageName: string): GitalyServer {
+export function findGitalyServer(metadata: string | undefined, storageName: string): RemoteGitaly {
   if (metadata === undefined || metadata === '') throw problem('empty gitaly-servers metadata');
   const servers = JsonFields.parse(Buffer.from(metadata, 'base64').toString());
   if (servers === undefined) throw problem('failed decoding gitaly-servers metadata');

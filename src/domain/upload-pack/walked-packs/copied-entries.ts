@@ -7,7 +7,7 @@ import type { PackOutput } from '../pack-output.ts';
 import { PackWindow } from '../pack-window.ts';
 import type { PlacedInPack } from './placed-objects.ts';
 
-export interface CopyOptions {
+export interface CopyEntriesOptions {
   readonly oidBytes: OidBytes;
   readonly output: PackOutput;
   readonly signal: AbortSignal;
@@ -28,7 +28,7 @@ export interface CopiedEntries {
  */
 export async function copyEntries(
   { bases, ends, file, offsets, oids }: PlacedInPack,
-  { oidBytes, output, signal }: CopyOptions,
+  { oidBytes, output, signal }: CopyEntriesOptions,
 ): Promise<CopiedEntries> {
   const window = new PackWindow({ file, end: ends.at(-1) ?? 0 }, output);
   const slice = new LoopSlice();

@@ -8,7 +8,7 @@ import { type FoundOperation, OperationFinder } from './find-operation.ts';
 import { McpServer } from './mcp/mcp-server.ts';
 import { openApiDocument } from './openapi.ts';
 import { Problem, problemOf } from './problems.ts';
-import { NO_BYTES, readBytes, readJson, requireNoForm } from './read-body.ts';
+import { NO_BYTES, readBodyBytes, readJson, requireNoForm } from './read-body.ts';
 import { queryParts } from './read-request.ts';
 import { READY_OPERATIONS, type ReadyOperation } from './ready-operation.ts';
 import { OperationRunner, type OperationRunnerOptions } from './run-operation.ts';
@@ -101,7 +101,7 @@ export class ApiServer {
     exchange: ApiExchange,
     { operation: { body, checkBody, method } }: FoundOperation<ReadyOperation>,
   ): Promise<{ readonly body: unknown; readonly content: AsyncIterable<Uint8Array> }> {
-    if (body === 'bytes') return { body: undefined, content: readBytes(exchange, this.#fileLimits) };
+    if (body === 'bytes') return { body: undefined, content: readBodyBytes(exchange, this.#fileLimits) };
     if (body === undefined) {
       requireNoForm(exchange, method);
       return { body: undefined, content: NO_BYTES };

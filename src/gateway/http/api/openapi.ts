@@ -121,7 +121,7 @@ function responsesOf(answer: AnswerShape): Record<string, object> {
       return response(answer.status, { [JSON_TYPE]: { schema: plain(answer.schema) } });
     case 'list':
       return response(200, {
-        [JSON_TYPE]: { schema: plain(pageOf(answer.schema)) },
+        [JSON_TYPE]: { schema: plain(pageSchemaOf(answer.schema)) },
         'application/x-ndjson': { schema: plain(answer.schema) },
       });
     case 'bytes':
@@ -136,7 +136,7 @@ function response(status: number, content: object): Record<string, object> {
 }
 
 /** Returns the schema of a page of items. */
-export function pageOf(item: TSchema): TSchema {
+export function pageSchemaOf(item: TSchema): TSchema {
   return Type.Object({
     items: Type.Array(item),
     next: Type.Optional(Type.String({ description: 'Cursor of the next page; missing at the end.' })),

@@ -11,7 +11,7 @@ import {
 } from '#client/repository/index';
 import type { Answer } from '../answer.ts';
 import { failureAnswer } from '../failure.ts';
-import { Refusal } from '../refusal.ts';
+import { HttpRefusal } from '../refusal.ts';
 
 /** The kinds of problems, which clients branch on, with their titles. */
 export const PROBLEM_KINDS = {
@@ -81,7 +81,7 @@ interface ProblemOptions {
 export function problemOf(thrown: unknown): Problem {
   const error = typedError(thrown);
   if (error instanceof Problem) return error;
-  if (error instanceof Refusal) return problemOfAnswer(error.answer, error);
+  if (error instanceof HttpRefusal) return problemOfAnswer(error.answer, error);
   return typedProblem(error) ?? codedProblem(error) ?? problemOfAnswer(failureAnswer(error), error);
 }
 

@@ -20,7 +20,7 @@ export async function readJson(exchange: ApiExchange, fileLimits: BodyLimits): P
 }
 
 /** Returns the bytes of a body that is a file. @throws {Problem} */
-export function readBytes(exchange: ApiExchange, limits: BodyLimits): AsyncIterable<Uint8Array> {
+export function readBodyBytes(exchange: ApiExchange, limits: BodyLimits): AsyncIterable<Uint8Array> {
   const { request, sendContinue } = exchange;
   if (FORM_TYPE.test(request.headers['content-type'] ?? ''))
     throw new Problem('unsupported-type', 415, 'The content type must be application/octet-stream.');

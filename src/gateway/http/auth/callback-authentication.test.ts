@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { parseRepositoryPath } from '#gateway/repository-path';
 import type { AccessRequest } from '../authentication.ts';
-import { Refusal } from '../refusal.ts';
+import { HttpRefusal } from '../refusal.ts';
 import { callbackAuthentication } from './callback-authentication.ts';
 
 interface Site extends AsyncDisposable {
@@ -122,7 +122,7 @@ for (const [name, answer] of UNCLEAR) {
 
     for (let attempt = 0; attempt < 2; attempt++) {
       await assert.rejects(authenticator.authenticate(question(BASIC)), (error) => {
-        assert.ok(error instanceof Refusal);
+        assert.ok(error instanceof HttpRefusal);
         assert.equal(error.answer.status, 503);
         assert.match(String(error.cause), /calling the authentication URL: /);
         assert.doesNotMatch(`${error.stack} ${error.cause} ${error.answer.text}`, /hunter2/);
@@ -170,7 +170,7 @@ test('only running calls count towards the limit, and failed ones end, too', asy
   const authenticator = callbackAuthentication({ url: asked.url, maxPending: 1 });
 
   for (let count = 1; count <= 3; count++) {
-    await assert.rejects(failing.authenticate(question(BASIC)), Refusal);
+    await assert.rejects(failing.authenticate(question(BASIC)), HttpRefusal);
     assert.equal('answer' in (await authenticator.authenticate(question(BASIC))), false);
     assert.deepEqual([broken.questions.length, asked.questions.length], [count, count]);
   }

@@ -4,7 +4,7 @@ import { messageOf } from '#base/gitaly-error';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
 import { BUSY_ANSWER, NOT_FOUND } from '../failure.ts';
-import { Refusal } from '../refusal.ts';
+import { HttpRefusal } from '../refusal.ts';
 import { type CallbackAnswer, parseCallbackAnswer } from './callback-answer.ts';
 import { challenge, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
 import { type Credentials, parseCredentials } from './credentials.ts';
@@ -52,14 +52,14 @@ export function callbackAuthentication(options: CallbackAuthenticationOptions): 
   let pending = 0;
 
   const ask = async (body: string): Promise<CallbackAnswer> => {
-    if (pending >= maxPending) throw new Refusal(BUSY_ANSWER);
+    if (pending >= maxPending) throw new HttpRefusal(BUSY_ANSWER);
     pending++;
     try {
       const signal = AbortSignal.timeout(timeoutMs);
       const response = await fetch(url, { method: 'POST', headers, body, redirect: 'error', signal });
       return parseCallbackAnswer(response.status, await readText(response));
     } catch (error) {
-      throw new Refusal(UNCERTAIN, {
+      throw new HttpRefusal(UNCERTAIN, {
         cause: new Error(`calling the authentication URL: ${messageOf(error)}`),
       });
     } finally {

@@ -12,7 +12,10 @@ export const WRONG_CREDENTIALS: Answer = challenge('The name, password or token 
 /** Only for the holder of a token with a valid signature. */
 export const EXPIRED_TOKEN: Answer = challenge('The token has expired. Ask for a new one.');
 
-export const READ_ONLY: Answer = { status: 403, text: 'You may read this repository, but not push to it.' };
+export const READ_ONLY: Answer = {
+  status: 403,
+  text: 'You may read this repository, but not push to it.',
+};
 
 export function challenge(text: string): Answer {
   return { status: 401, text, headers: { 'WWW-Authenticate': 'Basic realm="git", charset="UTF-8"' } };

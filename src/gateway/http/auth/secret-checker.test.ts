@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Slot } from '#gateway/slots';
+import type { ClientSlot } from '#gateway/slots';
 import { quickPasswordHash } from '#testkit/quick-password-hash';
 import { parseSecretHash, type SecretHash } from './password-hash.ts';
 import { SecretChecker } from './secret-checker.ts';
@@ -14,7 +14,7 @@ function counting(refusal?: 'client' | 'total') {
   const taken: (string | undefined)[] = [];
   let held = 0;
   const slots = {
-    take: async (client: string | undefined): Promise<Slot> => {
+    take: async (client: string | undefined): Promise<ClientSlot> => {
       taken.push(client);
       if (refusal !== undefined) return refusal;
       held++;

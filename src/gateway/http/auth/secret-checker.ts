@@ -4,7 +4,7 @@ import { BoundedMap } from '#base/memory/bounded-map';
 import { ClientSlots } from '#gateway/client-slots';
 import type { Slots } from '#gateway/slots';
 import { BUSY_ANSWER } from '../failure.ts';
-import { Refusal, TOO_MANY } from '../refusal.ts';
+import { HttpRefusal, TOO_MANY } from '../refusal.ts';
 import { isSecretOf, type SecretHash } from './password-hash.ts';
 
 /** Maximum number of cached correct passwords: git sends them with every request. */
@@ -38,7 +38,7 @@ export class SecretChecker {
    * Reports whether `secret` matches `hash`. Concurrent equal checks share one computation.
    *
    * @param hashText identifies the hash; a changed password is computed again
-   * @throws {Refusal} 429 or 503 when too many checks wait
+   * @throws {HttpRefusal} 429 or 503 when too many checks wait
    */
   async check(
     hash: SecretHash,
@@ -65,8 +65,8 @@ export class SecretChecker {
     client: string | undefined,
   ): Promise<boolean> {
     const slot = await this.#slots.take(client);
-    if (slot === 'client') throw new Refusal(TOO_MANY);
-    if (slot === 'total') throw new Refusal(BUSY_ANSWER);
+    if (slot === 'client') throw new HttpRefusal(TOO_MANY);
+    if (slot === 'total') throw new HttpRefusal(BUSY_ANSWER);
     try {
       const turn = await this.#running.acquire('');
       const isRight = await isSecretOf(hash, secret).finally(() => turn.release());

@@ -5,15 +5,17 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { signUrl } from '#object-store/file/sign-url';
-import { MemoryStore } from '#object-store/memory/memory-store';
-import { Refusal } from '../refusal.ts';
+import { MemoryObjectStore } from '#object-store/memory/memory-store';
+import { HttpRefusal } from '../refusal.ts';
 import { serveBundle } from './serve-bundle.ts';
 
 const KEY = 'default/a.git/uri/1.bundle';
 
 /** A bundle that is removed after its headers were prepared. */
-class VanishingStore extends MemoryStore {
-  override async head(...given: Parameters<MemoryStore['head']>): ReturnType<MemoryStore['head']> {
+class VanishingStore extends MemoryObjectStore {
+  override async head(
+    ...given: Parameters<MemoryObjectStore['head']>
+  ): ReturnType<MemoryObjectStore['head']> {
     const facts = await super.head(...given);
     await this.delete([KEY], given[1]);
     return facts;
@@ -39,7 +41,7 @@ test('a bundle that is removed while it is requested is reported as missing', as
   await fetch(signUrl({ baseUrl: `http://127.0.0.1:${port}/`, secret }, KEY, 60_000)).catch(() => {});
 
   const [error] = ends;
-  assert.ok(error instanceof Refusal, String(error));
+  assert.ok(error instanceof HttpRefusal, String(error));
   assert.equal(error.answer.status, 404);
   server.closeAllConnections();
   server.close();

@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ByteRange } from '#base/network/byte-range';
 import { requestedContent } from '#base/network/requested-content';
 import { verifySignedUrl } from '#object-store/file/sign-url';
-import { isKey } from '#object-store/object-key';
+import { isObjectKey } from '#object-store/object-key';
 import type { ObjectFacts } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
 import type { Answer } from '../answer.ts';
-import { Refusal } from '../refusal.ts';
+import { HttpRefusal } from '../refusal.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { sendFile } from './send-file.ts';
 import { sendPieces } from './send-pieces.ts';
@@ -29,14 +29,14 @@ export interface BundleExchange {
 /**
  * Serves a bundle, or a range of it, to a client with a signed address.
  *
- * @throws {Refusal} for an address without a valid signature, and for a missing object.
+ * @throws {HttpRefusal} for an address without a valid signature, and for a missing object.
  */
 export async function serveBundle(exchange: BundleExchange, { store, secret }: BundleSource): Promise<void> {
   const { request, response, query, signal } = exchange;
   const key = verifySignedUrl(secret, new URLSearchParams(query), Date.now());
-  if (key === undefined) throw new Refusal(WRONG_SIGNATURE);
-  const facts = key.endsWith(SUFFIX) && isKey(key) ? await store.head(key, { signal }) : undefined;
-  if (facts === undefined) throw new Refusal(NO_BUNDLE);
+  if (key === undefined) throw new HttpRefusal(WRONG_SIGNATURE);
+  const facts = key.endsWith(SUFFIX) && isObjectKey(key) ? await store.head(key, { signal }) : undefined;
+  if (facts === undefined) throw new HttpRefusal(NO_BUNDLE);
   const range = prepare(request, response, facts);
   if (range === undefined || request.method === 'HEAD') return void response.end();
   try {
@@ -45,7 +45,7 @@ export async function serveBundle(exchange: BundleExchange, { store, secret }: B
     const pieces = store.get(facts.key, { range: rest, mayReuse: true, signal });
     await sendPieces(response, pieces, rest.length);
   } catch (error) {
-    if (error instanceof MissingObjectError && !response.headersSent) throw new Refusal(NO_BUNDLE);
+    if (error instanceof MissingObjectError && !response.headersSent) throw new HttpRefusal(NO_BUNDLE);
     throw error;
   }
 }

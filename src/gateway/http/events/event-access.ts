@@ -3,8 +3,8 @@ import { BoundedMap } from '#base/memory/bounded-map';
 import { checkRepositoryPath } from '#gateway/repository-path';
 import { WRONG_CREDENTIALS } from '../auth/challenge.ts';
 import type { Authenticator } from '../authentication.ts';
-import { Refusal } from '../refusal.ts';
-import type { Peer } from '../trusted-proxies.ts';
+import { HttpRefusal } from '../refusal.ts';
+import type { ProxyPeer } from '../trusted-proxies.ts';
 
 /** A revoked right is noticed within this time. */
 const REMEMBERED_MS = 1000;
@@ -13,7 +13,7 @@ const PROBE = 'events.git';
 
 export interface EventReader {
   readonly headers: IncomingHttpHeaders;
-  readonly peer: Peer;
+  readonly peer: ProxyPeer;
 }
 
 /** The rights of one reader of events, which are those to read the repositories with git. */
@@ -35,7 +35,7 @@ export class EventAccess {
   /**
    * Reports whether the reader may read a repository.
    *
-   * @throws {Refusal} if the credentials are wrong, or no longer valid; as the authenticator.
+   * @throws {HttpRefusal} if the credentials are wrong, or no longer valid; as the authenticator.
    */
   async mayRead(relativePath: string): Promise<boolean> {
     const known = this.#known.get(relativePath);
@@ -57,7 +57,7 @@ export class EventAccess {
       operation: 'read',
     });
     if (!('answer' in admission)) return true;
-    if (admission.answer.status === WRONG_CREDENTIALS.status) throw new Refusal(admission.answer);
+    if (admission.answer.status === WRONG_CREDENTIALS.status) throw new HttpRefusal(admission.answer);
     return false;
   }
 }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { Slot } from '#gateway/slots';
+import type { ClientSlot } from '#gateway/slots';
 import { type ScriptedCall, type ScriptedEvents, scriptedEvents } from '#testkit/scripted-events';
 import { steady, until } from '#testkit/until';
 import {
@@ -18,7 +18,7 @@ import { sendAnswer } from '../answer.ts';
 import { SIGN_IN, WRONG_CREDENTIALS } from '../auth/challenge.ts';
 import type { Authenticator } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
-import { Refusal } from '../refusal.ts';
+import { HttpRefusal } from '../refusal.ts';
 import { EventStreams } from './event-streams.ts';
 
 type EventInit = MessageInitShape<typeof EventSchema>;
@@ -34,7 +34,7 @@ interface Opened {
 
 interface Options {
   readonly authenticator?: Authenticator;
-  readonly slot?: Slot;
+  readonly slot?: ClientSlot;
 }
 
 /** Starts a server whose only page is the stream of a feed with scripted answers. */
@@ -55,8 +55,8 @@ async function open(context: TestContext, call: ScriptedCall, options: Options =
     try {
       await streams.serve({ request, response, query, peer, signal: gone.signal });
     } catch (error) {
-      if (!(error instanceof Refusal)) errors.push(error);
-      const answer = error instanceof Refusal ? error.answer : { status: 500, text: String(error) };
+      if (!(error instanceof HttpRefusal)) errors.push(error);
+      const answer = error instanceof HttpRefusal ? error.answer : { status: 500, text: String(error) };
       if (!response.destroyed) sendAnswer(response, answer);
     }
   });

@@ -10,8 +10,8 @@ import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
 import { type Authenticator, noAuthentication } from '../authentication.ts';
 import { BUSY_ANSWER } from '../failure.ts';
-import { Refusal } from '../refusal.ts';
-import type { Peer } from '../trusted-proxies.ts';
+import { HttpRefusal } from '../refusal.ts';
+import type { ProxyPeer } from '../trusted-proxies.ts';
 import { EventAccess } from './event-access.ts';
 
 /** Address of the server-sent events of a gateway. */
@@ -31,7 +31,7 @@ export interface EventExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly query: string;
-  readonly peer: Peer;
+  readonly peer: ProxyPeer;
   readonly signal: AbortSignal;
 }
 
@@ -66,19 +66,19 @@ export class EventStreams {
   /**
    * Streams events until the client disconnects or the streams end.
    *
-   * @throws {Refusal} before the first byte; the error of the call.
+   * @throws {HttpRefusal} before the first byte; the error of the call.
    */
   async serve(exchange: EventExchange): Promise<void> {
     const { authenticator = noAuthentication() } = this.#options;
     const { request } = exchange;
     const isAnonymous =
       this.#options.authenticator !== undefined && request.headers.authorization === undefined;
-    if (isAnonymous) throw new Refusal(SIGN_IN);
+    if (isAnonymous) throw new HttpRefusal(SIGN_IN);
     const slot = await this.#options.slots.take(exchange.peer.address);
-    if (typeof slot === 'string') throw new Refusal(BUSY_ANSWER);
+    if (typeof slot === 'string') throw new HttpRefusal(BUSY_ANSWER);
     try {
       const access = new EventAccess(authenticator, { headers: request.headers, peer: exchange.peer });
-      if (this.#ending.signal.aborted) throw new Refusal(BUSY_ANSWER);
+      if (this.#ending.signal.aborted) throw new HttpRefusal(BUSY_ANSWER);
       await access.checkCredentials();
       await this.#stream(exchange, access);
     } finally {
@@ -105,7 +105,7 @@ export class EventStreams {
       // After the first byte the client continues behind the last event.
       if (!response.headersSent && !this.#ending.signal.aborted) throw error;
     }
-    if (!response.headersSent) throw new Refusal(BUSY_ANSWER);
+    if (!response.headersSent) throw new HttpRefusal(BUSY_ANSWER);
     response.end();
   }
 
@@ -138,12 +138,12 @@ function jsonOf({ reference, relativePath, sequence, storageName, time, ...event
   return JSON.stringify(payload);
 }
 
-/** Returns the fields of the call that a client asks for. @throws {Refusal} */
+/** Returns the fields of the call that a client asks for. @throws {HttpRefusal} */
 function wishOf(query: string, { headers }: IncomingMessage) {
   const parameters = new URLSearchParams(query);
   const after = headers['last-event-id'] ?? parameters.get('after') ?? '0';
   if (Array.isArray(after) || (after !== 'now' && !CURSOR.test(after)))
-    throw new Refusal({ status: 400, text: 'after: write the id of an event, or now.' });
+    throw new HttpRefusal({ status: 400, text: 'after: write the id of an event, or now.' });
   const filter = {
     pathPrefix: parameters.get('path') ?? '',
     referencePattern: parameters.get('reference') ?? '',
@@ -166,8 +166,8 @@ async function* refused(responses: AsyncIterable<WatchResponse>): AsyncGenerator
     yield* responses;
   } catch (error) {
     if (!(error instanceof GitalyError)) throw error;
-    if (error.code === 'OUT_OF_RANGE') throw new Refusal(GONE);
-    throw error.code === 'UNIMPLEMENTED' ? new Refusal(NO_FEED) : error;
+    if (error.code === 'OUT_OF_RANGE') throw new HttpRefusal(GONE);
+    throw error.code === 'UNIMPLEMENTED' ? new HttpRefusal(NO_FEED) : error;
   }
 }
 

@@ -11,9 +11,9 @@ import { LfsObjects } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import { type Answer, sendAnswer } from '../answer.ts';
 import type { Authenticator } from '../authentication.ts';
-import { Refusal } from '../refusal.ts';
+import { HttpRefusal } from '../refusal.ts';
 import { type BodyLimits, RequestBody } from '../request-body.ts';
-import type { Peer } from '../trusted-proxies.ts';
+import type { ProxyPeer } from '../trusted-proxies.ts';
 import { answerLocks } from './answer-locks.ts';
 import { answerBatch, parseBatch, pointerOf } from './batch.ts';
 import { DirectUploads } from './direct-uploads.ts';
@@ -55,7 +55,7 @@ export interface LfsTarget {
 export interface LfsExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly peer: Peer;
+  readonly peer: ProxyPeer;
   readonly sendContinue: () => void;
   readonly signal: AbortSignal;
   /** The path of the repository and what is requested of it, as the address has them. */
@@ -108,11 +108,11 @@ export class LfsServer {
       const answer = await this.#answer(exchange, call, path);
       if (answer !== undefined) sendAnswer(response, answer);
     } catch (error) {
-      const status = error instanceof Refusal ? undefined : STATUSES[codeOf(error) ?? ''];
-      if (response.headersSent || (status === undefined && !(error instanceof Refusal))) throw error;
+      const status = error instanceof HttpRefusal ? undefined : STATUSES[codeOf(error) ?? ''];
+      if (response.headersSent || (status === undefined && !(error instanceof HttpRefusal))) throw error;
       const refused =
-        error instanceof Refusal ? inLfsForm(error.answer) : lfsError(status ?? 500, messageOf(error));
-      throw new Refusal(refused, { cause: error });
+        error instanceof HttpRefusal ? inLfsForm(error.answer) : lfsError(status ?? 500, messageOf(error));
+      throw new HttpRefusal(refused, { cause: error });
     }
   }
 

@@ -9,7 +9,7 @@ export { LLMS_PATH } from '../api/api-path.ts';
 export const PAGES_PATH = '/-/console';
 
 /** Returns the address of the page of a repository. */
-export function repositoryPage(path: string): string {
+export function pageOfRepository(path: string): string {
   return `${PAGES_PATH}/repository/${path.split('/').map(encodeURIComponent).join('/')}`;
 }
 

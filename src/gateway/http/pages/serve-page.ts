@@ -11,7 +11,7 @@ import { SIGN_IN } from '../auth/challenge.ts';
 import { type AccessClient, type Authenticator, noAuthentication } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
 import type { LfsFinder } from '../lfs/lfs-server.ts';
-import type { Peer } from '../trusted-proxies.ts';
+import type { ProxyPeer } from '../trusted-proxies.ts';
 import type {
   ClientCalls,
   PageAccess,
@@ -26,7 +26,7 @@ export interface PageExchange extends PageRights {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly body: Uint8Array;
-  readonly peer: Peer;
+  readonly peer: ProxyPeer;
   readonly signal: AbortSignal;
   /** Receives who changed something. */
   readonly entry?: AccessEntry | undefined;

@@ -28,7 +28,7 @@ export interface FileContents {
 }
 
 /** A file that does not exist. */
-export const NO_FILE: FileSide = { bytes: Buffer.alloc(0), driver: DEFAULT_DRIVER };
+export const NO_CONTENTS: FileSide = { bytes: Buffer.alloc(0), driver: DEFAULT_DRIVER };
 
 /** Reads the contents of changed files of one diff, each once. */
 export class ContentsReader {

@@ -1,6 +1,6 @@
 import { quotePath } from '#git/names/quote-path';
 import { splitTypeChange } from '../parse/raw-line.ts';
-import { compareLines, type FileContents, isBinary, NO_FILE } from './file-contents.ts';
+import { compareLines, type FileContents, isBinary, NO_CONTENTS } from './file-contents.ts';
 import { type HunkOptions, writeHunks } from './hunks.ts';
 import type { ComparedChange } from './renames/find-renames.ts';
 import type { TextWriter } from './text-writer.ts';
@@ -55,8 +55,8 @@ export async function writePatch(writer: TextWriter, file: PatchedFile): Promise
     await writeOnePatch(writer, file);
     return;
   }
-  await writeOnePatch(writer, { ...file, change: first, files: { ...files, after: NO_FILE } });
-  await writeOnePatch(writer, { ...file, change: second, files: { ...files, before: NO_FILE } });
+  await writeOnePatch(writer, { ...file, change: first, files: { ...files, after: NO_CONTENTS } });
+  await writeOnePatch(writer, { ...file, change: second, files: { ...files, before: NO_CONTENTS } });
 }
 
 async function writeOnePatch(writer: TextWriter, file: PatchedFile): Promise<void> {

@@ -6,7 +6,7 @@ import { fc } from '#testkit/fast-check';
 import { parseRangeDiff, type RangeDiffItem } from '../range-diff.ts';
 import { DiffFormatError } from './diff-format-error.ts';
 import { type FileStat, parseNumstat } from './numstat.ts';
-import { piecesOf } from './patch-pieces.ts';
+import { piecesOfPatch } from './patch-pieces.ts';
 import { parseRawLine, splitTypeChange } from './raw-line.ts';
 import { parseRawRecords, type RawRecord } from './raw-records.ts';
 
@@ -278,7 +278,7 @@ test('pieces joined are the bytes, each of the given size but the last', () => {
       (parts, size) => {
         const buffers = parts.map((part) => Buffer.from(part));
 
-        const pieces = [...piecesOf(buffers, size)];
+        const pieces = [...piecesOfPatch(buffers, size)];
 
         assert.deepEqual(Buffer.concat(pieces), Buffer.concat(buffers));
         assert.ok(pieces.slice(0, -1).every(({ length }) => length === size));
@@ -291,7 +291,7 @@ test('pieces joined are the bytes, each of the given size but the last', () => {
 test('a piece that lies in one buffer is not copied', () => {
   const buffer = Buffer.alloc(100, 'x');
 
-  const pieces = [...piecesOf([buffer], 40)];
+  const pieces = [...piecesOfPatch([buffer], 40)];
 
   assert.deepEqual(
     pieces.map(({ length, buffer: memory }) => [length, memory === buffer.buffer]),

@@ -3,7 +3,7 @@
  * shorter). A piece in one buffer is a view; only a piece that spans buffers is a copy. Empty input
  * gives no piece.
  */
-export function* piecesOf(buffers: readonly Buffer[], size: number): Generator<Buffer> {
+export function* piecesOfPatch(buffers: readonly Buffer[], size: number): Generator<Buffer> {
   let begun: Buffer[] = [];
   let missing = size;
   for (const buffer of buffers) {

@@ -6,7 +6,7 @@ import type { RawObject } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { ReadableRepository } from '#git/objects/readable-repository';
 import { directoriesKey, type GitDirectory } from '#git/repository-files/git-directory';
-import { stampOf } from '#git/repository-files/repository-stamp';
+import { stampOfRepository } from '#git/repository-files/repository-stamp';
 import type { CommitGraph } from './commit-graph.ts';
 import { CommitGraphCache } from './commit-graph-cache.ts';
 import type { CommitNode } from './commit-node.ts';
@@ -62,7 +62,7 @@ export class CommitNodeCache {
     const key = directoriesKey(repository);
     const kept = this.#repositories.get(key);
     if (kept?.isFresh === true) return kept;
-    const stamp = stampOf(repository);
+    const stamp = stampOfRepository(repository);
     const known = kept?.stamp === stamp ? kept : newKnown(key, stamp);
     if (kept !== known) this.#repositories.set(key, known);
     known.areGrafted = isThere(`${repository.path}/shallow`) || isThere(`${repository.path}/info/grafts`);

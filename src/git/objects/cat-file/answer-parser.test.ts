@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { type Answer, AnswerParser } from './answer-parser.ts';
+import { AnswerParser, type CatFileAnswer } from './answer-parser.ts';
 
 interface Written {
   readonly oid: string;
@@ -28,8 +28,8 @@ function print(objects: readonly Written[], end: Buffer): Buffer {
 }
 
 /** Feeds bytes in chunks of the given sizes, and the rest in one. */
-function feed(parser: AnswerParser, bytes: Buffer, cuts: readonly number[]): Answer[] {
-  const answers: Answer[] = [];
+function feed(parser: AnswerParser, bytes: Buffer, cuts: readonly number[]): CatFileAnswer[] {
+  const answers: CatFileAnswer[] = [];
   let at = 0;
   for (const cut of [...cuts, bytes.length]) {
     if (at < bytes.length) answers.push(...parser.feed(bytes.subarray(at, at + cut)));

@@ -3,7 +3,7 @@ import type { ObjectInfo } from '#git/names/object-info';
 import { MAX_INFO_LINE_BYTES, parseHeader } from './cat-file-header.ts';
 
 /** A piece of cat-file's output. */
-export type Answer =
+export type CatFileAnswer =
   /** Start of an object; `undefined` if there is none. */
   | { readonly kind: 'header'; readonly info: ObjectInfo | undefined }
   /** Part of its contents, never empty, a view of the input. */
@@ -37,8 +37,8 @@ export class AnswerParser {
    * Parses a chunk. @throws {GitalyError} without a code, for anything that cat-file does not
    * print.
    */
-  feed(chunk: Buffer): Answer[] {
-    const answers: Answer[] = [];
+  feed(chunk: Buffer): CatFileAnswer[] {
+    const answers: CatFileAnswer[] = [];
     let at = 0;
     while (at < chunk.length) {
       if (this.#left > 0) {

@@ -4,10 +4,10 @@ import { Limit, type Turn } from '#base/limits/limit';
 import type { CommandRepository } from '#git/command/command-repository';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { GitDirectory } from '#git/repository-files/git-directory';
-import { stampOf } from '#git/repository-files/repository-stamp';
+import { stampOfRepository } from '#git/repository-files/repository-stamp';
 import { CatFileProcess } from './cat-file-process.ts';
 import { settleDead } from './dead-process.ts';
-import { type Found, Lookup, type LookupObserver } from './lookup.ts';
+import { type FoundObject, Lookup, type LookupObserver } from './lookup.ts';
 import { newSlot, type Slot, slotKey } from './slot.ts';
 
 export interface CatFilePoolOptions {
@@ -56,7 +56,7 @@ const MAILMAP = Buffer.from('HEAD:.mailmap');
 
 /** Returns a text that changes when a process has read data that is gone or must not be read. */
 function stampOfProcess(repository: CommandRepository): string {
-  return `${stampOf(repository)}:${repository.hasDamagedCommitGraph === true}`;
+  return `${stampOfRepository(repository)}:${repository.hasDamagedCommitGraph === true}`;
 }
 
 /**
@@ -119,7 +119,7 @@ export class CatFilePool {
    * it rarely changes, and it costs git as much as the commit itself. A lookup for it is sent with
    * the commit's.
    */
-  mailmapInfo(repository: CommandRepository): Promise<Found | undefined> {
+  mailmapInfo(repository: CommandRepository): Promise<FoundObject | undefined> {
     const slot = this.#slot(repository);
     const now = performance.now();
     if (slot.mailmap !== undefined && now - slot.mailmap.askedAt < MAILMAP_AGE_MS) return slot.mailmap.info;

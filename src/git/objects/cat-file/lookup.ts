@@ -5,7 +5,7 @@ import type { ObjectInfo, RawObject } from '#git/names/object-info';
  * The result for an existing object. `data` and `stream` are both unset if only its info was
  * requested.
  */
-export interface Found extends ObjectInfo, Pick<RawObject, 'isCached'> {
+export interface FoundObject extends ObjectInfo, Pick<RawObject, 'isCached'> {
   /** The whole contents. */
   readonly data?: Buffer;
   /**
@@ -34,11 +34,11 @@ export class Lookup {
   readonly mode: LookupMode;
   readonly revision: Buffer;
   readonly maxBytes: number;
-  readonly answer: Promise<Found | undefined>;
+  readonly answer: Promise<FoundObject | undefined>;
   /** Number of processes that died with this lookup in their queue. */
   deaths = 0;
   settled = false;
-  #resolve: (found: Found | undefined) => void = () => {};
+  #resolve: (found: FoundObject | undefined) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
   constructor(mode: LookupMode, revision: Buffer, maxBytes: number) {
@@ -54,7 +54,7 @@ export class Lookup {
   /**
    * Resolves the promise, unless the caller has aborted. Returns whether the result was accepted.
    */
-  resolve(found: Found | undefined): boolean {
+  resolve(found: FoundObject | undefined): boolean {
     if (this.settled) return false;
     this.settled = true;
     this.#resolve(found);

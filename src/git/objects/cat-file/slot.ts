@@ -1,7 +1,7 @@
 import type { CommandRepository } from '#git/command/command-repository';
 import type { GitDirectory } from '#git/repository-files/git-directory';
 import type { CatFileProcess } from './cat-file-process.ts';
-import type { Found, Lookup } from './lookup.ts';
+import type { FoundObject, Lookup } from './lookup.ts';
 
 /** State of the pool for one repository (with one set of object directories). */
 export interface Slot {
@@ -18,7 +18,7 @@ export interface Slot {
    */
   isStampFresh: boolean;
   lastUsedAt: number;
-  mailmap: { readonly info: Promise<Found | undefined>; readonly askedAt: number } | undefined;
+  mailmap: { readonly info: Promise<FoundObject | undefined>; readonly askedAt: number } | undefined;
 }
 
 /** Returns the key of a repository's slot. */

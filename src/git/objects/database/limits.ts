@@ -1,7 +1,7 @@
 /**
  * Limits of in-process reads. They keep every read below a few milliseconds; git reads larger data.
  */
-export const LIMITS = {
+export const READ_LIMITS = {
   /** Bytes of an object. A `cat-file` streams larger ones. */
   objectBytes: 256 * 1024,
   /** Deltas that are applied for one object. git makes at most 50, or 250 for `gc --aggressive`. */

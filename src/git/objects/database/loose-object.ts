@@ -3,7 +3,7 @@ import { FallBackToGit } from '#git/command/in-process';
 import { isObjectType, type ObjectType } from '#git/names/object-info';
 import { ImmutableFile } from './immutable-file.ts';
 import { inflateHead, inflateUpTo } from './inflate.ts';
-import { LIMITS } from './limits.ts';
+import { READ_LIMITS } from './limits.ts';
 
 /** Type, size and, if it is small, the contents of a loose object. */
 export interface LooseObject {
@@ -21,7 +21,7 @@ const MAX_HEAD_OUTPUT = HEAD_BYTES * 1100;
 /** Size of most commits and directories. */
 const EXPECTED_BYTES = 4096;
 /** A file of an object that is read has fewer compressed bytes. */
-const MAX_FILE_BYTES = 2 * LIMITS.objectBytes;
+const MAX_FILE_BYTES = 2 * READ_LIMITS.objectBytes;
 const HEADER = /^(commit|tree|blob|tag) (0|[1-9]\d{0,14})$/;
 
 /** Returns the path of a loose object. */
@@ -52,7 +52,7 @@ function parse(file: ImmutableFile): LooseObject {
   const [, type = '', digits = ''] = HEADER.exec(head.toString('latin1', 0, Math.max(end, 0))) ?? [];
   if (!isObjectType(type)) throw new FallBackToGit('a loose object has no header');
   const size = Number(digits);
-  if (size > LIMITS.objectBytes) return { type, size, data: undefined };
+  if (size > READ_LIMITS.objectBytes) return { type, size, data: undefined };
   const { data, inputBytes } = small ?? inflateUpTo(read(file, MAX_FILE_BYTES), end + 1 + size);
   if (data.length !== end + 1 + size || inputBytes !== file.size)
     throw new FallBackToGit('a loose object has a wrong length');

@@ -5,7 +5,7 @@ import { FallBackToGit } from '#git/command/in-process';
 import { EMPTY_TREE, OID_DIGITS, OID_SOURCE, type Oid } from '#git/names/object-id';
 import { withAlternates } from '#git/repository-files/alternates-file';
 import type { HeadFiles } from '#git/repository-files/head-files';
-import type { ObjectDirectory, StoredEntry, StoredObject } from './object-directory.ts';
+import type { DirectoryObject, ObjectDirectory, StoredEntry } from './object-directory.ts';
 import type { Pack } from './pack.ts';
 import { readShallowFile } from './shallow-file.ts';
 
@@ -103,7 +103,7 @@ export class ObjectDatabase {
    * @returns `undefined` if there is none: git may know better, for example where to fetch it.
    * @throws {FallBackToGit} when it cannot be read in process; the system's error.
    */
-  find(oid: Oid, wantsData: boolean): StoredObject | undefined {
+  find(oid: Oid, wantsData: boolean): DirectoryObject | undefined {
     if (oid.length !== this.digits) throw new FallBackToGit('an id of another format');
     if (oid === EMPTY_TREE.sha1 || oid === EMPTY_TREE.sha256) return EMPTY;
     const name = Buffer.from(oid, 'hex');
@@ -143,4 +143,4 @@ export class ObjectDatabase {
   }
 }
 
-const EMPTY: StoredObject = { type: 'tree', size: 0, data: Buffer.alloc(0) };
+const EMPTY: DirectoryObject = { type: 'tree', size: 0, data: Buffer.alloc(0) };

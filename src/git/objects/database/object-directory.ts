@@ -4,15 +4,15 @@ import { FallBackToGit } from '#git/command/in-process';
 import type { Oid } from '#git/names/object-id';
 import type { ObjectType } from '#git/names/object-info';
 import { alternatesFileOf, readAlternatesOf } from '#git/repository-files/alternates-file';
-import { LIMITS } from './limits.ts';
+import { READ_LIMITS } from './limits.ts';
 import { loosePath, readLooseObject } from './loose-object.ts';
 import { MultiPackIndex } from './multi-pack-index.ts';
 import { ListedFile, type OpenPacks } from './open-packs.ts';
 import { Pack } from './pack.ts';
-import { namesIn, packsAmong } from './pack-directory.ts';
+import { packNamesIn, packsAmong } from './pack-directory.ts';
 
 /** An object of a directory; `data` only if it was requested and is small. */
-export interface StoredObject {
+export interface DirectoryObject {
   readonly type: ObjectType;
   readonly size: number;
   readonly data: Buffer | undefined;
@@ -90,7 +90,7 @@ export class ObjectDirectory {
    *
    * @throws {FallBackToGit} when it cannot be read in process; the system's error.
    */
-  findPacked(name: Buffer, wantsData: boolean): StoredObject | undefined {
+  findPacked(name: Buffer, wantsData: boolean): DirectoryObject | undefined {
     const [place] = this.#placesOf(name);
     return place && read(place.listed.open(), place.offset, wantsData);
   }
@@ -123,7 +123,7 @@ export class ObjectDirectory {
   }
 
   /** Finds a loose object. @throws as {@link findPacked}. */
-  findLoose(oid: Oid): StoredObject | undefined {
+  findLoose(oid: Oid): DirectoryObject | undefined {
     return readLooseObject(this.path, oid);
   }
 
@@ -144,7 +144,7 @@ export class ObjectDirectory {
     const place = this.#multiPackIndex?.open().find(name);
     const indexed = place && this.#packs.get(this.#pathOf(place.stem));
     if (indexed !== undefined) yield { listed: indexed, offset: place?.offset ?? 0 };
-    if (this.#unlisted.length > LIMITS.packs) throw MANY_PACKS;
+    if (this.#unlisted.length > READ_LIMITS.packs) throw MANY_PACKS;
     for (const [index, listed] of this.#unlisted.entries()) {
       const offset = listed.open().offsetOf(name);
       if (offset === undefined) continue;
@@ -159,7 +159,7 @@ export class ObjectDirectory {
     const stamp = stats === undefined ? NO_FILE : stampOf(stats);
     this.exists = stats !== undefined || existsSync(this.path);
     if (stamp === this.#packStamp && this.#isSettled) return;
-    const names = stats === undefined ? NO_NAMES : namesIn(directory);
+    const names = stats === undefined ? NO_NAMES : packNamesIn(directory);
     this.#isCrowded = names === undefined;
     const isSame = this.#setPacks(packsAmong(names ?? NO_NAMES, directory));
     const hasNewIndex = this.#refreshMultiPackIndex(directory, names ?? NO_NAMES);
@@ -208,7 +208,7 @@ export class ObjectDirectory {
   }
 }
 
-function read(pack: Pack, offset: number, wantsData: boolean): StoredObject {
+function read(pack: Pack, offset: number, wantsData: boolean): DirectoryObject {
   if (!wantsData) return { ...pack.infoAt(offset), data: undefined };
   const { type, data } = pack.objectAt(offset);
   return { type, data, size: data.length };

@@ -1,5 +1,5 @@
 import { opendirSync } from 'node:fs';
-import { LIMITS } from './limits.ts';
+import { READ_LIMITS } from './limits.ts';
 
 const NAMES_AT_ONCE = 256;
 const INDEX = '.idx';
@@ -9,11 +9,11 @@ const INDEX = '.idx';
  *
  * @throws the system's error.
  */
-export function namesIn(path: string): ReadonlySet<string> | undefined {
+export function packNamesIn(path: string): ReadonlySet<string> | undefined {
   const names = new Set<string>();
   using directory = opendirSync(path, { bufferSize: NAMES_AT_ONCE });
   for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-    if (names.size === LIMITS.packFiles) return undefined;
+    if (names.size === READ_LIMITS.packFiles) return undefined;
     names.add(entry.name);
   }
   return names;

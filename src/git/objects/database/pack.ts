@@ -5,7 +5,7 @@ import { applyDelta, resultSizeOf } from './apply-delta.ts';
 import type { DeltaBases, PackedObject } from './delta-bases.ts';
 import { ImmutableFile } from './immutable-file.ts';
 import { inflateExactly, inflateHead } from './inflate.ts';
-import { LIMITS } from './limits.ts';
+import { READ_LIMITS } from './limits.ts';
 import { MAX_ENTRY_HEADER_BYTES, type PackEntry, parsePackEntry } from './pack-entry.ts';
 import { PackIndex } from './pack-index.ts';
 import type { PageCache } from './page-cache.ts';
@@ -34,7 +34,9 @@ const DELTA_SIZES_BYTES = 10;
  * Bytes of the entry that is being read. One for all packs, because nothing waits between reading
  * and inflating.
  */
-const scratch = Buffer.allocUnsafeSlow(LIMITS.objectBytes + LIMITS.objectBytes / 8 + FIRST_READ_BYTES);
+const scratch = Buffer.allocUnsafeSlow(
+  READ_LIMITS.objectBytes + READ_LIMITS.objectBytes / 8 + FIRST_READ_BYTES,
+);
 
 /** Readings of an index for one search. */
 const SEARCH_STEPS = 20;
@@ -155,7 +157,7 @@ export class Pack {
     if (entry.kind === 'object') return { type: entry.type, size: entry.size };
     const size = this.#resultSizeAt(offset + entry.headerBytes);
     let current: EntryAt = first;
-    for (let step = 0; step <= LIMITS.deltas; step++) {
+    for (let step = 0; step <= READ_LIMITS.deltas; step++) {
       if (current.entry.kind === 'object') return { type: current.entry.type, size };
       current = this.#entryAt(this.#baseOf(current));
     }
@@ -165,7 +167,7 @@ export class Pack {
   /**
    * Reads the object at a position. Its contents are shared and must not be changed.
    *
-   * @throws {FallBackToGit} also beyond {@link LIMITS}.
+   * @throws {FallBackToGit} also beyond {@link READ_LIMITS}.
    */
   objectAt(offset: number): PackedObject {
     const deltas: { readonly delta: Buffer; readonly offset: number }[] = [];
@@ -180,7 +182,7 @@ export class Pack {
       if (current.entry.kind === 'object') object = { type: current.entry.type, data };
       else {
         deltas.push({ delta: data, offset: at });
-        if (deltas.length > LIMITS.deltas) throw new FallBackToGit('an object has too many deltas');
+        if (deltas.length > READ_LIMITS.deltas) throw new FallBackToGit('an object has too many deltas');
         at = this.#baseOf(current);
         object = this.#bases.get(this.#file, at);
         isKnown = object !== undefined;
@@ -189,9 +191,9 @@ export class Pack {
     for (const { delta, offset: madeAt } of deltas.reverse()) {
       if (!isKnown) this.#bases.add(this.#file, at, object);
       isKnown = false;
-      object = { type: object.type, data: applyDelta(object.data, delta, LIMITS.objectBytes) };
+      object = { type: object.type, data: applyDelta(object.data, delta, READ_LIMITS.objectBytes) };
       work += object.data.length;
-      if (work > LIMITS.workBytes) throw new FallBackToGit('an object takes too much work');
+      if (work > READ_LIMITS.workBytes) throw new FallBackToGit('an object takes too much work');
       at = madeAt;
     }
     return object;
@@ -224,7 +226,7 @@ export class Pack {
 
   /** Inflates the data of the entry that was read last. */
   #inflate({ entry: { size, headerBytes }, offset, head }: EntryAt): Buffer {
-    if (size > LIMITS.objectBytes) throw new FallBackToGit('an object is too large');
+    if (size > READ_LIMITS.objectBytes) throw new FallBackToGit('an object is too large');
     const length = headerBytes + size + (size >>> 3) + ZLIB_BYTES;
     const bytes = length <= head.length ? head : this.#read(offset, length);
     return inflateExactly(bytes.subarray(headerBytes), size);

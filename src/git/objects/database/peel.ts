@@ -2,7 +2,7 @@ import { FallBackToGit } from '#git/command/in-process';
 import { OID_SOURCE, type Oid, trustedOid } from '#git/names/object-id';
 import type { RawObject } from '#git/names/object-info';
 import { isParsable } from '../parse/is-parsable.ts';
-import { LIMITS } from './limits.ts';
+import { READ_LIMITS } from './limits.ts';
 
 const TREE_LINE = new RegExp(`^tree (${OID_SOURCE})\n`);
 const OBJECT_LINES = new RegExp(`^object (${OID_SOURCE})\ntype (commit|tree|blob|tag)\n`);
@@ -17,7 +17,7 @@ const LINES_BYTES = 'object \ntype commit\n'.length + 64;
  */
 export function peel(oid: Oid, type: string, read: (oid: Oid) => RawObject): RawObject {
   let object = read(oid);
-  for (let step = 0; step <= LIMITS.tags; step++) {
+  for (let step = 0; step <= READ_LIMITS.tags; step++) {
     if (!isParsable(object)) throw notOfItsType();
     if (isOfType(object, type)) return object;
     if (object.type === 'tag') object = readTarget(object, read);

@@ -9,7 +9,7 @@ import { refsPointingAt } from '../git/points-at.ts';
 import type { StoredRefs } from '../resolve/stored-refs.ts';
 import type { ListedRef } from '../storage/listed-ref.ts';
 
-export type ListOptions = AskOptions;
+export type ListRefsOptions = AskOptions;
 
 /** Number of concurrent lookups of objects. */
 const PEEL_AHEAD = 256;
@@ -30,7 +30,7 @@ export interface RefSources {
 export function listRefs(
   parts: RefSources,
   query: RefQuery,
-  options: ListOptions = {},
+  options: ListRefsOptions = {},
 ): AsyncGenerator<ListedRef[], void> {
   const ask = askForRefs(parts.repository, query, options);
   return limited(listFrom(parts, query, { ask, options }), query.limit);
@@ -38,7 +38,7 @@ export function listRefs(
 
 interface Asking {
   readonly ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>;
-  readonly options: ListOptions;
+  readonly options: ListRefsOptions;
 }
 
 function listFrom(parts: RefSources, query: RefQuery, asking: Asking): AsyncGenerator<ListedRef[], void> {
@@ -86,7 +86,7 @@ async function* narrowed(
 async function* pointingAt(
   { repository, stored }: RefSources,
   query: Pick<RefQuery, 'patterns' | 'exclude' | 'pointsAt'>,
-  options: ListOptions,
+  options: ListRefsOptions,
 ): AsyncGenerator<ListedRef[], void> {
   const all = stored.requirePlain().list(query, looseRefPeeler(repository, options));
   const select = await refsPointingAt(repository, query.pointsAt ?? [], options.signal);
@@ -103,7 +103,7 @@ async function* pointingAt(
  *
  * @throws {FallBackToGit} for a damaged `shallow`, which git reports where it reads commits.
  */
-function looseRefPeeler(repository: ReadableRepository, { signal }: ListOptions) {
+function looseRefPeeler(repository: ReadableRepository, { signal }: ListRefsOptions) {
   const { objects } = repository;
   readShallowFile(repository);
   const peel = async (ref: ListedRef): Promise<ListedRef> => {

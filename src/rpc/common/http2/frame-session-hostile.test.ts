@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { RawHttp2Server, RecordedStream, type SentFrame } from '#testkit/raw-http2-server';
 import { until } from '#testkit/until';
 import { ErrorCode } from './connection-error.ts';
-import { Flag, FrameType, Setting, uint32 } from './frame.ts';
+import { Flag, FrameType, Http2Setting, uint32 } from './frame.ts';
 
 const SETTINGS: SentFrame = { type: FrameType.SETTINGS };
 /** `:status: 200` and `grpc-status: 0`, the latter without an index. */
@@ -56,17 +56,17 @@ const VIOLATIONS: readonly {
   },
   {
     name: 'a window above the limit',
-    frames: [{ ...SETTINGS, payload: setting(Setting.INITIAL_WINDOW_SIZE, 0x8000_0000) }],
+    frames: [{ ...SETTINGS, payload: setting(Http2Setting.INITIAL_WINDOW_SIZE, 0x8000_0000) }],
     code: 'FLOW_CONTROL_ERROR',
   },
   {
     name: 'enabled pushes',
-    frames: [{ ...SETTINGS, payload: setting(Setting.ENABLE_PUSH, 1) }],
+    frames: [{ ...SETTINGS, payload: setting(Http2Setting.ENABLE_PUSH, 1) }],
     code: 'PROTOCOL_ERROR',
   },
   {
     name: 'frames below the least limit',
-    frames: [{ ...SETTINGS, payload: setting(Setting.MAX_FRAME_SIZE, 100) }],
+    frames: [{ ...SETTINGS, payload: setting(Http2Setting.MAX_FRAME_SIZE, 100) }],
     code: 'PROTOCOL_ERROR',
   },
   {

@@ -4,7 +4,7 @@ import { RawHttp2Server, RecordedStream, type SentFrame } from '#testkit/raw-htt
 import { until } from '#testkit/until';
 import type { CallStream } from '../grpc/client-session.ts';
 import { ErrorCode } from './connection-error.ts';
-import { Flag, FrameType, Setting, uint32 } from './frame.ts';
+import { Flag, FrameType, Http2Setting, uint32 } from './frame.ts';
 
 /** A call that a test has started, with all of its data. */
 interface StartedCall {
@@ -18,7 +18,7 @@ function settings(...pairs: readonly (readonly [setting: number, value: number])
   return Buffer.concat(pairs.flatMap(([setting, value]) => [uint32(setting).subarray(2), uint32(value)]));
 }
 
-const limit = (streams: number): Buffer => settings([Setting.MAX_CONCURRENT_STREAMS, streams]);
+const limit = (streams: number): Buffer => settings([Http2Setting.MAX_CONCURRENT_STREAMS, streams]);
 const answer = (streamId: number): SentFrame => ({
   type: FrameType.HEADERS,
   flags: Flag.END_HEADERS | Flag.END_STREAM,
@@ -209,7 +209,7 @@ for (const [name, streamBytes] of [
 ] as const) {
   test(`data passes a window of ${name} that grows by single bytes`, async () => {
     using server = new RawHttp2Server();
-    server.sendSettings(settings([Setting.INITIAL_WINDOW_SIZE, streamBytes]));
+    server.sendSettings(settings([Http2Setting.INITIAL_WINDOW_SIZE, streamBytes]));
     await synced(server);
     const filled = streamBytes === 0 ? 0 : 65_535;
     const body = Buffer.alloc(filled + 300, 'x');

@@ -16,7 +16,7 @@ import { frameBytes, RawHttp2Server, RecordedStream, TEST_HEADERS } from '#testk
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 import { ErrorCode } from './connection-error.ts';
-import { DEFAULT_WINDOW_BYTES, Flag, FrameType, Setting, uint32 } from './frame.ts';
+import { DEFAULT_WINDOW_BYTES, Flag, FrameType, Http2Setting, uint32 } from './frame.ts';
 import { FrameSession } from './frame-session.ts';
 
 const MEBIBYTE = 1 << 20;
@@ -354,7 +354,7 @@ test('the end of the socket ends the streams', async () => {
 const CONVERSATION = Buffer.concat([
   frameBytes({
     type: FrameType.SETTINGS,
-    payload: Buffer.from([0, Setting.MAX_CONCURRENT_STREAMS, 0, 0, 0, 9]),
+    payload: Buffer.from([0, Http2Setting.MAX_CONCURRENT_STREAMS, 0, 0, 0, 9]),
   }),
   frameBytes({
     type: FrameType.HEADERS,
@@ -420,7 +420,7 @@ async function played(chunks: readonly Buffer[]): Promise<{ events: string[]; da
 
 /** Changes the window of all streams. */
 function setWindow(server: RawHttp2Server, bytes: number): void {
-  server.sendSettings(Buffer.concat([uint32(Setting.INITIAL_WINDOW_SIZE).subarray(2), uint32(bytes)]));
+  server.sendSettings(Buffer.concat([uint32(Http2Setting.INITIAL_WINDOW_SIZE).subarray(2), uint32(bytes)]));
 }
 
 test('a server that reduces the window of streams is sent no more than that', async () => {

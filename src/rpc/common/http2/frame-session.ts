@@ -22,10 +22,10 @@ import {
   FRAME_HEADER_BYTES,
   type Frame,
   FrameType,
+  Http2Setting,
   MAX_FRAME_BYTES,
   MAX_PEER_WINDOW_BYTES,
   putFrameHeader,
-  Setting,
   uint31,
   uint32,
 } from './frame.ts';
@@ -151,10 +151,10 @@ export class FrameSession implements ClientSession, FrameStreamHost {
 
   #begin(): void {
     const settings = [
-      [Setting.HEADER_TABLE_SIZE, 0],
-      [Setting.ENABLE_PUSH, 0],
-      [Setting.INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES],
-      [Setting.MAX_HEADER_LIST_SIZE, MAX_RESPONSE_HEADER_LIST_BYTES],
+      [Http2Setting.HEADER_TABLE_SIZE, 0],
+      [Http2Setting.ENABLE_PUSH, 0],
+      [Http2Setting.INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES],
+      [Http2Setting.MAX_HEADER_LIST_SIZE, MAX_RESPONSE_HEADER_LIST_BYTES],
     ].map(([setting = 0, value = 0]) => Buffer.concat([uint32(setting).subarray(2), uint32(value)]));
     this.output.add(PREFACE.length, (buffer, at) => at + PREFACE.copy(buffer, at));
     this.output.addFrame({ type: FrameType.SETTINGS, flags: 0, streamId: 0 }, Buffer.concat(settings));

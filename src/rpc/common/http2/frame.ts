@@ -24,7 +24,7 @@ export const FrameType = {
 export const Flag = { ACK: 1, END_STREAM: 1, END_HEADERS: 4, PADDED: 8, PRIORITY: 0x20 } as const;
 
 /** RFC 9113, section 6.5.2. */
-export const Setting = {
+export const Http2Setting = {
   HEADER_TABLE_SIZE: 1,
   ENABLE_PUSH: 2,
   MAX_CONCURRENT_STREAMS: 3,

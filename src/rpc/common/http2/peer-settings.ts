@@ -1,5 +1,5 @@
 import { ConnectionError } from './connection-error.ts';
-import { DEFAULT_WINDOW_BYTES, MAX_FRAME_BYTES, MAX_PEER_WINDOW_BYTES, Setting } from './frame.ts';
+import { DEFAULT_WINDOW_BYTES, Http2Setting, MAX_FRAME_BYTES, MAX_PEER_WINDOW_BYTES } from './frame.ts';
 
 const PAIR_BYTES = 6;
 const MAX_MAX_FRAME_BYTES = 0xff_ffff;
@@ -21,21 +21,21 @@ export class PeerSettings {
 
   #set(setting: number, value: number): void {
     switch (setting) {
-      case Setting.MAX_CONCURRENT_STREAMS:
+      case Http2Setting.MAX_CONCURRENT_STREAMS:
         this.maxConcurrentStreams = value;
         return;
-      case Setting.INITIAL_WINDOW_SIZE:
+      case Http2Setting.INITIAL_WINDOW_SIZE:
         if (value > MAX_PEER_WINDOW_BYTES)
           throw new ConnectionError('FLOW_CONTROL_ERROR', 'a window is too large');
         this.initialWindowBytes = value;
         return;
-      case Setting.MAX_HEADER_LIST_SIZE:
+      case Http2Setting.MAX_HEADER_LIST_SIZE:
         this.maxHeaderListBytes = value;
         return;
-      case Setting.ENABLE_PUSH:
+      case Http2Setting.ENABLE_PUSH:
         if (value !== 0) throw new ConnectionError('PROTOCOL_ERROR', 'a server does not enable pushes');
         return;
-      case Setting.MAX_FRAME_SIZE:
+      case Http2Setting.MAX_FRAME_SIZE:
         if (value < MAX_FRAME_BYTES || value > MAX_MAX_FRAME_BYTES)
           throw new ConnectionError('PROTOCOL_ERROR', `frames of ${value} bytes are not allowed`);
         return;

@@ -4,11 +4,11 @@ import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
 import type { CallContext } from '../call-context.ts';
-import type { Sender } from '../connection/server-connection.ts';
+import type { ResponseSender } from '../connection/server-connection.ts';
 import type { Peer } from '../handler.ts';
 import { type NamedTargets, namedTargets } from '../named-targets.ts';
 import type { ConnectionRequestLimits } from '../request-limits.ts';
-import type { Route } from '../route.ts';
+import type { CallRoute } from '../route.ts';
 import type { ServerInterceptor } from '../server-call.ts';
 import { CallStages, type StagesOwner } from './call-stages.ts';
 import { RequestReader, type RequestReaderOwner } from './request-reader.ts';
@@ -16,18 +16,18 @@ import { ResponseWriter, type ResponseWriterOwner } from './response-writer.ts';
 import type { ServerStream } from './server-stream.ts';
 
 export interface ActiveCallOptions {
-  readonly route: Route;
+  readonly route: CallRoute;
   readonly context: CallContext;
   readonly stream: ServerStream;
   readonly incoming: IncomingFrames;
   readonly limits: ConnectionRequestLimits;
   /** Called for headers and messages that are sent (keepalive enforcement). */
-  readonly onSent: (sender: Sender) => void;
+  readonly onSent: (sender: ResponseSender) => void;
 }
 
 /** One RPC from its headers to its trailers. */
-export class ActiveCall implements StagesOwner, Sender, RequestReaderOwner, ResponseWriterOwner {
-  readonly route: Route;
+export class ActiveCall implements StagesOwner, ResponseSender, RequestReaderOwner, ResponseWriterOwner {
+  readonly route: CallRoute;
   readonly context: CallContext;
   readonly stream: ServerStream;
   readonly incoming: IncomingFrames;

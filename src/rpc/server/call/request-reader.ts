@@ -2,7 +2,7 @@ import { LoopSlice } from '#base/async/loop-turns';
 import type { GitalyError } from '#base/gitaly-error';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { ConnectionRequestLimits } from '../request-limits.ts';
-import type { Route } from '../route.ts';
+import type { CallRoute } from '../route.ts';
 import { decodeError } from './decode-error.ts';
 import { MissingRequestError } from './missing-request-error.ts';
 
@@ -14,7 +14,7 @@ const MESSAGES_PER_LOOK = 8;
 
 /** The call to which a reader belongs. */
 export interface RequestReaderOwner {
-  readonly route: Route;
+  readonly route: CallRoute;
   readonly incoming: IncomingFrames;
   readonly limits: ConnectionRequestLimits;
   readonly context: { readonly signal: AbortSignal };

@@ -6,7 +6,7 @@ import { readyIn } from '#rpc/common/grpc/ready-responses';
 import { whenSentOf } from '#rpc/common/grpc/when-sent';
 import type { CallContext } from '../call-context.ts';
 import { errorHeaders } from '../error-headers.ts';
-import type { Route } from '../route.ts';
+import type { CallRoute } from '../route.ts';
 import type { ServerStream } from './server-stream.ts';
 
 const OK_TRAILERS: Readonly<OutgoingHttpHeaders> = { 'grpc-status': '0' };
@@ -21,7 +21,7 @@ const RELEASE_RETRY_MS = 20;
 
 /** The call to which a writer belongs. */
 export interface ResponseWriterOwner {
-  readonly route: Route;
+  readonly route: CallRoute;
   readonly context: CallContext;
   readonly stream: ServerStream;
   /** Called before headers or a message are sent. */

@@ -54,7 +54,7 @@ export interface ConnectionEvents {
 }
 
 /** A stream with headers or messages to send. */
-export interface Sender {
+export interface ResponseSender {
   readonly stream: ServerStream;
   /** Set by the connection. */
   hasSent: boolean;
@@ -91,7 +91,7 @@ export class ServerConnection {
   /** Open streams to which data was written. */
   readonly #sending = new BriefSet<ServerStream>();
   /** Records that headers or messages are written to a stream. */
-  readonly onSent = (sender: Sender): void => {
+  readonly onSent = (sender: ResponseSender): void => {
     this.#hasSent = true;
     if (sender.hasSent) return;
     sender.hasSent = true;

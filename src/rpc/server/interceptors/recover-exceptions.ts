@@ -2,7 +2,7 @@ import { AssertionError } from 'node:assert';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
-export interface RecoverOptions {
+export interface RecoverExceptionsOptions {
   /** Receives an exception that no code expected, once for its call. */
   readonly onException: (call: ServerCall, exception: Error) => void;
 }
@@ -14,7 +14,7 @@ const MISTAKES = [TypeError, RangeError, ReferenceError, SyntaxError, AssertionE
  * Ends a call whose handler failed by a mistake in its code with INTERNAL `panic: …`, as Gitaly
  * does, and reports the exception. Errors that handlers throw on purpose pass.
  */
-export function recoverExceptions({ onException }: RecoverOptions): ServerInterceptor {
+export function recoverExceptions({ onException }: RecoverExceptionsOptions): ServerInterceptor {
   const stage: CallStage = {
     end(call, failure) {
       const exception = exceptionIn(failure);

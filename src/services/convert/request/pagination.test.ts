@@ -8,7 +8,7 @@ import {
   inLines,
   itemsOf,
   MissingPageTokenError,
-  type Page,
+  type PageBounds,
 } from './pagination.ts';
 
 interface Item {
@@ -20,7 +20,7 @@ async function* batchesOf(sizes: readonly number[]): AsyncGenerator<Item[]> {
   for (const size of sizes) yield Array.from({ length: size }, () => ({ name: Buffer.from(`n${next++}`) }));
 }
 
-const page = (limit: number, after = ''): Page => ({ limit, after: Buffer.from(after) });
+const page = (limit: number, after = ''): PageBounds => ({ limit, after: Buffer.from(after) });
 const text = ({ name }: Item): string => name.toString();
 
 test('a page is what stands behind its token, however the list is cut into batches', async () => {

@@ -3,7 +3,7 @@ import { JsonFields } from '#base/json-fields';
 import type { PaginationParameter } from '#wire/gen/shared_pb';
 
 /** Requested part of a list. */
-export interface Page {
+export interface PageBounds {
   /** Maximum number of items; infinite without a limit. */
   readonly limit: number;
   /** The name of the last item of the page before; empty from the start. */
@@ -33,7 +33,7 @@ export class MissingPageTokenError extends Error {
  * Returns the page of a list of references that a request selects. A limit of 0 means an empty
  * page; a negative or absent limit means everything.
  */
-export function pageOf(parameter: PaginationParameter | undefined): Page {
+export function pageOf(parameter: PaginationParameter | undefined): PageBounds {
   if (parameter === undefined) return { limit: Number.POSITIVE_INFINITY, after: Buffer.alloc(0) };
   const { limit, pageToken } = parameter;
   return { limit: limit < 0 ? Number.POSITIVE_INFINITY : limit, after: Buffer.from(pageToken) };
@@ -47,7 +47,7 @@ export function pageOf(parameter: PaginationParameter | undefined): Page {
  */
 export async function* cutPage<T extends { readonly name: Buffer }>(
   batches: AsyncIterable<readonly T[]>,
-  { limit, after }: Page,
+  { limit, after }: PageBounds,
 ): AsyncGenerator<PagePart<T>, void> {
   if (limit === 0) {
     if (after.length > 0) throw new MissingPageTokenError();

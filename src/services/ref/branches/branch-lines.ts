@@ -9,7 +9,7 @@ import {
   cutPage,
   inLines,
   itemsOf,
-  type Page,
+  type PageBounds,
   type PagePart,
   pageOf,
 } from '#services/convert/request/pagination';
@@ -31,7 +31,7 @@ export interface BranchCommit {
 export async function* branchLines(
   repository: Repository,
   query: RefQuery,
-  { context, page = pageOf(undefined) }: { readonly context: HandlerContext; readonly page?: Page },
+  { context, page = pageOf(undefined) }: { readonly context: HandlerContext; readonly page?: PageBounds },
 ): AsyncGenerator<BranchCommit[], void> {
   const { signal } = context;
   try {

@@ -5,7 +5,7 @@ import type { BranchTip, KnownTip } from '#git/refs/list/branch-tip';
 import { listBranchTips } from '#git/refs/list/list-branch-tips';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
-import { cutPage, itemsOf, type Page, pageOf } from '#services/convert/request/pagination';
+import { cutPage, itemsOf, type PageBounds, pageOf } from '#services/convert/request/pagination';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { type CommitMessage, toAuthorMessage, toCommitMessage } from '#services/convert/response/commit';
 import type { Repository } from '#storage/repository';
@@ -85,7 +85,7 @@ export async function* findLocalBranches(
 }
 
 interface ShowOptions {
-  readonly page: Page;
+  readonly page: PageBounds;
   readonly encode: Encode;
   readonly known: KnownCommits;
   readonly signal: AbortSignal;

@@ -9,7 +9,7 @@ import {
   decodeCursor,
   encodeCursor,
   inLines,
-  type Page,
+  type PageBounds,
   pageOf,
 } from '#services/convert/request/pagination';
 import {
@@ -97,7 +97,7 @@ function sortOf(sortBy: ListRefsRequest_SortBy | undefined): string {
 }
 
 /** Returns the page of a request. Its token is a cursor of this server, or a plain name. */
-function pageOfRequest(parameter: PaginationParameter | undefined): Page {
+function pageOfRequest(parameter: PaginationParameter | undefined): PageBounds {
   const page = pageOf(parameter);
   const name = decodeCursor(parameter?.pageToken ?? '')?.text('ref_name') ?? '';
   return name !== '' ? { ...page, after: Buffer.from(name) } : page;

@@ -7,7 +7,7 @@ import {
   cutPage,
   itemsOf,
   MissingPageTokenError,
-  type Page,
+  type PageBounds,
   pageOf,
 } from '#services/convert/request/pagination';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
@@ -65,7 +65,7 @@ export async function* findAllTags(
 
 interface TagOptions {
   readonly sort: string;
-  readonly page: Page;
+  readonly page: PageBounds;
   readonly mailmap: boolean;
   readonly signal: AbortSignal;
 }

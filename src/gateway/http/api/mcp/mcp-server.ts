@@ -8,7 +8,7 @@ import { NO_BYTES, readJson } from '../read-body.ts';
 import { Checker } from '../read-request.ts';
 import type { OperationRunner } from '../run-operation.ts';
 import { sendJson, sendNothing } from '../send-answer.ts';
-import { failedResult, MAX_TEXT_BYTES, type ToolResult, toolResult } from './tool-result.ts';
+import { failedResult, MAX_TEXT_BYTES, type McpToolResult, toolResult } from './tool-result.ts';
 import { sortArguments, TOOLS, type Tool, type ToolArguments } from './tools.ts';
 
 /** Versions of the protocol, the newest first. */
@@ -108,7 +108,7 @@ export class McpServer {
     { operation }: Tool,
     given: Readonly<Record<string, unknown>>,
     { access, peer, request: { headers }, signal }: ApiExchange,
-  ): Promise<ToolResult> {
+  ): Promise<McpToolResult> {
     try {
       const client = { headers, remoteAddress: peer.address, scheme: peer.scheme };
       const sorted = sortArguments(operation, given);
@@ -121,7 +121,7 @@ export class McpServer {
         maxPatchBytes: MAX_TEXT_BYTES,
       };
       const address = addressOf(operation.path, sorted);
-      let result: ToolResult = { content: [] };
+      let result: McpToolResult = { content: [] };
       await admitted.run(
         values,
         async (reply) => {

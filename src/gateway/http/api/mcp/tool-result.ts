@@ -4,7 +4,7 @@ import type { Problem } from '../problems.ts';
 import { readPage } from '../send-answer.ts';
 
 /** The result of a tool. @see Model Context Protocol, `CallToolResult` */
-export interface ToolResult {
+export interface McpToolResult {
   readonly content: readonly object[];
   readonly structuredContent?: unknown;
   readonly isError?: boolean;
@@ -18,7 +18,7 @@ export async function toolResult(
   reply: Reply,
   query: Readonly<Record<string, unknown>>,
   address: string,
-): Promise<ToolResult> {
+): Promise<McpToolResult> {
   if ('json' in reply) return ofValue(reply.json);
   if ('page' in reply) return ofValue(await readPage(reply, query));
   if (!('stream' in reply)) return { content: [textOf('Done.')] };
@@ -32,11 +32,11 @@ export async function toolResult(
 }
 
 /** Returns the result of a failed tool: the model may repair its call. */
-export function failedResult({ document }: Problem): ToolResult {
+export function failedResult({ document }: Problem): McpToolResult {
   return { content: [textOf(JSON.stringify(document))], isError: true };
 }
 
-function ofValue(value: unknown): ToolResult {
+function ofValue(value: unknown): McpToolResult {
   return { content: [textOf(JSON.stringify(value))], structuredContent: value };
 }
 

@@ -1,6 +1,6 @@
 import type { TProperties, TSchema } from 'typebox';
 import { segmentsOf } from '../find-operation.ts';
-import { pageOf, REPOSITORY } from '../openapi.ts';
+import { pageSchemaOf, REPOSITORY } from '../openapi.ts';
 import type { Method } from '../operation.ts';
 import { Problem } from '../problems.ts';
 import { READY_OPERATIONS, type ReadyOperation } from '../ready-operation.ts';
@@ -78,7 +78,7 @@ function listed(name: string, operation: ReadyOperation): object {
       additionalProperties: false,
     },
     ...(answer.kind === 'json' && { outputSchema: answer.schema }),
-    ...(answer.kind === 'list' && { outputSchema: pageOf(answer.schema) }),
+    ...(answer.kind === 'list' && { outputSchema: pageSchemaOf(answer.schema) }),
     annotations: annotationsOf(method),
   };
 }

@@ -49,7 +49,10 @@ const DRIVERS: ReadonlyMap<string, BuiltInDriver> = new Map<string, BuiltInDrive
  * @param driver Value of the attribute `diff`.
  * @throws {FallBackToGit} when git may be too new for this list.
  */
-export function rulesOf(driver: string, capabilities: GitCapabilities): readonly LineRule[] | undefined {
+export function rulesOfDriver(
+  driver: string,
+  capabilities: GitCapabilities,
+): readonly LineRule[] | undefined {
   const known = DRIVERS.get(driver);
   if (known === undefined && capabilities.laterDrivers)
     throw new FallBackToGit('git may know how a file is compared');

@@ -6,7 +6,7 @@ import { fallBackOnFailure } from '#git/command/in-process';
 import type { FileChange } from '#git/diff/parse/raw-line';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
-import { rulesOf } from './built-in-drivers.ts';
+import { rulesOfDriver } from './built-in-drivers.ts';
 import type { LineRule } from './line-rule.ts';
 
 /** How git compares one side of a change. */
@@ -80,7 +80,7 @@ export class FileDrivers {
     if (state === undefined) return DEFAULT_DRIVER;
     if (state === 'set') return TEXT;
     if (state === 'unset') return BINARY;
-    return { isBinary: undefined, rules: rulesOf(state.value, this.#capabilities) };
+    return { isBinary: undefined, rules: rulesOfDriver(state.value, this.#capabilities) };
   }
 }
 

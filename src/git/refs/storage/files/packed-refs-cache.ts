@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { type FileStamp, fileStamp, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import { BoundedMap } from '#base/memory/bounded-map';
-import type { ByteSource } from './packed-refs.ts';
+import type { PackedRefsSource } from './packed-refs.ts';
 
 /**
  * Files up to this size are kept in memory; larger ones are searched on disk, which costs some 20
@@ -47,7 +47,7 @@ export class PackedRefsCache {
    */
   read<T>(
     gitDirectory: string,
-    use: (source: ByteSource) => T,
+    use: (source: PackedRefsSource) => T,
     stamp: FileStamp = fileStamp(`${gitDirectory}/packed-refs`),
   ): T | undefined {
     const file = `${gitDirectory}/packed-refs`;
@@ -88,7 +88,7 @@ export class PackedRefsCache {
     this.#kept.delete(gitDirectory);
   }
 
-  #open<T>(gitDirectory: string, file: string, use: (source: ByteSource) => T): T | undefined {
+  #open<T>(gitDirectory: string, file: string, use: (source: PackedRefsSource) => T): T | undefined {
     let fd: number;
     try {
       fd = openSync(file, 'r');
@@ -113,12 +113,12 @@ export class PackedRefsCache {
 /** An open packed-refs file, or its contents. */
 export class PackedRefsFile implements Disposable {
   /** Source for searching. */
-  readonly source: ByteSource;
+  readonly source: PackedRefsSource;
   /** Stamp of this file as from {@link PackedRefsCache.stamp}. */
   readonly stamp: FileStamp;
   readonly #fd: number | undefined;
 
-  constructor(source: ByteSource, stamp: FileStamp, fd: number | undefined) {
+  constructor(source: PackedRefsSource, stamp: FileStamp, fd: number | undefined) {
     this.source = source;
     this.stamp = stamp;
     this.#fd = fd;
@@ -147,7 +147,7 @@ function sourceOf({ data }: Kept): MemorySource {
   return new MemorySource(typeof data === 'string' ? Buffer.from(data, 'latin1') : data);
 }
 
-class MemorySource implements ByteSource {
+class MemorySource implements PackedRefsSource {
   readonly size: number;
   readonly #data: Buffer;
 
@@ -161,7 +161,7 @@ class MemorySource implements ByteSource {
   }
 }
 
-class FileSource implements ByteSource {
+class FileSource implements PackedRefsSource {
   readonly size: number;
   readonly #fd: number;
   #window: Buffer = Buffer.alloc(0);

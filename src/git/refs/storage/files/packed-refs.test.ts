@@ -7,11 +7,11 @@ import { OID_DIGITS, type OidDigits } from '#git/names/object-id';
 import { openFilesBelow } from '#testkit/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import {
-  type ByteSource,
   findPackedPosition,
   findPackedRef,
   firstPackedRef,
   isFullyPeeled,
+  type PackedRefsSource,
   requireFullyPeeled,
   requireSorted,
 } from './packed-refs.ts';
@@ -25,7 +25,7 @@ const HEADER = '# pack-refs with: peeled fully-peeled sorted \n';
 const DIGITS = OID_DIGITS.sha1;
 const OTHER = 'f'.repeat(DIGITS);
 
-function source(text: string): ByteSource {
+function source(text: string): PackedRefsSource {
   const data = Buffer.from(text, 'latin1');
   return { size: data.length, bytes: (start, length) => data.subarray(start, start + length) };
 }

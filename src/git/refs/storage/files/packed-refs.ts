@@ -2,7 +2,7 @@ import { FallBackToGit } from '#git/command/in-process';
 import { isOidLength } from '#git/names/object-id';
 
 /** Bytes of a packed-refs file, in memory or on disk. */
-export interface ByteSource {
+export interface PackedRefsSource {
   readonly size: number;
   /** Returns the bytes from `start`, at least `length` of them unless the file ends before. */
   bytes(start: number, length: number): Buffer;
@@ -32,7 +32,7 @@ const NAMESPACE = Buffer.from('refs/');
  * order. @throws {FallBackToGit} when it does not, or the last line is incomplete: git then refuses
  * the file.
  */
-export function requireSorted(source: ByteSource): void {
+export function requireSorted(source: PackedRefsSource): void {
   if (source.size === 0) return;
   if (!hasTrait(source, 'sorted')) throw new FallBackToGit('packed-refs is not sorted');
   const start = Math.max(0, source.size - MIN_LAST_LINE_BYTES);
@@ -43,16 +43,16 @@ export function requireSorted(source: ByteSource): void {
 /**
  * Reports whether the header states that every tag object that git could follow has a peeled line.
  */
-export function isFullyPeeled(source: ByteSource): boolean {
+export function isFullyPeeled(source: PackedRefsSource): boolean {
   return hasTrait(source, 'fully-peeled');
 }
 
 /** Returns normally for a file that {@link isFullyPeeled}. @throws {FallBackToGit} for others. */
-export function requireFullyPeeled(source: ByteSource): void {
+export function requireFullyPeeled(source: PackedRefsSource): void {
   if (!isFullyPeeled(source)) throw new FallBackToGit('packed-refs is not peeled');
 }
 
-function hasTrait(source: ByteSource, trait: string): boolean {
+function hasTrait(source: PackedRefsSource, trait: string): boolean {
   const header = source.bytes(0, LINE_BYTES);
   const lf = header.indexOf(LF);
   const line = header.toString('latin1', 0, lf === -1 ? header.length : lf);
@@ -66,7 +66,7 @@ function hasTrait(source: ByteSource, trait: string): boolean {
  * @throws {FallBackToGit} when the search comes across a line that is no record: it
  *   would lead astray.
  */
-export function findPackedPosition(source: ByteSource, name: Buffer): number {
+export function findPackedPosition(source: PackedRefsSource, name: Buffer): number {
   return lowerBound(source, name, checkRecord)?.start ?? source.size;
 }
 
@@ -79,14 +79,14 @@ function checkRecord({ oid, name }: Record): void {
  * Returns the object id of a reference in a sorted packed-refs file; `undefined` if it is not
  * there.
  */
-export function findPackedRef(source: ByteSource, name: Buffer): string | undefined {
+export function findPackedRef(source: PackedRefsSource, name: Buffer): string | undefined {
   const record = lowerBound(source, name);
   return record?.name.equals(name) === true ? record.oid : undefined;
 }
 
 /** Returns the first reference whose name has a prefix, in the order of names. */
 export function firstPackedRef(
-  source: ByteSource,
+  source: PackedRefsSource,
   prefix: Buffer,
 ): { name: Buffer; oid: string } | undefined {
   const record = lowerBound(source, prefix);
@@ -97,7 +97,11 @@ export function firstPackedRef(
  * Returns the first record whose name is not below `key`, by a binary search over bytes: some 24
  * steps in a file of 200,000 references.
  */
-function lowerBound(source: ByteSource, key: Buffer, check?: (record: Record) => void): Record | undefined {
+function lowerBound(
+  source: PackedRefsSource,
+  key: Buffer,
+  check?: (record: Record) => void,
+): Record | undefined {
   let low = 0;
   let high = source.size;
   let best: Record | undefined;
@@ -121,7 +125,7 @@ function lowerBound(source: ByteSource, key: Buffer, check?: (record: Record) =>
  * Returns the first record that starts in `[from, before)`. Header and peeled lines are not
  * records.
  */
-function recordFrom(source: ByteSource, from: number, before: number): Record | undefined {
+function recordFrom(source: PackedRefsSource, from: number, before: number): Record | undefined {
   let start = from === 0 ? 0 : lineEnd(source, from - 1);
   while (start < before) {
     const next = lineEnd(source, start);
@@ -133,7 +137,7 @@ function recordFrom(source: ByteSource, from: number, before: number): Record | 
 }
 
 /** Returns the position after the first line feed at or after `from`. */
-function lineEnd(source: ByteSource, from: number): number {
+function lineEnd(source: PackedRefsSource, from: number): number {
   for (let at = from; at < source.size; ) {
     const piece = source.bytes(at, LINE_BYTES);
     const lf = piece.indexOf(LF);

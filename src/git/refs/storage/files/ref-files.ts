@@ -13,12 +13,12 @@ import type { AdvertisedView, PeelRefs, ReadRef, RefStorage, RefSum } from '../r
 import type { ResolvedRef, ResolvedRefWatch } from '../resolved-refs.ts';
 import { type RawRef, readLooseRef } from './loose-ref.ts';
 import type { LineOptions } from './packed-lines.ts';
-import { type ByteSource, findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
+import { findPackedRef, firstPackedRef, type PackedRefsSource, requireSorted } from './packed-refs.ts';
 import type { PackedRefsCache, PackedRefsFile } from './packed-refs-cache.ts';
 import { readPackedLines } from './read-packed-lines.ts';
 import { type EncodedRefs, type LinesSource, NO_LINES } from './ref-lines-cache.ts';
 import { sumRefFiles } from './sum-ref-files.ts';
-import { entriesOf, walkLooseRefs } from './walk-loose-refs.ts';
+import { entriesOfDirectory, walkLooseRefs } from './walk-loose-refs.ts';
 import { walkRefFiles } from './walk-ref-files.ts';
 
 /** Entries of `refs/heads` that are searched for a first branch; git is faster with more. */
@@ -120,7 +120,7 @@ export class RefFiles implements RefStorage {
 
   /** @param stamp that of packed-refs, where it is known. */
   #readPacked(name: RefName, stamp?: FileStamp): RawRef | undefined {
-    const find = (source: ByteSource): string | undefined => {
+    const find = (source: PackedRefsSource): string | undefined => {
       requireSorted(source);
       return findPackedRef(source, name);
     };
@@ -146,7 +146,7 @@ export class RefFiles implements RefStorage {
     const waiting = [BRANCHES];
     let seen = 0;
     for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-      for (const entry of entriesOf(path, directory)) {
+      for (const entry of entriesOfDirectory(path, directory)) {
         if (++seen > MAX_ENTRIES) throw new FallBackToGit('there are very many loose references');
         const name = Buffer.concat([directory, entry.name]);
         if (entry.isDirectory()) waiting.push(Buffer.concat([name, SLASH]));

@@ -127,7 +127,7 @@ async function firstEntries(
   directory: Buffer,
   count: number,
 ): Promise<readonly LooseEntry[]> {
-  const entries = [...entriesOf(gitDirectory, directory).take(Math.min(count, ENTRIES_AT_ONCE + 1))];
+  const entries = [...entriesOfDirectory(gitDirectory, directory).take(Math.min(count, ENTRIES_AT_ONCE + 1))];
   if (entries.length <= ENTRIES_AT_ONCE || entries.length === count) return entries;
   return await entriesOfLarge(pathOf(gitDirectory, directory), count);
 }
@@ -157,7 +157,7 @@ export interface LooseEntry {
 }
 
 /** Yields the entries of a directory below `refs/` as they are read; none if there is no such directory. */
-export function* entriesOf(gitDirectory: string, directory: Buffer): Generator<LooseEntry, void> {
+export function* entriesOfDirectory(gitDirectory: string, directory: Buffer): Generator<LooseEntry, void> {
   const opened = openIfThere(pathOf(gitDirectory, directory));
   if (opened === undefined) return;
   try {
