@@ -26,8 +26,10 @@ const SOCKET = '.s.PGSQL.5432';
  */
 const ANY_STATEMENT =
   /(?:P[\s\S]{4}\0|Q[\s\S]{4})\s*(?:WITH|SELECT|INSERT|UPDATE|DELETE|BEGIN)[^\0]*\0|B[\s\S]{4}\0(?:record|route)_\w+\0/gi;
-/** Health checks, verification, copies and locks, which run at intervals. */
-const BACKGROUND = /node_status|verif|replication_queue|write_locks|pg_notify/;
+/** Health checks, copies and locks, which run at intervals. */
+const BACKGROUND = /node_status|replication_queue|write_locks|pg_notify/;
+/** Without verification, whose statements at any time look like those of writes. */
+const WITHOUT_VERIFICATION = { background_verification: { verification_interval: '0s' } };
 const skip = withoutPostgres;
 const pool = {
   storageName: 'default',
@@ -113,6 +115,7 @@ test('a voted write runs two statements: its route and its record', {
   await using link = await FaultyLink.start(join(postgres.config.host, SOCKET), join(directory, SOCKET));
   await using cluster = await startCluster({
     database: { ...postgres, config: { ...postgres.config, host: directory } },
+    config: WITHOUT_VERIFICATION,
     nodes: 3,
   });
   await cluster.connection.repository.createRepository({ repository });
@@ -316,8 +319,7 @@ test('new repositories have as many replicas as configured', { skip }, async () 
 
 test('replicas of a repository are compared by their checksums', { skip }, async () => {
   await using postgres = await startPostgres();
-  const off = { background_verification: { verification_interval: '0s' } };
-  await using cluster = await startCluster({ database: postgres, config: off });
+  await using cluster = await startCluster({ database: postgres, config: WITHOUT_VERIFICATION });
   const { praefectInfo } = cluster.connection;
   await assert.rejects(praefectInfo.repositoryReplicas({ repository }), {
     code: 'INTERNAL',
