@@ -11,6 +11,7 @@ import { BUDGETED, type BudgetedCalls, budgetedCalls, makeBudgetRepository } fro
 import { countSystemCalls, type SystemCallCounts } from './count-system-calls.ts';
 
 const BUDGET = parseBudget(readFileSync(join(import.meta.dirname, '../../docs/budget.md'), 'utf8'));
+const CPU_CLOCK = join(import.meta.dirname, 'cpu-clock.ts');
 /** Calls that fill the caches and start the processes that wait for work. */
 const WARM_UP_CALLS = 12;
 const MEASURED_CALLS = 8;
@@ -38,7 +39,7 @@ suite('what a warm call costs', () => {
   before(async () => {
     noted = notedGit();
     const config = `[git]\nbin_path = "${noted.program}"\n`;
-    gitaly = await startGitalyProcess({ config, fromSource: true });
+    gitaly = await startGitalyProcess({ config, fromSource: true, preload: CPU_CLOCK });
     budgeted = await callsOn(gitaly);
     for (const name of BUDGETED)
       for (let call = 0; call < WARM_UP_CALLS; call++) await budgeted.calls[name]();

@@ -29,6 +29,9 @@ const NOT_COUNTED = new Set([
  */
 const OF_LOAD = /^\w+\((?:\d+<anon_inode:\[eventfd\]>|[12]<)/;
 
+/** Matches calls of timers, which read figures of the machine at intervals: slow calls meet more. */
+const OF_TIMERS = /^\w+\([^"]*[<"]\/proc\//;
+
 /** Counts system calls of a process and of all that it starts, while a function runs. */
 export async function countSystemCalls(pid: number, run: () => Promise<unknown>): Promise<SystemCallCounts> {
   const threads = new Set<string>();
@@ -60,7 +63,7 @@ function countsOf(text: string, serverThreads: Set<string>): SystemCallCounts {
     if (name !== '') {
       if (NOT_COUNTED.has(name)) continue;
       if (serverThreads.has(thread)) {
-        if (OF_LOAD.test(rest)) continue;
+        if (OF_LOAD.test(rest) || OF_TIMERS.test(rest)) continue;
         counts.ofServer++;
         byName.set(name, (byName.get(name) ?? 0) + 1);
       } else counts.ofGit++;

@@ -9,6 +9,7 @@ import { reasonAgainstTracing } from '#testkit/strace';
 import { type BudgetedName, type BudgetRepository, budgetedCalls, makeBudgetRepository } from './calls.ts';
 import { countSystemCalls, type SystemCallCounts } from './count-system-calls.ts';
 
+const CPU_CLOCK = join(import.meta.dirname, 'cpu-clock.ts');
 const WARM_UP_CALLS = 12;
 /** Of one measurement: few, so that some measurement meets nothing else of the server. */
 const MEASURED_CALLS = 2;
@@ -44,7 +45,7 @@ interface WarmServer extends AsyncDisposable {
 /** @param path of the repository, of which each call gets a copy */
 async function startWarm(config: string, made: BudgetRepository, path: string): Promise<WarmServer> {
   await using building = new AsyncDisposableStack();
-  const gitaly = building.use(await startGitalyProcess({ config, fromSource: true }));
+  const gitaly = building.use(await startGitalyProcess({ config, fromSource: true, preload: CPU_CLOCK }));
   const calls = new Map<BudgetedName, () => Promise<void>>();
   for (const [index, name] of [...ADDED_CALLS.keys()].entries()) {
     const relativePath = `budget-${index}.git`;
