@@ -82,7 +82,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   {
     name: 'archive',
     minutes: 8,
-    files: ['test/archive/{faults,killed,random-history,verify}.test.ts'],
+    files: ['test/archive/{bucket-killed,faults,killed,random-history,verify}.test.ts'],
   },
   { name: 'simulation', minutes: 4, files: ['test/generations/simulation.test.ts'] },
   { name: 'reftables', minutes: 3, files: ['src/git/refs/storage/reftable/ref-tables.test.ts'] },

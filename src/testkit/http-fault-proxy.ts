@@ -7,6 +7,8 @@ export type HttpFault =
   | { readonly status: number; readonly body: string }
   /** The request is passed on after this time. */
   | { readonly delayMs: number }
+  /** Both connections are closed after these bytes of the request's body were passed on. */
+  | { readonly cutUploadAfterBytes: number }
   /** The connection is closed after these bytes of the response's body, or nothing more is sent. */
   | {
       readonly cutAfterBytes: number;
@@ -58,6 +60,10 @@ function passOn(port: number, from: IncomingMessage, to: ServerResponse, fault: 
     to.on('close', () => clearTimeout(timer));
     return;
   }
+  if (fault !== undefined && 'cutUploadAfterBytes' in fault) {
+    void cutUpload(port, from, to, fault.cutUploadAfterBytes);
+    return;
+  }
   const { method, url, headers } = from;
   const onward = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false });
   onward.on('error', () => to.destroy());
@@ -68,6 +74,27 @@ function passOn(port: number, from: IncomingMessage, to: ServerResponse, fault: 
     if (fault === undefined) response.pipe(to);
     else void sendPart(response, to, fault);
   });
+}
+
+/** Passes on the beginning of a request, which the server therefore never has whole. */
+async function cutUpload(
+  port: number,
+  from: IncomingMessage,
+  to: ServerResponse,
+  bytes: number,
+): Promise<void> {
+  const { method, url, headers } = from;
+  const onward = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false });
+  onward.on('error', () => {});
+  let left = bytes;
+  for await (const piece of from) {
+    const sent: Buffer = piece.subarray(0, left);
+    left -= sent.length;
+    await new Promise((resolve) => onward.write(sent, resolve));
+    if (left === 0) break;
+  }
+  onward.destroy();
+  to.destroy();
 }
 
 async function sendPart(

@@ -4,7 +4,7 @@ import { freePort } from '#base/network/listening-port';
 import { goProgram } from './go-program.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 import { setVariable } from './set-variable.ts';
-import { startServerProgram } from './start-server-program.ts';
+import { type RunningProgram, startServerProgram } from './start-server-program.ts';
 
 const SOURCE = join(import.meta.dirname, '../../test/s3-server');
 const PROGRAM = 'github.com/versity/versitygw/cmd/versitygw';
@@ -13,7 +13,7 @@ const ACCESS_KEY = 'test-access-key';
 export const S3_SECRET = 'test-secret-0123456789';
 
 /** A real S3 server (versitygw) on a temporary directory. */
-export interface S3Server extends AsyncDisposable {
+export interface S3Server extends RunningProgram {
   readonly port: number;
   /** Directory of the server: one folder for each bucket, with a file for each object. */
   readonly directory: string;
@@ -40,13 +40,15 @@ export async function startS3Server(): Promise<S3Server | undefined> {
   setVariable(context, 'AWS_SECRET_ACCESS_KEY', S3_SECRET);
   const args = ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', facts, directory];
   const env = { ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: S3_SECRET };
-  stack.use(await startServerProgram({ program, args, port, env }));
+  const server = stack.use(await startServerProgram({ program, args, port, env }));
   const running = stack.move();
   let buckets = 0;
   return {
     port,
     directory,
     createBucket: () => createBucket(port, `bucket-${buckets++}`),
+    kill: server.kill,
+    restart: server.restart,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

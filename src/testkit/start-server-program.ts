@@ -12,18 +12,39 @@ export interface ServerProgram {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts a program that listens on a port, and waits until it does. It is killed when disposed. */
-export async function startServerProgram(options: ServerProgram): Promise<AsyncDisposable> {
-  const { program, args, port, env } = options;
+export interface RunningProgram extends AsyncDisposable {
+  /** Ends the program with SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts it again after {@link kill}, and waits until it listens. */
+  restart(): Promise<void>;
+}
+
+/** Starts a program that listens on a port, and waits until it does. It is ended when disposed. */
+export async function startServerProgram({
+  program,
+  args,
+  port,
+  env,
+}: ServerProgram): Promise<RunningProgram> {
+  let end: (signal?: NodeJS.Signals) => Promise<void> = async () => {};
+  const start = async (): Promise<void> => {
+    const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'ignore' });
+    const exited = once(child, 'exit');
+    end = async (signal) => {
+      child.kill(signal);
+      await exited;
+    };
+    await until(() => isListening(port));
+  };
   await using stack = new AsyncDisposableStack();
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'ignore' });
-  const exited = once(child, 'exit');
-  stack.defer(async () => {
-    child.kill();
-    await exited;
-  });
-  await until(() => isListening(port));
-  return stack.move();
+  stack.defer(() => end());
+  await start();
+  const running = stack.move();
+  return {
+    kill: () => end('SIGKILL'),
+    restart: start,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }
 
 async function isListening(port: number): Promise<boolean> {

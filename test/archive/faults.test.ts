@@ -12,6 +12,7 @@ import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { type ArchivedServer, startArchived } from './archived-server.ts';
+import { checkEqual, checkWhole } from './check-archive.ts';
 import { RandomChanges, repositoriesIn } from './random-changes.ts';
 import { stateOf } from './repository-state.ts';
 
@@ -24,23 +25,64 @@ after(async () => {
 const skip = server === undefined && 'Go is not installed';
 const { signal } = new AbortController();
 const seed = testSeed('ARCHIVE_SEED');
-const CHANGES = repetitions('ARCHIVE_FAULT_CHANGES', { short: 60, long: 1500 });
+/** Time of faults under writes, and the least number of changes in it. */
+const FAULT_SECONDS = repetitions('ARCHIVE_FAULT_SECONDS', { short: 0, long: 120 });
+const MIN_CHANGES = 60;
 const FAULT_SHARE = 0.25;
+/** Share of the faults with which a time begins in which the bucket is down. */
+const DOWN_SHARE = 0.05;
+const MAX_DOWN_MS = 1500;
 /** Longer than the time in which changes are joined. */
 const APART_MS = 1100;
 const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
 
 const errorOf = (code: string): string => `<Error><Code>${code}</Code><Message>a fault</Message></Error>`;
 const BUSY: HttpFault = { status: 503, body: errorOf('SlowDown') };
-/** The last one answers nothing although the request was executed. */
-const FAULTS: readonly HttpFault[] = [
-  BUSY,
-  { status: 500, body: errorOf('InternalError') },
-  { status: 409, body: errorOf('ConditionalRequestConflict') },
-  { status: 412, body: errorOf('PreconditionFailed') },
-  { delayMs: 400 },
-  { cutAfterBytes: 0 },
-];
+const FAULTS: Readonly<Record<string, HttpFault>> = {
+  503: BUSY,
+  500: { status: 500, body: errorOf('InternalError') },
+  409: { status: 409, body: errorOf('ConditionalRequestConflict') },
+  412: { status: 412, body: errorOf('PreconditionFailed') },
+  slow: { delayMs: 400 },
+  // The request was executed.
+  'lost reply': { cutAfterBytes: 0 },
+  'cut upload': { cutUploadAfterBytes: 100 },
+};
+const DOWN: HttpFault = { cutUploadAfterBytes: 0 };
+
+/** Chooses faults for requests, and counts them by kind. */
+class RandomFaults {
+  readonly made = new Map<string, number>();
+  isOn = false;
+  readonly #random: () => number;
+  #downUntilMs = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  get count(): number {
+    return [...this.made.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  next(): HttpFault | undefined {
+    if (!this.isOn) return undefined;
+    if (performance.now() < this.#downUntilMs) return this.#counted('down', DOWN);
+    if (this.#random() >= FAULT_SHARE) return undefined;
+    if (this.#random() < DOWN_SHARE) {
+      this.#downUntilMs = performance.now() + this.#random() * MAX_DOWN_MS;
+      return this.#counted('down', DOWN);
+    }
+    const kinds = Object.entries(FAULTS);
+    const [name, fault] = kinds[Math.floor(this.#random() * kinds.length)] ?? [];
+    return this.#counted(name ?? '', fault);
+  }
+
+  #counted(name: string, fault: HttpFault | undefined): HttpFault | undefined {
+    this.made.set(name, (this.made.get(name) ?? 0) + 1);
+    return fault;
+  }
+}
 
 interface Faulty extends AsyncDisposable {
   readonly archived: ArchivedServer;
@@ -60,13 +102,6 @@ async function startFaulty(name: string, faultOf: (line: string) => HttpFault | 
   return { archived, requests: proxy.requests, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-async function checkEqual({ archive, storage }: ArchivedServer): Promise<void> {
-  for (const path of repositoriesIn(storage)) {
-    await archive.restore({ storage: 'default', path }, { to: 'compared.git', replaces: true, signal });
-    assert.deepEqual(stateOf(join(storage, 'compared.git')), stateOf(join(storage, path)), path);
-  }
-}
-
 async function commit({ connection }: ArchivedServer, path: string): Promise<void> {
   const fields = {
     repository,
@@ -82,27 +117,25 @@ test('a bucket with faults of all kinds delays the archive, and changes nothing 
 }, async (context) => {
   context.diagnostic(`ARCHIVE_SEED=${seed}`);
   const random = seededRandom(seed);
-  let isFaulty = false;
-  let faults = 0;
-  const faultOf = (): HttpFault | undefined => {
-    if (!isFaulty || random() >= FAULT_SHARE) return undefined;
-    return FAULTS[faults++ % FAULTS.length];
-  };
-  await using faulty = await startFaulty('a', faultOf);
+  // Its order depends on the requests, so it does not take from the choices of the changes.
+  const faults = new RandomFaults(seededRandom(seed + 1));
+  await using faulty = await startFaulty('a', () => faults.next());
   const { archived, requests } = faulty;
-  const { archive, connection, server: gitaly, storage } = archived;
+  const { connection, server: gitaly, storage } = archived;
   const address = gitaly.addresses.unix ?? '';
   const changes = new RandomChanges({ connection, address, random, objectFormat: 'sha1' });
 
-  isFaulty = true;
-  for (let count = 0; count < CHANGES; count++) await changes.next();
-  await until(() => faults >= CHANGES / 20);
-  isFaulty = false;
-  await archive.settle('default');
+  faults.isOn = true;
+  const endMs = performance.now() + FAULT_SECONDS * 1000;
+  for (let count = 0; count < MIN_CHANGES || performance.now() < endMs; count++) await changes.next();
+  await until(() => faults.count >= MIN_CHANGES / 20);
+  faults.isOn = false;
 
-  context.diagnostic(`${requests.length} requests`);
   await checkEqual(archived);
-  assert.deepEqual(archive.status('default')[0]?.failed, []);
+  const repositories = await checkWhole(archived);
+  const made = JSON.stringify(Object.fromEntries(faults.made));
+  context.diagnostic(`${requests.length} requests, faults ${made}, ${repositories} repositories`);
+  context.diagnostic(`changes ${JSON.stringify(Object.fromEntries(changes.made))}`);
   assert.ok(repositoriesIn(storage).length > 0);
 });
 

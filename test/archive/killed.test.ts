@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import type { Archive } from '#archive/archive';
-import { archiveDirectory } from '#archive/publish/archive-directory';
 import { commitFiles } from '#client/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { seededRandom } from '#testkit/repositories/random-history';
@@ -15,19 +13,17 @@ import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { startArchived } from './archived-server.ts';
-import { RandomChanges, repositoriesIn } from './random-changes.ts';
-import { stateOf } from './repository-state.ts';
+import { checkEqual, checkWhole, loseDisk, restoreAll } from './check-archive.ts';
+import { RandomChanges } from './random-changes.ts';
 
 const KILLS = repetitions('ARCHIVE_KILLS', { short: 2, long: 60 });
-/** Commits of the counter in a life, which takes up to some seconds. */
-const MIN_COMMITS = 5;
-const MAX_COMMITS = 120;
+/** Most commits of the counter in a life. One before the disk is lost takes some seconds. */
+const MAX_COMMITS = { kept: 25, lost: 120 };
 /** Number of kills after which the disk is lost, too. */
-const LOST_EVERY = 2;
+const LOST_EVERY = KILLS < 10 ? 2 : 10;
 /** Changes that are older are never lost. */
 const MAX_LOSS_MS = 2000;
 const COUNTER = 'counter.git';
-const { signal } = new AbortController();
 const seed = testSeed('ARCHIVE_SEED');
 const target = { storageName: 'default', relativePath: COUNTER, glRepository: 'project-1' };
 
@@ -37,8 +33,8 @@ interface Acknowledged {
   readonly atMs: number;
 }
 
-/** Runs a server until a random commit, makes changes, and kills it. @returns the commits of the counter. */
-async function liveAndDie(directory: string, archive: string, random: () => number) {
+/** Runs a server until it has made some commits, and kills it. @returns the commits of the counter. */
+async function liveAndDie(directory: string, archive: string, commits: number, random: () => number) {
   const gitaly = await startGitalyProcess({ directory, archive });
   const [changing, counting] = [await gitaly.connect(), await gitaly.connect()];
   const changes = new RandomChanges({
@@ -64,7 +60,6 @@ async function liveAndDie(directory: string, archive: string, random: () => numb
     }
   };
   const working = [change(), count()];
-  const commits = MIN_COMMITS + random() * (MAX_COMMITS - MIN_COMMITS);
   await until(() => acknowledged.length >= commits);
   const killedMs = Date.now();
   isOver = true;
@@ -74,26 +69,6 @@ async function liveAndDie(directory: string, archive: string, random: () => numb
   for (const connection of [changing, counting]) await connection.close();
   await gitaly[Symbol.asyncDispose]();
   return { acknowledged, killedMs };
-}
-
-/** Checks that the archive has all that the disk has. */
-async function checkEqual(archive: Archive, storage: string): Promise<void> {
-  await archive.settle('default');
-  for (const path of repositoriesIn(storage)) {
-    await archive.restore({ storage: 'default', path }, { to: 'compared.git', replaces: true, signal });
-    assert.deepEqual(stateOf(join(storage, 'compared.git')), stateOf(join(storage, path)), path);
-  }
-  const [status] = archive.status('default');
-  assert.deepEqual(status?.failed, []);
-}
-
-/** Removes all of a storage but the name of the server's lease, which would be waited for otherwise. */
-function loseDisk(storage: string, url: string): void {
-  const own = archiveDirectory({ path: storage }, url);
-  const holder = readFileSync(join(own, 'holder'));
-  rmSync(storage, { recursive: true, force: true });
-  mkdirSync(own, { recursive: true });
-  writeFileSync(join(own, 'holder'), holder);
 }
 
 /** Checks that the counter has all commits that were acknowledged some time before the kill. */
@@ -107,28 +82,25 @@ function checkCounter(
   assert.ok(commits.includes(old.oid), 'a commit that is older than two seconds is missing');
 }
 
-async function killOnce(
-  context: TestContext,
-  directory: string,
-  isLost: boolean,
-  random: () => number,
-): Promise<void> {
+/** Kills a server, and checks what the next one has. @returns the number of commits of the counter. */
+async function killOnce(directory: string, isLost: boolean, random: () => number): Promise<number> {
   const bucket = pathToFileURL(join(directory, 'bucket')).href;
-  const life = await liveAndDie(directory, bucket, random);
-  context.diagnostic(`${isLost ? 'lost' : 'kept'}: ${life.acknowledged.length} commits of the counter`);
+  const commits = Math.ceil(random() * (isLost ? MAX_COMMITS.lost : MAX_COMMITS.kept));
+  const life = await liveAndDie(directory, bucket, commits, random);
   const storage = join(directory, 'default');
   if (isLost) loseDisk(storage, bucket);
   await using archived = await startArchived({ directory, url: bucket });
   if (isLost) {
-    await archived.archive.settle('default');
-    const results = await Array.fromAsync(archived.archive.restoreStorage('default', { signal }));
-    assert.deepEqual(
-      results.filter(({ result }) => result !== 'restored'),
-      [],
-    );
+    await restoreAll(archived);
     checkCounter(storage, life);
   }
-  await checkEqual(archived.archive, storage);
+  await checkEqual(archived);
+  if (isLost) {
+    await checkWhole(archived);
+    // It begins again, so that its history does not grow with the number of kills.
+    await archived.connection.repository.removeRepository({ repository: target });
+  }
+  return life.acknowledged.length;
 }
 
 test('an archive has all after a kill, and all but two seconds without the disk', async (context) => {
@@ -136,6 +108,15 @@ test('an archive has all after a kill, and all but two seconds without the disk'
   const random = seededRandom(seed);
   const directory = makeScratchDirectory('ark');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
-  for (let kill = 1; kill <= KILLS; kill++)
-    await killOnce(context, directory, kill % LOST_EVERY === 0, random);
+  let [commits, kills, lost] = [0, 0, 0];
+  try {
+    while (kills < KILLS) {
+      const isLost = (kills + 1) % LOST_EVERY === 0;
+      commits += await killOnce(directory, isLost, random);
+      kills++;
+      if (isLost) lost++;
+    }
+  } finally {
+    context.diagnostic(`${kills} kills, ${lost} lost disks, ${commits} commits of the counter`);
+  }
 });

@@ -8,16 +8,17 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import { startArchived } from './archived-server.ts';
-import { PATHS, RandomChanges, repositoriesIn } from './random-changes.ts';
+import { checkWhole, statesIn } from './check-archive.ts';
+import { PATHS, RandomChanges } from './random-changes.ts';
 import { type RepositoryState, stateOf } from './repository-state.ts';
 
 const directory = makeScratchDirectory('ar');
 after(() => rmSync(directory, { recursive: true, force: true }));
 const { signal } = new AbortController();
 const seed = testSeed('ARCHIVE_SEED');
-/** Moments at which the storage is compared, and changes between two of them. */
+/** Moments of each case at which the storage is compared, and most changes between two of them. */
 const MOMENTS = repetitions('ARCHIVE_MOMENTS', { short: 2, long: 25 });
-const CHANGES = 40;
+const MAX_CHANGES = 80;
 
 interface Moment {
   readonly timeMs: number;
@@ -45,13 +46,13 @@ for (const chosen of CHOSEN) {
 
     const moments: Moment[] = [];
     while (moments.length < MOMENTS) {
-      for (let count = 0; count < CHANGES; count++) await changes.next();
+      for (let left = Math.ceil(random() * MAX_CHANGES); left > 0; left--) await changes.next();
       await archive.settle('default');
-      const paths = repositoriesIn(storage);
-      const states = new Map(paths.map((path) => [path, stateOf(join(storage, path))]));
-      moments.push({ timeMs: Date.now(), states });
+      moments.push({ timeMs: Date.now(), states: statesIn(storage) });
     }
     context.diagnostic(JSON.stringify(Object.fromEntries(changes.made)));
+    const restores = moments.reduce((sum, { states }) => sum + states.size, 0);
+    context.diagnostic(`${moments.length} moments, ${restores} restores`);
 
     for (const [number, { states, timeMs }] of moments.entries()) {
       for (const [path, expected] of states) {
@@ -68,5 +69,6 @@ for (const chosen of CHOSEN) {
     }
     const [status] = archive.status('default');
     assert.deepEqual([status?.failed, status?.problem], [[], '']);
+    await checkWhole(archived);
   });
 }

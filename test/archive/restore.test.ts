@@ -7,8 +7,8 @@ import { seededRandom } from '#testkit/repositories/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { testSeed } from '#testkit/test-seed';
 import { startArchived } from './archived-server.ts';
-import { RandomChanges, repositoriesIn } from './random-changes.ts';
-import { stateOf } from './repository-state.ts';
+import { statesIn } from './check-archive.ts';
+import { RandomChanges } from './random-changes.ts';
 
 const directory = makeScratchDirectory('ars');
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -21,10 +21,6 @@ function place(name: string): { readonly directory: string; readonly url: string
   const path = join(directory, name);
   mkdirSync(path);
   return { directory: path, url: pathToFileURL(join(directory, 'bucket')).href };
-}
-
-function statesIn(storage: string): Map<string, object> {
-  return new Map(repositoriesIn(storage).map((path) => [path, stateOf(join(storage, path))]));
 }
 
 test('a storage comes back from the bucket alone, also at an earlier time, and goes on', async (context) => {
