@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Archive } from '#archive/archive';
 import { archiveDirectory } from '#archive/publish/archive-directory';
+import type { ArchivedServer } from './archived-server.ts';
 import { repositoriesIn } from './random-changes.ts';
 import { type RepositoryState, stateOf } from './repository-state.ts';
-
-/** An archive, and the directory of its storage `default`. */
-interface ArchivedStorage {
-  readonly archive: Archive;
-  readonly storage: string;
-}
 
 const { signal } = new AbortController();
 
@@ -19,18 +13,28 @@ export function statesIn(storage: string): Map<string, RepositoryState> {
   return new Map(repositoriesIn(storage).map((path) => [path, stateOf(join(storage, path))]));
 }
 
+/** Number of repositories that were restored to be compared. */
+let compared = 0;
+
 /** Checks that the archive has all that the disk has. */
-export async function checkEqual({ archive, storage }: ArchivedStorage): Promise<void> {
+export async function checkEqual({ archive, connection, storage }: ArchivedServer): Promise<void> {
   await archive.settle('default');
   for (const path of repositoriesIn(storage)) {
-    await archive.restore({ storage: 'default', path }, { to: 'compared.git', replaces: true, signal });
-    assert.deepEqual(stateOf(join(storage, 'compared.git')), stateOf(join(storage, path)), path);
+    // Each has a path of its own: the archive follows the copy, too, also while it is replaced.
+    const to = `compared/${compared++}.git`;
+    await archive.restore({ storage: 'default', path }, { to, signal }).catch((error: unknown) => {
+      throw new Error(`${path} is not restored`, { cause: error });
+    });
+    assert.deepEqual(stateOf(join(storage, to)), stateOf(join(storage, path)), path);
+    await connection.repository.removeRepository({
+      repository: { storageName: 'default', relativePath: to },
+    });
   }
   assert.deepEqual(archive.status('default')[0]?.failed, []);
 }
 
 /** Reads the whole bucket back, and checks that it has no problem. @returns the number of repositories. */
-export async function checkWhole({ archive }: ArchivedStorage): Promise<number> {
+export async function checkWhole({ archive }: ArchivedServer): Promise<number> {
   const results = await Array.fromAsync(archive.verify('default', { isFull: true, signal }));
   for (const { isChecked, path, problems } of results)
     assert.deepEqual({ path, isChecked, problems }, { path, isChecked: true, problems: [] });
@@ -38,7 +42,7 @@ export async function checkWhole({ archive }: ArchivedStorage): Promise<number> 
 }
 
 /** Restores all repositories to an empty storage. */
-export async function restoreAll({ archive }: ArchivedStorage): Promise<void> {
+export async function restoreAll({ archive }: ArchivedServer): Promise<void> {
   await archive.settle('default');
   const results = await Array.fromAsync(archive.restoreStorage('default', { signal }));
   assert.deepEqual(
