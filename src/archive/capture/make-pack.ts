@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { PacketParser } from '#base/pkt-line/packet-parser';
 import { BAND } from '#base/pkt-line/side-band';
 import { findWalkedPack } from '#domain/upload-pack/walked-packs/find-walked-pack';
+import type { PlacedInPack } from '#domain/upload-pack/walked-packs/placed-objects';
 import { sendWalkedPack } from '#domain/upload-pack/walked-packs/send-walked-pack';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
@@ -47,6 +48,7 @@ export async function smallPack(
   try {
     await using pack = await findWalkedPack({ config: [], repository }, request, signal);
     if (pack.count === 0) return Buffer.alloc(0);
+    if (pack.placed.packs.some(hasNamedBase)) return undefined;
     const output = new PackBytes();
     await sendWalkedPack(pack, output, { repository, signal });
     return output.bytes;
@@ -54,6 +56,17 @@ export async function smallPack(
     signal.throwIfAborted();
     return undefined; // git reports what is wrong
   }
+}
+
+/**
+ * Reports whether a delta would name its base by its id, because the base follows it. Joined with a
+ * pack that has the same base, git could not index it: `REF_DELTA already resolved`.
+ */
+function hasNamedBase({ bases }: PlacedInPack): boolean {
+  return bases.some((base, at) => {
+    if (base === 'missing' || base === 'none') return false;
+    return !('position' in base) || base.position >= at || bases[base.position] === 'missing';
+  });
 }
 
 /** Takes the pack out of the packets of a fetch. */

@@ -13,7 +13,7 @@ import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import { type ArchiveBucket, chainOf, readPack } from '../bucket/archive-bucket.ts';
-import { joinPacks, type PackHash } from '../capture/joined-packs.ts';
+import { joinPacks } from '../capture/joined-packs.ts';
 import { HEAD_NAME, SYMBOLIC } from '../capture/read-references.ts';
 import { FILES, SETTING } from '../capture/read-settings.ts';
 
@@ -60,13 +60,28 @@ async function addObjects(
     const pack = readPack(bucket, chain.options.keys, name, signal);
     await indexPack(draft.git, { repository: draft, pack, signal });
   }
-  const hash: PackHash = draft.objectFormat;
   const numbers = [...state.inline];
   for (let at = 0; at < numbers.length; at += MAX_JOINED) {
     const some = numbers.slice(at, at + MAX_JOINED);
     const packs = await Promise.all(some.map(async (n) => (await generation(chain, n)).inline));
-    const pack = joinPacks(packs, hash);
+    await indexJoined(draft, packs, signal);
+  }
+}
+
+/**
+ * Indexes packs as one, which starts one git. Where two have the same object, and a delta names it
+ * as its base, git refuses that: then each is indexed alone.
+ */
+async function indexJoined(draft: Repository, packs: readonly Buffer[], signal: AbortSignal): Promise<void> {
+  const index = async (pack: Buffer): Promise<void> => {
     await indexPack(draft.git, { repository: draft, pack: once(pack), signal });
+  };
+  try {
+    await index(joinPacks(packs, draft.objectFormat));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (packs.length === 1) throw error;
+    for (const pack of packs) await index(pack);
   }
 }
 
