@@ -6,6 +6,7 @@ import { chainOf } from './bucket/archive-bucket.ts';
 import { archivedPaths } from './bucket/archived-paths.ts';
 import { SETTING } from './capture/read-settings.ts';
 import { type LoggedGeneration, logOf } from './log.ts';
+import type { Retention } from './maintain/retention.ts';
 import type { VerifiedRepository } from './maintain/verify.ts';
 import type { ArchivedEvents } from './publish/consumer.ts';
 import {
@@ -27,6 +28,7 @@ export interface ArchiveOptions {
   readonly storages: Storages;
   readonly archived: readonly ArchivedStorage[];
   readonly observer: (storage: string) => ArchiveObserver;
+  readonly retention: Retention;
   readonly storeObserver?: StoreObserver | undefined;
 }
 
@@ -87,12 +89,13 @@ export class Archive implements AsyncDisposable {
    *
    * @throws {AnotherWriterError} if another server writes to one of the archives.
    */
-  static async start({ archived, observer, storages, storeObserver }: ArchiveOptions): Promise<Archive> {
+  static async start(options: ArchiveOptions): Promise<Archive> {
+    const { archived, observer, retention, storages, storeObserver } = options;
     await using starting = new AsyncDisposableStack();
     const archives = new Map<string, readonly StorageArchive[]>();
     for (const { journal, storage: name, urls } of archived) {
       const storage = storages.storage(name);
-      const parts = { storage, storages, journal, observer: observer(name), storeObserver };
+      const parts = { storage, storages, journal, observer: observer(name), retention, storeObserver };
       const started = await Promise.all(
         urls.map(async (url) => starting.use(await StorageArchive.start({ ...parts, url }))),
       );

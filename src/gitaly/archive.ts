@@ -58,6 +58,7 @@ export async function startArchive(
   started = await Archive.start({
     storages,
     archived,
+    retention: config.archive,
     storeObserver: metrics.objectStores,
     observer: (storage) => ({
       problem: (error, { isLast, path }) => {

@@ -17,7 +17,7 @@ const HOUR_MS = 3600_000;
 const directory = makeScratchDirectory('retaining');
 after(() => rmSync(directory, { recursive: true }));
 const { signal } = new AbortController();
-const NOTHING = { hourly: 0, daily: 0, weekly: 0 };
+const NOTHING = { hourly: 0, daily: 0, weekly: 0, removedMs: 0 };
 const id = 'id';
 
 /** Opens a directory as a bucket, whose collector does not wait. */
@@ -76,17 +76,17 @@ test('the collector keeps the chosen checkpoints with their packs, and later gen
   }
 
   await writer.lease.renew();
-  assert.equal(await maintenance.prune({ ...NOTHING, allMs: 100 * HOUR_MS }), 0);
-  assert.ok((await maintenance.prune({ ...NOTHING, allMs: HOUR_MS, hourly: 10 })) > 0);
+  assert.equal(await maintenance.prune({ ...NOTHING, keepAllMs: 100 * HOUR_MS }), 0);
+  assert.ok((await maintenance.prune({ ...NOTHING, keepAllMs: HOUR_MS, hourly: 10 })) > 0);
   assert.deepEqual(await Promise.all([first, second, second + 1, third].map(valueAt)), ['b', 'd', 'e', 'f']);
   await assert.rejects(valueAt(first + 1), { problem: 'missing' });
   const packsOf = async (n: number) => [...((await pastState(chain, { generation: n }))?.packs ?? [])];
   for (const name of [...(await packsOf(first)), ...(await packsOf(third))])
     assert.ok((await bucket.environment.bucket.get(chain.options.keys.pack(name))) !== undefined, name);
 
-  await archived.maintain({ ...NOTHING, allMs: 0 });
+  await archived.maintain({ ...NOTHING, keepAllMs: 0 });
   await writer.lease.renew();
-  await archived.maintain({ ...NOTHING, allMs: 0 });
+  await archived.maintain({ ...NOTHING, keepAllMs: 0 });
   assert.equal((await chain.follow()).state.references.get('x'), 'f');
   await assert.rejects(valueAt(second), { problem: 'missing' });
   const names: string[] = [];

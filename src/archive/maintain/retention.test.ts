@@ -5,7 +5,7 @@ import { chooseKept } from './retention.ts';
 const HOUR_MS = 3600_000;
 const DAY_MS = 24 * HOUR_MS;
 const NOW_MS = 1000 * DAY_MS;
-const retention = { allMs: DAY_MS, hourly: 48, daily: 7, weekly: 4 };
+const retention = { keepAllMs: DAY_MS, hourly: 48, daily: 7, weekly: 4, removedMs: 0 };
 
 /** Returns checkpoints of every half hour of some days, the oldest first. */
 function halfHours(days: number) {

@@ -1,22 +1,17 @@
-/** How long the states of a repository are kept. */
+/** How long the states of a repository are kept: `[archive]` of the configuration. */
 export interface Retention {
   /** Time in which all generations are kept. */
-  readonly allMs: number;
+  readonly keepAllMs: number;
   /** Numbers of hours, days and weeks before that, of each of which the last checkpoint is kept. */
   readonly hourly: number;
   readonly daily: number;
   readonly weekly: number;
+  /** Time after which a removed repository is deleted; 0 keeps it. */
+  readonly removedMs: number;
 }
 
 const HOUR_MS = 3600_000;
 const DAY_MS = 24 * HOUR_MS;
-
-export const DEFAULT_RETENTION: Retention = {
-  allMs: 2 * DAY_MS,
-  hourly: 72,
-  daily: 30,
-  weekly: 12,
-};
 
 /** A checkpoint by its number, and when it was written. */
 export interface DatedCheckpoint {
@@ -36,13 +31,13 @@ export interface Kept {
  */
 export function chooseKept(
   checkpoints: readonly DatedCheckpoint[],
-  { allMs, daily, hourly, weekly }: Retention,
+  { keepAllMs, daily, hourly, weekly }: Retention,
   nowMs: number,
 ): Kept {
   const newestFirst = [...checkpoints].sort((one, other) => other.n - one.n);
-  const base = newestFirst.find(({ timeMs }) => nowMs - timeMs >= allMs);
+  const base = newestFirst.find(({ timeMs }) => nowMs - timeMs >= keepAllMs);
   const kept = new Set<number>();
-  for (const { n, timeMs } of newestFirst) if (nowMs - timeMs < allMs) kept.add(n);
+  for (const { n, timeMs } of newestFirst) if (nowMs - timeMs < keepAllMs) kept.add(n);
   if (base !== undefined) kept.add(base.n);
   for (const [unitMs, count] of [
     [HOUR_MS, hourly],

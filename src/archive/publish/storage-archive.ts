@@ -13,7 +13,7 @@ import type { Storage } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type ArchiveBucket, openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { AnotherWriterError, WriterLease } from '../bucket/writer-lease.ts';
-import { DEFAULT_RETENTION, type Retention } from '../maintain/retention.ts';
+import type { Retention } from '../maintain/retention.ts';
 import { type Damage, type VerifiedRepository, verifyArchive } from '../maintain/verify.ts';
 import { archiveDirectory } from './archive-directory.ts';
 import { Archiver } from './archiver.ts';
@@ -37,8 +37,7 @@ export interface StorageArchiveOptions {
   readonly journal: ArchivedEvents;
   readonly observer: ArchiveObserver;
   readonly storeObserver?: StoreObserver | undefined;
-  /** Default: {@link DEFAULT_RETENTION}. */
-  readonly retention?: Retention | undefined;
+  readonly retention: Retention;
   /** For tests. */
   readonly times?: ProtocolTimes;
   readonly joinMs?: number;
@@ -227,7 +226,7 @@ export class StorageArchive implements AsyncDisposable {
   }
 
   async #consume(writer: WriterLease, directory: string, signal: AbortSignal): Promise<void> {
-    const { journal, joinMs = JOIN_MS, retention = DEFAULT_RETENTION, storage, storages } = this.options;
+    const { journal, joinMs = JOIN_MS, retention, storage, storages } = this.options;
     const { bucket } = this;
     const progress = await Progress.open(
       join(directory, 'progress.json'),

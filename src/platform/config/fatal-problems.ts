@@ -23,7 +23,7 @@ import type { ConfigValues } from './schema/schema.ts';
 import { workersProblem } from './schema/workers.ts';
 import { authProblems, tlsProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
-import { eventsProblems, storageProblems, usesGitlab } from './validate-config.ts';
+import { archiveProblems, eventsProblems, storageProblems, usesGitlab } from './validate-config.ts';
 import { webhookProblems } from './webhook-problems.ts';
 
 /** A reason that prevents the start. */
@@ -104,6 +104,7 @@ const CHECKS: readonly Check[] = [
     const problem = workersProblem(values.workers);
     return problem === undefined ? undefined : invalid(`workers.max: ${problem}`, ['workers', 'max']);
   },
+  (values) => firstOf('archive', archiveProblems(values)),
   (values) => firstOf('events', eventsProblems(values)),
   (values) => firstOf('console', consoleProblems(values.console, values.storage)),
   (values) => {

@@ -62,6 +62,7 @@ export function validateConfig(config: ReadConfig): ConfigProblem[] {
   problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
   problems.add(workersProblem(values.workers), 'workers', 'max');
   problems
+    .addAll(archiveProblems(values), 'archive')
     .addAll(eventsProblems(values), 'events')
     .addAll(webhookProblems(values.webhook, { ...values, storages: values.storage }), 'webhook')
     .addAll(consoleProblems(values.console, values.storage), 'console');
@@ -95,6 +96,18 @@ export function eventsProblems({ events }: ConfigValues): ConfigProblem[] {
   if (events.maxBytes < MIN_JOURNAL_BYTES)
     problems.add(`must be at least ${MIN_JOURNAL_BYTES}: ${events.maxBytes}`, 'max_bytes');
   if (events.maxAgeMs <= 0) problems.add('must be longer than 0s', 'max_age');
+  return problems.list;
+}
+
+const HOUR_MS = 3600_000;
+
+/** Returns the problems of `[archive]`, with relative keys. */
+export function archiveProblems({ archive }: ConfigValues): Problem[] {
+  const { keepAllMs, removedMs } = archive;
+  const problems = new Problems();
+  if (keepAllMs < HOUR_MS) problems.add(`must be at least 1h: ${formatDuration(keepAllMs)}`, 'keep_all');
+  if (removedMs !== 0 && removedMs < HOUR_MS)
+    problems.add(`must be at least 1h, or 0s: ${formatDuration(removedMs)}`, 'removed');
   return problems.list;
 }
 

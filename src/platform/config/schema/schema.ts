@@ -12,6 +12,7 @@ import {
   texts,
 } from '../keys.ts';
 import { LATENCY_BUCKETS } from '../latency-buckets.ts';
+import { archiveTable } from './archive.ts';
 import { consoleTable } from './console.ts';
 import { eventsTable, webhookTables } from './events.ts';
 import { gitlabShellTable, gitlabTable } from './gitlab.ts';
@@ -328,6 +329,7 @@ export const schema = {
   ),
 
   workers: workersTable,
+  archive: archiveTable,
   events: eventsTable,
   webhook: webhookTables,
   console: consoleTable,
