@@ -5,6 +5,7 @@
 export const FOUND_BY: Readonly<Record<string, string>> = {
   'nonce ignored': 'write-lost:1',
   '409 taken for lost': 'write-lost:1',
+  'living repository erased': 'erase:1',
   'first and last generation of an owner deleted': 'deposed:1',
   'last generation of an owner deleted': 'doubt:11',
   'applied before the PUT': 'write-lost:1',

@@ -41,6 +41,8 @@ export class ChainState {
   readonly kept = new Set<number>();
   readonly settings = new Map<string, string>();
   readonly requests = new Map<string, AnsweredRequest>();
+  /** Number of generations since the checkpoint that are worth another one. */
+  changes = 0;
   /** Packs named at the floor or later, and the generation that removed each. */
   readonly #named = new Map<string, number>();
 
@@ -92,6 +94,7 @@ export class ChainState {
     this.n = generation.n;
     this.checksum = checksum;
     if (isChange(generation)) this.timeMs = generation.timeMs;
+    if (generation.kind !== 'takeover' && generation.kind !== 'doomed') this.changes++;
     this.#applyKind(generation.kind);
     for (const { name, new: value } of generation.changes)
       if (value === undefined) this.references.delete(name);
@@ -110,6 +113,12 @@ export class ChainState {
       this.requests.set(correlationId, { hash, n: generation.n, timeMs: generation.timeMs });
   }
 
+  /** Reports whether nothing of a removed repository is left. */
+  get isErased(): boolean {
+    const { exists, inline, packs, settings } = this;
+    return this.n > 0 && !exists && packs.size + inline.size + settings.size === 0;
+  }
+
   /** Reports whether a pack is named at the floor, or was after it. */
   isNamed(pack: string): boolean {
     return this.#named.has(pack);
@@ -120,6 +129,7 @@ export class ChainState {
    * the floor is at the checkpoint.
    */
   cover(checkpoint: { readonly n: number; readonly packs: Iterable<string> }): void {
+    if (checkpoint.n === this.n) this.changes = 0;
     for (const n of this.inline) if (n <= checkpoint.n) this.inline.delete(n);
     for (const name of checkpoint.packs) if (!this.#named.has(name)) this.#name(name);
     for (const [name, removed] of this.#named) if (removed <= checkpoint.n) this.#named.delete(name);
@@ -148,7 +158,13 @@ export class ChainState {
       this.exists = false;
       this.references.clear();
     }
-    if (kind === 'maintenance' || kind === 'doomed') this.barrier = this.n;
+    if (kind === 'erased') this.#erase();
+    if (kind === 'maintenance' || kind === 'doomed' || kind === 'erased') this.barrier = this.n;
+  }
+
+  #erase(): void {
+    for (const name of this.packs) this.#named.set(name, this.n);
+    for (const each of [this.packs, this.inline, this.settings, this.requests]) each.clear();
   }
 
   /** Notes the generations on both sides of a change of owners (I4). */

@@ -62,7 +62,10 @@ export class Chain {
     const read = openGeneration(object.content);
     const { changesIn } = read.generation;
     if (changesIn === undefined) return read;
-    const { changes, checksum } = openChanges((await bucket.get(changesIn.key))?.content ?? Buffer.alloc(0));
+    const stored = await bucket.get(changesIn.key);
+    // The collector deletes the generation first.
+    if (stored === undefined && (await bucket.get(keys.generation(n))) === undefined) return undefined;
+    const { changes, checksum } = openChanges(stored?.content ?? Buffer.alloc(0));
     if (checksum !== changesIn.checksum)
       throw new ProtocolError('damaged', `the changes of generation ${n} are damaged`);
     return { ...read, generation: { ...read.generation, changes } };

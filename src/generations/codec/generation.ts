@@ -19,7 +19,15 @@ export interface RequestFacts {
   readonly principal: string;
 }
 
-export type GenerationKind = 'create' | 'takeover' | 'write' | 'maintenance' | 'doomed' | 'removed';
+/** `erased`: nothing of a removed repository is left, not even for forks and earlier states. */
+export type GenerationKind =
+  | 'create'
+  | 'takeover'
+  | 'write'
+  | 'maintenance'
+  | 'doomed'
+  | 'removed'
+  | 'erased';
 
 /** A change of the state of a repository, the n-th of its chain. */
 export interface Generation {
@@ -54,7 +62,7 @@ export interface ReadGeneration {
 /** A generation as it is sent. A repetition sends the same bytes. */
 export interface SealedGeneration extends SealedRecord, ReadGeneration {}
 
-const KINDS = oneOf('create', 'takeover', 'write', 'maintenance', 'doomed', 'removed');
+const KINDS = oneOf('create', 'takeover', 'write', 'maintenance', 'doomed', 'removed', 'erased');
 const positive = where(integer, (value) => value > 0);
 
 const change: Shape<Change> = object({ name: text, old: maybe(text), new: maybe(text) });

@@ -20,6 +20,8 @@ export type JoinPacks = (packs: readonly Buffer[]) => Promise<Buffer>;
 export class Maintenance {
   readonly repository: OwnedRepository;
   readonly #joinPacks: JoinPacks;
+  /** Nonce of a floor that was old when this owner wrote it again. */
+  #claimed: string | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(repository: OwnedRepository, joinPacks: JoinPacks) {
@@ -49,6 +51,25 @@ export class Maintenance {
 
   isHead(state: ChainState, computedFrom: ChainState): boolean {
     return state.n === computedFrom.n;
+  }
+
+  /**
+   * Erases a repository that was removed: its packs and earlier states are deleted once the floor
+   * is at a checkpoint after that, which stays. Packs that forks have pinned stay, too.
+   *
+   * @returns whether it was erased now.
+   */
+  async erase(): Promise<boolean> {
+    return await this.repository.serial(async () => {
+      const { state } = this.repository;
+      if (state === undefined || this.repository.isInDoubt || !this.mayErase(state)) return false;
+      await this.repository.add(this.repository.seal(state, { kind: 'erased' }));
+      return true;
+    });
+  }
+
+  mayErase({ exists, isErased }: ChainState): boolean {
+    return !exists && !isErased;
   }
 
   /**
@@ -109,6 +130,32 @@ export class Maintenance {
     state.cover({ n: state.n, packs: [...state.packs, name] });
   }
 
+  /**
+   * Writes an old floor again, with the same number: what is below it may be deleted at once then
+   * (I13). An idle repository needs no new checkpoint for that.
+   *
+   * @returns whether this owner has written the floor.
+   */
+  async claimFloor(): Promise<boolean> {
+    return await this.#alone(async () => {
+      const { chain } = this.repository.options;
+      const floor = await chain.floor(); // before the owner asks, as for a checkpoint
+      if (floor.record === undefined || (await this.#head()) === undefined) return false;
+      if (floor.record.nonce === this.repository.floorNonce) return true;
+      if (!this.mayClaim(floor, await this.#bucketTime())) return false;
+      const checkpoint = await chain.checkpoint(floor.n);
+      if (checkpoint === undefined) return false;
+      const n = await this.#moveFloor(floor, { n: floor.n, packs: [...checkpoint.packs] });
+      if (n !== undefined) this.#claimed = this.repository.floorNonce;
+      return n !== undefined;
+    });
+  }
+
+  /** Reports whether all who started below a floor have ended. */
+  mayClaim(floor: Floor, nowMs: number): boolean {
+    return this.isOld(floor, nowMs, this.repository.options.chain.options.times.graceMs);
+  }
+
   /** Deletes what no reader needs. @returns the number of deleted objects. */
   async collect(): Promise<number> {
     return await this.#alone(async () => {
@@ -123,7 +170,10 @@ export class Maintenance {
         ...packs.map((name) => chain.options.keys.pack(name)),
         ...(await this.#oldRecords(checkpoint)),
       ];
-      if (keys.length > 0) await chain.options.bucket.delete(keys);
+      // Readers of a generation look for its changes.
+      const isPart = (key: string): boolean => key.includes('.changes-');
+      for (const some of [keys.filter((key) => !isPart(key)), keys.filter(isPart)])
+        if (some.length > 0) await chain.options.bucket.delete(some);
       return keys.length;
     });
   }
@@ -136,7 +186,7 @@ export class Maintenance {
   isSettled(floor: Floor, nowMs: number): boolean {
     const { repository } = this;
     if (floor.record === undefined || floor.record.nonce !== repository.floorNonce) return false;
-    return this.isOld(floor, nowMs, repository.options.chain.options.times.graceMs);
+    return floor.record.nonce === this.#claimed || this.mayClaim(floor, nowMs);
   }
 
   isOld({ modifiedMs }: { readonly modifiedMs: number }, nowMs: number, graceMs: number): boolean {

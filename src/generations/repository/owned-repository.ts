@@ -64,7 +64,16 @@ export class OwnedRepository {
    * @throws {ProtocolError} `missing` for a repository that does not exist.
    */
   async takeOver(): Promise<Owner> {
-    return await this.serial(() => this.#become('takeover'));
+    return await this.serial(() => this.#become('takeover', { isRemoved: false }));
+  }
+
+  /**
+   * Becomes the owner of a repository that was removed, to erase it.
+   *
+   * @throws {ProtocolError} `exists`, or `missing` if there never was one.
+   */
+  async takeOverRemoved(): Promise<Owner> {
+    return await this.serial(() => this.#become('takeover', { isRemoved: true }));
   }
 
   /**
@@ -75,7 +84,7 @@ export class OwnedRepository {
    * @throws {ProtocolError} `exists`
    */
   async create(timeMs?: number): Promise<Owner> {
-    return await this.serial(() => this.#become('create', timeMs));
+    return await this.serial(() => this.#become('create', { isRemoved: true, timeMs }));
   }
 
   /**
@@ -247,14 +256,19 @@ export class OwnedRepository {
     }
   }
 
-  async #become(kind: 'takeover' | 'create', timeMs?: number): Promise<Owner> {
+  async #become(
+    kind: 'takeover' | 'create',
+    { isRemoved, timeMs }: { readonly isRemoved: boolean; readonly timeMs?: number | undefined },
+  ): Promise<Owner> {
     const { chain, lease } = this.options;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      if (kind === 'takeover' && this.state?.exists === true) return lease.owner;
+      if (kind === 'takeover' && this.state?.exists === !isRemoved) return lease.owner;
       const mark = await this.trustedMark();
       const followed = await this.follow(mark);
       const { state, floor } = followed;
-      this.#requireExistence(kind, state);
+      this.#requireExistence(state, isRemoved);
+      if (kind === 'takeover' && state.n === 0)
+        throw new ProtocolError('missing', 'the repository has never existed');
       const former = await this.livingOwner(state);
       if (former !== undefined) return former;
       const sealed = this.seal(state, { kind, owner: lease.owner, ...(timeMs !== undefined && { timeMs }) });
@@ -315,9 +329,9 @@ export class OwnedRepository {
       await local.apply(read, { ...marked, n: read.generation.n, checksum: read.checksum });
   }
 
-  #requireExistence(kind: 'takeover' | 'create', { exists }: ChainState): void {
-    if (kind === 'create' && exists) throw new ProtocolError('exists', 'the repository exists');
-    if (kind === 'takeover' && !exists) throw new ProtocolError('missing', 'the repository does not exist');
+  #requireExistence({ exists }: ChainState, isRemoved: boolean): void {
+    if (isRemoved && exists) throw new ProtocolError('exists', 'the repository exists');
+    if (!isRemoved && !exists) throw new ProtocolError('missing', 'the repository does not exist');
   }
 
   #notOwner(owner?: Owner): ProtocolError {

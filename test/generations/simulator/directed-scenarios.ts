@@ -395,6 +395,42 @@ export const DIRECTED: Readonly<
     ],
     thinkMs: 3000,
   },
+  erase: {
+    untilMs: 200_000,
+    faults: { ...NO_FAULTS, refused: 0.01, lostReply: 0.01, slow: 0.05, slowMs: 5000 },
+    threads: [
+      {
+        server: 0,
+        script: [
+          ...(['push a', 'checkpoint', 'push b', 'erase', 'remove', 'erase', 'checkpoint'] as const),
+          ...(['erase', 'wait 9000', 'collect', 'erase', 'collect', 'create', 'write a', 'read'] as const),
+        ],
+      },
+      { server: 0, script: ['wait 2000', 'fork', 'wait 12000', 'fork', 'read', 'read'] },
+      {
+        server: 1,
+        script: repeated(6, 'cold', 'erase', 'checkpoint', 'wait 9000', 'claim', 'collect', 'create'),
+      },
+    ],
+  },
+  claim: {
+    silent: [0],
+    untilMs: 200_000,
+    faults: {
+      ...NO_FAULTS,
+      lateMs: 60_000,
+      slowest: [{ server: 'S0', requests: /floor|\/g\//, ms: 60_000, share: 0.3 }],
+      lost: [{ server: 'S', requests: /floor/, share: 0.3, fromMs: 0, untilMs: 60_000 }],
+    },
+    threads: [
+      { server: 0, script: repeated(4, 'write a', 'checkpoint', 'own', 'push b', 'claim', 'collect') },
+      {
+        server: 1,
+        script: ['own', ...repeated(8, 'wait 4600', 'own', 'claim', 'collect', 'write a', 'checkpoint')],
+      },
+      { server: 1, script: repeated(12, 'cold', 'wait 5000') },
+    ],
+  },
   inline: {
     threads: [
       {

@@ -95,6 +95,15 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
       },
     },
   },
+  'living repository erased': {
+    parts: {
+      Maintenance: class extends Maintenance {
+        override mayErase(): boolean {
+          return true;
+        }
+      },
+    },
+  },
   'first and last generation of an owner deleted': {
     parts: {
       Maintenance: class extends Maintenance {

@@ -14,6 +14,8 @@ export type Operation =
   | 'remove'
   | 'checkpoint'
   | 'collect'
+  | 'claim'
+  | 'erase'
   | 'repack'
   | 'release'
   | 'renew'
@@ -114,6 +116,11 @@ async function execute(operation: Operation, actor: Actor, process: Process): Pr
       return void (await maintenance.checkpoint());
     case 'collect':
       return void (await maintenance.collect());
+    case 'claim':
+      return void (await maintenance.claimFloor());
+    case 'erase':
+      if (repository.state === undefined) await repository.takeOverRemoved();
+      return void (await maintenance.erase());
     case 'repack':
       return void (await maintenance.repack((head) => repacked(head, truth, process)));
     case 'release':
