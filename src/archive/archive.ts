@@ -188,7 +188,7 @@ export class Archive implements AsyncDisposable {
 
   /**
    * Deletes from all archives of a storage what is not kept any more. The server does so by itself,
-   * for repositories that change.
+   * once a day.
    */
   async prune(storage: string): Promise<void> {
     await Promise.all(this.#of(storage).map((archive) => archive.prune()));

@@ -27,6 +27,7 @@ export async function* logOf(bucket: ArchiveBucket, path: string): AsyncGenerato
     if (seen.has(id)) continue;
     seen.add(id);
     const chain = chainOf(bucket, id);
+    if ((await chain.start(await chain.floor()))?.isErased === true) continue;
     const numbers: number[] = [];
     for await (const page of bucket.environment.bucket.list(chain.options.keys.generations))
       for (const { key } of page) if (/\/\d+$/.test(key)) numbers.push(numberOfKey(key));

@@ -30,6 +30,11 @@ export async function pinPacks(source: Chain, fork: string): Promise<ChainState>
   throw new ProtocolError('unavailable', 'the collector removes the packs of the source again and again');
 }
 
+/** Notes a fork that may use any pack of a repository, which therefore must not be erased. */
+export async function holdPacks(source: Chain, fork: string): Promise<void> {
+  await source.store(source.options.keys.pin(fork), PIN.seal({ packs: [] }));
+}
+
 /** Removes a pin, once no generation of the fork names a pack of the source. */
 export async function unpin(source: Chain, fork: string): Promise<void> {
   const { bucket, keys } = source.options;

@@ -44,6 +44,17 @@ export function repositoryKeys(id: string): RepositoryKeys {
   };
 }
 
+/** Returns the beginning of the keys of all repositories whose ids begin with a text. */
+export function repositoriesPrefix(idPrefix: string): string {
+  return `r/${encodeURIComponent(idPrefix)}`;
+}
+
+/** Returns the id of the repository that a key is of, and the part: `g`, `cp`, `p`, `pin`, `floor`. */
+export function partOfKey(key: string): { readonly id: string; readonly part: string } {
+  const [, id = '', part = ''] = key.split('/');
+  return { id: decodeURIComponent(id), part };
+}
+
 /** Returns the number at the end of the key of a generation or a checkpoint. */
 export function numberOfKey(key: string): number {
   return Number.parseInt(key.slice(key.lastIndexOf('/') + 1), 10);

@@ -5,6 +5,7 @@ import { Maintenance } from '#generations/repository/maintenance';
 import { chooseKept, type DatedCheckpoint, type Kept, type Retention } from './retention.ts';
 
 const NOTHING_CHOSEN: Kept = { checkpoints: new Set(), from: 0 };
+const EVERYTHING_GOES: Kept = { checkpoints: new Set(), from: Number.POSITIVE_INFINITY };
 
 /**
  * The maintenance of an archived repository: the collector keeps earlier states, besides what
@@ -14,25 +15,32 @@ export class RetainingMaintenance extends Maintenance {
   #kept: Kept = NOTHING_CHOSEN;
   #packs: ReadonlySet<string> = new Set();
 
-  /** Deletes what is not kept. @returns the number of deleted objects. */
+  /** Deletes what is not kept. Of an erased repository that is all. @returns the number of deleted objects. */
   async prune(retention: Retention): Promise<number> {
     const { bucket, clock, keys } = this.repository.options.chain.options;
     const dated: DatedCheckpoint[] = [];
     for await (const page of bucket.list(keys.checkpoints))
       for (const { key, modifiedMs } of page)
         if (!key.endsWith('.refs')) dated.push({ n: numberOfKey(key), timeMs: modifiedMs });
-    this.#kept = chooseKept(dated, retention, clock.wallMs());
+    const isErased = this.repository.state?.isErased === true;
+    this.#kept = isErased ? EVERYTHING_GOES : chooseKept(dated, retention, clock.wallMs());
     const packs = new Set<string>();
     for (const n of this.#kept.checkpoints) {
       const object = await bucket.get(keys.checkpoint(n));
       if (object !== undefined) for (const name of openCheckpoint(object.content).packs) packs.add(name);
     }
     this.#packs = packs;
+    if (this.repository.floorNonce === undefined) await this.claimFloor();
     return await this.collect();
   }
 
-  /** Generations before the first one that is kept are deleted, besides those of the protocol. */
+  /**
+   * Generations before the first one that is kept are deleted, besides those of the protocol. Of an
+   * erased repository these are deleted, too: no path leads to it, so that a write of a former owner
+   * at a free number is not seen by anybody.
+   */
   override mayDelete(n: number, checkpoint: ChainState): boolean {
+    if (checkpoint.isErased) return n < checkpoint.n;
     return super.mayDelete(n, checkpoint) && n < this.#kept.from;
   }
 

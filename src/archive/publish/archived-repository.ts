@@ -76,7 +76,6 @@ export class ArchivedRepository {
   /** Stamp of the files with settings when they were last archived. */
   settingsStamp: string | undefined;
   #inlineBytes = 0;
-  #sinceCheckpoint = 0;
 
   constructor({ bucket, id, writer }: ArchivedRepositoryOptions) {
     this.id = id;
@@ -101,9 +100,7 @@ export class ArchivedRepository {
   /** Takes the chain over. @throws {ProtocolError} `missing` if it was removed. */
   async open(): Promise<void> {
     await this.owned.takeOver();
-    const { state } = this.owned;
-    this.#sinceCheckpoint = state?.inline.size ?? 0;
-    this.#inlineBytes = INLINE_BYTES * this.#sinceCheckpoint;
+    this.#inlineBytes = INLINE_BYTES * (this.owned.state?.inline.size ?? 0);
   }
 
   /**
@@ -149,7 +146,6 @@ export class ArchivedRepository {
       newObjects,
     });
     signal.throwIfAborted();
-    this.#sinceCheckpoint++;
     return true;
   }
 
@@ -161,7 +157,7 @@ export class ArchivedRepository {
 
   /** Writes a checkpoint when many generations, or many bytes, follow the last one. */
   async checkpointIfDue(): Promise<boolean> {
-    if (this.#sinceCheckpoint < MAX_GENERATIONS && this.#inlineBytes < MAX_INLINE_TOTAL_BYTES) return false;
+    if (this.#changes < MAX_GENERATIONS && this.#inlineBytes < MAX_INLINE_TOTAL_BYTES) return false;
     await this.#checkpoint();
     return true;
   }
@@ -175,12 +171,20 @@ export class ArchivedRepository {
   async maintain(retention: Retention): Promise<number> {
     await this.head();
     const deleted = await this.maintenance.prune(retention);
-    if (this.#sinceCheckpoint > 0) await this.#checkpoint();
+    if (this.#changes > 0) await this.#checkpoint();
     if ((await this.head()).packs.size > MAX_PACKS)
       await this.maintenance.repack((head) =>
         joinSmallPacks(this.#bucket, this.owned.options.chain, head, this.#hash),
       );
     return deleted;
+  }
+
+  /** Erases a repository that was removed; of one that was erased, deletes what is left. */
+  async erase(retention: Retention): Promise<void> {
+    await this.owned.takeOverRemoved();
+    await this.maintenance.erase();
+    if (this.#changes > 0) await this.#checkpoint();
+    else await this.maintenance.prune(retention);
   }
 
   /**
@@ -207,12 +211,15 @@ export class ArchivedRepository {
 
   /** Reports whether anything was published since the last checkpoint. */
   get hasChanged(): boolean {
-    return this.#sinceCheckpoint > 0;
+    return this.#changes > 0;
+  }
+
+  get #changes(): number {
+    return this.owned.state?.changes ?? 0;
   }
 
   async #checkpoint(): Promise<void> {
     await this.maintenance.checkpoint();
-    this.#sinceCheckpoint = 0;
     this.#inlineBytes = 0;
   }
 

@@ -121,6 +121,7 @@ export class Archiver {
     const at = { sequence: from.sequence, timeMs: now().timeMs };
     const lent = await this.#lent(repository, from, depth);
     const archived = existing ?? (await repositories.create(at.timeMs));
+    if (lent !== undefined) await repositories.hold(lent.ids, archived);
     const head = await archived.head();
     const { values } = await this.#presentValues(
       repository,

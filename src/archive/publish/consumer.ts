@@ -11,6 +11,8 @@ import type { Storage } from '#storage/repository-target';
 import { walkRepositories } from '#storage/walk-repositories';
 import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
+import type { IdleRepositories } from '../maintain/idle-repositories.ts';
+import type { Retention } from '../maintain/retention.ts';
 import type { Damage } from '../maintain/verify.ts';
 import { type Archiver, OlderJournalError } from './archiver.ts';
 import type { Marked, MarkedSettings } from './marks.ts';
@@ -27,6 +29,8 @@ export interface ConsumerOptions {
   readonly storage: Storage;
   readonly journal: ArchivedEvents;
   readonly repositories: OpenRepositories;
+  readonly idle: IdleRepositories;
+  readonly retention: Retention;
   readonly archiver: Archiver;
   readonly progress: Progress;
   readonly marks: MarkedSettings;
@@ -43,6 +47,10 @@ const MARKS_MS = 500;
 const LOOKS_PER_MARK = 3;
 const READ_PAUSE_MS = 5000;
 const MAINTAIN_MS = 3600_000;
+/** Ids are random, so that two digits divide repositories into equal parts. */
+const PARTS = 256;
+const ALL_PARTS_MS = 24 * 3600_000;
+const PRUNE_PAUSE_MS = 5000;
 /** Attempts of a step whose failure is not one of the bucket. */
 const MAX_ATTEMPTS = 3;
 /** Time after which repositories that could not be archived are compared. */
@@ -87,6 +95,7 @@ export class Consumer {
       this.#compareAll(),
       this.#retryFailed(),
       this.#maintain(),
+      this.#pruneIdle(),
     ]);
   }
 
@@ -225,13 +234,39 @@ export class Consumer {
     }
   }
 
-  /** Maintains all repositories of the archive. */
-  async prune(): Promise<void> {
-    const { bucket } = this.#options;
+  /** Deletes what is not kept of repositories that do not change: a part of all after another. */
+  async #pruneIdle(): Promise<never> {
+    const { onProblem, progress, signal } = this.#options;
+    for (;;) {
+      await delay(ALL_PARTS_MS / PARTS, undefined, { signal, ref: false });
+      const part = progress.nextPart % PARTS;
+      try {
+        await this.prune({ idPrefix: part.toString(16).padStart(2, '0'), pauseMs: PRUNE_PAUSE_MS });
+      } catch (error) {
+        signal.throwIfAborted();
+        onProblem(error, { path: '', isLast: false });
+      }
+      progress.nextPart = (part + 1) % PARTS;
+      progress.changed();
+    }
+  }
+
+  /**
+   * Deletes what is not kept of all repositories of the archive, or of those whose ids begin with a
+   * text.
+   *
+   * @param pauseMs time after each repository with something to delete.
+   */
+  async prune({ idPrefix = '', pauseMs = 0 } = {}): Promise<void> {
+    const { idle, repositories, retention, signal } = this.#options;
     const paths = new Set<string>();
-    for await (const path of archivedPaths(bucket)) {
-      paths.add(path);
-      await this.#maintainSoon(path);
+    for await (const due of idle.due(idPrefix)) {
+      if ('id' in due) await repositories.erase(due.id, retention);
+      else {
+        paths.add(due.path);
+        await this.#maintainSoon(due.path);
+      }
+      await delay(pauseMs, undefined, { signal, ref: false });
     }
     await this.steps.idleOf(paths);
   }

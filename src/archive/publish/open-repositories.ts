@@ -1,6 +1,8 @@
 import { ProtocolError } from '#generations/errors';
-import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
+import { holdPacks } from '#generations/forks';
+import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
 import type { WriterLease } from '../bucket/writer-lease.ts';
+import type { Retention } from '../maintain/retention.ts';
 import { ArchivedRepository } from './archived-repository.ts';
 
 /** Memory of all states together. A larger one is kept while it is used. */
@@ -56,6 +58,11 @@ export class OpenRepositories {
     return made;
   }
 
+  /** Keeps repositories from being erased while another one is not, which may use their objects. */
+  async hold(ids: readonly string[], { id: fork }: ArchivedRepository): Promise<void> {
+    for (const id of ids) await holdPacks(chainOf(this.#options.bucket, id), fork);
+  }
+
   /** Names a repository that was created. @throws {ProtocolError} `exists` */
   async name(path: string, archived: ArchivedRepository): Promise<void> {
     await this.#options.bucket.paths.create(path, archived.id);
@@ -81,6 +88,11 @@ export class OpenRepositories {
     this.forget(path);
     const id = await paths.resolve(path);
     if (id !== undefined) await paths.remove(path, id);
+  }
+
+  /** Erases a repository that was removed, or continues to. */
+  async erase(id: string, retention: Retention): Promise<void> {
+    await new ArchivedRepository({ ...this.#options, id }).erase(retention);
   }
 
   /** Closes a repository. Its state is read again at its next use. */

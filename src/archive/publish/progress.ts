@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { replaceFile } from '#base/files/replace-file';
-import { integer, list, object, oneOf, parseAs, type Shaped, text } from '#base/shape';
+import { integer, list, maybe, object, oneOf, parseAs, type Shaped, text } from '#base/shape';
 
 const shape = object({
   /** Identity of the journal that the cursor is of. */
@@ -19,6 +19,8 @@ const shape = object({
   toCompare: oneOf('none', 'present', 'all'),
   /** Paths of repositories that could not be archived, and are compared later. */
   failed: list(text),
+  /** Number of the part of the archive that is pruned next. */
+  nextPart: maybe(integer),
 });
 
 export type ProgressFields = Shaped<typeof shape>;
@@ -36,6 +38,7 @@ export class Progress {
   cursor: number;
   toCompare: ProgressFields['toCompare'];
   readonly failed: Set<string>;
+  nextPart: number;
   readonly #path: string;
   readonly #incarnation: string;
   readonly #onProblem: (error: unknown) => void;
@@ -44,7 +47,7 @@ export class Progress {
 
   private constructor(
     path: string,
-    { cursor, failed, incarnation, journalId, toCompare }: ProgressFields,
+    { cursor, failed, incarnation, journalId, nextPart = 0, toCompare }: ProgressFields,
     onProblem: (error: unknown) => void,
   ) {
     this.#path = path;
@@ -53,6 +56,7 @@ export class Progress {
     this.cursor = cursor;
     this.toCompare = toCompare;
     this.failed = new Set(failed);
+    this.nextPart = nextPart;
     this.#onProblem = onProblem;
   }
 
@@ -71,7 +75,7 @@ export class Progress {
     const content = await readFile(path, 'utf8').catch(ignoreMissing);
     const read = content === undefined ? undefined : parseAs(shape, content);
     const isUsable = read?.incarnation === incarnation && read.cursor <= last;
-    const fresh = { ...newJournal(), incarnation, cursor: last, failed: [] };
+    const fresh = { ...newJournal(), incarnation, cursor: last, failed: [], nextPart: 0 };
     return new Progress(path, isUsable ? read : fresh, onProblem);
   }
 
@@ -101,8 +105,9 @@ export class Progress {
   }
 
   async #write(): Promise<void> {
-    const { cursor, failed, journalId, toCompare } = this;
-    const fields = { journalId, incarnation: this.#incarnation, cursor, toCompare, failed: [...failed] };
+    const { cursor, failed, journalId, nextPart, toCompare } = this;
+    const incarnation = this.#incarnation;
+    const fields = { journalId, incarnation, cursor, toCompare, failed: [...failed], nextPart };
     await replaceFile(this.#path, JSON.stringify(fields), { durable: false });
   }
 }

@@ -13,6 +13,7 @@ import type { Storage } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type ArchiveBucket, openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { AnotherWriterError, WriterLease } from '../bucket/writer-lease.ts';
+import { IdleRepositories } from '../maintain/idle-repositories.ts';
 import type { Retention } from '../maintain/retention.ts';
 import { type Damage, type VerifiedRepository, verifyArchive } from '../maintain/verify.ts';
 import { archiveDirectory } from './archive-directory.ts';
@@ -249,6 +250,8 @@ export class StorageArchive implements AsyncDisposable {
       storage,
       journal,
       repositories,
+      idle: new IdleRepositories(bucket, retention),
+      retention,
       archiver,
       progress,
       marks: new MarkedSettings(directory),
