@@ -58,8 +58,9 @@ test('administrators see the archived states of a repository, and restore one', 
   const { generations } = await console.json(PATH, BOSS);
   assert.deepEqual([generations[0].kind, generations.at(-1).kind], ['write', 'create']);
 
+  // The form is that of an administrator, whoever sends it.
   const send = async (fields: Record<string, string>, headers: Record<string, string>) => {
-    const { text } = await console.get(PATH, headers);
+    const { text } = await console.get(PATH, BOSS);
     const [, address = PATH] = /method="post" action="\/-\/console([^"]+)"/.exec(text) ?? [];
     const body = new URLSearchParams(fields);
     const url = `${console.url}${address.replaceAll('&amp;', '&')}`;
@@ -83,6 +84,7 @@ test('administrators see the archived states of a repository, and restore one', 
   assert.equal((await send({ generation: 'x', name: 'c' }, BOSS)).status, 422);
   const refused = await send({ generation, name: 'team/c' }, ANN);
   assert.equal(refused.status, 403);
+  assert.match(refused.text, /Only administrators may restore a repository/);
   assert.equal((await console.json(PATH, ANN)).mayRestore, false);
   assert.doesNotMatch((await console.get(PATH, ANN)).text, /<form/);
 });

@@ -35,3 +35,15 @@ test('an old repository keeps its last checkpoint', () => {
 
   assert.deepEqual([[...checkpoints], from], [[7], 7]);
 });
+
+test('the time in which all is kept starts from the checkpoint before it', () => {
+  const none = { keepAllMs: DAY_MS, hourly: 0, daily: 0, weekly: 0, removedMs: 0 };
+  const checkpoints = [72, 30, 12, 1].map((hours, index) => ({
+    n: 10 * (index + 1),
+    timeMs: NOW_MS - hours * HOUR_MS,
+  }));
+
+  const { checkpoints: kept, from } = chooseKept(checkpoints, none, NOW_MS);
+
+  assert.deepEqual([[...kept].sort(), from], [[20, 30, 40], 20]);
+});
