@@ -110,7 +110,7 @@ test('a removed repository is erased after its time, but not before all that bor
   assert.deepEqual(await Array.fromAsync(logOf(bucket, 'lender.git')), []);
 });
 
-test('an idle repository loses its old states without a new checkpoint, and then costs no request', async () => {
+test('an idle repository loses old states without a checkpoint, and then costs no request', async () => {
   const opened = await openPlace('idle');
   const { bucket, due, place, writer } = opened;
   const archived = await createAt(opened, 'a.git');

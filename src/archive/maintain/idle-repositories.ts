@@ -12,7 +12,7 @@ const MAX_REMEMBERED = 20_000;
 /** A repository with something to delete: by its path, or by its id if it was removed. */
 export type DueRepository = { readonly path: string } | { readonly id: string };
 
-/** What a list of the bucket shows of a repository. */
+/** A repository as a list of the bucket shows it. */
 interface Listed {
   readonly id: string;
   readonly checkpoints: DatedCheckpoint[];
@@ -29,7 +29,7 @@ interface Listed {
 export class IdleRepositories {
   readonly #bucket: ArchiveBucket;
   readonly #retention: Retention;
-  /** What was seen of repositories that had nothing to do, by id. */
+  /** Facts of repositories that had nothing to do, by id. */
   readonly #seen = new BoundedMap<string, string>({ maxEntries: MAX_REMEMBERED });
 
   constructor(bucket: ArchiveBucket, retention: Retention) {

@@ -15,7 +15,11 @@ export class RetainingMaintenance extends Maintenance {
   #kept: Kept = NOTHING_CHOSEN;
   #packs: ReadonlySet<string> = new Set();
 
-  /** Deletes what is not kept. Of an erased repository that is all. @returns the number of deleted objects. */
+  /**
+   * Deletes what is not kept: all of an erased repository.
+   *
+   * @returns the number of deleted objects.
+   */
   async prune(retention: Retention): Promise<number> {
     const { bucket, clock, keys } = this.repository.options.chain.options;
     const dated: DatedCheckpoint[] = [];
@@ -36,8 +40,8 @@ export class RetainingMaintenance extends Maintenance {
 
   /**
    * Generations before the first one that is kept are deleted, besides those of the protocol. Of an
-   * erased repository these are deleted, too: no path leads to it, so that a write of a former owner
-   * at a free number is not seen by anybody.
+   * erased repository these go, too: no path leads to it, so that nothing reads what a former owner
+   * writes at a free number.
    */
   override mayDelete(n: number, checkpoint: ChainState): boolean {
     if (checkpoint.isErased) return n < checkpoint.n;

@@ -327,7 +327,6 @@ export const schema = {
       'of adaptive_limiting.psi_pressure is critical, or the kernel has ended a process for lack of memory.',
     { enabled: flag({ doc: 'Enable it.' }) },
   ),
-
   workers: workersTable,
   archive: archiveTable,
   events: eventsTable,
