@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { timeLeftMs } from '#base/async/time-left';
+import { Turns } from '#base/async/turns';
 import { isAfter, type Moment } from './moment.ts';
 
 /** A piece of work for one repository. */
@@ -57,8 +58,7 @@ export class Steps {
   /** Steps of the journal that have not ended, in its order. */
   readonly #ofJournal = new Set<Step>();
   #count = 0;
-  #running = 0;
-  #turns: (() => void)[] = [];
+  readonly #turns = new Turns(MAX_RUNNING);
   readonly #hurry = new AbortController();
   #space = Promise.withResolvers<void>();
 
@@ -138,30 +138,19 @@ export class Steps {
     const { step } = queued;
     await this.#pause(timeLeftMs(step.firstMs + this.#options.joinMs, Date.now()), this.#hurry.signal);
     for (let attempt = 1; !signal.aborted; attempt++) {
-      await this.#turn();
-      queued.isStarted = true;
       try {
-        await run(step);
+        await this.#turns.run(async () => {
+          queued.isStarted = true;
+          await run(step);
+        });
         return true;
       } catch (error) {
         if (signal.aborted || !onFailure(step, error, attempt)) return false;
-      } finally {
-        this.#running--;
-        this.#turns.shift()?.();
       }
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), MAX_PAUSE_MS);
       await this.#pause(pauseMs * (1 + JITTER * Math.random()));
     }
     return false;
-  }
-
-  async #turn(): Promise<void> {
-    while (this.#running >= MAX_RUNNING) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#turns.push(resolve);
-      await promise;
-    }
-    this.#running++;
   }
 
   async #pause(ms: number, hurry?: AbortSignal): Promise<void> {
