@@ -47,8 +47,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     packages: ['smol-toml'],
   },
   archive: {
-    modules: ['base', 'git', 'generations', 'storage', 'events', 'domain'],
-    types: ['object-store'],
+    modules: ['base', 'git', 'object-store', 'generations', 'storage', 'events', 'domain'],
   },
   'services/convert': {
     modules: ['base', 'wire', 'rpc/common', 'git', 'domain', 'tokens/push-rules'],

@@ -5,6 +5,7 @@ import type { Storages } from '#storage/storages';
 import { chainOf } from './bucket/archive-bucket.ts';
 import { archivedPaths } from './bucket/archived-paths.ts';
 import { SETTING } from './capture/read-settings.ts';
+import type { ArchivedLfsStore } from './lfs/lfs-store.ts';
 import { type LoggedGeneration, logOf } from './log.ts';
 import type { Retention } from './maintain/retention.ts';
 import type { VerifiedRepository } from './maintain/verify.ts';
@@ -27,6 +28,8 @@ export interface ArchivedStorage {
 export interface ArchiveOptions {
   readonly storages: Storages;
   readonly archived: readonly ArchivedStorage[];
+  /** `undefined` without Git LFS. */
+  readonly lfs?: ArchivedLfsStore | undefined;
   readonly observer: (storage: string) => ArchiveObserver;
   readonly retention: Retention;
   readonly storeObserver?: StoreObserver | undefined;
@@ -76,11 +79,14 @@ const READ_AT_ONCE = 8;
  * any generation that it keeps.
  */
 export class Archive implements AsyncDisposable {
-  readonly #storages: Storages;
+  readonly #options: Pick<ArchiveOptions, 'storages' | 'lfs'>;
   readonly #archives: ReadonlyMap<string, readonly StorageArchive[]>;
 
-  private constructor(storages: Storages, archives: ReadonlyMap<string, readonly StorageArchive[]>) {
-    this.#storages = storages;
+  private constructor(
+    options: Pick<ArchiveOptions, 'storages' | 'lfs'>,
+    archives: ReadonlyMap<string, readonly StorageArchive[]>,
+  ) {
+    this.#options = options;
     this.#archives = archives;
   }
 
@@ -90,19 +96,20 @@ export class Archive implements AsyncDisposable {
    * @throws {AnotherWriterError} if another server writes to one of the archives.
    */
   static async start(options: ArchiveOptions): Promise<Archive> {
-    const { archived, observer, retention, storages, storeObserver } = options;
+    const { archived, lfs, observer, retention, storages, storeObserver } = options;
     await using starting = new AsyncDisposableStack();
     const archives = new Map<string, readonly StorageArchive[]>();
     for (const { journal, storage: name, urls } of archived) {
       const storage = storages.storage(name);
-      const parts = { storage, storages, journal, observer: observer(name), retention, storeObserver };
+      const shared = { storage, storages, journal, lfs, retention, storeObserver };
+      const parts = { ...shared, observer: observer(name) };
       const started = await Promise.all(
         urls.map(async (url) => starting.use(await StorageArchive.start({ ...parts, url }))),
       );
       archives.set(name, started);
     }
     starting.move();
-    return new Archive(storages, archives);
+    return new Archive(options, archives);
   }
 
   /** Returns how far each archive of a storage is; empty if it has none. */
@@ -152,15 +159,16 @@ export class Archive implements AsyncDisposable {
   /**
    * Restores a repository, at its path or another one. It appears when it is complete and checked.
    *
+   * @returns a sentence about files of Git LFS that are missing; empty otherwise.
    * @throws {GitalyError} NOT_FOUND if the archive has no such state, ALREADY_EXISTS, DATA_LOSS if
-   *   something of it is damaged or missing.
+   *   something else of it is damaged or missing.
    */
-  async restore({ path, storage }: ArchivedTarget, request: RestoreRequest): Promise<void> {
+  async restore({ path, storage }: ArchivedTarget, request: RestoreRequest): Promise<string> {
     const { archive = 0, at, replaces = false, signal, to = path } = request;
     const { bucket } = this.#one(storage, archive);
     const found = await findState(bucket, path, at, request.idPrefix);
     const target = { storageName: storage, relativePath: to };
-    await restoreState(found, { bucket, storages: this.#storages, target, replaces, signal });
+    return await restoreState(found, { ...this.#options, bucket, target, replaces, signal });
   }
 
   /**
@@ -174,16 +182,7 @@ export class Archive implements AsyncDisposable {
     { archive = 0, signal, timeMs }: { archive?: number; timeMs?: number; signal: AbortSignal },
   ): AsyncGenerator<RestoredRepository> {
     const { bucket } = this.#one(storage, archive);
-    const target = (relativePath: string) => ({ storageName: storage, relativePath });
-    const [storages, replaces] = [this.#storages, false];
-    yield* restoreRepositories({
-      bucket,
-      timeMs,
-      signal,
-      exists: (path) => isThere(storages, target(path)),
-      restore: (path, found) =>
-        restoreState(found, { bucket, storages, target: target(path), replaces, signal }),
-    });
+    yield* restoreRepositories({ ...this.#options, bucket, storage, timeMs, signal });
   }
 
   /**
@@ -226,15 +225,5 @@ export class Archive implements AsyncDisposable {
     const archive = this.#of(storage)[index];
     if (archive === undefined) throw new GitalyError('NOT_FOUND', 'the storage has fewer archives');
     return archive;
-  }
-}
-
-function isThere(storages: Storages, target: { storageName: string; relativePath: string }): boolean {
-  try {
-    storages.open(target);
-    return true;
-  } catch (error) {
-    if (error instanceof GitalyError && error.code === 'NOT_FOUND') return false;
-    throw error;
   }
 }

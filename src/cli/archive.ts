@@ -92,16 +92,22 @@ export function restoreStorage(
     const result = await archives.restoreAll(at?.timeMs, (now) => {
       state = now;
     });
-    const { existing, failed, restored } = result;
-    const sum = `restored ${restored.length} repositories, ${existing.length} existed`;
-    if (failed.length > 0)
-      throw new Error(
-        [`${sum}, ${failed.length} failed`, ...failed.map((each) => `${each.name}: ${each.problem}`)].join(
-          '\n  ',
-        ),
-      );
-    return { json: result, lines: [sum] };
+    return restoredResult(result);
   });
+}
+
+/** @throws {Error} that names what was not restored, or not completely. */
+function restoredResult(result: RestoredStorage): ToolResult {
+  const { existing, failed, incomplete, restored } = result;
+  const sum = `restored ${restored.length} repositories, ${existing.length} existed`;
+  const problems = [...failed, ...incomplete].map(({ name, problem }) => `${name}: ${problem}`);
+  if (problems.length === 0) return { json: result, lines: [sum] };
+  const counts = [
+    sum,
+    ...(failed.length > 0 ? [`${failed.length} failed`] : []),
+    ...(incomplete.length > 0 ? [`${incomplete.length} are incomplete`] : []),
+  ];
+  throw new Error([counts.join(', '), ...problems].join('\n  '));
 }
 
 /** Runs `gitaly-ts archive verify`. Fails if something is damaged and was not repaired. */
@@ -164,7 +170,8 @@ export function restoreRepository(
 ): Promise<number> {
   return run(options, on, ['repo', '--in'], async (archives) => {
     const { at, name: to, replace } = options;
-    const restored = await archives.restore(name, { at, replace, to });
+    const { name: restored, problem } = await archives.restore(name, { at, replace, to });
+    if (problem !== '') throw new Error(`restored ${restored}, but ${problem}`);
     return { json: { restored }, lines: [`restored ${restored}`] };
   });
 }

@@ -1,8 +1,10 @@
 import type { Archive, ArchivedStorage } from '#archive/archive';
+import type { ArchivedLfsStore } from '#archive/lfs/lfs-store';
 import { archiveDirectory } from '#archive/publish/archive-directory';
 import { settingsMarker } from '#archive/publish/marks';
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, wrap } from '#base/gitaly-error';
 import type { ChangeFeed } from '#events/change-feed';
+import { localDirectoryOf, openStore } from '#object-store/open-store';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { archiveMetrics } from '#platform/metrics/archive-metrics';
 import type { RepositoryLocation } from '#storage/repository-target';
@@ -58,6 +60,7 @@ export async function startArchive(
   started = await Archive.start({
     storages,
     archived,
+    lfs: await openLfs(config, metrics),
     retention: config.archive,
     storeObserver: metrics.objectStores,
     observer: (storage) => ({
@@ -72,6 +75,18 @@ export async function startArchive(
     }),
   });
   return started;
+}
+
+/** Opens the store of the files of Git LFS; `undefined` without one. @throws {Error} when it cannot be used. */
+async function openLfs(
+  { lfs: { url } }: Pick<GitalyConfig, 'lfs'>,
+  { objectStores: observer }: Foundation['metrics'],
+): Promise<ArchivedLfsStore | undefined> {
+  if (!url) return undefined;
+  const store = await openStore(url, { observer }).catch((error: unknown) => {
+    throw wrap(error, 'lfs.url');
+  });
+  return { store, isArchived: localDirectoryOf(url) !== undefined };
 }
 
 /**

@@ -8,6 +8,7 @@ import { Paths } from '#generations/paths';
 import { systemClock, systemRandom } from '#generations/system-environment';
 import type { ObjectStore } from '#object-store/object-store';
 import type { StoreObserver } from '#object-store/observed-store';
+import { PrefixedStore } from '#object-store/prefixed-store';
 import type { PackFile } from '../capture/make-pack.ts';
 import { RememberedGenerations } from './remembered-generations.ts';
 
@@ -28,8 +29,9 @@ export const ARCHIVE_TIMES: ProtocolTimes = {
 
 /** Of a chain that was read a moment ago few generations are new. */
 const READ_AHEAD = 4;
-const UPLOAD_MS_PER_MIB = 4000;
-const MIN_UPLOAD_MS = 60_000;
+const LFS_FOLDER = 'lfs/';
+const TRANSFER_MS_PER_MIB = 4000;
+const MIN_TRANSFER_MS = 60_000;
 
 /** A bucket with an archive: the environment of the protocol, and objects larger than memory. */
 export interface ArchiveBucket {
@@ -78,10 +80,19 @@ export async function uploadPackFile(
   { checksum, path, sizeBytes }: PackFile,
 ): Promise<string> {
   const name = chain.packName(checksum);
-  const limitMs = Math.max(MIN_UPLOAD_MS, (sizeBytes / 2 ** 20) * UPLOAD_MS_PER_MIB);
-  const ended = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+  const ended = AbortSignal.any([signal, AbortSignal.timeout(transferMs(sizeBytes))]);
   await store.put(chain.options.keys.pack(name), createReadStream(path), { sizeBytes, signal: ended });
   return name;
+}
+
+/** Returns the time after which the upload or download of a number of bytes is given up. */
+export function transferMs(sizeBytes: number): number {
+  return Math.max(MIN_TRANSFER_MS, (sizeBytes / 2 ** 20) * TRANSFER_MS_PER_MIB);
+}
+
+/** Returns the files of Git LFS in an archive, with the keys that they have in the server's store. */
+export function lfsFilesOf({ store }: Pick<ArchiveBucket, 'store'>): ObjectStore {
+  return new PrefixedStore(store, LFS_FOLDER);
 }
 
 /** Yields the bytes of a pack. @throws {DamagedPackError} after them, if they are not those of its name. */

@@ -30,6 +30,11 @@ export const SETTING = {
   path: 'path',
   /** Ids of repositories in the archive whose objects this one may use, and a space between them. */
   borrows: 'borrows',
+  /**
+   * Ids under which the archive has the repository's files of Git LFS, also former ones, and a
+   * space between them.
+   */
+  lfsIds: 'lfs-ids',
   /** Journal and number of the last event that is included. */
   event: 'event',
 } as const;

@@ -1,3 +1,4 @@
+import { GitalyError } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import type { Chain } from '#generations/chain/chain';
 import type { ChainState } from '#generations/chain/chain-state';
@@ -6,12 +7,16 @@ import { ProtocolError } from '#generations/errors';
 import { flag, gitCommand } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import { initializeRepository } from '#storage/lifecycle/create-repository';
+import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { createTempDirectory } from '#storage/temp-directories';
 import { type ArchiveBucket, chainOf, DamagedPackError, readPack } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
 import { SETTING } from '../capture/read-settings.ts';
+import { archivedLfsIds } from '../lfs/lfs-ids.ts';
+import type { ArchivedLfsStore } from '../lfs/lfs-store.ts';
+import { LfsVerification } from '../lfs/verify-lfs-files.ts';
 import { fillDraft } from '../restore/fill-draft.ts';
 
 /** A repository of an archive whose objects were read back. */
@@ -39,6 +44,7 @@ export interface VerifyOptions {
   readonly bucket: ArchiveBucket;
   readonly storages: Storages;
   readonly storage: Storage;
+  readonly lfs: ArchivedLfsStore | undefined;
   /** Has git check every repository, and reads the packs of all kept states. */
   readonly isFull: boolean;
   /** Repairs a repository. @returns false if its directory is missing, or damaged as well. */
@@ -57,11 +63,13 @@ interface Found {
   readonly problems: string[];
   readonly damaged: Set<string>;
   isOfChain: boolean;
+  lfsIds: readonly string[];
 }
 
 /** Reads all of an archive back, and repairs what is damaged. Yields each repository. */
 export async function* verifyArchive(options: VerifyOptions): AsyncGenerator<VerifiedRepository> {
   const { bucket, isFull, repair, signal } = options;
+  const files = new LfsVerification(options);
   let count = 0;
   for await (const path of archivedPaths(bucket)) {
     signal.throwIfAborted();
@@ -72,11 +80,25 @@ export async function* verifyArchive(options: VerifyOptions): AsyncGenerator<Ver
       isFull || count++ % CHECKED_EVERY === 0,
       options,
     );
-    const { damaged, isOfChain, problems } = found;
+    const { damaged, generation, isChecked, isOfChain, packs } = found;
     const isDamaged = damaged.size > 0 || isOfChain;
-    const isRepaired = isDamaged && (await repair(path, { packs: [...damaged], isOfChain }));
-    const { bytes, generation, isChecked, packs } = found;
-    yield { path, generation, packs, bytes, isChecked, problems, isRepaired };
+    const arePacksRepaired = isDamaged
+      ? await repair(path, { packs: [...damaged], isOfChain })
+      : found.problems.length === 0;
+    const lfs = await files.verify(found.lfsIds, repositoryOf(path, options));
+    const problems = [...found.problems, ...lfs.problems];
+    const isRepaired = problems.length > 0 && arePacksRepaired && lfs.isRepaired;
+    yield { path, generation, packs, bytes: found.bytes + lfs.bytes, isChecked, problems, isRepaired };
+  }
+}
+
+/** Returns the repository on the disk; `undefined` if it is not there. */
+function repositoryOf(relativePath: string, { storage, storages }: VerifyOptions): Repository | undefined {
+  try {
+    return storages.open({ storageName: storage.name, relativePath });
+  } catch (error) {
+    if (error instanceof GitalyError) return undefined;
+    throw error;
   }
 }
 
@@ -90,10 +112,12 @@ async function verifyRepository(chain: Chain, isChecked: boolean, options: Verif
     problems: [],
     damaged,
     isOfChain: false,
+    lfsIds: [],
   };
   try {
     const { state } = await chain.follow();
     found.generation = state.n;
+    found.lfsIds = archivedLfsIds(state);
     const names = new Set(state.packs);
     if (options.isFull)
       for (const n of await checkpointsOf(chain))

@@ -17,6 +17,7 @@ import {
   SETTING,
   stampOfSettings,
 } from '../capture/read-settings.ts';
+import type { LfsArchive } from '../lfs/lfs-archive.ts';
 import type { Retention } from '../maintain/retention.ts';
 import type { Damage } from '../maintain/verify.ts';
 import type { ArchivedRepository, Changes, Publication } from './archived-repository.ts';
@@ -27,6 +28,8 @@ export interface ArchiverOptions {
   readonly storages: Storages;
   readonly storageName: string;
   readonly repositories: OpenRepositories;
+  /** `undefined` if the files of Git LFS are not archived. */
+  readonly lfs: LfsArchive | undefined;
   /** Returns the identity of the journal. Numbers of another one mean nothing. */
   readonly journalId: () => string;
   /** Returns the last event of the journal, and the time. */
@@ -236,13 +239,15 @@ export class Archiver {
     archived: ArchivedRepository,
     { at, settings, ...publication }: Omit<Publication, 'signal' | 'timeMs'> & { readonly at: At },
   ): Promise<void> {
-    const { journalId, signal } = this.#options;
+    const { journalId, lfs, signal } = this.#options;
+    const { changes, repository } = publication;
+    const lfsSettings = await lfs?.archive(repository, changes, await archived.head());
     const event = at.sequence !== undefined && {
       [SETTING.event]: `${journalId()} ${at.sequence} ${this.#start.id}`,
     };
     await archived.publish({
       ...publication,
-      settings: { ...settings, ...event },
+      settings: { ...settings, ...lfsSettings, ...event },
       timeMs: at.timeMs,
       signal,
     });

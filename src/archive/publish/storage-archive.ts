@@ -13,6 +13,9 @@ import type { Storage } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type ArchiveBucket, openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { AnotherWriterError, WriterLease } from '../bucket/writer-lease.ts';
+import { LfsArchive } from '../lfs/lfs-archive.ts';
+import type { ArchivedLfsStore } from '../lfs/lfs-store.ts';
+import { pruneLfsFiles } from '../lfs/prune-lfs-files.ts';
 import { IdleRepositories } from '../maintain/idle-repositories.ts';
 import type { Retention } from '../maintain/retention.ts';
 import { type Damage, type VerifiedRepository, verifyArchive } from '../maintain/verify.ts';
@@ -38,6 +41,8 @@ export interface StorageArchiveOptions {
   readonly journal: ArchivedEvents;
   readonly observer: ArchiveObserver;
   readonly storeObserver?: StoreObserver | undefined;
+  /** `undefined` without Git LFS. */
+  readonly lfs?: ArchivedLfsStore | undefined;
   readonly retention: Retention;
   /** For tests. */
   readonly times?: ProtocolTimes;
@@ -89,6 +94,7 @@ export class StorageArchive implements AsyncDisposable {
   #writer: WriterLease | undefined;
   #consumer: Consumer | undefined;
   #progress: Progress | undefined;
+  #lfs: LfsArchive | undefined;
 
   private constructor(options: StorageArchiveOptions) {
     this.options = options;
@@ -146,17 +152,23 @@ export class StorageArchive implements AsyncDisposable {
   /** Deletes what is not kept, of all repositories. @throws {Error} when the archive ends before. */
   async prune(): Promise<void> {
     const consumer = await this.#started.promise;
-    await abortable(consumer.prune(), this.#ending.signal);
+    const { signal } = this.#ending;
+    const prune = async (): Promise<void> => {
+      await this.#lfs?.retry();
+      await consumer.prune();
+      await pruneLfsFiles(this.bucket, signal);
+    };
+    await abortable(prune(), signal);
   }
 
   /** Reads all of the archive back. @throws {Error} when the archive ends before. */
   async *verify(isFull: boolean, signal: AbortSignal): AsyncGenerator<VerifiedRepository> {
     const consumer = await this.#started.promise;
-    const { storage, storages } = this.options;
+    const { lfs, storage, storages } = this.options;
     const repair = (path: string, damage: Damage): Promise<boolean> => consumer.repair(path, damage);
     const environment = { ...this.bucket.environment, bucket: this.bucket.direct };
     const bucket = { ...this.bucket, environment };
-    yield* verifyArchive({ bucket, storage, storages, isFull, repair, signal });
+    yield* verifyArchive({ bucket, storage, storages, lfs, isFull, repair, signal });
   }
 
   /** Archives what is pending, for a bounded time, and gives the lease back. */
@@ -236,10 +248,12 @@ export class StorageArchive implements AsyncDisposable {
     );
     this.#progress = progress;
     const repositories = new OpenRepositories({ bucket, writer });
+    this.#lfs = await this.#openLfs(bucket, directory, signal);
     const archiver = new Archiver({
       storages,
       storageName: storage.name,
       repositories,
+      lfs: this.#lfs,
       journalId: () => progress.journalId,
       retention,
       now: () => ({ sequence: journal.last, timeMs: Date.now() }),
@@ -265,7 +279,21 @@ export class StorageArchive implements AsyncDisposable {
     this.#state = 'live';
     this.#problem = '';
     this.#started.resolve(this.#consumer);
-    await this.#consumer.run();
+    await Promise.all([this.#consumer.run(), this.#lfs?.run()]);
+  }
+
+  async #openLfs(
+    bucket: ArchiveBucket,
+    directory: string,
+    signal: AbortSignal,
+  ): Promise<LfsArchive | undefined> {
+    const { lfs } = this.options;
+    if (lfs?.isArchived !== true) return undefined;
+    return await LfsArchive.open({
+      ...{ bucket, signal, store: lfs.store },
+      pendingPath: join(directory, 'lfs-pending.json'),
+      onProblem: (error, path) => this.#onProblem(error, { path, isLast: false }),
+    });
   }
 
   #onProblem(error: unknown, facts: { readonly path: string; readonly isLast: boolean }): void {

@@ -9,6 +9,8 @@ import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
 import { SETTING } from '../capture/read-settings.ts';
+import type { ArchivedLfsStore } from '../lfs/lfs-store.ts';
+import { restoreLfsFiles } from '../lfs/restore-lfs-files.ts';
 import { fillDraft } from './fill-draft.ts';
 
 /** A state in an archive, and the chain that it is of. */
@@ -20,6 +22,8 @@ export interface FoundState {
 export interface RestoreOptions {
   readonly bucket: ArchiveBucket;
   readonly storages: Storages;
+  /** Where its files of Git LFS are put; `undefined` without Git LFS. */
+  readonly lfs?: ArchivedLfsStore | undefined;
   readonly target: RepositoryTarget;
   /** Replaces an existing repository once the restored one is complete. */
   readonly replaces: boolean;
@@ -79,12 +83,14 @@ async function lastState(chain: Chain): Promise<ChainState | undefined> {
  * Restores a repository from an archived state. It appears when it is complete and was checked: the
  * checksums of all packs, and that no object is missing.
  *
- * @throws {GitalyError} ALREADY_EXISTS; DATA_LOSS if the archive lacks something.
+ * @returns a sentence about files of Git LFS that are missing; empty otherwise.
+ * @throws {GitalyError} ALREADY_EXISTS; DATA_LOSS if the archive lacks something else.
  */
 export async function restoreState(
   { chain, state }: FoundState,
-  { bucket, replaces, signal, storages, target }: RestoreOptions,
-): Promise<void> {
+  { bucket, lfs, replaces, signal, storages, target }: RestoreOptions,
+): Promise<string> {
+  let missing = '';
   const objectFormat = state.settings.get(SETTING.objectFormat) === 'sha256' ? 'sha256' : 'sha1';
   const referenceBackend = state.settings.get(SETTING.backend) === 'reftable' ? 'reftable' : 'files';
   await createRepository(storages, target, {
@@ -97,9 +103,11 @@ export async function restoreState(
         signal.throwIfAborted();
         throw wrap(error, 'restoring from the archive', 'DATA_LOSS');
       });
+      if (lfs !== undefined) missing = await restoreLfsFiles(draft, { bucket, store: lfs.store, signal });
       if (replaces) await removeExisting(storages, target);
     },
   });
+  return missing;
 }
 
 async function removeExisting(storages: Storages, target: RepositoryTarget): Promise<void> {

@@ -1,27 +1,27 @@
-import { messageOf } from '#base/gitaly-error';
+import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { PastMoment } from '#generations/chain/past-state';
 import { pastState } from '#generations/chain/past-state';
+import type { Storages } from '#storage/storages';
 import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
 import { chainOf } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
 import { SETTING } from '../capture/read-settings.ts';
-import type { FoundState } from './restore-repository.ts';
+import { type FoundState, type RestoreOptions, restoreState } from './restore-repository.ts';
 
 /** A repository, and whether it was restored. */
 export interface RestoredRepository {
   readonly path: string;
   readonly result: 'restored' | 'exists' | 'failed';
-  /** Why it failed; empty otherwise. */
+  /** Why it failed, or which files of Git LFS are missing; empty otherwise. */
   readonly reason: string;
 }
 
-export interface RestoreStorageOptions {
+export interface RestoreStorageOptions extends Pick<RestoreOptions, 'storages' | 'lfs' | 'signal'> {
   readonly bucket: ArchiveBucket;
+  /** Name of the storage that is restored to. */
+  readonly storage: string;
   /** Time of the state; `undefined` for the last one. */
   readonly timeMs: number | undefined;
-  readonly exists: (path: string) => boolean;
-  readonly restore: (path: string, found: FoundState) => Promise<void>;
-  readonly signal: AbortSignal;
 }
 
 /** Repositories that are restored at once. */
@@ -37,7 +37,7 @@ export async function* restoreRepositories(
   const running = new Map<string, Promise<RestoredRepository>>();
   for await (const found of allStates(options)) {
     const path = found.state.settings.get(SETTING.path) ?? '';
-    if (options.exists(path)) {
+    if (isThere(options.storages, { storageName: options.storage, relativePath: path })) {
       yield { path, result: 'exists', reason: '' };
       continue;
     }
@@ -53,13 +53,14 @@ export async function* restoreRepositories(
 async function restoreOne(
   path: string,
   found: FoundState,
-  { restore, signal }: RestoreStorageOptions,
+  { storage: storageName, ...options }: RestoreStorageOptions,
 ): Promise<RestoredRepository> {
   try {
-    await restore(path, found);
-    return { path, result: 'restored', reason: '' };
+    const target = { storageName, relativePath: path };
+    const reason = await restoreState(found, { ...options, target, replaces: false });
+    return { path, result: 'restored', reason };
   } catch (error) {
-    signal.throwIfAborted();
+    options.signal.throwIfAborted();
     return { path, result: 'failed', reason: messageOf(error) };
   }
 }
@@ -87,4 +88,14 @@ async function* currentId(bucket: ArchiveBucket, path: string): AsyncGenerator<s
 
 async function* idsOfPath(bucket: ArchiveBucket, path: string): AsyncGenerator<string> {
   for await (const { id } of bucket.paths.records(path)) yield id;
+}
+
+function isThere(storages: Storages, target: { storageName: string; relativePath: string }): boolean {
+  try {
+    storages.open(target);
+    return true;
+  } catch (error) {
+    if (error instanceof GitalyError && error.code === 'NOT_FOUND') return false;
+    throw error;
+  }
 }

@@ -118,8 +118,8 @@ export function archiveCalls({ archive, storages }: ArchiveDependencies): Archiv
       const to = request.toRelativePath || path;
       const { replace: replaces, repositoryId: idPrefix } = request;
       const options = { archive: index, to, replaces, idPrefix, signal, ...momentOf(request) };
-      await from.restore({ storage, path }, options);
-      yield encodeRestored({ path: to, result: 'restored', reason: '' });
+      const reason = await from.restore({ storage, path }, options);
+      yield encodeRestored({ path: to, result: 'restored', reason });
     },
   };
 }

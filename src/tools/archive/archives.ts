@@ -71,7 +71,7 @@ export interface ArchivedMoment {
   readonly replace?: boolean | undefined;
 }
 
-/** A repository that was not restored, and why. */
+/** A repository that was not restored, or not completely, and why. */
 export interface FailedRestore {
   readonly name: string;
   readonly problem: string;
@@ -80,6 +80,8 @@ export interface FailedRestore {
 /** Results of the restore of a storage. */
 export interface RestoredStorage {
   readonly restored: string[];
+  /** Those that were restored without some files of Git LFS. */
+  readonly incomplete: FailedRestore[];
   /** They existed, and stay as they are. */
   readonly existing: string[];
   readonly failed: FailedRestore[];
@@ -142,14 +144,14 @@ export class Archives {
       yield* generations.map(shownGeneration);
   }
 
-  /** Restores a repository. @returns its name. */
-  async restore(name: string, { at, replace = false, to }: ArchivedMoment = {}): Promise<string> {
+  /** Restores a repository. @returns its name, and what it lacks: files of Git LFS, or empty. */
+  async restore(name: string, { at, replace = false, to }: ArchivedMoment = {}): Promise<FailedRestore> {
     const relativePath = withSuffix(name);
     const toRelativePath = to === undefined ? '' : withSuffix(to);
     const request = { ...this.#place, relativePath, toRelativePath, replace, ...momentOf(at) };
     try {
       const [restored] = await Array.fromAsync(this.#calls.restore(request));
-      return restored?.relativePath ?? relativePath;
+      return { name: restored?.relativePath ?? relativePath, problem: restored?.problem ?? '' };
     } catch (error) {
       if (codeOf(error) !== 'ALREADY_EXISTS') throw error;
       const hint = '--replace replaces it, --to NAME restores it beside';
@@ -180,11 +182,13 @@ export class Archives {
     timeMs: number | undefined,
     onResult: (state: Readonly<RestoredStorage>) => void = () => {},
   ): Promise<RestoredStorage> {
-    const state: RestoredStorage = { restored: [], existing: [], failed: [] };
+    const state: RestoredStorage = { restored: [], incomplete: [], existing: [], failed: [] };
     const request = { ...this.#place, ...momentOf(timeMs === undefined ? undefined : { timeMs }) };
     for await (const { problem, relativePath: name, result } of this.#calls.restore(request)) {
-      if (result === RestoreResponse_Result.RESTORED) state.restored.push(name);
-      else if (result === RestoreResponse_Result.EXISTS) state.existing.push(name);
+      if (result === RestoreResponse_Result.RESTORED) {
+        state.restored.push(name);
+        if (problem !== '') state.incomplete.push({ name, problem });
+      } else if (result === RestoreResponse_Result.EXISTS) state.existing.push(name);
       else state.failed.push({ name, problem });
       onResult(state);
     }

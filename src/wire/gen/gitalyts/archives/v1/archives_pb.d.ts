@@ -431,7 +431,7 @@ export declare type RestoreResponse = Message<"gitalyts.archives.v1.RestoreRespo
   result: RestoreResponse_Result;
 
   /**
-   * Why it failed.
+   * Why it failed. Of a restored repository: which files of Git LFS are missing; empty without any.
    *
    * @generated from field: string problem = 3;
    */

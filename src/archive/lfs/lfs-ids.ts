@@ -1,0 +1,7 @@
+import type { ChainState } from '#generations/chain/chain-state';
+import { SETTING } from '../capture/read-settings.ts';
+
+/** Returns the ids under which an archive has the files of Git LFS of a state, also former ones. */
+export function archivedLfsIds({ settings }: Pick<ChainState, 'settings'>): string[] {
+  return (settings.get(SETTING.lfsIds) ?? '').split(' ').filter((id) => id !== '');
+}
