@@ -1,13 +1,17 @@
 import { formatShortBytes } from '#base/format-bytes';
+import { listenForStop } from '#platform/process/signals';
 import {
   Archives,
+  addRestored,
   type DamagedRepository,
   type Moment,
+  nothingRestored,
   type RestoredStorage,
   type ShownStatus,
 } from '#tools/archive/archives';
 import { ProgressLine } from '#tools/progress-line';
 import { printResult, type ToolConsole, type ToolResult } from './commands/tool-command.ts';
+import { lfsStoreUrl } from './lfs-store-url.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
 /** Options of all commands on archives. */
@@ -82,18 +86,49 @@ export function restoreStorage(
   on: ToolConsole,
 ): Promise<number> {
   return run(options, on, ['archive', '--to'], async (archives) => {
-    const { at } = options;
-    if (at !== undefined && 'generation' in at)
-      throw new UsageError('--at is a time here: "gitaly-ts repo restore" restores a generation');
+    const timeMs = timeOf(options.at);
     let state: Readonly<RestoredStorage> | undefined;
     using _progress = new ProgressLine(on.stderr, () =>
       state === undefined ? 'Reading the archive' : `${state.restored.length} repositories are restored`,
     );
-    const result = await archives.restoreAll(at?.timeMs, (now) => {
+    const result = await archives.restoreAll(timeMs, (now) => {
       state = now;
     });
     return restoredResult(result);
   });
+}
+
+/**
+ * Runs `gitaly-ts archive restore URL`: restores from an archive that another server may write,
+ * which is only read, to a directory in which no server runs.
+ */
+export function restoreFromUrl(
+  url: string,
+  { at, json, storage, to }: ArchiveOptions & { readonly at?: Moment },
+  on: ToolConsole,
+): Promise<number> {
+  const work = async (): Promise<ToolResult> => {
+    const timeMs = timeOf(at);
+    await using target = await openServer(to, '--to', { isMade: true });
+    if (target.server === undefined)
+      throw new UsageError(`a server runs on ${to}: with a URL, name another directory with --to`);
+    const { restoreFrom } = await import('#gitaly/archive');
+    using signals = listenForStop();
+    const state = nothingRestored();
+    using _progress = new ProgressLine(on.stderr, () => `${state.restored.length} repositories are restored`);
+    const options = { storage, timeMs, lfsUrl: await lfsStoreUrl(to, true), signal: signals.stop };
+    for await (const { path: name, reason: problem, result } of restoreFrom(target.server, url, options))
+      addRestored(state, result, { name, problem });
+    return restoredResult(state);
+  };
+  return printResult(work, { group: 'archive', json, on, isUsage: (error) => error instanceof UsageError });
+}
+
+/** Returns the time of a moment. @throws {UsageError} for the number of a generation. */
+function timeOf(at: Moment | undefined): number | undefined {
+  if (at !== undefined && 'generation' in at)
+    throw new UsageError('--at is a time here: "gitaly-ts repo restore" restores a generation');
+  return at?.timeMs;
 }
 
 /** @throws {Error} that names what was not restored, or not completely. */

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { messageWithHint } from '#base/gitaly-error';
 import { type Connection, dial } from '#client/index';
+import type { GitalyServer } from '#gitaly/index';
 import { DirectoryInUseError, openUpDirectory, upSocket } from './up/up-directory.ts';
 
 /** A server to work with, until it is disposed. */
@@ -8,6 +9,8 @@ export interface CommandTarget extends AsyncDisposable {
   readonly connection: Connection;
   /** Token with which the connection signs its calls. */
   readonly token?: string | undefined;
+  /** The temporary server of a directory; `undefined` for a server that ran before. */
+  readonly server?: GitalyServer;
 }
 
 /** The storage in a directory of `gitaly-ts up`. */
@@ -44,7 +47,7 @@ export async function openTarget(target: string, token: string | undefined): Pro
   opening.use(server);
   const connection = opening.use(await dial(server.addresses.unix ?? server.addresses.internal));
   const kept = opening.move();
-  return { connection, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { connection, server, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Archive, ArchivedStorage } from '#archive/archive';
 import type { ArchivedLfsStore } from '#archive/lfs/lfs-store';
 import { archiveDirectory } from '#archive/publish/archive-directory';
 import { settingsMarker } from '#archive/publish/marks';
+import type { RestoredRepository } from '#archive/restore/restore-storage';
 import { messageOf, wrap } from '#base/gitaly-error';
 import type { ChangeFeed } from '#events/change-feed';
 import { localDirectoryOf, openStore } from '#object-store/open-store';
@@ -21,6 +22,7 @@ export interface SettingsMarks {
 }
 
 const ARCHIVES = new WeakMap<object, Archive>();
+const STORAGES = new WeakMap<object, Storages>();
 
 /** Keeps the archives of a server for {@link archiveOf}. */
 export function noteArchive(server: object, archive: Archive): void {
@@ -35,6 +37,40 @@ export function noteArchive(server: object, archive: Archive): void {
  */
 export function archiveOf(server: object): Archive | undefined {
   return ARCHIVES.get(server);
+}
+
+/** Keeps the storages of a server for {@link restoreFrom}. */
+export function noteStorages(server: object, storages: Storages): void {
+  STORAGES.set(server, storages);
+}
+
+export interface RestoreFromOptions {
+  readonly storage: string;
+  /** Store of the files of Git LFS; `undefined` restores none. */
+  readonly lfsUrl: string | undefined;
+  /** Time of the state; `undefined` for the last one. */
+  readonly timeMs: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Restores all repositories that a storage of a `GitalyServer` lacks from an archive that another
+ * server may write. Nothing is written to its bucket. Yields each with its result.
+ *
+ * @internal
+ */
+export async function* restoreFrom(
+  server: object,
+  url: string,
+  { lfsUrl, signal, storage, timeMs }: RestoreFromOptions,
+): AsyncGenerator<RestoredRepository> {
+  const storages = STORAGES.get(server);
+  if (storages === undefined) throw new TypeError('not a server');
+  const { openReadOnlyArchive } = await import('#archive/bucket/archive-bucket');
+  const { restoreRepositories } = await import('#archive/restore/restore-storage');
+  const bucket = await openReadOnlyArchive(url, signal);
+  const lfs = lfsUrl === undefined ? undefined : { store: await openStore(lfsUrl), isArchived: false };
+  yield* restoreRepositories({ bucket, storages, storage, lfs, timeMs, signal });
 }
 
 /** Reports whether a storage of a configuration is archived. */

@@ -17,7 +17,7 @@ import { RepositoryScan } from '#storage/repository-scan';
 import { LastWrites } from '#storage/statistics/last-write';
 import type { Storages } from '#storage/storages';
 import type { ProcessFamily } from '#workers/family';
-import { noteArchive } from './archive.ts';
+import { noteArchive, noteStorages } from './archive.ts';
 import { createFoundation, type Foundation } from './foundation.ts';
 import { interceptors } from './interceptors.ts';
 import { createLimits, type Limits } from './limits/create-limits.ts';
@@ -114,6 +114,7 @@ export class GitalyServer implements AsyncDisposable {
     this.#calls = calls;
     this.#onDrain = onDrain;
     this.#storages = storages;
+    noteStorages(this, storages);
     if (archive !== undefined) noteArchive(this, archive);
     this.#lastWrites = new LastWrites(storages);
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };

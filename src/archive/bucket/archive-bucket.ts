@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { Chain, type ChainOptions } from '#generations/chain/chain';
+import { STORE } from '#generations/codec/small-records';
 import { type Bucket, type Environment, type ProtocolTimes, TIMES } from '#generations/environment';
-import { type RepositoryKeys, repositoryKeys } from '#generations/keys';
-import { openBucket } from '#generations/open-bucket';
+import { type RepositoryKeys, repositoryKeys, STORE_KEY } from '#generations/keys';
+import { type OpenedBucket, openBucket } from '#generations/open-bucket';
 import { Paths } from '#generations/paths';
+import { StoreBucket } from '#generations/store-bucket';
 import { systemClock, systemRandom } from '#generations/system-environment';
 import type { ObjectStore } from '#object-store/object-store';
 import type { StoreObserver } from '#object-store/observed-store';
+import { localDirectoryOf, openStore } from '#object-store/open-store';
 import { PrefixedStore } from '#object-store/prefixed-store';
+import { ReadOnlyStore } from '#object-store/read-only-store';
 import type { PackFile } from '../capture/make-pack.ts';
 import { RememberedGenerations } from './remembered-generations.ts';
 
@@ -60,7 +64,30 @@ export async function openArchiveBucket(
   { observer, signal, times = ARCHIVE_TIMES }: OpenArchiveOptions,
 ): Promise<ArchiveBucket> {
   const options = { random: systemRandom, signal, ...(observer && { observer }) };
-  const { bucket, incarnation, store } = await openBucket(url, options);
+  return archiveBucket(await openBucket(url, options), { url, signal, times });
+}
+
+/**
+ * Opens an archive that another server may write, to read it. Every write is an error.
+ *
+ * @throws {Error} if there is no archive.
+ */
+export async function openReadOnlyArchive(url: string, signal: AbortSignal): Promise<ArchiveBucket> {
+  const directory = localDirectoryOf(url);
+  const isThere = directory === undefined || existsSync(directory.path);
+  const store = isThere ? new ReadOnlyStore(await openStore(url)) : undefined;
+  const bucket = store && new StoreBucket(store, { signal });
+  const identity = await bucket?.get(STORE_KEY);
+  if (store === undefined || bucket === undefined || identity === undefined)
+    throw new Error(`there is no archive at ${url.replace(/[?#].*$/s, '')}`);
+  const { incarnation } = STORE.open(identity.content);
+  return archiveBucket({ bucket, incarnation, store }, { url, signal, times: ARCHIVE_TIMES });
+}
+
+function archiveBucket(
+  { bucket, incarnation, store }: OpenedBucket,
+  { signal, times, url }: Pick<ArchiveBucket, 'signal' | 'times' | 'url'>,
+): ArchiveBucket {
   const remembered = new RememberedGenerations(bucket);
   const environment = { bucket: remembered, clock: systemClock(signal), random: systemRandom };
   const paths = new Paths(environment);

@@ -43,12 +43,17 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
   add(archive, 'restore', 'Restore all repositories of an archive that the storage lacks.', [
     'restore --to /srv/git',
     'restore --to unix:/run/gitaly/gitaly.socket --at 2026-11-28T16:00:00Z',
+    'restore s3://my-archive --to /srv/copy',
   ])
+    .argument('[url]', 'an archive that another server may write, and that is only read (default: its own)')
     .option('--at <time>', 'an earlier state: a time, or 90m, 2h, 3d ago', parseMoment)
-    .action(async (options: ArchiveOptions & Pick<RestoreRepositoryOptions, 'at'>) => {
-      const { restoreStorage } = await import('../archive.ts');
-      on.exitCode = await restoreStorage(options, on);
-    });
+    .action(
+      async (url: string | undefined, options: ArchiveOptions & Pick<RestoreRepositoryOptions, 'at'>) => {
+        const { restoreFromUrl, restoreStorage } = await import('../archive.ts');
+        on.exitCode =
+          url === undefined ? await restoreStorage(options, on) : await restoreFromUrl(url, options, on);
+      },
+    );
   add(archive, 'verify', 'Read an archive back, and repair what is damaged from the disk.', [
     'verify --to /srv/git',
     'verify --to /srv/git --full',

@@ -102,6 +102,31 @@ const STATES = {
   [ArchiveStatus_State.ENDED]: 'ended',
 } as const;
 
+const RESULTS = {
+  [RestoreResponse_Result.UNSPECIFIED]: 'failed',
+  [RestoreResponse_Result.RESTORED]: 'restored',
+  [RestoreResponse_Result.EXISTS]: 'exists',
+  [RestoreResponse_Result.FAILED]: 'failed',
+} as const;
+
+export function nothingRestored(): RestoredStorage {
+  return { restored: [], incomplete: [], existing: [], failed: [] };
+}
+
+/** Adds the result of a repository. */
+export function addRestored(
+  state: RestoredStorage,
+  result: 'restored' | 'exists' | 'failed',
+  { name, problem }: FailedRestore,
+): void {
+  if (result === 'exists') state.existing.push(name);
+  else if (result === 'failed') state.failed.push({ name, problem });
+  else {
+    state.restored.push(name);
+    if (problem !== '') state.incomplete.push({ name, problem });
+  }
+}
+
 /** The archives of one storage, by the calls of a server. */
 export class Archives {
   readonly #calls: Connection['archives'];
@@ -182,14 +207,10 @@ export class Archives {
     timeMs: number | undefined,
     onResult: (state: Readonly<RestoredStorage>) => void = () => {},
   ): Promise<RestoredStorage> {
-    const state: RestoredStorage = { restored: [], incomplete: [], existing: [], failed: [] };
+    const state = nothingRestored();
     const request = { ...this.#place, ...momentOf(timeMs === undefined ? undefined : { timeMs }) };
     for await (const { problem, relativePath: name, result } of this.#calls.restore(request)) {
-      if (result === RestoreResponse_Result.RESTORED) {
-        state.restored.push(name);
-        if (problem !== '') state.incomplete.push({ name, problem });
-      } else if (result === RestoreResponse_Result.EXISTS) state.existing.push(name);
-      else state.failed.push({ name, problem });
+      addRestored(state, RESULTS[result], { name, problem });
       onResult(state);
     }
     return state;
