@@ -55,7 +55,7 @@ function objects(): string[] {
   return all.map((name) => `${name} ${statSync(join(bucket, name)).mtimeMs}`);
 }
 
-test('a backup is made from an archive while its server writes, and nothing is written to the bucket', async () => {
+test('a backup is made from an archive that a server writes, and its bucket is only read', async () => {
   const copy = join(directory, 'copy');
   let tip = '';
   {

@@ -14,7 +14,6 @@ import {
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { openArchiveBucket } from '#archive/bucket/archive-bucket';
 import { pruneLfsFiles } from '#archive/lfs/prune-lfs-files';
@@ -24,6 +23,7 @@ import { openStore } from '#object-store/open-store';
 import { lfsPointer } from '#testkit/repositories/lfs-pointer';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { type ArchivedServer, startArchived } from './archived-server.ts';
 
@@ -167,8 +167,7 @@ test('a kill between a commit and its archive loses no file', async () => {
     await create({ connection }, 'a.git', [ID]);
     for (const content of contents) await send(site, content);
     await commit({ connection }, 'a.git', contents);
-    // The changes of 0.8 s are joined: this is before, or in the middle of the uploads.
-    await delay(700 + Math.random() * 300);
+    await until(() => archivedFiles(site).length > 0); // in the middle of the uploads
     gitaly.kill('SIGKILL');
     await gitaly.exited;
     await connection.close();
