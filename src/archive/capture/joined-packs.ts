@@ -7,8 +7,8 @@ export type PackHash = keyof typeof DIGEST_BYTES;
 
 /**
  * Joins packs to one, without git. The entries stay as they are: each base is in the same pack as
- * its delta, and the distances between them stay the same. An object may be in it twice; git refuses
- * that only if a delta names it as its base, which `smallPack` avoids.
+ * its delta, and the distances between them stay the same. An object may be in it twice; git
+ * refuses that only if a delta names it as its base, which `smallPack` avoids.
  *
  * @throws {Error} if one is no pack.
  */

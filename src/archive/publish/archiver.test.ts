@@ -34,6 +34,7 @@ async function startArchiver(name: string) {
     repositories,
     journalId: () => journal.id,
     now: () => ({ sequence: journal.last, timeMs: Date.now() }),
+    lfs: undefined,
     retention,
     signal,
   });

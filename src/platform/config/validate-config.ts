@@ -102,7 +102,7 @@ export function eventsProblems({ events }: ConfigValues): ConfigProblem[] {
 const HOUR_MS = 3600_000;
 
 /** Returns the problems of `[archive]`, with relative keys. */
-export function archiveProblems({ archive }: ConfigValues): Problem[] {
+export function archiveProblems({ archive }: ConfigValues): ConfigProblem[] {
   const { keepAllMs, removedMs } = archive;
   const problems = new Problems();
   if (keepAllMs < HOUR_MS) problems.add(`must be at least 1h: ${formatDuration(keepAllMs)}`, 'keep_all');

@@ -20,7 +20,7 @@ function callsWith(kinds: readonly LoggedGeneration['kind'][]) {
       status: () => [],
       prune: async () => {},
       repositories: none,
-      restore: async () => {},
+      restore: async () => '',
       restoreStorage: none,
       verify: none,
       async *log() {
