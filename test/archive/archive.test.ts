@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { commitFiles } from '#client/index';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { USER } from '#testkit/user';
 import { ALERTS, missingOf } from '../observability/shipped-queries.ts';
@@ -45,6 +46,38 @@ test('a repository is restored to each of its generations, at its path and at an
   const [status] = archive.status('default');
   assert.equal(status?.archivedEvent, status?.lastEvent);
   assert.equal(status?.problem, '');
+});
+
+test('a repository that cannot be archived is named until its next change after it was repaired', async () => {
+  const place = join(directory, 'failed');
+  mkdirSync(place);
+  await using archived = await startArchived({ directory: place });
+  const { archive, connection, storage } = archived;
+  const repository = { storageName: 'default', relativePath: 'a.git' };
+  await connection.repository.createRepository({ repository });
+  await archive.settle('default');
+  const config = join(storage, 'a.git/config');
+  const sound = readFileSync(config, 'utf8');
+  const git = (...args: string[]): string => gitOutput(join(storage, 'a.git'), args);
+  const [tree, message] = [git('mktree'), 'a commit'];
+  const write = async (name: string): Promise<void> => {
+    const revision = Buffer.from(git('commit-tree', '-m', message, tree));
+    await connection.repository.writeRef({ repository, ref: Buffer.from(`refs/heads/${name}`), revision });
+  };
+  writeFileSync(config, `${sound}# ${'x'.repeat(130 * 1024)}\n`);
+  await connection.repository.setFullPath({ repository, path: 'group/project' });
+  await archive.settle('default');
+
+  assert.deepEqual(archive.status('default')[0]?.failed, ['a.git']);
+  assert.match(archive.status('default')[0]?.problem ?? '', /the file config has more than 131072 bytes/);
+
+  writeFileSync(config, sound);
+  await write('main');
+  await archive.settle('default');
+  const [status] = archive.status('default');
+  assert.deepEqual([status?.failed, status?.problem], [[], '']);
+  await archive.restore({ storage: 'default', path: 'a.git' }, { to: 'b.git', signal });
+  assert.deepEqual(stateOf(join(storage, 'b.git')), stateOf(join(storage, 'a.git')));
 });
 
 test('the shipped alert reads a metric that the server has', async () => {

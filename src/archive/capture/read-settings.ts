@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { GitalyError } from '#base/gitaly-error';
 import { HOOKS_NAME } from '#domain/custom-hooks/set-hooks';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import { archiveTree } from '#storage/archive/archive-tree';
@@ -51,7 +52,7 @@ export interface Settings {
   readonly hooks: { readonly content: Buffer; readonly checksum: string } | undefined;
 }
 
-/** Reads the settings of a repository. @throws {Error} for one that is too large; the system's. */
+/** Reads the settings of a repository. @throws {GitalyError} FAILED_PRECONDITION for one that is too large; the system's. */
 export async function readSettings(repository: Repository, signal: AbortSignal): Promise<Settings> {
   const { path, relativePath } = repository;
   const values: Record<string, string> = {
@@ -62,7 +63,7 @@ export async function readSettings(repository: Repository, signal: AbortSignal):
   for (const file of FILES) {
     const content = await readFile(`${path}/${file}`).catch(ignoreMissing);
     if (content !== undefined && content.length > MAX_FILE_BYTES)
-      throw new Error(`the file ${file} has more than ${MAX_FILE_BYTES} bytes`);
+      throw new GitalyError('FAILED_PRECONDITION', `the file ${file} has more than ${MAX_FILE_BYTES} bytes`);
     values[file] = content === undefined ? '' : `=${content.toString('latin1')}`;
   }
   return { values, hooks: await readHooks(path, signal) };
@@ -100,7 +101,8 @@ async function readHooks(path: string, signal: AbortSignal): Promise<Settings['h
   let bytes = 0;
   for await (const piece of archiveTree(`${path}/${HOOKS_NAME}`, { name: HOOKS_NAME, signal })) {
     bytes += piece.length;
-    if (bytes > MAX_HOOKS_BYTES) throw new Error(`the custom hooks have more than ${MAX_HOOKS_BYTES} bytes`);
+    if (bytes > MAX_HOOKS_BYTES)
+      throw new GitalyError('FAILED_PRECONDITION', `the hooks have more than ${MAX_HOOKS_BYTES} bytes`);
     pieces.push(piece);
   }
   if (bytes === 0) return undefined;

@@ -45,6 +45,8 @@ export interface ConsumerOptions {
 const MARKS_MS = 500;
 /** The look that runs at the moment may be too early. */
 const LOOKS_PER_MARK = 3;
+/** Looks until the git processes of a server that was killed have ended, which may change settings. */
+const ORPHAN_LOOKS = 10;
 const READ_PAUSE_MS = 5000;
 const MAINTAIN_MS = 3600_000;
 /** Ids are random, so that two digits divide repositories into equal parts. */
@@ -67,11 +69,11 @@ export class Consumer {
   #comparing: Promise<void> = Promise.resolve();
 
   constructor(options: ConsumerOptions) {
-    const { archiver, progress, signal, joinMs } = options;
+    const { progress, signal, joinMs } = options;
     this.#options = options;
     this.#position = progress.cursor;
     this.steps = new Steps({
-      run: (step) => runStep(archiver, step),
+      run: (step) => this.#run(step),
       onFailure: (...failure) => this.#failed(...failure),
       onEnd: (isDone) => {
         this.#noteCursor();
@@ -153,9 +155,10 @@ export class Consumer {
   async #followMarks(): Promise<never> {
     const { marks, onProblem, signal } = this.#options;
     const left = await marks.left();
-    for (const marked of left) this.#addMarked(marked);
+    for (const { paths } of left) this.#addSettings(paths);
     for (;;) {
       await delay(MARKS_MS, undefined, { signal, ref: false });
+      if (this.#looks === ORPHAN_LOOKS) for (const marked of left) this.#addMarked(marked);
       try {
         const marked = await marks.take();
         if (marked !== undefined) this.#addMarked(marked);
@@ -166,10 +169,13 @@ export class Consumer {
     }
   }
 
+  #addSettings(paths: readonly string[]): void {
+    for (const path of paths) this.steps.add({ kind: 'settings', path, firstMs: 0, last: this.#now() });
+  }
+
   #addMarked(marked: Marked): void {
     const { marks, onProblem } = this.#options;
-    for (const path of marked.paths)
-      this.steps.add({ kind: 'settings', path, firstMs: 0, last: this.#now() });
+    this.#addSettings(marked.paths);
     void this.steps
       .idleOf(marked.paths)
       .then(() => (this.#options.signal.aborted ? undefined : marks.forget(marked)))
@@ -205,6 +211,17 @@ export class Consumer {
     await this.steps.idleOf(paths);
     signal.throwIfAborted();
     progress.toCompare = 'none';
+    progress.changed();
+  }
+
+  /** Runs a step. The first one after a failure compares, since changes may be missing before it. */
+  async #run(step: Step): Promise<void> {
+    const { archiver, progress } = this.#options;
+    const { kind, last, path } = step;
+    if (!progress.failed.has(path) || kind === 'work') return await runStep(archiver, step);
+    if (kind === 'renamed' || kind === 'removed') await runStep(archiver, step);
+    else await archiver.compare(path, last);
+    progress.failed.delete(path);
     progress.changed();
   }
 
