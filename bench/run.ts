@@ -9,6 +9,7 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { collectAfterBulkBytes } from '#base/memory/bulk-memory';
 import { bench as api } from './api.ts';
+import { bench as archives } from './archives.ts';
 import { bench as backups } from './backups.ts';
 import { bench as blobs } from './blobs.ts';
 import { bench as budget } from './budget.ts';
@@ -92,6 +93,7 @@ const BENCHES: readonly Bench[] = [
   maintenance,
   quietMaintenance,
   backups,
+  archives,
   sizes,
   memory,
 ];

@@ -32,6 +32,8 @@ const STOP_LIMIT_MS = 5000;
 export interface ServerOptions {
   /** Name of the first storage. */
   readonly storage?: string;
+  /** URL of the archive of the first storage. Default: none. */
+  readonly archive?: string | undefined;
   /** Additional tables of the configuration. */
   readonly settings?: string;
   /** Variables added to those of this process. */
@@ -51,8 +53,16 @@ export interface ServerOptions {
 export async function startServer(
   directory: string,
   path: string,
-  { storage = 'default', settings = '', env = {}, fromSource = false, monitoringPort }: ServerOptions = {},
+  options: ServerOptions = {},
 ): Promise<ServerProcess> {
+  const {
+    archive,
+    storage = 'default',
+    settings = '',
+    env = {},
+    fromSource = false,
+    monitoringPort,
+  } = options;
   // Socket paths are limited to some 100 bytes, and the directory of a clone may be long.
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
   const socket = join(sockets, 'gitaly.socket');
@@ -66,6 +76,7 @@ export async function startServer(
       (monitoring === undefined ? '' : `prometheus_listen_addr = "${monitoring}"\n`) +
       '[logging]\nformat = "json"\n' +
       `[[storage]]\nname = "${storage}"\npath = ${JSON.stringify(path)}\n` +
+      (archive === undefined ? '' : `archive = ${JSON.stringify(archive)}\n`) +
       `[[storage]]\nname = "second"\npath = ${JSON.stringify(second)}\n${settings}`,
   );
   const log = openSync(join(directory, 'gitaly.log'), 'a');
