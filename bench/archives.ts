@@ -12,7 +12,7 @@ import type { Workshop } from './lib/workshop.ts';
 import { pushBySsh, pushed } from './push.ts';
 
 const PROGRAM = join(import.meta.dirname, '../bin/gitaly-ts');
-/** What a request to a bucket in the same region takes. */
+/** Time of a request to a bucket in the same region. */
 const REQUEST_MS = 20;
 /** Longer than changes are joined and archived. */
 const ARCHIVED_AFTER_MS = 3000;

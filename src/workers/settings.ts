@@ -35,8 +35,8 @@ export type WorkerSettings = Shaped<typeof allSettings>;
 /** Utilisation of an event loop up to which a process is idle enough for connections of busy ones. */
 export const REST_SHARE = 0.35;
 /**
- * Utilisation of an event loop up to which a process without calls has nothing to do: its own timers
- * take 1 % of a core, and 5 % of one on which each wake-up is slow.
+ * Utilisation of an event loop up to which a process without calls has nothing to do: its own
+ * timers take 1 % of a core, and 5 % of one on which each wake-up is slow.
  */
 export const IDLE_SHARE = 0.1;
 

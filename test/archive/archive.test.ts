@@ -48,7 +48,7 @@ test('a repository is restored to each of its generations, at its path and at an
   assert.equal(status?.problem, '');
 });
 
-test('a repository that cannot be archived is named until its next change after it was repaired', async () => {
+test('a repository that cannot be archived is named until it has changed after its repair', async () => {
   const place = join(directory, 'failed');
   mkdirSync(place);
   await using archived = await startArchived({ directory: place });

@@ -45,7 +45,8 @@ test('the metrics of all processes are one, and never go back', async () => {
 });
 
 test('workers with nothing to do end, and what they have counted stays', async () => {
-  await using gitaly = await startFamily('', { choice: 'random', moves: 'random', tickMs: 250, idleMs: 2000 });
+  const settings = { choice: 'random', moves: 'random', tickMs: 250, idleMs: 2000 };
+  await using gitaly = await startFamily('', settings);
   const opened = await connections(gitaly.address, 12);
   await Promise.all(opened.map((connection) => connection.repository.repositoryExists({ repository })));
   const workers = readyWorkers(gitaly);
