@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Turns } from '#base/async/turns';
 import { messageOf } from '#base/gitaly-error';
+import { Limit } from '#base/limits/limit';
 import { lfsIdsOf } from '#domain/settings/lfs-ids';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
 import type { ChainState } from '#generations/chain/chain-state';
@@ -38,7 +38,7 @@ const MAX_ROUNDS = 60;
 export class LfsArchive {
   readonly #options: LfsArchiveOptions;
   readonly #files: ObjectStore;
-  readonly #turns = new Turns(AT_ONCE);
+  readonly #running = new Limit<string>({ capacity: AT_ONCE });
   /** How often a pending file has failed. */
   readonly #failures = new WeakMap<PendingFile, number>();
 
@@ -124,14 +124,16 @@ export class LfsArchive {
 
   async #copy(pointer: LfsPointer, ids: LfsIds, counts: Counts) {
     const { signal, store } = this.#options;
-    const work = () => copyLfsFile(pointer, { ids, from: store, to: this.#files, signal });
+    const { release } = await this.#running.acquire(ids[0]);
     try {
-      return await this.#turns.run(work);
+      return await copyLfsFile(pointer, { ids, from: store, to: this.#files, signal });
     } catch (error) {
       signal.throwIfAborted();
       counts.failed++;
       counts.reason = messageOf(error);
       return 'failed' as const;
+    } finally {
+      release();
     }
   }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { timeLeftMs } from '#base/async/time-left';
-import { Turns } from '#base/async/turns';
+import { Limit } from '#base/limits/limit';
 import { isAfter, type Moment } from './moment.ts';
 
 /** A piece of work for one repository. */
@@ -58,7 +58,7 @@ export class Steps {
   /** Steps of the journal that have not ended, in its order. */
   readonly #ofJournal = new Set<Step>();
   #count = 0;
-  readonly #turns = new Turns(MAX_RUNNING);
+  readonly #running = new Limit<string>({ capacity: MAX_RUNNING });
   readonly #hurry = new AbortController();
   #space = Promise.withResolvers<void>();
 
@@ -138,14 +138,15 @@ export class Steps {
     const { step } = queued;
     await this.#pause(timeLeftMs(step.firstMs + this.#options.joinMs, Date.now()), this.#hurry.signal);
     for (let attempt = 1; !signal.aborted; attempt++) {
+      const { release } = await this.#running.acquire(step.path);
+      queued.isStarted = true;
       try {
-        await this.#turns.run(async () => {
-          queued.isStarted = true;
-          await run(step);
-        });
+        await run(step);
         return true;
       } catch (error) {
         if (signal.aborted || !onFailure(step, error, attempt)) return false;
+      } finally {
+        release();
       }
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), MAX_PAUSE_MS);
       await this.#pause(pauseMs * (1 + JITTER * Math.random()));

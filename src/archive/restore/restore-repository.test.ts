@@ -16,39 +16,72 @@ const directory = makeScratchDirectory('restore-repository');
 after(() => rmSync(directory, { recursive: true }));
 const { signal } = new AbortController();
 
-test('a state whose packs lack an object is not restored', async () => {
-  const bucket = await openArchiveBucket(pathToFileURL(join(directory, 'bucket')).href, { signal });
+/** A bucket, and a storage with a repository whose commits it archives, one generation each. */
+async function startPublishing(name: string) {
+  await using stack = new AsyncDisposableStack();
+  const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal });
   const writer = new WriterLease(bucket, 'test');
   await writer.lease.start({ predecessorEnded: true });
-  await using fixture = await StorageFixture.create();
+  const fixture = stack.use(await StorageFixture.create());
   const { path } = fixture.init('source.git');
-  const blob = fixture.runGit(path, ['hash-object', '-w', '--stdin'], 'content');
-  const tree = fixture.runGit(path, ['mktree'], `100644 blob ${blob}\tfile\n`);
-  const commit = fixture.runGit(path, ['commit-tree', '-m', 'message', tree]);
+  const blob = (content: string): string => fixture.runGit(path, ['hash-object', '-w', '--stdin'], content);
+  const treeOf = (oid: string): string => fixture.runGit(path, ['mktree'], `100644 blob ${oid}\tfile\n`);
+  const commitOf = (tree: string): string => fixture.runGit(path, ['commit-tree', '-m', 'message', tree]);
   const repositories = new OpenRepositories({ bucket, writer });
-  const publish = async (name: string, oids: readonly string[]): Promise<void> => {
+  /** Publishes generations, each with its commit and a pack of its own. */
+  const publish = async (as: string, generations: readonly (readonly string[])[]): Promise<void> => {
     const archived = await repositories.create(Date.now());
-    const pack = outputSync('git', ['-C', path, 'pack-objects', '--stdout', '-q'], {
-      input: oids.join('\n'),
-    });
-    await new Publisher(archived.owned).publish({
-      changes: [{ name: 'refs/heads/main', new: commit }],
-      settings: { path: name },
-      newObjects: async () => ({ inline: pack }),
-    });
-    await repositories.name(name, archived);
+    for (const [at, oids] of generations.entries()) {
+      const input = oids.join('\n');
+      const pack = outputSync('git', ['-C', path, 'pack-objects', '--stdout', '-q'], { input });
+      await new Publisher(archived.owned).publish({
+        changes: [{ name: 'refs/heads/main', old: generations[at - 1]?.[0], new: oids[0] ?? '' }],
+        settings: { path: as },
+        newObjects: async () => ({ inline: pack }),
+      });
+    }
+    await repositories.name(as, archived);
   };
-  await publish('whole.git', [commit, tree, blob]);
-  await publish('lacking.git', [commit, tree]);
-  const restore = async (name: string): Promise<void> => {
-    const target = { storageName: 'default', relativePath: name };
-    const found = await findState(bucket, name, undefined);
+  const restore = async (as: string): Promise<void> => {
+    const target = { storageName: 'default', relativePath: as };
+    const found = await findState(bucket, as, undefined);
     await restoreState(found, { bucket, storages: fixture.storages, target, replaces: false, signal });
   };
+  const kept = stack.move();
+  const restored = (as: string): string => join(fixture.storage.path, as);
+  const tools = { blob, commitOf, fixture, publish, restore, restored, treeOf };
+  return { ...tools, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
 
-  await restore('whole.git');
-  await assert.rejects(restore('lacking.git'), { code: 'DATA_LOSS' });
+test('a state whose packs lack an object is not restored', async () => {
+  await using made = await startPublishing('lacking');
+  const blob = made.blob('content');
+  const tree = made.treeOf(blob);
+  const commit = made.commitOf(tree);
+  await made.publish('whole.git', [[commit, tree, blob]]);
+  await made.publish('lacking.git', [[commit, tree]]);
 
-  assert.equal(fixture.runGit(join(fixture.storage.path, 'whole.git'), ['rev-parse', 'main']), commit);
-  assert.equal(existsSync(join(fixture.storage.path, 'lacking.git')), false);
+  await made.restore('whole.git');
+  await assert.rejects(made.restore('lacking.git'), { code: 'DATA_LOSS' });
+
+  assert.equal(made.fixture.runGit(made.restored('whole.git'), ['rev-parse', 'main']), commit);
+  assert.equal(existsSync(made.restored('lacking.git')), false);
+});
+
+// git refuses a pack with an object twice that a delta names as its base.
+test('packs that have the same object, named as a base, are restored', async () => {
+  await using made = await startPublishing('twice');
+  const text = Array.from({ length: 200 }, (_, at) => `line ${at * 7919}\n`).join('');
+  const [longer, shorter] = [made.blob(`${text}the end\n`), made.blob(text)];
+  const generations = [longer, shorter].map((oid) => {
+    const tree = made.treeOf(oid);
+    return [made.commitOf(tree), tree, longer, shorter];
+  });
+  await made.publish('twice.git', generations);
+
+  await made.restore('twice.git');
+
+  const git = (...args: string[]): string => made.fixture.runGit(made.restored('twice.git'), args);
+  assert.equal(git('rev-parse', 'main'), generations[1]?.[0]);
+  assert.equal(git('cat-file', 'blob', 'main:file'), text.trimEnd());
 });
