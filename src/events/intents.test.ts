@@ -16,12 +16,14 @@ function started() {
   const directory = join(scratch, 'intents');
   const problems: unknown[] = [];
   const open = () => new Intents(directory, (error) => void problems.push(error));
-  const lines = () => readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'));
+  const names = () => readdirSync(directory);
+  const lines = () => names().map((name) => readFileSync(join(directory, name), 'utf8'));
   const left = async () => (await open().left()).intents;
   return {
     directory,
     problems,
     open,
+    names,
     lines,
     left,
     [Symbol.dispose]: () => rmSync(scratch, { recursive: true }),
@@ -51,7 +53,7 @@ test('an intent is left until it is cleared, and its file is used again', async 
 
 test('the end removes what is cleared, and leaves the rest', async () => {
   using fixture = started();
-  const { left, lines, open } = fixture;
+  const { left, names, lines, open } = fixture;
   const intents = open();
   const [first, second] = [await intents.write(moved('x')), await intents.write(moved('y'))];
 
@@ -60,7 +62,7 @@ test('the end removes what is cleared, and leaves the rest', async () => {
   assert.equal(lines().length, 1);
   assert.deepEqual(await left(), [moved('y')]);
   intents.clear(second);
-  await until(() => lines().length === 0);
+  await until(() => names().length === 0);
 });
 
 test('an intent that was written over another one in part is none', async () => {
@@ -87,18 +89,18 @@ test('an intent that was written over another one in part is none', async () => 
 
 test('large files, and those of many changes at once, are not kept', async () => {
   using fixture = started();
-  const { lines, open } = fixture;
+  const { names, lines, open } = fixture;
   await using intents = open();
   intents.clear(await intents.write(moved('x'.repeat(70_000))));
-  await until(() => lines().length === 0);
+  await until(() => names().length === 0);
 
   const files = await Promise.all(
     Array.from({ length: 80 }, (_, number) => intents.write(moved(`${number}`))),
   );
   for (const file of files) intents.clear(file);
 
-  await until(() => lines().length === 64);
-  assert.ok(lines().every((line) => line.startsWith('\n')));
+  await until(() => names().length === 64);
+  await until(() => lines().every((line) => line.startsWith('\n')));
 });
 
 // One odd file prevented the start of the change feed.
