@@ -1,9 +1,9 @@
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
-import { createDeflate, deflate, deflateSync } from 'node:zlib';
+import { createDeflate } from 'node:zlib';
 import type { RawObject } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { entryHeader } from '#git/objects/pack-header';
+import { deflated, FAST_LEVEL } from '#git/objects/write/deflate';
 import { encodeDelta } from '#git/objects/write/encode-delta';
 import type { PackOutput } from './pack-output.ts';
 import { damagedPack } from './pack-window.ts';
@@ -17,18 +17,12 @@ export interface AddObjectsOptions {
   readonly signal: AbortSignal;
 }
 
-/** The fastest: half the time of the default one, for a tenth more bytes. */
-const COMPRESSION = { level: 1 } as const;
-/** Data that is compressed here, in a millisecond; handing it to a thread costs a tenth of it. */
-const MAX_SYNC_BYTES = 64 * 1024;
 /** Objects for which deltas are made, in some milliseconds. Larger ones are streamed. */
 const MAX_WHOLE_BYTES = 512 * 1024;
 /** A delta pays if it is less than half of its object. */
 const MIN_GAIN = 2;
 /** Shorter objects take little more than the id of a base. git refuses deltas of three bytes. */
 const MIN_DELTA_OBJECT_BYTES = 64;
-
-const deflateAsync = promisify(deflate);
 
 /**
  * Adds objects to a pack that no pack has in a form that can be sent.
@@ -45,7 +39,7 @@ export async function addObjects(oids: readonly string[], options: AddObjectsOpt
     else if (await addDelta(object, options)) deltas++;
     else {
       output.add(entryHeader(object.type, object.size));
-      output.add(await compressed(object.data));
+      output.add(await deflated(object.data));
     }
     await output.drain();
   }
@@ -66,14 +60,8 @@ async function addDelta(
   chains.add(oid, base);
   output.add(entryHeader('name-delta', delta.length));
   output.add(Buffer.from(base, 'hex'));
-  output.add(await compressed(delta));
+  output.add(await deflated(delta));
   return true;
-}
-
-async function compressed(data: Buffer): Promise<Buffer> {
-  return data.length > MAX_SYNC_BYTES
-    ? await deflateAsync(data, COMPRESSION)
-    : deflateSync(data, COMPRESSION);
 }
 
 /** Adds an object that only git can read, perhaps because of its size. */
@@ -81,7 +69,7 @@ async function addLargeObject(oid: string, { objects, output, signal }: AddObjec
   const object = await objects.openObject(oid, { signal });
   if (object === undefined) throw damagedPack();
   output.add(entryHeader(object.type, object.size));
-  await pipeline(object.stream, createDeflate(COMPRESSION), async (deflated: AsyncIterable<Buffer>) => {
+  await pipeline(object.stream, createDeflate({ level: FAST_LEVEL }), async (deflated: AsyncIterable<Buffer>) => {
     for await (const bytes of deflated) {
       output.add(bytes);
       await output.drain();

@@ -45,11 +45,12 @@ export function inflateUpTo(input: Buffer, maxBytes: number, chunkBytes = maxByt
  * Inflates the beginning of data: as much as the input gives, which is at most a thousand times its
  * length.
  *
+ * @param chunkBytes Expected size of the result.
  * @throws {FallBackToGit} when the data is broken.
  */
-export function inflateHead(input: Buffer): Buffer {
+export function inflateHead(input: Buffer, chunkBytes: number): Buffer {
   try {
-    return inflateSync(input, { finishFlush: constants.Z_SYNC_FLUSH });
+    return inflateSync(input, { finishFlush: constants.Z_SYNC_FLUSH, chunkSize: chunkBytes });
   } catch (error) {
     throw asFallBack(error);
   }

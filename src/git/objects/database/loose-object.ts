@@ -47,7 +47,7 @@ export function readLooseObject(objectDirectory: string, oid: string): LooseObje
 function parse(file: ImmutableFile): LooseObject {
   const first = read(file, HEAD_BYTES);
   const small = first.length === file.size ? inflateUpTo(first, MAX_HEAD_OUTPUT, EXPECTED_BYTES) : undefined;
-  const head = small?.data ?? inflateHead(first);
+  const head = small?.data ?? inflateHead(first, EXPECTED_BYTES);
   const end = head.subarray(0, MAX_HEADER_BYTES).indexOf(0);
   const [, type = '', digits = ''] = HEADER.exec(head.toString('latin1', 0, Math.max(end, 0))) ?? [];
   if (!isObjectType(type)) throw new FallBackToGit('a loose object has no header');

@@ -27,6 +27,8 @@ const ZLIB_BYTES = 32;
 const DELTA_HEAD_BYTES = 128;
 /** The same for all deltas: zlib's codes of a block take up to 562 bytes. */
 const MAX_DELTA_HEAD_BYTES = 640;
+/** What either of them gives, mostly. */
+const INFLATED_HEAD_BYTES = 1024;
 /** Bytes of two sizes below 4 GiB. */
 const DELTA_SIZES_BYTES = 10;
 
@@ -207,8 +209,9 @@ export class Pack {
 
   /** Returns the size of what the delta makes whose compressed bytes begin at an offset. */
   #resultSizeAt(offset: number): number {
-    let head = inflateHead(this.#read(offset, DELTA_HEAD_BYTES));
-    if (head.length < DELTA_SIZES_BYTES) head = inflateHead(this.#read(offset, MAX_DELTA_HEAD_BYTES));
+    let head = inflateHead(this.#read(offset, DELTA_HEAD_BYTES), INFLATED_HEAD_BYTES);
+    if (head.length < DELTA_SIZES_BYTES)
+      head = inflateHead(this.#read(offset, MAX_DELTA_HEAD_BYTES), INFLATED_HEAD_BYTES);
     return resultSizeOf(head);
   }
 

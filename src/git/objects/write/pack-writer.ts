@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { crc32, deflate } from 'node:zlib';
+import { crc32 } from 'node:zlib';
 import { systemErrorCode } from '#base/go/system-error';
 import type { ObjectType } from '#git/names/object-info';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { entryHeader, PACK_HEADER_BYTES, packHeader } from '../pack-header.ts';
+import { deflated } from './deflate.ts';
 import { type PackedEntry, packIndex } from './pack-index.ts';
-import { LOOSE_LEVEL, TempObject, writeAll } from './write-loose.ts';
-
-const deflateAsync = promisify(deflate);
+import { TempObject, writeAll } from './write-loose.ts';
 
 /**
  * Writes one pack without deltas, with its index, next to the other packs of an object directory.
@@ -31,7 +29,7 @@ export class PackWriter implements AsyncDisposable {
 
   /** Adds an object; each object may be added once. */
   async add({ oid, type, data }: { oid: string; type: ObjectType; data: Uint8Array }): Promise<void> {
-    const compressed = await deflateAsync(data, { level: LOOSE_LEVEL });
+    const compressed = await deflated(data);
     const entry = Buffer.concat([entryHeader(type, data.length), compressed]);
     const write = this.#lastWrite.then(() => this.#append(oid, entry));
     this.#lastWrite = write;

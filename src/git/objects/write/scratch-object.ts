@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { deflate } from 'node:zlib';
 import type { ObjectType } from '#git/names/object-info';
-
-const deflateAsync = promisify(deflate);
+import { deflated } from './deflate.ts';
 
 /**
  * Writes an object into a temporary directory that git reads as an alternate. Nothing is flushed to
@@ -21,6 +18,6 @@ export async function writeScratchObject(
   const oid = createHash(objectFormat).update(whole).digest('hex');
   const directory = `${objectDirectory}/${oid.slice(0, 2)}`;
   await mkdir(directory, { recursive: true });
-  await writeFile(`${directory}/${oid.slice(2)}`, await deflateAsync(whole, { level: 1 }));
+  await writeFile(`${directory}/${oid.slice(2)}`, await deflated(whole));
   return oid;
 }

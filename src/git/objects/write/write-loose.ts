@@ -3,7 +3,7 @@ import { closeSync, fsync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { createDeflate, deflate, deflateSync, type ZlibOptions } from 'node:zlib';
+import { createDeflate } from 'node:zlib';
 import { makeDirectorySync } from '#base/files/make-directory';
 import { renameInto } from '#base/files/rename-into';
 import { isError } from '#base/is-error';
@@ -12,11 +12,10 @@ import { type Oid, oidAt } from '#git/names/object-id';
 import type { ObjectType } from '#git/names/object-info';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { loosePath } from '../database/loose-object.ts';
+import { deflated, deflatedNow, FAST_LEVEL } from './deflate.ts';
 import { deflateStored, STORED_OVERHEAD } from './deflate-stored.ts';
 import { objectHeader } from './object-hash.ts';
 
-/** git's default for loose objects, which are written far more often than read. */
-export const LOOSE_LEVEL = 1;
 /** git's mode for objects, which never change. */
 export const OBJECT_MODE = 0o444;
 
@@ -27,22 +26,11 @@ export const OBJECT_MODE = 0o444;
 const MAX_SMALL_BYTES = 16 * 1024;
 
 /**
- * Returns compression settings. By default zlib allocates 256 KiB of tables even for a small
- * object, and that much garbage per file triggers the collector after a few dozen. Tables of the
- * object's size compress it as well.
- */
-function compression(sizeBytes: number): ZlibOptions {
-  const windowBits = Math.min(15, Math.max(9, Math.ceil(Math.log2(sizeBytes))));
-  return { level: LOOSE_LEVEL, windowBits, memLevel: Math.min(8, windowBits - 7) };
-}
-
-/**
  * Trees and commits up to this size are not compressed: their file takes a block of 4 KiB in any
  * case, and a call of zlib takes longer than the rest. git compresses them when it packs them.
  */
 const MAX_STORED_BYTES = 4096 - STORED_OVERHEAD;
 
-const deflateAsync = promisify(deflate);
 const fsyncAsync = promisify(fsync);
 
 /** The object directory that gets a loose object. */
@@ -66,14 +54,14 @@ export async function writeLoose(
     const path = loosePath(objectDirectory, oid);
     const temp = tempPath(objectDirectory, TEMP_OBJECT);
     const isStored = type !== 'blob' && whole.length <= MAX_STORED_BYTES;
-    const bytes = isStored ? deflateStored(whole) : deflateSync(whole, compression(whole.length));
+    const bytes = isStored ? deflateStored(whole) : deflatedNow(whole);
     await writeSmall(temp, bytes, () => {
       if (isQuarantine) makeDirectorySync(dirname(path));
       renameInto(temp, path);
     });
     return;
   }
-  const compressed = await deflateAsync(whole, compression(whole.length));
+  const compressed = await deflated(whole);
   await using temp = await TempObject.create(objectDirectory);
   await temp.file.writeFile(compressed);
   await temp.moveTo(objectDirectory, oid);
@@ -118,7 +106,7 @@ export async function streamLoose(
   const header = objectHeader('blob', sizeBytes);
   const hash = createHash(objectFormat).update(header);
   await using temp = await TempObject.create(objectDirectory);
-  const zlib = createDeflate({ level: LOOSE_LEVEL });
+  const zlib = createDeflate({ level: FAST_LEVEL });
   const feeding = (async () => {
     try {
       zlib.write(header);
