@@ -35,12 +35,21 @@ export class PageCache {
 
   /** Compares bytes of a file with others, like `Buffer.compare`. @throws as {@link bytes}. */
   compare(file: ImmutableFile, position: number, other: Buffer): number {
-    return this.bytes(file, position, other.length).compare(other);
+    const page = this.#page(file, Math.floor(position / PAGE_BYTES));
+    const start = position % PAGE_BYTES;
+    const end = start + other.length;
+    return end <= page.length
+      ? page.compare(other, 0, other.length, start, end)
+      : this.bytes(file, position, other.length).compare(other);
   }
 
   /** Reads a number of 32 bits. @throws as {@link bytes}. */
   uint32(file: ImmutableFile, position: number): number {
-    return this.bytes(file, position, 4).readUInt32BE();
+    const page = this.#page(file, Math.floor(position / PAGE_BYTES));
+    const start = position % PAGE_BYTES;
+    return start + 4 <= page.length
+      ? page.readUInt32BE(start)
+      : this.bytes(file, position, 4).readUInt32BE();
   }
 
   clear(): void {
