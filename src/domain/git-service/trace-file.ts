@@ -16,6 +16,7 @@ export type TraceEvent = Shaped<typeof traceEvent>;
 /** A trace2 file of one git process and its children. Disposing removes the file. */
 export class TraceFile implements AsyncDisposable {
   readonly #path: string;
+  #isNamed = false;
 
   /** @param directory of this process alone; git creates the file there. */
   constructor(directory: string) {
@@ -24,6 +25,7 @@ export class TraceFile implements AsyncDisposable {
 
   /** Variables for git. The brief form omits the time and the place in git's source. */
   get env(): Readonly<Record<string, string>> {
+    this.#isNamed = true;
     return { GIT_TRACE2_EVENT: this.#path, GIT_TRACE2_EVENT_BRIEF: 'true' };
   }
 
@@ -36,7 +38,7 @@ export class TraceFile implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#path, { force: true });
+    if (this.#isNamed) await rm(this.#path, { force: true });
   }
 }
 

@@ -69,12 +69,16 @@ async function addLargeObject(oid: string, { objects, output, signal }: AddObjec
   const object = await objects.openObject(oid, { signal });
   if (object === undefined) throw damagedPack();
   output.add(entryHeader(object.type, object.size));
-  await pipeline(object.stream, createDeflate({ level: FAST_LEVEL }), async (deflated: AsyncIterable<Buffer>) => {
-    for await (const bytes of deflated) {
-      output.add(bytes);
-      await output.drain();
-    }
-  });
+  await pipeline(
+    object.stream,
+    createDeflate({ level: FAST_LEVEL }),
+    async (pieces: AsyncIterable<Buffer>) => {
+      for await (const bytes of pieces) {
+        output.add(bytes);
+        await output.drain();
+      }
+    },
+  );
 }
 
 /** Reads an object into memory; `undefined` if it is large or missing. */

@@ -1,22 +1,28 @@
-import type { FileHandle } from 'node:fs/promises';
+import { read, readSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { GitalyError } from '#base/gitaly-error';
-import { PIECE_BYTES } from '#base/memory/bulk-buffers';
+import { bulkBuffers } from '#base/memory/bulk-buffers';
 import { MAX_ENTRY_HEADER_BYTES } from '#git/objects/database/pack-entry';
 import type { PackOutput } from './pack-output.ts';
 
-/** Reads entries of a pack in their order, with some reads of the file. */
-export class PackWindow {
-  readonly #file: FileHandle;
+const readAt = promisify(read);
+
+/** Shorter parts are read on this thread: a trip to another one takes longer. */
+const MAX_SYNC_BYTES = 32 * 1024;
+
+/** Reads entries of a pack in their order, with some reads of the file. Disposing gives memory back. */
+export class PackWindow implements Disposable {
+  readonly #fd: number;
   readonly #end: number;
   readonly #output: PackOutput;
   /** A part of the file, and its position there. */
-  readonly #memory = Buffer.allocUnsafe(PIECE_BYTES);
+  readonly #memory = bulkBuffers.take();
   #bytes = this.#memory.subarray(0, 0);
   #at = 0;
 
   /** @param end Position behind the last entry. */
-  constructor({ end, file }: { readonly file: FileHandle; readonly end: number }, output: PackOutput) {
-    this.#file = file;
+  constructor({ end, fd }: { readonly fd: number; readonly end: number }, output: PackOutput) {
+    this.#fd = fd;
     this.#end = end;
     this.#output = output;
   }
@@ -27,9 +33,14 @@ export class PackWindow {
     return isHere ? this.#bytes.subarray(start - this.#at, end - this.#at) : undefined;
   }
 
-  /** Reads an entry: its header and perhaps more. @throws as {@link copy}. */
-  async load(start: number, end: number): Promise<Buffer> {
-    await this.#load(start);
+  /**
+   * Reads an entry: its header and perhaps more.
+   *
+   * @param wantedEnd End of what is read with it at once, as far as there is memory.
+   * @throws as {@link copy}.
+   */
+  async load(start: number, end: number, wantedEnd = this.#end): Promise<Buffer> {
+    await this.#load(start, wantedEnd);
     return this.#bytes.subarray(0, end - start);
   }
 
@@ -48,20 +59,28 @@ export class PackWindow {
    */
   async copy(start: number, end: number): Promise<void> {
     for (let at = start; at < end; at = this.#at + this.#bytes.length) {
-      if (!this.#holds(at, 1)) await this.#load(at);
+      if (!this.#holds(at, 1)) await this.#load(at, this.#end);
       this.#output.add(this.#bytes, at - this.#at, Math.min(end - this.#at, this.#bytes.length));
     }
+  }
+
+  [Symbol.dispose](): void {
+    bulkBuffers.give(this.#memory);
   }
 
   #holds(start: number, length: number): boolean {
     return start >= this.#at && start + length <= this.#at + this.#bytes.length;
   }
 
-  async #load(start: number): Promise<void> {
+  async #load(start: number, end: number): Promise<void> {
     await this.#output.drain();
-    const length = Math.min(this.#memory.length, this.#end - start);
-    const { bytesRead } = await this.#file.read(this.#memory, 0, length, start);
-    if (length <= 0 || bytesRead < length) throw damagedPack();
+    const length = Math.min(this.#memory.length, end - start);
+    if (length <= 0) throw damagedPack();
+    const bytesRead =
+      length <= MAX_SYNC_BYTES
+        ? readSync(this.#fd, this.#memory, 0, length, start)
+        : (await readAt(this.#fd, this.#memory, 0, length, start)).bytesRead;
+    if (bytesRead < length) throw damagedPack();
     this.#at = start;
     this.#bytes = this.#memory.subarray(0, length);
   }

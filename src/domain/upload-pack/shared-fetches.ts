@@ -111,7 +111,7 @@ async function reusePacks(
   const { repository, requester } = fetch;
   const found = await repository.inProcess.attempt<ReusedPacks | undefined>(
     'reused_packs',
-    () => findReusedPacks(fetch, request, { env: trace.env, signal }),
+    () => findReusedPacks(fetch, request, { signal, trace }),
     () => undefined,
   );
   if (found === undefined) return undefined;
@@ -135,7 +135,7 @@ async function walkObjects(
     () => undefined,
   );
   if (found === undefined) return undefined;
-  await using pack = found;
+  using pack = found;
   requester.log.add(reportSent(await sendWalkedPack(pack, writer, { repository, signal }), observer));
   return SERVED;
 }

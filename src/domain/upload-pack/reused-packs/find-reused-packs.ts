@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { Limit } from '#base/limits/limit';
 import { requireReferenceSettings } from '#domain/git-service/reference-settings';
+import type { TraceFile } from '#domain/git-service/trace-file';
 import { countBits, firstGap } from '#git/bitmap/bitmap-file';
 import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';
 import { type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
@@ -50,8 +51,8 @@ export interface ReusedPacks extends AsyncDisposable {
 }
 
 export interface ReuseOptions {
-  /** Variables for git. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Of the git that packs what is in no pack. */
+  readonly trace: Pick<TraceFile, 'env'>;
   readonly signal: AbortSignal;
 }
 
@@ -77,7 +78,7 @@ const SAME_OBJECTS = new FallBackToGit('several packs have the same object');
 export async function findReusedPacks(
   { config, repository }: Pick<Fetch, 'config' | 'repository'>,
   request: FetchRequest,
-  { env, signal }: ReuseOptions,
+  { signal, trace }: ReuseOptions,
 ): Promise<ReusedPacks> {
   const clone = cloneOf(request);
   const digits = OID_DIGITS[repository.objectFormat];
@@ -104,7 +105,7 @@ export async function findReusedPacks(
     if (pack.count !== range.end - range.first) throw SAME_OBJECTS;
     packs.push({ ...pack, range, gap: firstGap(bits, range.first, range.end) });
   }
-  const beyond = await packBeyond(repository, chosen.others, { env, signal });
+  const beyond = await packBeyond(repository, chosen.others, { signal, trace });
   if (beyond !== undefined) opened.use(beyond);
   const kept = opened.move();
   return {

@@ -26,7 +26,6 @@ export class KeptEntries {
   readonly #starts: Float64Array;
   /** Maps positions before the gap to positions in the output. */
   readonly #shift: number;
-  readonly #window: PackWindow;
 
   /** @param shift From a position in the file to that in the output, before the first gap. */
   constructor(
@@ -52,7 +51,6 @@ export class KeptEntries {
     this.#signal = signal;
     this.#shift = shift;
     this.#oidBytes = selected.oidBytes;
-    this.#window = new PackWindow(pack, output);
     this.#starts = new Float64Array(pack.range.end - pack.gap).fill(NOT_SENT);
   }
 
@@ -61,14 +59,15 @@ export class KeptEntries {
    *   error; errors of the output.
    */
   async send(): Promise<number> {
-    const { gap, range } = this.#pack;
+    const { end: packEnd, file, gap, range } = this.#pack;
+    using window = new PackWindow({ fd: file.fd, end: packEnd }, this.#output);
     const { bits } = this.#selected;
     let sent = 0;
     for (let bit = gap; bit < range.end; bit++) {
       if (!hasBit(bits, bit)) continue;
       const start = this.#startOf(bit);
-      const end = bit + 1 < range.end ? this.#startOf(bit + 1) : this.#pack.end;
-      const bytes = this.#window.loaded(start, end) ?? (await this.#window.load(start, end));
+      const end = bit + 1 < range.end ? this.#startOf(bit + 1) : packEnd;
+      const bytes = window.loaded(start, end) ?? (await window.load(start, end));
       this.#starts[bit - gap] = this.#output.position;
       const entry = parsePackEntry(bytes, this.#oidBytes);
       invariant(start + entry.headerBytes < end, 'pack-entries', 'an entry of a pack ends in its header');
@@ -79,7 +78,7 @@ export class KeptEntries {
         continue;
       }
       const body = start + this.#addHeader(entry, bytes, distance);
-      if (!this.#window.copyLoaded(body, end)) await this.#window.copy(body, end);
+      if (!window.copyLoaded(body, end)) await window.copy(body, end);
     }
     return sent;
   }

@@ -1,4 +1,5 @@
 import { exceptEnd } from '#base/streams/except-end';
+import type { TraceFile } from '#domain/git-service/trace-file';
 import type { ChosenObjects } from '#git/bitmap/choose-objects';
 import { flag, gitCommand } from '#git/command/git-command';
 import { FallBackToGit } from '#git/command/in-process';
@@ -65,10 +66,10 @@ export async function listBeyond(
 export async function packBeyond(
   repository: Repository,
   lines: readonly Buffer[],
-  { env, signal }: { readonly env: Readonly<Record<string, string>>; readonly signal: AbortSignal },
+  { signal, trace }: { readonly trace: Pick<TraceFile, 'env'>; readonly signal: AbortSignal },
 ): Promise<PackBeyond | undefined> {
   if (lines.length === 0) return undefined;
-  const source = outputBytes(repository, PACK, { env, input: Buffer.concat(lines), signal });
+  const source = outputBytes(repository, PACK, { env: trace.env, input: Buffer.concat(lines), signal });
   try {
     return await startPack(source, OID_BYTES[repository.objectFormat]);
   } catch (error) {

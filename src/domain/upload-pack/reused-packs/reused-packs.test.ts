@@ -41,7 +41,10 @@ async function answer(
   const write = (bytes: Buffer): undefined => void chunks.push(Buffer.from(bytes));
   try {
     const { signal } = new AbortController();
-    await using reused = await findReusedPacks({ repository, config }, request, { env: {}, signal });
+    await using reused = await findReusedPacks({ repository, config }, request, {
+      trace: { env: {} },
+      signal,
+    });
     await sendReusedPacks(
       reused,
       { write },
@@ -313,7 +316,7 @@ test('entries behind the first gap find bases before it', async () => {
   const repository = fixture.storages.open({ storageName: 'default', relativePath: made.relativePath });
   const { signal } = new AbortController();
   await using reused = await findReusedPacks({ repository, config: [] }, requestOf(tips), {
-    env: {},
+    trace: { env: {} },
     signal,
   });
   const [{ gap, range } = assert.fail()] = reused.packs;
@@ -361,7 +364,7 @@ test('a pack with another number of objects than its header gets no checksum', a
   const { signal } = new AbortController();
   for (const wants of [tipsOf(made), tipsOf(made).slice(0, 1)]) {
     await using reused = await findReusedPacks({ repository, config: [] }, requestOf(wants), {
-      env: {},
+      trace: { env: {} },
       signal,
     });
     const broken: Violation[] = [];

@@ -1,5 +1,6 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { invariant } from '#base/invariant';
+import { PIECE_BYTES } from '#base/memory/bulk-buffers';
 import type { OidBytes } from '#git/names/object-id';
 import { parsePackEntry } from '#git/objects/database/pack-entry';
 import { encodedDistance, entryHeader } from '#git/objects/pack-header';
@@ -12,6 +13,9 @@ export interface CopyEntriesOptions {
   readonly output: PackOutput;
   readonly signal: AbortSignal;
 }
+
+/** Bytes between entries that are read with them: another read takes as long. */
+const MAX_GAP_BYTES = 8 * 1024;
 
 /** Numbers of copied entries. */
 export interface CopiedEntries {
@@ -27,10 +31,10 @@ export interface CopiedEntries {
  *   the signal's reason.
  */
 export async function copyEntries(
-  { bases, ends, file, offsets, oids }: PlacedInPack,
+  { bases, ends, fd, offsets, oids }: PlacedInPack,
   { oidBytes, output, signal }: CopyEntriesOptions,
 ): Promise<CopiedEntries> {
-  const window = new PackWindow({ file, end: ends.at(-1) ?? 0 }, output);
+  using window = new PackWindow({ fd, end: ends.at(-1) ?? 0 }, output);
   const slice = new LoopSlice();
   /** Where the entries begin in the output; negative for those that are not there. */
   const starts = new Float64Array(oids.length).fill(-1);
@@ -39,7 +43,7 @@ export async function copyEntries(
     if (slice.isOverAfterItem()) await slice.pause(signal);
     if (base === 'missing') continue;
     const [start, end] = [offsets[at] ?? 0, ends[at] ?? 0];
-    const bytes = window.loaded(start, end) ?? (await window.load(start, end));
+    const bytes = window.loaded(start, end) ?? (await window.load(start, end, endOfRun(offsets, ends, at)));
     const entry = parsePackEntry(bytes, oidBytes);
     const body = start + entry.headerBytes;
     invariant(body < end, 'pack-entries', 'an entry of a pack ends in its header');
@@ -62,6 +66,17 @@ export async function copyEntries(
   }
   await output.drain();
   return { count, deltas };
+}
+
+/** Returns the end of the entries that are close behind each other from an entry on, in one piece. */
+function endOfRun(offsets: Float64Array, ends: Float64Array, first: number): number {
+  const last = (offsets[first] ?? 0) + PIECE_BYTES;
+  let end = ends[first] ?? 0;
+  for (let at = first + 1; at < ends.length && end < last; at++) {
+    if ((offsets[at] ?? 0) - end > MAX_GAP_BYTES) break;
+    end = ends[at] ?? 0;
+  }
+  return end;
 }
 
 function addNamed(output: PackOutput, base: string, size: number): void {

@@ -23,7 +23,7 @@ import {
 } from './walked-request.ts';
 
 /** A pack of objects that were found by walking. Disposing closes its files. */
-export interface WalkedPack extends AsyncDisposable {
+export interface WalkedPack extends Disposable {
   /** Sections of the response before the pack. */
   readonly head: Buffer;
   readonly count: number;
@@ -63,7 +63,7 @@ export async function findWalkedPack(
     const { filter, hasProgress, isThin } = walked.given;
     // A client with a filter may lack what its commits name.
     const chains = new DeltaChains(objects, isThin && filter === undefined);
-    await using opened = new AsyncDisposableStack();
+    using opened = new DisposableStack();
     const oids = objects.wanted.keys();
     const placed = opened.use(await placeObjects(repository, { chains, oids }, signal));
     if (walked.given.haves.length > 0) await requireFew(repository, placed.others, signal);
@@ -74,7 +74,7 @@ export async function findWalkedPack(
       placed,
       chains,
       hasProgress,
-      [Symbol.asyncDispose]: () => kept.disposeAsync(),
+      [Symbol.dispose]: () => kept.dispose(),
     };
   } finally {
     release();

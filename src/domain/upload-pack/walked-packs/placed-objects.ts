@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
 import { LoopSlice } from '#base/async/loop-turns';
 import { sortInTurns } from '#base/async/sort-in-turns';
 import { FallBackToGit } from '#git/command/in-process';
@@ -14,7 +14,8 @@ export type EntryBase = 'none' | 'missing' | { readonly position: number } | { r
 
 /** Objects that one pack has, in the order of the pack. */
 export interface PlacedInPack {
-  readonly file: FileHandle;
+  /** Of the open file. */
+  readonly fd: number;
   readonly oids: readonly string[];
   readonly offsets: Float64Array;
   readonly ends: Float64Array;
@@ -22,7 +23,7 @@ export interface PlacedInPack {
 }
 
 /** Where a repository has some objects. Disposing closes the files. */
-export interface PlacedObjects extends AsyncDisposable {
+export interface PlacedObjects extends Disposable {
   readonly packs: readonly PlacedInPack[];
   /** Objects that are in no pack, and deltas whose base the client does not get. */
   readonly others: readonly string[];
@@ -62,19 +63,21 @@ export async function placeObjects(
     }
   }
   if (byPack.size > MAX_PACKS) throw new FallBackToGit('the objects are in too many packs');
-  await using opened = new AsyncDisposableStack();
+  using opened = new DisposableStack();
   const packs: PlacedInPack[] = [];
   for (const [stem, places] of byPack) {
-    const file = opened.use(await open(`${stem}.pack`));
+    // A trip to another thread takes longer.
+    const fd = openSync(`${stem}.pack`, 'r');
+    opened.defer(() => closeSync(fd));
     const sorted = await sortInTurns(places, (a, b) => a.offset - b.offset, signal);
     const offsets = Float64Array.from(sorted, ({ offset }) => offset);
     const ends = await entries.endsOf(stem, offsets, signal);
     const bases = await findBases(sorted, { chains, entries, stem, signal });
     for (const [at, base] of bases.entries()) if (base === 'missing') others.push(sorted[at]?.oid ?? '');
-    packs.push({ file, oids: sorted.map(({ oid }) => oid), offsets, ends, bases });
+    packs.push({ fd, oids: sorted.map(({ oid }) => oid), offsets, ends, bases });
   }
   const kept = opened.move();
-  return { packs, others, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { packs, others, [Symbol.dispose]: () => kept.dispose() };
 }
 
 interface BaseOptions {

@@ -69,7 +69,7 @@ async function answer(made: Made, { others, wants }: Question): Promise<Buffer |
       const negotiated = await negotiate(repository, walkedRequest(fetch, request), signal);
       if (!negotiated.isReady) return negotiated.answer;
     }
-    await using pack = await findWalkedPack(fetch, request, signal);
+    using pack = await findWalkedPack(fetch, request, signal);
     await sendWalkedPack(pack, { write }, { repository, signal });
   } catch (error) {
     if (error instanceof FallBackToGit) return error.message;
@@ -356,7 +356,7 @@ test('a pack with another number of objects than its header is not ended', async
   await writeGraph(made);
   const repository = repositoryOf(made);
   const request = requestOf(tipsOf(made), ['deepen 3', 'done']);
-  await using pack = await findWalkedPack({ repository, config: [] }, request, signal);
+  using pack = await findWalkedPack({ repository, config: [] }, request, signal);
   const broken: Violation[] = [];
   using _listening = onViolation((violation) => broken.push(violation));
   const chunks: Buffer[] = [];

@@ -47,9 +47,7 @@ export class PageCache {
   uint32(file: ImmutableFile, position: number): number {
     const page = this.#page(file, Math.floor(position / PAGE_BYTES));
     const start = position % PAGE_BYTES;
-    return start + 4 <= page.length
-      ? page.readUInt32BE(start)
-      : this.bytes(file, position, 4).readUInt32BE();
+    return start + 4 <= page.length ? page.readUInt32BE(start) : this.bytes(file, position, 4).readUInt32BE();
   }
 
   clear(): void {
