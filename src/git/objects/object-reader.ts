@@ -4,7 +4,14 @@ import type { CommandRepository } from '../command/command-repository.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit } from '../command/in-process.ts';
 import { abortError, GitExitError } from '../command/process/exit-error.ts';
-import { cutPaddedOid, OID_DIGITS, type Oid, SHORT_OID_SOURCE } from '../names/object-id.ts';
+import {
+  cutPaddedOid,
+  isOid,
+  OID_DIGITS,
+  type Oid,
+  SHORT_OID_SOURCE,
+  trustedOid,
+} from '../names/object-id.ts';
 import type { ObjectInfo, RawObject } from '../names/object-info.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
 import { type FoundObject, Lookup, type LookupMode, type LookupObserver } from './cat-file/lookup.ts';
@@ -125,7 +132,7 @@ export class ObjectReader {
    *   EOF` when git dies of it.
    */
   async info(revision: Revision, options: ReadOptions = {}): Promise<ObjectInfo | undefined> {
-    return await this.#look('info', bytesOf(revision), 0, options);
+    return await this.#look('info', revision, 0, options);
   }
 
   /**
@@ -138,12 +145,7 @@ export class ObjectReader {
     revision: Revision,
     options: ReadOptions & { maxBytes?: number } = {},
   ): Promise<RawObject | undefined> {
-    const found = await this.#look(
-      'whole',
-      bytesOf(revision),
-      options.maxBytes ?? DEFAULT_MAX_BYTES,
-      options,
-    );
+    const found = await this.#look('whole', revision, options.maxBytes ?? DEFAULT_MAX_BYTES, options);
     return found && rawObject(found);
   }
 
@@ -154,7 +156,7 @@ export class ObjectReader {
    * @throws as {@link info}.
    */
   async openObject(revision: Revision, options: ReadOptions = {}): Promise<OpenObject | undefined> {
-    const found = await this.#look('open', bytesOf(revision), 0, options);
+    const found = await this.#look('open', revision, 0, options);
     return found && new OpenedObject(found, options.signal);
   }
 
@@ -174,7 +176,7 @@ export class ObjectReader {
   async readInProcess(oid: string, { signal }: ReadOptions = {}): Promise<RawObject> {
     if (this.#databases.iteration.isOver) await loopTurn();
     if (signal?.aborted === true) throw abortError(signal);
-    const found = this.#readHere('whole', Buffer.from(oid, 'latin1'), DEFAULT_MAX_BYTES);
+    const found = this.#readIdHere('whole', trustedOid(oid), DEFAULT_MAX_BYTES);
     if (found?.data === undefined) throw new FallBackToGit('an object is not found');
     const { type, size, data } = found;
     return { oid: found.oid, type, size, data };
@@ -269,10 +271,12 @@ export class ObjectReader {
 
   async #look(
     mode: LookupMode,
-    revision: Buffer,
+    name: Revision,
     maxBytes: number,
     options: ReadOptions,
   ): Promise<FoundObject | undefined> {
+    if (typeof name === 'string' && isOid(name)) return await this.#lookById(mode, name, maxBytes, options);
+    const revision = bytesOf(name);
     if (revision.includes(0))
       throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
     const snapshot = this.snapshot(revision);
@@ -293,22 +297,40 @@ export class ObjectReader {
     );
   }
 
-  /** Reads an object in process, and counts it. @throws {FallBackToGit} when only git can. */
-  #readHere(mode: LookupMode, revision: Buffer, maxBytes: number): FoundObject | undefined {
-    const found = this.#find(mode, revision, maxBytes);
-    this.#observer?.(mode)?.();
-    return found;
+  async #lookById(
+    mode: LookupMode,
+    oid: Oid,
+    maxBytes: number,
+    options: ReadOptions,
+  ): Promise<FoundObject | undefined> {
+    const known = this.#isInProcess ? this.#databases.cachedById(this.#repository, oid) : undefined;
+    if (known !== undefined) return mode === 'info' ? infoOf(known) : known;
+    const { signal } = options;
+    if (signal?.aborted === true) throw abortError(signal);
+    if (this.#databases.iteration.isOver) await loopTurn();
+    return await this.#repository.inProcess.attempt<FoundObject | undefined>(
+      'read_object',
+      () => this.#readIdHere(mode, oid, maxBytes),
+      () => this.#askCatFile(mode, this.#cutId(Buffer.from(oid, 'latin1')), maxBytes, signal),
+    );
   }
 
-  #find(mode: LookupMode, revision: Buffer, maxBytes: number): FoundObject | undefined {
-    if (mode === 'info') {
-      const info = this.#databases.find(this.#repository, revision, false);
-      return info && infoOf(info);
-    }
-    const found = this.#databases.find(this.#repository, revision, true);
+  /** Reads an object in process, and counts it. @throws {FallBackToGit} when only git can. */
+  #readHere(mode: LookupMode, revision: Buffer, maxBytes: number): FoundObject | undefined {
+    const found = this.#databases.find(this.#repository, revision, mode !== 'info');
+    return this.#counted(mode, found, maxBytes);
+  }
+
+  /** As {@link #readHere}, by an id. */
+  #readIdHere(mode: LookupMode, oid: Oid, maxBytes: number): FoundObject | undefined {
+    return this.#counted(mode, this.#databases.findById(this.#repository, oid, mode !== 'info'), maxBytes);
+  }
+
+  #counted(mode: LookupMode, found: FoundObject | undefined, maxBytes: number): FoundObject | undefined {
     if (mode === 'whole' && found !== undefined && found.size > maxBytes)
       throw new FallBackToGit('an object is too large');
-    return found;
+    this.#observer?.(mode)?.();
+    return mode === 'info' && found !== undefined ? infoOf(found) : found;
   }
 
   async #askCatFile(

@@ -40,6 +40,7 @@ export class ObjectDatabases {
   readonly #directories = new Map<string, ObjectDirectory>();
   readonly #packs = new OpenPacks();
   readonly #small = new SmallObjectCache();
+  #lastKey: { readonly repository?: CommandRepository; readonly key: string } = { key: '' };
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(heads = new HeadFiles()) {
@@ -56,19 +57,28 @@ export class ObjectDatabases {
     const byId = parseObjectId(revision);
     const place = byId === undefined ? parsePlace(revision) : undefined;
     if (byId === undefined && place === undefined) return undefined;
-    const database = this.#databases.get(directoriesKey(repository));
+    const database = this.#known(repository);
     if (database === undefined) return undefined;
-    try {
-      this.#check(database, repository);
-    } catch (error) {
-      // The read that follows reports it.
-      if (!(error instanceof FallBackToGit) && systemErrorCode(error) === undefined) throw error;
-      return undefined;
-    }
     if (byId === undefined) return this.#small.getAt(database.generation, place ?? '');
     const known = this.#small.get(database.generation, byId.oid);
     const isFound = known === undefined || byId.type === undefined || isOfType(known, byId.type);
     return isFound ? known : undefined;
+  }
+
+  /** Like {@link cached}, by an id. */
+  cachedById(repository: CommandRepository, oid: Oid): RawObject | undefined {
+    const database = this.#known(repository);
+    return database && this.#small.get(database.generation, oid);
+  }
+
+  /** Finds the object of an id. @throws as {@link find}. */
+  findById(repository: CommandRepository, oid: Oid, wantsData: boolean): ObjectInfo | RawObject {
+    try {
+      const database = this.#open(repository);
+      return wantsData ? this.#read(database, oid) : this.#info(database, oid);
+    } catch (error) {
+      return fallBackOnFailure(error);
+    }
   }
 
   /**
@@ -189,8 +199,28 @@ export class ObjectDatabases {
     return this.#small.add(database.generation, object);
   }
 
+  /** A caller mostly reads many objects of one repository. */
+  #keyOf(repository: CommandRepository): string {
+    if (this.#lastKey.repository !== repository)
+      this.#lastKey = { repository, key: directoriesKey(repository) };
+    return this.#lastKey.key;
+  }
+
+  /** Returns the database of a repository that was read lately, and can be read now. */
+  #known(repository: CommandRepository): ObjectDatabase | undefined {
+    const database = this.#databases.get(this.#keyOf(repository));
+    try {
+      if (database !== undefined) this.#check(database, repository);
+      return database;
+    } catch (error) {
+      // The read that follows reports it.
+      if (!(error instanceof FallBackToGit) && systemErrorCode(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
   #open(repository: CommandRepository): ObjectDatabase {
-    const key = directoriesKey(repository);
+    const key = this.#keyOf(repository);
     const digits = OID_DIGITS[repository.objectFormat];
     const known = this.#databases.get(key);
     const database = known?.digits === digits ? known : new ObjectDatabase(repository, this.#directoryAt);
