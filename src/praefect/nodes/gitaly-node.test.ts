@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
 import { Metadata } from '#rpc/common/metadata';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
@@ -16,6 +17,8 @@ import { GitalyNode } from './gitaly-node.ts';
 const ROUNDS = 20;
 /** The longest pause between attempts to connect, with its jitter. */
 const PAUSE_MS = 2400;
+/** Limit of a check, as Praefect's. */
+const CHECK_MS = 1000;
 
 // Born failing: after some minutes the pauses between attempts were two minutes long.
 test('a node that was away for long is noticed within seconds', async (context) => {
@@ -40,6 +43,48 @@ test('a node that was away for long is noticed within seconds', async (context) 
   }
 
   server.close();
+});
+
+// Born failing: a busy Praefect read the responses of all nodes late, and then refused calls
+// because of "no healthy nodes".
+test('a check is not late because this process is busy', async () => {
+  await using gitaly = await startGitaly();
+  const config = { virtualStorage: 'default', storage: 'default', address: gitaly.address, token: undefined };
+  await using node = await GitalyNode.dial(config, (stream) => void stream.destroy());
+  const failures: unknown[] = [];
+  assert.equal(await node.isServing(10_000, (error) => failures.push(error)), true);
+
+  const check = node.isServing(CHECK_MS, (error) => failures.push(error));
+  const end = performance.now() + CHECK_MS * 1.2;
+  while (performance.now() < end); // blocks the event loop
+
+  assert.equal(await check, true, String(failures));
+});
+
+test('a check of a node that never responds fails after its limit', async () => {
+  const directory = makeScratchDirectory('node');
+  using _removing = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => sockets.push(socket)).listen(join(directory, 's'));
+  await once(server, 'listening');
+  const config = {
+    virtualStorage: 'default',
+    storage: 'a',
+    address: `unix:${join(directory, 's')}`,
+    token: undefined,
+  };
+  const node = await GitalyNode.dial(config, (stream) => void stream.destroy());
+  const failures: unknown[] = [];
+
+  assert.equal(await node.isServing(100, (error) => failures.push(error)), false);
+
+  assert.deepEqual(
+    failures.map((error) => error instanceof GitalyError && [error.code, error.message]),
+    [['DEADLINE_EXCEEDED', 'context deadline exceeded']],
+  );
+  server.close();
+  for (const socket of sockets) socket.destroy();
+  await node[Symbol.asyncDispose]();
 });
 
 test('the first read opens a connection for reads, without waiting for it', async () => {

@@ -1,4 +1,6 @@
 import type { Duplex } from 'node:stream';
+import { patientSignal } from '#base/async/patient-signal';
+import { GitalyError } from '#base/gitaly-error';
 import type { BareConnection } from '#client/bare-connection';
 import type { CallOptions, ResponseStream } from '#client/call/call-types';
 import { dialBare } from '#client/dial-bare';
@@ -43,6 +45,8 @@ export interface RawCallOptions extends CallOptions {
 const MAX_CONNECT_BACKOFF_MS = 2000;
 /** Limit of connections for reads to one node. Several are open while it is busy. */
 const MAX_READ_CHANNELS = 4;
+/** A check takes at most this many times its limit, however busy this process is. */
+const MAX_PATIENCE = 10;
 /** Limit of one attempt to open the connection for reads. */
 const OPEN_LIMIT_MS = 10_000;
 
@@ -132,13 +136,16 @@ export class GitalyNode implements AsyncDisposable {
   }
 
   /**
-   * Checks the health of the node. Never rejects.
+   * Checks the health of the node. Never rejects. A busy Praefect reads responses late, from all
+   * nodes at once, so the time in which it reads nothing does not count ({@link patientSignal}).
    *
    * @param onFailure receives the reason for a `false`.
    */
   async isServing(timeoutMs: number, onFailure: (error: unknown) => void): Promise<boolean> {
+    using limited = patientSignal(timeoutMs, deadlineExceeded);
+    const options = { timeoutMs: timeoutMs * MAX_PATIENCE, signal: limited.signal };
     try {
-      const { status } = await this.connection.health.check({}, { timeoutMs });
+      const { status } = await this.connection.health.check({}, options);
       if (status === Status.SERVING) return true;
       onFailure(new Error(`node is ${Status[status]}`));
     } catch (error) {
@@ -150,6 +157,11 @@ export class GitalyNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.connection.close(), this.#reads.close()]);
   }
+}
+
+/** Returns the error of a call whose deadline has passed. */
+function deadlineExceeded(): GitalyError {
+  return new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded');
 }
 
 /**
