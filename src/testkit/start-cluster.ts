@@ -76,14 +76,16 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<T
     stopped.add(node);
     await node[Symbol.asyncDispose]();
   };
-  building.defer(async () => {
-    for (const node of nodes) await stop(node);
-  });
   for (let number = 1; number <= (options.nodes ?? 3); number++) {
     const name = `gitaly-${number}`;
-    nodes.push(
-      await startGitaly({ ...options.gitaly, storages: [name], config: options.gitalyConfig ?? {} }),
-    );
+    const node = await startGitaly({
+      ...options.gitaly,
+      storages: [name],
+      config: options.gitalyConfig ?? {},
+    });
+    nodes.push(node);
+    // Each by itself: a node whose stop fails must not keep the others running.
+    building.defer(() => stop(node));
   }
   const praefects: TestPraefect[] = [];
   for (let number = 1; number <= (options.praefects ?? 1); number++)
