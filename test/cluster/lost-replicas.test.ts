@@ -34,6 +34,16 @@ for (const { name, lose } of LOSSES)
   test(`a node that has lost ${name} gets a copy, unnoticed by clients`, { skip }, async () => {
     await using postgres = await startPostgres();
     await using cluster = await startCluster({ database: postgres });
+    // What a copy replaced is kept. It must not hide why a test failed.
+    using _kept = {
+      [Symbol.dispose]: () => {
+        for (const [index, node] of cluster.nodes.entries())
+          rmSync(join(node.storagePath(`gitaly-${index + 1}`), '+gitaly/tmp'), {
+            recursive: true,
+            force: true,
+          });
+      },
+    };
     await cluster.connection.repository.createRepository({ repository });
     const id = await commit(cluster, 'first');
     const other = { storageName: 'default', relativePath: 'other.git' };
@@ -76,9 +86,6 @@ for (const { name, lose } of LOSSES)
       found.map(({ storage }) => storage),
       [`gitaly-${first}`, `gitaly-${second}`],
     );
-    // What a copy replaced is kept.
-    for (const [index, node] of cluster.nodes.entries())
-      rmSync(join(node.storagePath(`gitaly-${index + 1}`), '+gitaly/tmp'), { recursive: true, force: true });
     // All other replicas of the node are verified again.
     await until(async () => {
       const { verified = 0 } =
