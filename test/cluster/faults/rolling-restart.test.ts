@@ -15,6 +15,10 @@ import { startPushers } from './start-pushers.ts';
 /** Restarts of nodes, one after the other; each is followed by that of a Praefect. */
 const RESTARTS = extent('CLUSTER_RESTARTS', { short: 1, long: 12 });
 const CALLS_PER_SECOND = 100;
+/** Of this number of calls, one is a commit and another a write of a reference. */
+const WRITES_EVERY = 20;
+/** Branches, other references and reads that the load takes in turn. */
+const TARGETS = 20;
 const UP_TO_DATE_MS = 60_000;
 const timestamp = { seconds: 1_700_000_000n };
 
@@ -63,7 +67,14 @@ async function pushOn(pusher: Pusher, stop: AbortSignal): Promise<string[]> {
   return failures;
 }
 
-/** Reads and writes of a repository of its own, at a steady rate. */
+/** A call of the load. No two calls of one target run at once. */
+interface LoadCall {
+  readonly name: string;
+  readonly target: string;
+  run(): Promise<unknown>;
+}
+
+/** Reads and writes of a repository of its own, at a steady rate if the machine can keep up with it. */
 class Load {
   readonly failures: string[] = [];
   calls = 0;
@@ -89,47 +100,57 @@ class Load {
     return load;
   }
 
-  /** Starts a call every few milliseconds until the signal is aborted, and waits for all of them. */
+  /**
+   * Starts a call every few milliseconds until the signal is aborted, and waits for all of them.
+   * Leaves out calls of targets whose last call still runs: on a machine that is slower than the
+   * load, calls would pile up, and writes of one branch would conflict.
+   */
   async run(stop: AbortSignal): Promise<void> {
     const started = performance.now();
-    const running = new Set<Promise<void>>();
-    while (!stop.aborted) {
+    const running = new Map<string, Promise<void>>();
+    for (let number = 0; !stop.aborted; ) {
       const due = ((performance.now() - started) * CALLS_PER_SECOND) / 1000;
-      while (this.calls < due) {
-        const call = this.#call(this.calls++);
-        running.add(call);
-        void call.then(() => running.delete(call));
+      for (; number < due; number++) {
+        const call = this.#callOf(number);
+        if (running.has(call.target)) continue;
+        running.set(
+          call.target,
+          this.#run(call).finally(() => running.delete(call.target)),
+        );
       }
       await delay(1000 / CALLS_PER_SECOND); // the rate of the load
     }
-    await Promise.all(running);
+    await Promise.all(running.values());
   }
 
-  async #call(number: number): Promise<void> {
-    const connection = this.#connections[number % this.#connections.length];
-    assert.ok(connection);
-    const repository = this.#repository;
+  async #run({ name, run }: LoadCall): Promise<void> {
+    this.calls++;
     const begun = performance.now();
-    const [name, call] = this.#kindOf(number, connection, repository);
-    await call().catch((error: unknown) => {
+    await run().catch((error: unknown) => {
       this.failures.push(`${name} after ${Math.round(performance.now() - begun)} ms: ${messageOf(error)}`);
     });
   }
 
-  #kindOf(
-    number: number,
-    connection: Connection,
-    repository: { storageName: string; relativePath: string },
-  ): readonly [name: string, call: () => Promise<unknown>] {
-    if (number % 20 === 0)
-      return ['UserCommitFiles', () => this.#commit(connection, `b${(number / 20) % 40}`, number)];
-    if (number % 20 === 7) {
-      const ref = Buffer.from(`refs/heads/w${number % 7}`);
-      const revision = Buffer.from(this.#tip);
-      return ['WriteRef', () => connection.repository.writeRef({ repository, ref, revision })];
+  #callOf(number: number): LoadCall {
+    const connection = this.#connections[number % this.#connections.length];
+    assert.ok(connection);
+    const repository = this.#repository;
+    const round = Math.floor(number / WRITES_EVERY) % TARGETS;
+    if (number % WRITES_EVERY === 0) {
+      const target = `b${round}`;
+      return { name: 'UserCommitFiles', target, run: () => this.#commit(connection, target, number) };
+    }
+    if (number % WRITES_EVERY === 7) {
+      const target = `refs/heads/w${round}`;
+      const request = { repository, ref: Buffer.from(target), revision: Buffer.from(this.#tip) };
+      return { name: 'WriteRef', target, run: () => connection.repository.writeRef(request) };
     }
     const revision = Buffer.from('main');
-    return ['FindCommit', () => connection.commit.findCommit({ repository, revision })];
+    return {
+      name: 'FindCommit',
+      target: `read ${number % TARGETS}`,
+      run: () => connection.commit.findCommit({ repository, revision }),
+    };
   }
 
   async #commit(connection: Connection, branch: string, number: number): Promise<void> {
