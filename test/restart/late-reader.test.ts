@@ -11,7 +11,7 @@ import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };
 /** Less than `LAST_READ_MS`. */
-const LATE_MS = 400;
+const LATE_MS = 2000;
 
 /** A client's connection whose event loop is late: what the server sends is not read yet. */
 async function startLateClient(path: string) {
