@@ -45,6 +45,8 @@ const RESOLVED_BYTES = 200 << 10;
 const RESOLUTIONS = extent('RESOLUTIONS', { short: 1000, long: 5000 });
 /** Size of a file that consists of ids; ListConflictFiles reads up to 64 MiB. */
 const LISTED_BYTES = extent('LISTED_BYTES', { short: 8 << 20, long: 60 << 20 });
+/** The system takes 30 to 60 ms to free a file of 60 MiB at once. */
+const LISTED_LIMIT_MS = extent('LISTED_LIMIT_MS', { short: LIMIT_MS, long: 100 });
 /** Entries of the directories that are merged in process, and above its limit. */
 const DIRECTORIES = [4000, 30_000];
 /** Entries of a directory that is read and changed; a tree object may have a million. */
@@ -354,7 +356,8 @@ suite('the event loop of a server is not blocked', async () => {
       files: { f: content.repeat(LISTED_BYTES / content.length) },
     });
 
-    await assertTurns(t, async () => assert.ok((await list(ids)) > 2));
+    // It took 120 to 150 ms.
+    await assertTurns(t, async () => assert.ok((await list(ids)) > 2), LISTED_LIMIT_MS);
   });
 
   // One file of it was found in 240 ms; a change took 300 ms, and 8 s with the modes of old trees.

@@ -34,38 +34,59 @@ export async function conflictFiles(
   return [...files.values()];
 }
 
-/** Replaces every occurrence of a text in bytes. */
-async function replaceAll(
-  bytes: Buffer,
-  { text, replacement }: { readonly text: string; readonly replacement: Buffer },
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  const slice = new LoopSlice();
-  let start = 0;
-  for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, start)) {
-    parts.push(bytes.subarray(start, at), replacement);
-    start = at + text.length;
-    if (slice.isOverAfterItem()) await slice.pause(signal);
-  }
-  if (start === 0) return bytes;
-  parts.push(bytes.subarray(start));
-  return await concatenated(parts, signal);
+interface Replacement {
+  readonly text: string;
+  readonly replacement: Buffer;
 }
 
-async function concatenated(parts: readonly Buffer[], signal: AbortSignal): Promise<Buffer> {
-  let bytes = 0;
-  const measure = (part: Buffer): void => {
-    bytes += part.length;
+/**
+ * Replaces every occurrence of a text in bytes. The occurrences are searched twice, because an
+ * object for each of a million would keep the garbage collector busy for longer than the slices.
+ */
+async function replaceAll(
+  bytes: Buffer,
+  { text, replacement }: Replacement,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  let count = 0;
+  await eachOccurrence(bytes, text, () => void count++, signal);
+  if (count === 0) return bytes;
+  const whole = Buffer.allocUnsafe(bytes.length + count * (replacement.length - text.length));
+  let start = 0;
+  let length = 0;
+  const replaceAt = (at: number): void => {
+    length += bytes.copy(whole, length, start, at);
+    length += replacement.copy(whole, length);
+    start = at + text.length;
   };
-  await eachInTurn(parts, measure, signal);
-  const whole = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  const copy = (part: Buffer): void => {
-    at += part.copy(whole, at);
-  };
-  await eachInTurn(parts, copy, signal);
+  await eachOccurrence(bytes, text, replaceAt, signal);
+  bytes.copy(whole, length, start);
   return whole;
+}
+
+/** Bytes that are searched at once. If they consist of occurrences, that takes some milliseconds. */
+const WINDOW_BYTES = 32 << 10;
+
+/** Calls a function with the place of each occurrence of a text, in slices of the event loop. */
+async function eachOccurrence(
+  bytes: Buffer,
+  text: string,
+  handle: (at: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const slice = new LoopSlice();
+  for (let start = 0; ; ) {
+    const window = bytes.subarray(start, start + WINDOW_BYTES);
+    let next = 0;
+    for (let at = window.indexOf(text); at !== -1; at = window.indexOf(text, next)) {
+      handle(start + at);
+      next = at + text.length;
+    }
+    if (start + window.length >= bytes.length) return;
+    // The end of the window may be the beginning of an occurrence.
+    start += Math.max(next, WINDOW_BYTES - text.length + 1);
+    await slice.pause(signal);
+  }
 }
 
 /**

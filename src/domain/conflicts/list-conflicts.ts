@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { EntryFinder } from '#git/trees/find-entry';
 import { Quarantine } from '#storage/quarantine/quarantine';
@@ -58,7 +59,9 @@ export async function* listConflicts(
     if (entry === undefined) throw refused('getting file revision: reference not found');
     const object = await objects.readObject(entry.oid, options);
     if (object === undefined) throw refused('getting objectreader: object not found');
+    const slice = new LoopSlice(); // a file of 60 MiB takes ten milliseconds
     if (!isUtf8(object.data)) throw refused('unsupported encoding');
+    await slice.pause(signal);
     const paths = { ours: isInOurs ? path : NO_BYTES, theirs: isInTheirs ? path : NO_BYTES };
     return await withPaths(object.data, { ours, theirs }, paths, signal);
   }
