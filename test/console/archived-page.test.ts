@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { commitFiles } from '#client/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
+import { lfsPointer } from '#testkit/repositories/lfs-pointer';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
@@ -23,22 +24,40 @@ async function isArchived(console: OpenedConsole): Promise<boolean> {
   return archives[0].waitingChanges === 0 && (await console.json(PATH, BOSS)).generations?.length >= 2;
 }
 
+const sha256 = (content: string): string => createHash('sha256').update(content).digest('hex');
+
+/** Sends the form that an administrator sees, whoever sends it. */
+async function send(
+  console: OpenedConsole,
+  fields: Record<string, string>,
+  headers: Record<string, string>,
+): Promise<{ readonly status: number; readonly to: string | null; readonly text: string }> {
+  const { text } = await console.get(PATH, BOSS);
+  const [, address = PATH] = /method="post" action="\/-\/console([^"]+)"/.exec(text) ?? [];
+  const body = new URLSearchParams(fields);
+  const url = `${console.url}${address.replaceAll('&amp;', '&')}`;
+  const response = await fetch(url, { method: 'POST', body, headers, redirect: 'manual' });
+  return { status: response.status, to: response.headers.get('location'), text: await response.text() };
+}
+
 /** A server whose storage is archived, with a repository of one commit. */
-async function openArchived() {
+async function openArchived(content = 'text\n') {
   const directory = makeScratchDirectory('console-archive');
   const authFile = join(directory, 'users');
-  const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
-  writeFileSync(authFile, `boss admin sha256:${hashOf('boss')}\nann write sha256:${hashOf('ann')} team\n`);
+  writeFileSync(authFile, `boss admin sha256:${sha256('boss')}\nann write sha256:${sha256('ann')} team\n`);
   const archive = pathToFileURL(join(directory, 'bucket')).href;
   const console = await openConsole({
     authFile,
-    config: (root) => ({ storage: [{ name: 'default', path: join(root, 'default'), archive }] }),
+    config: (root) => ({
+      storage: [{ name: 'default', path: join(root, 'default'), archive }],
+      lfs: { url: pathToFileURL(join(directory, 'lfs')).href, refuse_missing: false },
+    }),
   });
   const { connection } = console.gitaly;
   const repository = { storageName: 'default', relativePath: 'team/a.git', glRepository: 'p' };
   await connection.repository.createRepository({ repository, defaultBranch: Buffer.from('main') });
   const commit = { repository, user: USER, branchName: Buffer.from('main'), commitMessage: Buffer.from('c') };
-  await commitFiles(connection, commit, [{ type: 'create', path: 'file', content: 'text\n' }]);
+  await commitFiles(connection, commit, [{ type: 'create', path: 'file', content }]);
   return {
     console,
     [Symbol.asyncDispose]: async () => {
@@ -58,17 +77,8 @@ test('administrators see the archived states of a repository, and restore one', 
   const { generations } = await console.json(PATH, BOSS);
   assert.deepEqual([generations[0].kind, generations.at(-1).kind], ['write', 'create']);
 
-  // The form is that of an administrator, whoever sends it.
-  const send = async (fields: Record<string, string>, headers: Record<string, string>) => {
-    const { text } = await console.get(PATH, BOSS);
-    const [, address = PATH] = /method="post" action="\/-\/console([^"]+)"/.exec(text) ?? [];
-    const body = new URLSearchParams(fields);
-    const url = `${console.url}${address.replaceAll('&amp;', '&')}`;
-    const response = await fetch(url, { method: 'POST', body, headers, redirect: 'manual' });
-    return { status: response.status, to: response.headers.get('location'), text: await response.text() };
-  };
   const generation = String(generations[0].generation);
-  const restored = await send({ generation, name: 'team/b' }, BOSS);
+  const restored = await send(console, { generation, name: 'team/b' }, BOSS);
   assert.deepEqual(
     [restored.status, restored.to],
     [303, '/-/console/repository/team/b.git/-/files'],
@@ -79,14 +89,30 @@ test('administrators see the archived states of a repository, and restore one', 
   );
   assert.equal(head, expected);
 
-  const again = await send({ generation, name: 'team/b' }, BOSS);
+  const again = await send(console, { generation, name: 'team/b' }, BOSS);
   assert.deepEqual([again.status, /Nothing was restored: /.test(again.text)], [422, true]);
-  assert.equal((await send({ generation: 'x', name: 'c' }, BOSS)).status, 422);
-  const refused = await send({ generation, name: 'team/c' }, ANN);
+  assert.equal((await send(console, { generation: 'x', name: 'c' }, BOSS)).status, 422);
+  const refused = await send(console, { generation, name: 'team/c' }, ANN);
   assert.equal(refused.status, 403);
   assert.match(refused.text, /Only administrators may restore a repository/);
   assert.equal((await console.json(PATH, ANN)).mayRestore, false);
   assert.doesNotMatch((await console.get(PATH, ANN)).text, /<form/);
+});
+
+test('a restore without all files of Git LFS names those that are missing', async () => {
+  await using archived = await openArchived(lfsPointer('lost'));
+  const { console } = archived;
+  const repository = { storageName: 'default', relativePath: 'team/a.git' };
+  await console.gitaly.connection.settings.setLfsIds({ repository, ids: ['id'] });
+  await until(() => isArchived(console));
+  const { generations } = await console.json(PATH, BOSS);
+
+  const generation = String(generations[0].generation);
+  const restored = await send(console, { generation, name: 'team/b' }, BOSS);
+
+  assert.equal(restored.status, 200, restored.text);
+  assert.match(restored.text, new RegExp(`could not be restored: ${sha256('lost')}`));
+  assert.match(restored.text, /href="[^"]*\/repository\/team\/b\.git\/-\/files"/);
 });
 
 test('without an archive there is no page about it', async () => {

@@ -67,7 +67,7 @@ async function generationsOf({ calls, connection, path, storage }: PlainVisit): 
   }
 }
 
-/** Restores the chosen state. @returns the page to go to, or why it was refused. */
+/** Restores the chosen state. @returns the page after it, or why it was refused. */
 async function restore(visit: PlainVisit): Promise<ConsolePage | string> {
   const { access, connection, form, path, signal, storage } = visit;
   const [chosen = '', name = ''] = [form.get('generation'), form.get('name')?.trim()].map(String);
@@ -80,12 +80,26 @@ async function restore(visit: PlainVisit): Promise<ConsolePage | string> {
     at: { case: 'generation' as const, value: BigInt(generation) },
   };
   try {
-    await Array.fromAsync(connection.archives.restore(request, { signal, timeoutMs: RESTORE_TIMEOUT_MS }));
+    const calls = { signal, timeoutMs: RESTORE_TIMEOUT_MS };
+    const [restored] = await Array.fromAsync(connection.archives.restore(request, calls));
+    if (restored !== undefined && restored.problem !== '') return incompletePage(to, restored.problem);
   } catch (error) {
     if (!REFUSALS.has(codeOf(error) ?? '')) throw error;
     return messageOf(error);
   }
   return { ...problemPage(200, 'Restored', `Restored ${name}.`), location: repositoryAddress(to, 'files') };
+}
+
+/** Names the files of Git LFS that a restored repository lacks, which its own pages do not show. */
+function incompletePage(path: string, problem: string): ConsolePage {
+  const title = 'Restored without all files';
+  return {
+    title,
+    section: 'repositories',
+    data: { restored: path, problem },
+    body: html`<h1>${title}</h1>
+<p><a href="${repositoryAddress(path, 'files')}">${nameOf(path)}</a> was restored, but ${problem}.</p>`,
+  };
 }
 
 function list(
