@@ -6,8 +6,9 @@
  */
 import { FOUND_BY } from './found-by.ts';
 import { type NamedRun, namedRun, runNamed } from './seeds.ts';
-import { BASES, FAULTS, type PlantedFault, plantOf } from './simulator/faults.ts';
+import { FAULTS, type PlantedFault, plantOf } from './simulator/faults.ts';
 import { SCENARIOS } from './simulator/scenarios.ts';
+import { BASES } from './simulator/variants.ts';
 
 const maxSeeds = Number(process.argv[2] ?? 1500);
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FOUND_BY } from './found-by.ts';
 import { namedRun, report, runNamed } from './seeds.ts';
-import { BASES, FAULTS, plantOf } from './simulator/faults.ts';
+import { FAULTS, plantOf } from './simulator/faults.ts';
+import { BASES } from './simulator/variants.ts';
 
 for (const [name, fault] of Object.entries(FAULTS))
   test(`the simulation finds a planted fault: ${name}`, async () => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
-import { namedRun, report, runNamed, runsOf } from './seeds.ts';
+import { namedRun, report } from './seeds.ts';
+import { simulate } from './simulate-runs.ts';
 
 /** Runs that found faults of the protocol, each long after the first seeds. */
 const FOUND_FAULTS = ['checkpoints:7006506'];
@@ -14,24 +15,14 @@ const ZOMBIES = ['zombie:2', 'zombie:5', 'zombie:12', 'zombie-deep:2', 'zombie-d
 const FIRST_SEED = 1 + (testSeed() % 1_000_000) * 1000;
 
 test('no run of the simulation violates an invariant', { timeout: 24 * 3600_000 }, async (context) => {
-  const count = repetitions('SIMULATED_SEEDS', { short: 700, long: 30_000 });
+  const count = repetitions('SIMULATED_SEEDS', { short: 2000, long: 30_000 });
   const { SIMULATED_RUN: only = '' } = process.env;
-  const runs = (only === '' ? [...FOUND_FAULTS, ...ZOMBIES] : [only]).map(namedRun);
-  if (only === '') runs.push(...runsOf(count, FIRST_SEED));
-  const totals = { reads: 0, writes: 0, takeovers: 0, floors: 0, deletions: 0, zombies: 0 };
+  const chosen = only === '' ? { names: [...FOUND_FAULTS, ...ZOMBIES], count } : { names: [only], count: 0 };
 
-  for (const run of runs) {
-    const { violation, counts } = await runNamed(run);
-    if (violation !== undefined) assert.fail(await report(run));
-    totals.reads += counts.reads;
-    totals.writes += counts.writes;
-    totals.takeovers += counts.takeovers;
-    totals.floors += counts.floors;
-    totals.deletions += counts.deletions;
-    totals.zombies += counts.zombies;
-  }
+  const { runs, totals, violation } = await simulate({ ...chosen, first: FIRST_SEED });
 
-  context.diagnostic(`${runs.length} runs: ${JSON.stringify(totals)}`);
+  if (violation !== '') assert.fail(violation);
+  context.diagnostic(`${runs} runs: ${JSON.stringify(totals)}`);
   if (only === '') for (const [what, times] of Object.entries(totals)) assert.ok(times > 0, `no ${what}`);
 });
 

@@ -121,6 +121,7 @@ export async function run(
       ended.push(work());
     }
     await Promise.all(ended);
+    for (const server of servers) server.rest();
   };
   let problem: unknown;
   void drive().catch((error) => {

@@ -117,6 +117,7 @@ export class SimulatedServer {
   /** Probability that the process crashes at a point where it waits. */
   crashes = 0;
   #isEnded = false;
+  #isIdle = false;
   #processes = 0;
   #starting: Process | undefined;
 
@@ -154,6 +155,14 @@ export class SimulatedServer {
     world.at(world.spread(50, 6000), () => void this.start());
   }
 
+  /**
+   * Ends the renewals, once no operation follows that depends on a lease. They are most of the
+   * requests of a run.
+   */
+  rest(): void {
+    this.#isIdle = true;
+  }
+
   /** Ends the server for ever. */
   end(): void {
     this.#isEnded = true;
@@ -164,6 +173,7 @@ export class SimulatedServer {
   async #renew(process: Process): Promise<void> {
     while (process.lease.state === 'live') {
       await process.wait(SIMULATED_TIMES.renewMs);
+      if (this.#isIdle) return;
       await process.lease.renew().catch(() => {}); // the next one may succeed
     }
     // Another process has the name, or the lease was released: the process ends.

@@ -168,11 +168,7 @@ export class SimulatedBucket {
     const give = (result: T): void => world.at(delay(), () => receiver.deliver(() => resolve(result)));
     const timeOut = (): void =>
       world.at(TIMEOUT_MS, () => receiver.deliver(() => reject(new Error('no response'))));
-    const fate = world.random();
-    const limits = isWrite
-      ? [faults.refused, faults.lostReply, faults.late, faults.repeated]
-      : [faults.refused + faults.lostReply + faults.late];
-    const index = limits.findIndex((_, last) => fate < sum(limits.slice(0, last + 1)));
+    const index = fateOf(world.random(), faults, isWrite);
     if (index === 0) world.at(delay(), () => receiver.deliver(() => reject(new Error('503'))));
     else if (index === 1 || index === 2) {
       world.at(index === 1 ? delay() : world.spread(500, faults.lateMs), () => void run());
@@ -185,8 +181,16 @@ export class SimulatedBucket {
   }
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+/**
+ * Chooses what happens to a request, by a random number: 0 is refused, 1 and 2 have no response, 3
+ * is executed twice, and 4 succeeds. A read without a response is refused.
+ */
+function fateOf(random: number, { refused, lostReply, late, repeated }: BucketFaults, isWrite: boolean) {
+  if (!isWrite) return random < refused + lostReply + late ? 0 : 4;
+  if (random < refused) return 0;
+  if (random < refused + lostReply) return 1;
+  if (random < refused + lostReply + late) return 2;
+  return random < refused + lostReply + late + repeated ? 3 : 4;
 }
 
 function shown(result: unknown): string {

@@ -28,6 +28,8 @@ export class Truth {
   /** Packs that a fork names. */
   readonly #pinned = new Set<string>();
   #floor = 0;
+  /** The state at the head, computed from the objects of the checkpoint at the floor. */
+  #followed: { readonly from: readonly (StoredObject | undefined)[]; readonly state: ChainState } | undefined;
 
   constructor(world: World, keys: RepositoryKeys) {
     this.world = world;
@@ -160,12 +162,29 @@ export class Truth {
     return ChainState.fromCheckpoint(opened, openReferences(references.content, opened.references));
   }
 
+  /**
+   * Returns the state that a reader finds; `undefined` without the checkpoint at the floor. What
+   * was computed from the same objects is continued.
+   */
+  #follow(): ChainState | undefined {
+    const floor = this.objects.get(this.keys.floor);
+    const n = floor === undefined ? 0 : FLOOR.open(floor.content).n;
+    const from = [
+      floor,
+      this.objects.get(this.keys.checkpoint(n)),
+      this.objects.get(this.keys.references(n)),
+    ];
+    const isSame = this.#followed?.from.every((object, at) => object === from[at]) === true;
+    const state = isSame ? this.#followed?.state : this.#stored(n);
+    this.#followed = state && { from, state };
+    for (const read of this.#records.slice(state?.n)) state?.apply(read);
+    return state;
+  }
+
   /** I1: all that the references at the head reach is in packs that exist. */
   #checkObjects(when: string): string | undefined {
-    const floor = this.objects.get(this.keys.floor);
-    const state = this.#stored(floor === undefined ? 0 : FLOOR.open(floor.content).n);
+    const state = this.#follow();
     if (state === undefined) return `the checkpoint at the floor is missing ${when}`;
-    for (const read of this.#records.slice(state.n)) state.apply(read);
     const have = new Set<string>();
     for (const name of state.packs) {
       const pack = this.objects.get(this.keys.pack(name));
@@ -184,9 +203,15 @@ export class Truth {
   }
 }
 
+const ids = new WeakMap<Buffer, readonly string[]>();
+
 /** Returns the ids of the objects in a pack of the simulation: one per line. */
-export function idsOf(pack: Buffer): string[] {
-  return pack.toString().split('\n').filter(Boolean);
+export function idsOf(pack: Buffer): readonly string[] {
+  const known = ids.get(pack);
+  if (known !== undefined) return known;
+  const found = pack.toString().split('\n').filter(Boolean);
+  ids.set(pack, found);
+  return found;
 }
 
 export function packOf(ids: Iterable<string>): Buffer {

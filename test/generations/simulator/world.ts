@@ -89,7 +89,7 @@ export class World {
       this.nowMs = event?.atMs ?? untilMs;
       if (event === undefined) return;
       event.work();
-      await new Promise(setImmediate); // all that follows from the event has run
+      await new Promise(process.nextTick); // all promises that follow from the event have run
     }
   }
 
