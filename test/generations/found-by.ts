@@ -19,6 +19,7 @@ export const FOUND_BY: Readonly<Record<string, string>> = {
   'collector without fence': 'packs:32',
   'doomed packs named': 'packs:14',
   'collector after the floor of another': 'floor-late:6',
+  'young floor claimed': 'claim:237',
   'pins not read': 'forks:1',
   'fork that does not read the doomed packs again': 'forks:1',
   'floor trusted after a lost request': 'checkpoints:46',

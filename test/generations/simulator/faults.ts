@@ -194,6 +194,15 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
       },
     },
   },
+  'young floor claimed': {
+    parts: {
+      Maintenance: class extends Maintenance {
+        override mayClaim(): boolean {
+          return true;
+        }
+      },
+    },
+  },
   'pins not read': {
     parts: {
       Maintenance: class extends Maintenance {
