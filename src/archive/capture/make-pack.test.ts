@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { outputSync } from '#testkit/run-program-sync';
+import { joinPacks } from './joined-packs.ts';
+import { type PackContents, packFile, smallPack } from './make-pack.ts';
+
+const { signal } = new AbortController();
+const HEADER_BYTES = 12;
+const SHA1_BYTES = 20;
+
+/** Returns a pack whose deltas name their bases, with its entries in the opposite order. */
+function withBasesLast(path: string, objects: readonly string[]): Buffer {
+  const git = (args: readonly string[], input: string | Buffer = ''): Buffer =>
+    outputSync('git', ['-C', path, ...args], { input });
+  const pack = git(['pack-objects', '--stdout', '-q'], objects.join('\n'));
+  writeFileSync(join(path, 'x.pack'), pack);
+  git(['index-pack', 'x.pack']);
+  const listed = git(['show-index'], readFileSync(join(path, 'x.idx')))
+    .toString()
+    .trim()
+    .split('\n');
+  const starts = listed.map((line) => Number.parseInt(line, 10)).sort((one, other) => one - other);
+  const entries = starts.map((start, at) => pack.subarray(start, starts[at + 1] ?? pack.length - SHA1_BYTES));
+  const content = Buffer.concat([pack.subarray(0, HEADER_BYTES), ...entries.reverse()]);
+  return Buffer.concat([content, createHash('sha1').update(content).digest()]);
+}
+
+// git refuses a pack in which an object is twice that a delta names as its base.
+test('packs with the same objects can be joined, also if deltas come before their bases', async () => {
+  await using fixture = await StorageFixture.create();
+  const { path } = fixture.init('source.git');
+  const run = (args: string[], input = ''): string => fixture.runGit(path, args, input);
+  const text = Array.from({ length: 200 }, (_, at) => `line ${at * 7919}\n`).join('');
+  const blobs = [`${text}the end\n`, text].map((content) => run(['hash-object', '-w', '--stdin'], content));
+  const tree = run(['mktree'], blobs.map((oid, at) => `100644 blob ${oid}\t${at}\n`).join(''));
+  const commit = run(['commit-tree', '-m', 'message', tree]);
+  const target = fixture.init('target.git');
+  const pack = withBasesLast(path, [commit, tree, ...blobs]);
+  outputSync('git', ['-C', target.path, 'index-pack', '--rev-index', '--stdin'], { input: pack });
+  const contents: PackContents = { wants: [commit], haves: [] };
+
+  const small = await smallPack(target, contents, signal);
+  await using file = small === undefined ? await packFile(target, contents, signal) : undefined;
+  const made = small ?? readFileSync(file?.path ?? '');
+
+  const joined = fixture.init('joined.git');
+  outputSync('git', ['-C', joined.path, 'index-pack', '--stdin'], { input: joinPacks([made, made], 'sha1') });
+  assert.equal(fixture.runGit(joined.path, ['rev-list', '--objects', commit]).split('\n').length, 4);
+});
