@@ -27,9 +27,11 @@ export async function* logOf(bucket: ArchiveBucket, path: string): AsyncGenerato
     if (seen.has(id)) continue;
     seen.add(id);
     const chain = chainOf(bucket, id);
+    const { bucket: objects } = bucket.environment;
+    if ((await objects.get(chain.options.keys.givenUp)) !== undefined) continue;
     if ((await chain.start(await chain.floor()))?.isErased === true) continue;
     const numbers: number[] = [];
-    for await (const page of bucket.environment.bucket.list(chain.options.keys.generations))
+    for await (const page of objects.list(chain.options.keys.generations))
       for (const { key } of page) if (/\/\d+$/.test(key)) numbers.push(numberOfKey(key));
     const generations = mapAhead(numbers.reverse(), READ_AHEAD, (n) => chain.generation(n));
     for await (const read of generations) {

@@ -15,11 +15,15 @@ export function pathKey(path: string, n: number): string {
 
 /** The keys of one repository. */
 export interface RepositoryKeys {
+  /** Beginning of all others. */
+  readonly root: string;
   readonly floor: string;
   readonly generations: string;
   readonly checkpoints: string;
   readonly packs: string;
   readonly pins: string;
+  /** Note that the chain was replaced by another one, because it cannot be read. */
+  readonly givenUp: string;
   generation(n: number): string;
   checkpoint(n: number): string;
   references(n: number): string;
@@ -31,11 +35,13 @@ export interface RepositoryKeys {
 export function repositoryKeys(id: string): RepositoryKeys {
   const root = `r/${encodeURIComponent(id)}`;
   return {
+    root: `${root}/`,
     floor: `${root}/floor`,
     generations: `${root}/g/`,
     checkpoints: `${root}/cp/`,
     packs: `${root}/p/`,
     pins: `${root}/pin/`,
+    givenUp: `${root}/given-up`,
     generation: (n) => `${root}/g/${digits(n)}`,
     checkpoint: (n) => `${root}/cp/${digits(n)}`,
     references: (n) => `${root}/cp/${digits(n)}.refs`,
@@ -49,7 +55,7 @@ export function repositoriesPrefix(idPrefix: string): string {
   return `r/${encodeURIComponent(idPrefix)}`;
 }
 
-/** Returns the id of the repository that a key is of, and the part: `g`, `cp`, `p`, `pin`, `floor`. */
+/** Returns the id of the repository that a key is of, and the part: `g`, `cp`, `p`, `pin`, `floor`, `given-up`. */
 export function partOfKey(key: string): { readonly id: string; readonly part: string } {
   const [, id = '', part = ''] = key.split('/');
   return { id: decodeURIComponent(id), part };

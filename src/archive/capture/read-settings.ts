@@ -4,6 +4,7 @@ import { posix } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { GitalyError } from '#base/gitaly-error';
 import { HOOKS_NAME } from '#domain/custom-hooks/set-hooks';
+import type { ChainState } from '#generations/chain/chain-state';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import { archiveTree } from '#storage/archive/archive-tree';
 import type { Repository } from '#storage/repository';
@@ -76,6 +77,11 @@ export function changedSettings(
 ): Record<string, string> {
   const changed = Object.entries(values).filter(([name, value]) => (archived.get(name) ?? '') !== value);
   return Object.fromEntries(changed);
+}
+
+/** Returns the ids of the repositories in the archive whose objects a state may use. */
+export function borrowedIds({ settings }: Pick<ChainState, 'settings'>): string[] {
+  return (settings.get(SETTING.borrows) ?? '').split(' ').filter((id) => id !== '');
 }
 
 /** Returns a text that differs once a file with settings has been replaced. */

@@ -1,4 +1,5 @@
 import { type ArchiveBucket, chainOf, lfsFilesOf } from '../bucket/archive-bucket.ts';
+import { unlessGivenUp } from '../maintain/given-up.ts';
 import { archivedLfsIds } from './lfs-ids.ts';
 
 /** The commit of a younger file may be on its way to the archive. */
@@ -24,7 +25,9 @@ export async function pruneLfsFiles(
   for await (const page of bucket.store.listFolders(REPOSITORIES, { signal }))
     for (const folder of page) {
       const id = decodeURIComponent(folder.slice(REPOSITORIES.length, -1));
-      for (const named of archivedLfsIds((await chainOf(bucket, id).follow()).state)) unnamed.delete(named);
+      // What replaced a chain that was given up names its files.
+      const followed = await unlessGivenUp(bucket, id, () => chainOf(bucket, id).follow());
+      if (followed !== undefined) for (const named of archivedLfsIds(followed.state)) unnamed.delete(named);
     }
   for (const id of unnamed)
     for await (const page of files.list(`${id}/`, { signal })) {

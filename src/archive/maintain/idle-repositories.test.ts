@@ -95,7 +95,7 @@ test('a removed repository is erased after its time, but not before all that bor
   const visited: string[] = [];
   for (let found = await due(); found.length > 0 && visited.length < 8; found = await due())
     for (const each of found) {
-      if (!('id' in each)) throw new Error(each.path);
+      if (!('id' in each)) throw new Error(JSON.stringify(each));
       visited.push(each.id);
       await writer.lease.renew();
       await repositories.erase(each.id, RETENTION);

@@ -1,5 +1,6 @@
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { ChainState } from '#generations/chain/chain-state';
+import { ProtocolError } from '#generations/errors';
 import { unpin } from '#generations/forks';
 import { nameOfKey, numberOfKey, partOfKey, repositoriesPrefix } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
@@ -9,8 +10,14 @@ import { chooseKept, type DatedCheckpoint, type Kept, type Retention } from './r
 /** Repositories with nothing to do that are remembered. */
 const MAX_REMEMBERED = 20_000;
 
-/** A repository with something to delete: by its path, or by its id if it was removed. */
-export type DueRepository = { readonly path: string } | { readonly id: string };
+/**
+ * A repository with something to delete: by its path, by its id if it was removed, or by the id of
+ * a chain that was given up.
+ */
+export type DueRepository =
+  | { readonly path: string }
+  | { readonly id: string }
+  | { readonly givenUp: string };
 
 /** A repository as a list of the bucket shows it. */
 interface Listed {
@@ -20,6 +27,8 @@ interface Listed {
   packs: number;
   /** Time of the last generation. */
   lastMs: number;
+  /** Time at which the chain was given up. */
+  givenUpMs?: number;
 }
 
 /**
@@ -37,32 +46,52 @@ export class IdleRepositories {
     this.#retention = retention;
   }
 
-  /** Yields the repositories whose ids begin with a text, and that have something to delete. */
+  /**
+   * Yields the repositories whose ids begin with a text, and that have something to delete.
+   *
+   * @throws {ProtocolError} `damaged`, after all others, if one cannot be read.
+   */
   async *due(idPrefix: string): AsyncGenerator<DueRepository> {
+    let damaged: ProtocolError | undefined;
     for await (const listed of this.#list(idPrefix)) {
-      const nowMs = this.#bucket.environment.clock.wallMs();
-      const kept = chooseKept(listed.checkpoints, this.#retention, nowMs);
-      const last = newest(listed);
-      const mayDelete =
-        listed.checkpoints.some(({ n }) => n < last && !kept.checkpoints.has(n)) ||
-        listed.generations.some((n) => n > last || n < kept.from);
-      if (!mayDelete) continue;
-      const { checkpoints, generations, id, lastMs } = listed;
-      const isOld = this.#isOver(lastMs, nowMs);
-      const facts = [generations.length, generations.at(-1), checkpoints.length, kept.checkpoints.size];
-      const seen = [...facts, kept.from, isOld].join(' ');
-      if (this.#seen.get(id) === seen) continue;
-      const { state } = await chainOf(this.#bucket, id).follow();
-      const isDue = this.#isDue(listed, { kept, nowMs, state });
-      const due = isDue ? await this.#named(id, state) : undefined;
-      if (due === undefined) this.#seen.set(id, seen);
-      // What holds it may be erased later: that changes nothing here.
-      else if ('path' in due || state.isErased || !(await isHeld(this.#bucket, id))) yield due;
+      const due = await this.#dueOf(listed).catch((error: unknown) => {
+        if (!(error instanceof ProtocolError && error.problem === 'damaged')) throw error;
+        damaged ??= error;
+      });
+      if (due !== undefined) yield due;
     }
+    if (damaged !== undefined) throw damaged;
+  }
+
+  async #dueOf(listed: Listed): Promise<DueRepository | undefined> {
+    const { checkpoints, generations, givenUpMs, id, lastMs } = listed;
+    const nowMs = this.#bucket.environment.clock.wallMs();
+    // Nothing else of a chain that was given up can be read.
+    if (givenUpMs !== undefined)
+      return nowMs - givenUpMs >= this.#bucket.times.graceMs ? { givenUp: id } : undefined;
+    const kept = chooseKept(checkpoints, this.#retention, nowMs);
+    const last = newest(listed);
+    const mayDelete =
+      checkpoints.some(({ n }) => n < last && !kept.checkpoints.has(n)) ||
+      generations.some((n) => n > last || n < kept.from);
+    if (!mayDelete) return undefined;
+    const isOld = this.#isOver(lastMs, nowMs);
+    const facts = [generations.length, generations.at(-1), checkpoints.length, kept.checkpoints.size];
+    const seen = [...facts, kept.from, isOld].join(' ');
+    if (this.#seen.get(id) === seen) return undefined;
+    const { state } = await chainOf(this.#bucket, id).follow();
+    const isDue = this.#isDue(listed, { kept, nowMs, state });
+    const due = isDue ? await this.#named(id, state) : undefined;
+    if (due === undefined) this.#seen.set(id, seen);
+    // What holds it may be erased later: that changes nothing here.
+    else if ('path' in due || state.isErased || !(await isHeld(this.#bucket, id))) return due;
   }
 
   /** Returns a repository by its name; `undefined` for one whose creation was interrupted. */
-  async #named(id: string, { exists, settings }: ChainState): Promise<DueRepository | undefined> {
+  async #named(
+    id: string,
+    { exists, settings }: ChainState,
+  ): Promise<{ readonly path: string } | { readonly id: string } | undefined> {
     const path = settings.get(SETTING.path);
     if (!exists) return { id };
     const isThere = path !== undefined && (await this.#bucket.paths.resolve(path)) === id;
@@ -99,6 +128,7 @@ export class IdleRepositories {
         if (listed !== undefined && listed.id !== id) yield listed;
         if (listed?.id !== id) listed = { id, checkpoints: [], generations: [], packs: 0, lastMs: 0 };
         if (part === 'p') listed.packs++;
+        else if (part === 'given-up') listed.givenUpMs = modifiedMs;
         else if (part === 'cp' && !key.endsWith('.refs'))
           listed.checkpoints.push({ n: numberOfKey(key), timeMs: modifiedMs });
         else if (part === 'g' && /^\d+$/.test(nameOfKey(key))) {

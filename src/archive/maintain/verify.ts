@@ -13,7 +13,7 @@ import type { Storages } from '#storage/storages';
 import { createTempDirectory } from '#storage/temp-directories';
 import { type ArchiveBucket, chainOf, DamagedPackError, readPack } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
-import { SETTING } from '../capture/read-settings.ts';
+import { borrowedIds, SETTING } from '../capture/read-settings.ts';
 import { archivedLfsIds } from '../lfs/lfs-ids.ts';
 import type { ArchivedLfsStore } from '../lfs/lfs-store.ts';
 import { LfsVerification } from '../lfs/verify-lfs-files.ts';
@@ -38,6 +38,8 @@ export interface VerifiedRepository {
 export interface Damage {
   readonly packs: readonly string[];
   readonly isOfChain: boolean;
+  /** Ids of repositories in the archive that it borrows from, and that cannot be read. */
+  readonly lenders: readonly string[];
 }
 
 export interface VerifyOptions {
@@ -62,6 +64,7 @@ interface Found {
   isChecked: boolean;
   readonly problems: string[];
   readonly damaged: Set<string>;
+  readonly lenders: string[];
   isOfChain: boolean;
   lfsIds: readonly string[];
 }
@@ -80,10 +83,10 @@ export async function* verifyArchive(options: VerifyOptions): AsyncGenerator<Ver
       isFull || count++ % CHECKED_EVERY === 0,
       options,
     );
-    const { damaged, generation, isChecked, isOfChain, packs } = found;
-    const isDamaged = damaged.size > 0 || isOfChain;
+    const { damaged, generation, isChecked, isOfChain, lenders, packs } = found;
+    const isDamaged = damaged.size + lenders.length > 0 || isOfChain;
     const arePacksRepaired = isDamaged
-      ? await repair(path, { packs: [...damaged], isOfChain })
+      ? await repair(path, { packs: [...damaged], isOfChain, lenders })
       : found.problems.length === 0;
     const lfs = await files.verify(found.lfsIds, repositoryOf(path, options));
     const problems = [...found.problems, ...lfs.problems];
@@ -111,6 +114,7 @@ async function verifyRepository(chain: Chain, isChecked: boolean, options: Verif
     isChecked: false,
     problems: [],
     damaged,
+    lenders: [],
     isOfChain: false,
     lfsIds: [],
   };
@@ -123,7 +127,9 @@ async function verifyRepository(chain: Chain, isChecked: boolean, options: Verif
       for (const n of await checkpointsOf(chain))
         for (const name of (await chain.checkpoint(n))?.packs ?? []) names.add(name);
     for (const name of names) await verifyPack(chain, name, found, options);
-    if (isChecked && damaged.size === 0) await checkWithGit(chain, state, found, options);
+    for (const id of borrowedIds(state)) await verifyLender(id, found, options);
+    if (isChecked && damaged.size + found.lenders.length === 0)
+      await checkWithGit(chain, state, found, options);
   } catch (error) {
     options.signal.throwIfAborted();
     if (!(error instanceof ProtocolError && error.problem === 'damaged')) throw error;
@@ -148,6 +154,17 @@ async function verifyPack(
     found.damaged.add(name);
     found.problems.push(isMissing ? `the pack ${name} is missing` : error.message);
   }
+}
+
+/** Checks that a chain can be read whose objects a repository may use. */
+async function verifyLender(id: string, found: Found, { bucket }: VerifyOptions): Promise<void> {
+  try {
+    if ((await chainOf(bucket, id).follow()).state.n > 0) return;
+  } catch (error) {
+    if (!(error instanceof ProtocolError && error.problem === 'damaged')) throw error;
+  }
+  found.lenders.push(id);
+  found.problems.push(`the repository ${id}, from which it borrows, cannot be read`);
 }
 
 /** Restores a state to a temporary directory, and has git check it. */

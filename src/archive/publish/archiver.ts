@@ -11,6 +11,7 @@ import {
   SYMBOLIC,
 } from '../capture/read-references.ts';
 import {
+  borrowedIds,
   changedSettings,
   lendersOf,
   readSettings,
@@ -143,11 +144,12 @@ export class Archiver {
 
   /**
    * Repairs a repository of the archive from the disk: damaged packs are replaced by one with all
-   * that the references reach; a damaged chain by a new one.
+   * that the references reach, which a repository needs, too, if it borrows from one that cannot be
+   * read; a damaged chain by a new one.
    *
    * @returns false if the repository is not on the disk.
    */
-  async repair(path: string, { isOfChain, packs }: Damage): Promise<boolean> {
+  async repair(path: string, { isOfChain, lenders, packs }: Damage): Promise<boolean> {
     const { now, repositories, signal } = this.#options;
     const repository = this.#find(path);
     if (repository === undefined) return false;
@@ -162,6 +164,16 @@ export class Archiver {
       const [settings, at] = [{ [SETTING.hooks]: '' }, { timeMs: now().timeMs }];
       await this.#publish(archived, { repository, changes: new Map(), settings, at });
       await this.#publishSettings(archived, repository, { changes: new Map(), at });
+    }
+    if (lenders.length > 0) {
+      const left = borrowedIds(await archived.head()).filter((id) => !lenders.includes(id));
+      const settings = { [SETTING.borrows]: left.join(' ') };
+      await this.#publish(archived, {
+        repository,
+        changes: new Map(),
+        settings,
+        at: { timeMs: now().timeMs },
+      });
     }
     return true;
   }
@@ -225,8 +237,7 @@ export class Archiver {
     const isSame = hooks !== undefined && hooksName?.startsWith(`${hooks.checksum}-`) === true;
     if (hooks === undefined && hooksName !== undefined) values[SETTING.hooks] = '';
     if (lent !== undefined) {
-      const borrows = new Set([...(archivedSettings.get(SETTING.borrows) ?? '').split(' '), ...lent.ids]);
-      borrows.delete('');
+      const borrows = new Set([...borrowedIds({ settings: archivedSettings }), ...lent.ids]);
       const text = [...borrows].join(' ');
       if (text !== (archivedSettings.get(SETTING.borrows) ?? '')) values[SETTING.borrows] = text;
     }

@@ -279,6 +279,7 @@ export class Consumer {
     const paths = new Set<string>();
     for await (const due of idle.due(idPrefix)) {
       if ('id' in due) await repositories.erase(due.id, retention);
+      else if ('givenUp' in due) await repositories.deleteGivenUp(due.givenUp);
       else {
         paths.add(due.path);
         await this.#maintainSoon(due.path);

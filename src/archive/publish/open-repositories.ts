@@ -1,7 +1,9 @@
 import { ProtocolError } from '#generations/errors';
 import { holdPacks } from '#generations/forks';
+import { leaseKey } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
 import type { WriterLease } from '../bucket/writer-lease.ts';
+import { deleteGivenUp, noteGivenUp } from '../maintain/given-up.ts';
 import type { Retention } from '../maintain/retention.ts';
 import { ArchivedRepository } from './archived-repository.ts';
 
@@ -87,7 +89,16 @@ export class OpenRepositories {
     const { paths } = this.#options.bucket;
     this.forget(path);
     const id = await paths.resolve(path);
-    if (id !== undefined) await paths.remove(path, id);
+    if (id === undefined) return;
+    await noteGivenUp(this.#options.bucket, id, path);
+    await paths.remove(path, id);
+  }
+
+  /** Deletes a chain that was given up, after the grace of the collector. @returns whether it did. */
+  async deleteGivenUp(id: string): Promise<boolean> {
+    const { bucket, writer } = this.#options;
+    const lease = await bucket.environment.bucket.get(leaseKey(writer.lease.options.server));
+    return lease !== undefined && (await deleteGivenUp(bucket, id, lease.modifiedMs));
   }
 
   /** Erases a repository that was removed, or continues to. */

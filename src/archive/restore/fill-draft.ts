@@ -15,7 +15,7 @@ import { createTempDirectory } from '#storage/temp-directories';
 import { type ArchiveBucket, chainOf, readPack } from '../bucket/archive-bucket.ts';
 import { joinPacks } from '../capture/joined-packs.ts';
 import { HEAD_NAME, SYMBOLIC } from '../capture/read-references.ts';
-import { FILES, SETTING } from '../capture/read-settings.ts';
+import { borrowedIds, FILES, SETTING } from '../capture/read-settings.ts';
 
 /** Inline packs that are joined in memory. */
 const MAX_JOINED = 64;
@@ -91,21 +91,30 @@ async function generation(chain: Chain, n: number) {
   return read;
 }
 
-/** Adds the objects of the repositories that a state may use. Theirs are never removed. */
+/**
+ * Adds the objects of the repositories that a state may use. Theirs are never removed. Without one
+ * that cannot be read, the state may be complete all the same.
+ */
 async function addBorrowed(draft: Repository, state: ChainState, options: FillOptions): Promise<void> {
   // It grows during the loop.
-  const ids = new Map(idsOf(state).map((id) => [id, 1]));
+  const ids = new Map(borrowedIds(state).map((id) => [id, 1]));
   for (const [id, depth] of ids) {
     const chain = chainOf(options.bucket, id);
-    const { state: lender } = await chain.follow();
+    const lender = await readable(chain);
+    if (lender === undefined) continue;
     await addObjects(draft, { chain, state: lender }, options);
-    if (depth < MAX_DEPTH) for (const next of idsOf(lender)) if (!ids.has(next)) ids.set(next, depth + 1);
+    if (depth < MAX_DEPTH)
+      for (const next of borrowedIds(lender)) if (!ids.has(next)) ids.set(next, depth + 1);
   }
 }
 
-/** Returns the ids of the repositories in the archive whose objects a state may use. */
-export function idsOf({ settings }: ChainState): string[] {
-  return (settings.get(SETTING.borrows) ?? '').split(' ').filter((id) => id !== '');
+async function readable(chain: Chain): Promise<ChainState | undefined> {
+  try {
+    return (await chain.follow()).state;
+  } catch (error) {
+    if (error instanceof ProtocolError && error.problem === 'damaged') return undefined;
+    throw error;
+  }
 }
 
 async function writeReferences(

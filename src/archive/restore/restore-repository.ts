@@ -11,6 +11,7 @@ import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
 import { SETTING } from '../capture/read-settings.ts';
 import type { ArchivedLfsStore } from '../lfs/lfs-store.ts';
 import { restoreLfsFiles } from '../lfs/restore-lfs-files.ts';
+import { unlessGivenUp } from '../maintain/given-up.ts';
 import { fillDraft } from './fill-draft.ts';
 
 /** A state in an archive, and the chain that it is of. */
@@ -50,7 +51,9 @@ export async function findState(
     if (seen.has(id) || !id.startsWith(idPrefix)) continue;
     seen.add(id);
     const chain = chainOf(bucket, id);
-    const state = moment === undefined ? await lastState(chain) : await stateAt(chain, moment);
+    const state = await unlessGivenUp(bucket, id, () =>
+      moment === undefined ? lastState(chain) : stateAt(chain, moment),
+    );
     if (state instanceof GitalyError) {
       missing ??= state;
       continue;

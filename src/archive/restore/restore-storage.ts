@@ -6,6 +6,7 @@ import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
 import { chainOf } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
 import { SETTING } from '../capture/read-settings.ts';
+import { unlessGivenUp } from '../maintain/given-up.ts';
 import { type FoundState, type RestoreOptions, restoreState } from './restore-repository.ts';
 
 /** A repository, and whether it was restored. */
@@ -75,7 +76,10 @@ async function* allStates({ bucket, signal, timeMs }: RestoreStorageOptions): As
       if (seen.has(id)) continue;
       seen.add(id);
       const chain = chainOf(bucket, id);
-      const state = moment === undefined ? (await chain.follow()).state : await pastState(chain, moment);
+      const state =
+        moment === undefined
+          ? (await chain.follow()).state
+          : await unlessGivenUp(bucket, id, () => pastState(chain, moment));
       if (state?.exists === true) yield { chain, state };
     }
   }

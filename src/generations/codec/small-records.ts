@@ -87,6 +87,13 @@ export const PATH_RECORD: Codec<PathRecord> = codec(
   }),
 );
 
+/** A chain that cannot be read, and has been replaced by another one: the path that it was at. */
+export interface GivenUpRecord {
+  readonly path: string;
+}
+
+export const GIVEN_UP: Codec<GivenUpRecord> = codec('given-up', object({ path: text }));
+
 /** Identity of a bucket. It changes when the bucket is restored or replaced by a replica. */
 export interface StoreRecord {
   readonly incarnation: string;
