@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { LoopSlice } from '#base/async/loop-turns';
+import { GitalyError } from '#base/gitaly-error';
 import type { ChainState } from '#generations/chain/chain-state';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
@@ -77,8 +78,9 @@ export class Archiver {
     const head = await archived.head();
     if (this.#includes(head, at)) return;
     const { isComplete, values } = await this.#presentValues(repository, changes, head);
+    // The event counts as included only with the rest, also if this attempt fails.
+    if (!isComplete) return await this.compare(path, at);
     await this.#publish(archived, { repository, changes: values, settings: {}, at });
-    if (!isComplete) await this.compare(path, at);
   }
 
   /** Archives a repository that was created: its settings and HEAD, before its other references. */
@@ -113,6 +115,8 @@ export class Archiver {
    * Compares all of a repository with its archive, and archives the difference.
    *
    * @param from changes up to this one are included then; later ones may be.
+   * @throws {GitalyError} FAILED_PRECONDITION, once the rest is archived, if an object that a
+   *   reference names is missing: the reference may have changed meanwhile, or is damaged.
    */
   async compare(path: string, from: Moment, depth = 0): Promise<void> {
     const { now, repositories, signal } = this.#options;
@@ -127,13 +131,16 @@ export class Archiver {
     const archived = existing ?? (await repositories.create(at.timeMs));
     if (lent !== undefined) await repositories.hold(lent.ids, archived);
     const head = await archived.head();
-    const { values } = await this.#presentValues(
+    const { isComplete, values } = await this.#presentValues(
       repository,
       changedReferences(head.references, await readReferences(repository, signal)),
       head,
     );
-    await this.#publishSettings(archived, repository, { changes: values, lent, at });
+    const included = isComplete ? at : { timeMs: at.timeMs };
+    await this.#publishSettings(archived, repository, { changes: values, lent, at: included });
     if (existing === undefined) await repositories.name(path, archived);
+    if (!isComplete)
+      throw new GitalyError('FAILED_PRECONDITION', 'an object that a reference names is missing');
   }
 
   /** Writes a checkpoint, joins packs, and deletes what is not kept. @returns the number of objects. */
