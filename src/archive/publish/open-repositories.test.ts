@@ -38,3 +38,36 @@ test('few repositories with very many references do not all stay open', async ()
   assert.equal((await first?.head())?.references.size, MANY);
   ended.abort();
 });
+
+test('a repository that is moved while it is opened is not open at its former path', async () => {
+  const ended = new AbortController();
+  const { signal } = ended;
+  const url = pathToFileURL(join(directory, 'moved')).href;
+  const bucket = await openArchiveBucket(url, { signal });
+  const writer = new WriterLease(bucket, 'test');
+  await writer.lease.start({ predecessorEnded: true });
+  const repositories = new OpenRepositories({ bucket, writer });
+  const archived = await repositories.create(Date.now());
+  await repositories.name('a.git', archived);
+  repositories.forget('a.git');
+  const [begun, moved] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { bucket: objects } = bucket.environment;
+  const get = objects.get.bind(objects);
+  objects.get = async (key) => {
+    if (key === archived.owned.options.chain.options.keys.floor) {
+      begun.resolve();
+      await moved.promise;
+    }
+    return await get(key);
+  };
+
+  const opening = repositories.get('a.git');
+  await begun.promise;
+  await repositories.move('a.git', 'b.git', archived);
+  moved.resolve();
+  await opening;
+
+  assert.equal(await repositories.get('a.git'), undefined);
+  assert.equal((await repositories.get('b.git'))?.id, archived.id);
+  ended.abort();
+});

@@ -46,9 +46,12 @@ export class OpenRepositories {
     const opening = this.#opening.get(path) ?? this.#openByPath(path);
     this.#opening.set(path, opening);
     try {
-      return await opening;
+      const opened = await opening;
+      // It may have another path, or be removed, since it was looked up.
+      if (opened !== undefined && this.#opening.get(path) === opening) this.#use(path, opened);
+      return opened;
     } finally {
-      this.#opening.delete(path);
+      if (this.#opening.get(path) === opening) this.#opening.delete(path);
     }
   }
 
@@ -109,6 +112,7 @@ export class OpenRepositories {
   /** Closes a repository. Its state is read again at its next use. */
   forget(path: string): void {
     this.#open.delete(path);
+    this.#opening.delete(path);
   }
 
   async #openByPath(path: string): Promise<ArchivedRepository | undefined> {
@@ -123,7 +127,6 @@ export class OpenRepositories {
       await paths.remove(path, id); // the server was killed between both ends
       return undefined;
     }
-    this.#use(path, archived);
     return archived;
   }
 
