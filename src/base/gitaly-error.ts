@@ -134,6 +134,21 @@ export function wrap(
   });
 }
 
+/**
+ * Returns a function that throws an error with a prefix, as `wrap` makes it. For `catch`:
+ *
+ *     await removeTree(path).catch(wrapped('removing worktree'));
+ */
+export function wrapped(
+  prefix: string,
+  fallback?: StatusCode,
+  options?: Omit<GitalyErrorOptions, 'cause'>,
+): (error: unknown) => never {
+  return (error) => {
+    throw wrap(error, prefix, fallback, options);
+  };
+}
+
 /** Returns the error with the code `fallback` if it has no code. The message is unchanged. */
 export function withCode(error: unknown, fallback: StatusCode): GitalyError {
   if (error instanceof GitalyError && error.code !== 'UNKNOWN') return error;

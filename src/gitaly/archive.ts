@@ -3,7 +3,7 @@ import type { ArchivedLfsStore } from '#archive/lfs/lfs-store';
 import { archiveDirectory } from '#archive/publish/archive-directory';
 import { settingsMarker } from '#archive/publish/marks';
 import type { RestoredRepository } from '#archive/restore/restore-storage';
-import { messageOf, wrap } from '#base/gitaly-error';
+import { messageOf, wrapped } from '#base/gitaly-error';
 import type { ChangeFeed } from '#events/change-feed';
 import { localDirectoryOf, openStore } from '#object-store/open-store';
 import type { GitalyConfig } from '#platform/config/load-config';
@@ -119,9 +119,7 @@ async function openLfs(
   { objectStores: observer }: Foundation['metrics'],
 ): Promise<ArchivedLfsStore | undefined> {
   if (!url) return undefined;
-  const store = await openStore(url, { observer }).catch((error: unknown) => {
-    throw wrap(error, 'lfs.url');
-  });
+  const store = await openStore(url, { observer }).catch(wrapped('lfs.url'));
   return { store, isArchived: localDirectoryOf(url) !== undefined };
 }
 

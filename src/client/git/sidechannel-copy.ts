@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { copyStream } from '#base/streams/copy-stream';
 import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import type { SidechannelConnection } from '../sidechannel-registry.ts';
@@ -19,9 +19,7 @@ export async function exchange(
   const sending = send(connection, chunks);
   const sendFailure = Promise.withResolvers<never>();
   sending.catch(sendFailure.reject);
-  const receiving = receive(connection).catch((error) => {
-    throw wrap(error, 'copy response', 'UNKNOWN');
-  });
+  const receiving = receive(connection).catch(wrapped('copy response', 'UNKNOWN'));
   try {
     await Promise.race([receiving, sendFailure.promise]);
   } finally {
@@ -30,14 +28,6 @@ export async function exchange(
 }
 
 async function send(connection: SidechannelConnection, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  try {
-    await copyStream(chunks, connection);
-  } catch (error) {
-    throw wrap(error, 'copy request', 'UNKNOWN');
-  }
-  try {
-    await connection.closeWrite();
-  } catch (error) {
-    throw wrap(error, 'close request', 'UNKNOWN');
-  }
+  await copyStream(chunks, connection).catch(wrapped('copy request', 'UNKNOWN'));
+  await connection.closeWrite().catch(wrapped('close request', 'UNKNOWN'));
 }

@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
 import { makeOneDirectory } from '#base/files/make-directory';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Vote } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
@@ -43,11 +43,7 @@ export async function applyAttributes(
 }
 
 async function castVote(vote: Vote | undefined, phase: 'prepared' | 'committed'): Promise<void> {
-  try {
-    await vote?.(phase, NO_CONTENT);
-  } catch (error) {
-    throw wrap(error, `${phase} vote`, 'FAILED_PRECONDITION');
-  }
+  await vote?.(phase, NO_CONTENT).catch(wrapped(`${phase} vote`, 'FAILED_PRECONDITION'));
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrap, wrapped } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectCall, ObjectFacts, ObjectStore } from '#object-store/object-store';
@@ -31,8 +31,8 @@ export async function findManifest(
   id: string,
   options: ObjectCall,
 ): Promise<BackupManifest> {
-  return prefixed('manifest: find: read manifest', () =>
-    readManifest(bucket, manifestKey(name, id), options),
+  return await readManifest(bucket, manifestKey(name, id), options).catch(
+    wrapped('manifest: find: read manifest'),
   );
 }
 
@@ -56,12 +56,14 @@ export async function findLatestManifest(
   name: BackupName,
   options: ObjectCall,
 ): Promise<BackupManifest> {
-  return prefixed('manifest: find latest', async () => {
+  try {
     const { folder, isManifest } = folderOf(name);
     const latest = await latestObject(bucket.list(folder, options), isManifest);
     if (latest === undefined) throw new MissingObjectError();
     return await readManifest(bucket, latest.key, options);
-  });
+  } catch (error) {
+    throw wrap(error, 'manifest: find latest');
+  }
 }
 
 /** Returns the steps of all backups of a repository with other ids. */
@@ -179,14 +181,6 @@ export async function isEmpty(
   if (step === undefined) return false;
   const references = await bucket.head(step.refPath, options);
   return references?.sizeBytes === 0 && (await bucket.head(step.bundlePath, options)) === undefined;
-}
-
-async function prefixed<T>(prefix: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw wrap(error, prefix);
-  }
 }
 
 async function* once(content: Buffer): AsyncGenerator<Buffer> {

@@ -1,4 +1,4 @@
-import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
+import { codeOf, GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ObjectStore } from '#object-store/object-store';
 import { createRepository } from '#storage/lifecycle/create-repository';
@@ -85,9 +85,7 @@ async function find(
 async function remove(storages: Storages, target: RepositoryTarget, vote: Vote | undefined): Promise<void> {
   const repository = openOrNone(storages, target);
   if (repository === undefined) return;
-  await removeRepository(storages, repository, { vote }).catch((error: unknown) => {
-    throw wrap(error, 'repository removed');
-  });
+  await removeRepository(storages, repository, { vote }).catch(wrapped('repository removed'));
 }
 
 function openOrNone(storages: Storages, target: RepositoryTarget): Repository | undefined {

@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { GitExitError } from '#git/command/process/exit-error';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
@@ -103,9 +103,7 @@ async function withHooks(
 ): Promise<void> {
   const key = steps.at(-1)?.customHooksPath;
   if (key === undefined || (await bucket.head(key, { signal })) === undefined) return;
-  await use(bucket.get(key, { signal })).catch((error: unknown) => {
-    throw wrap(error, `restore custom hooks, ${quote(key)}`);
-  });
+  await use(bucket.get(key, { signal })).catch(wrapped(`restore custom hooks, ${quote(key)}`));
 }
 
 /** Returns the references of the newest step. */
@@ -125,11 +123,9 @@ async function readReferences(
   { refPath }: BackupStep,
   { signal }: ObjectCall,
 ): Promise<BackedUpReference[]> {
-  try {
-    return await readReferenceLines(readObject(bucket, refPath, { signal }));
-  } catch (error) {
-    throw wrap(error, `${FROM_BUNDLE}: read refs: read refs`);
-  }
+  return await readReferenceLines(readObject(bucket, refPath, { signal })).catch(
+    wrapped(`${FROM_BUNDLE}: read refs: read refs`),
+  );
 }
 
 /** Waits for a change of references. @returns false if git refused it. */
@@ -156,16 +152,14 @@ async function fetchSteps(
     const { bundlePath } = step;
     // A repository without references has no bundle.
     if ((await readReferences(bucket, step, options)).length === 0) continue;
-    await requireObject(bucket, bundlePath, { signal }).catch((error: unknown) => {
-      throw wrap(error, `${FROM_BUNDLE}: restore bundle: get reader: ${quote(bundlePath)}`);
-    });
+    await requireObject(bucket, bundlePath, { signal }).catch(
+      wrapped(`${FROM_BUNDLE}: restore bundle: get reader: ${quote(bundlePath)}`),
+    );
     await fetchBundle(draft, readObject(bucket, bundlePath, { signal }), {
       ...options,
       updateHead,
       isDraft: true,
-    }).catch((error: unknown) => {
-      throw wrap(error, `${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}: ${FETCHING}`);
-    });
+    }).catch(wrapped(`${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}: ${FETCHING}`));
   }
 }
 
@@ -210,7 +204,5 @@ async function restoreHead(
   const target = Buffer.from(headReference);
   const current = await repository.refs.headTarget(options).catch(() => undefined);
   if (current?.equals(target) === true) return;
-  await setDefaultBranch(repository, target, options).catch((error: unknown) => {
-    throw wrap(error, 'set head reference');
-  });
+  await setDefaultBranch(repository, target, options).catch(wrapped('set head reference'));
 }

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, gitCommand, joined } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
@@ -147,12 +147,8 @@ async function updateHead(
   const { signal } = read;
   const oid = await headOf(repository, read);
   if (oid === undefined) return;
-  const branch = await branchAt(repository, oid, signal).catch((error: unknown) => {
-    throw wrap(error, 'guess head');
-  });
-  await setDefaultBranch(repository, branch, { hooks, signal }).catch((error: unknown) => {
-    throw wrap(error, 'update head');
-  });
+  const branch = await branchAt(repository, oid, signal).catch(wrapped('guess head'));
+  await setDefaultBranch(repository, branch, { hooks, signal }).catch(wrapped('update head'));
 }
 
 async function headOf(repository: Repository, read: ReadBundle): Promise<string | undefined> {

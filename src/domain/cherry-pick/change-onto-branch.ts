@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { ZERO_OID } from '#git/names/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Ident } from '#git/objects/write/format-ident';
@@ -128,9 +128,7 @@ async function makeCommit(
   const treeOid = await steps.makeTree(workspace, start, picked);
   const people = { author, ...committedBy(user, change.signing) };
   const commit = { treeOid, parentOids: [startOid], message: change.message, ...people };
-  const oid = await writeCommit(workspace.writer, commit).catch((error: unknown) => {
-    throw wrap(error, 'write commit');
-  });
+  const oid = await writeCommit(workspace.writer, commit).catch(wrapped('write commit'));
   await workspace.finish();
   return oid;
 }
@@ -144,7 +142,7 @@ async function readPicked(
 }
 
 async function contains({ oid, repository }: Start, ancestor: string, signal: AbortSignal): Promise<boolean> {
-  return await ancestry(repository, { ancestor, descendant: oid }, signal).catch((error: unknown) => {
-    throw wrap(error, 'checking for ancestry');
-  });
+  return await ancestry(repository, { ancestor, descendant: oid }, signal).catch(
+    wrapped('checking for ancestry'),
+  );
 }

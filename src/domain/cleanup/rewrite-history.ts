@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { flag, type GitOption, gitCommand, joined } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
@@ -51,9 +51,7 @@ async function requireReferences(repository: Repository, signal: AbortSignal): P
 }
 
 async function makeStaging(repository: Repository, staging: string, signal: AbortSignal): Promise<void> {
-  const head = await repository.refs.headTarget({ signal }).catch((error: unknown) => {
-    throw wrap(error, 'finding HEAD reference');
-  });
+  const head = await repository.refs.headTarget({ signal }).catch(wrapped('finding HEAD reference'));
   await mkdir(staging);
   const init = gitCommand('init', { options: [flag('--bare'), flag('--quiet')], args: [staging] });
   await repository.git.run(init, { signal });

@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { asGoStatus } from '#base/go/status';
 import { GitExitError } from '#git/command/process/exit-error';
@@ -42,9 +42,9 @@ const PEEL = Buffer.from('^{commit}');
 export async function findParent(request: ParentRequest, options: SignalOption): Promise<Parent> {
   const { repository, target, openRemote } = request;
   const branch = branchReference(request.branchName);
-  const targetOid = await commitOf(repository, branch, options).catch((error: unknown) => {
-    throw wrap(error, 'resolve target branch commit');
-  });
+  const targetOid = await commitOf(repository, branch, options).catch(
+    wrapped('resolve target branch commit'),
+  );
   const parentOid =
     request.startOid === '' ? await resolveParent(request, targetOid, options) : request.startOid;
   if (parentOid === undefined || parentOid === targetOid) return { targetOid, parentOid, repository };
@@ -52,7 +52,7 @@ export async function findParent(request: ParentRequest, options: SignalOption):
     return { targetOid, parentOid, repository };
   if (openRemote === undefined)
     throw new GitalyError('INTERNAL', 'fetch missing commit: lookup parent commit: reference not found');
-  const remote = await open(openRemote, 'fetch missing commit: fetch parent commit');
+  const remote = await openRemote().catch(wrapped('fetch missing commit: fetch parent commit'));
   await fetchParent(remote, target, parentOid);
   return { targetOid, parentOid, repository: target };
 }
@@ -63,7 +63,7 @@ async function resolveParent(
   options: SignalOption,
 ): Promise<string | undefined> {
   if (openRemote === undefined && startBranchName.length === 0) return targetOid;
-  const remote = openRemote && (await open(openRemote, 'resolve parent commit: remote repository'));
+  const remote = await openRemote?.().catch(wrapped('resolve parent commit: remote repository'));
   const hasBranches = await (remote ? remoteHasBranches(remote) : repository.refs.hasBranches(options));
   // A new fork whose start repository is itself, behind a proxy that hides this.
   if (!hasBranches) return targetOid;
@@ -72,19 +72,9 @@ async function resolveParent(
   const where = remote === undefined ? '*localrepo.Repo' : '*remoterepo.Repo';
   const prefix = `resolve parent commit: resolving refish ${quote(revision)} in ${where}`;
   const oid = await (remote?.resolveCommit(revision) ??
-    commitOf(repository, start, options).catch((error: unknown) => {
-      throw wrap(error, prefix);
-    }));
+    commitOf(repository, start, options).catch(wrapped(prefix)));
   if (oid !== undefined) return oid;
   throw new GitalyError('INTERNAL', `${prefix}: reference not found`);
-}
-
-async function open(openRemote: OpenRemote, prefix: string): Promise<RemoteRepository> {
-  try {
-    return await openRemote();
-  } catch (error) {
-    throw wrap(error, prefix);
-  }
 }
 
 async function remoteHasBranches(repository: RemoteRepository): Promise<boolean> {

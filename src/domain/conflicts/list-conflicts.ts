@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { LoopSlice } from '#base/async/loop-turns';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { EntryFinder } from '#git/trees/find-entry';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
@@ -41,9 +41,7 @@ export async function* listConflicts(
   const theirs = await resolve(repository, 'their', sides.theirs, options);
   await using quarantine = await Quarantine.create(repository);
   await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
-  const merged = await workspace.mergeCommits(ours, theirs).catch((error: unknown) => {
-    throw wrap(error, "couldn't find conflict");
-  });
+  const merged = await workspace.mergeCommits(ours, theirs).catch(wrapped("couldn't find conflict"));
   const { objects } = quarantine.repository;
   const finder = new EntryFinder(objects, options);
   const tree = Buffer.from(merged.treeOid);

@@ -1,5 +1,5 @@
 import { eachInTurn, LoopSlice } from '#base/async/loop-turns';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import type { Ident } from '#git/objects/write/format-ident';
 import type { Repository } from '#storage/repository';
 import { writeCommit } from '../commit/write-commit.ts';
@@ -35,26 +35,20 @@ export async function resolveConflicts(
   merge: ResolvedMerge,
 ): Promise<string> {
   const { ours, theirs, author, message } = merge;
-  const merged = await workspace.mergeCommits(ours, theirs).catch((error: unknown) => {
-    throw wrap(error, 'merge-tree');
-  });
+  const merged = await workspace.mergeCommits(ours, theirs).catch(wrapped('merge-tree'));
   let { treeOid } = merged;
   if (!merged.isClean) {
     const resolving = new Resolving(workspace, target, merge, treeOid);
     await resolving.resolve(await conflictFiles(merged.conflicts, workspace.signal));
     treeOid = await resolving.write();
   }
-  try {
-    return await writeCommit(workspace.writer, {
-      treeOid,
-      parentOids: [ours, theirs],
-      author,
-      committer: author,
-      message,
-    });
-  } catch (error) {
-    throw wrap(error, 'writing commit');
-  }
+  return await writeCommit(workspace.writer, {
+    treeOid,
+    parentOids: [ours, theirs],
+    author,
+    committer: author,
+    message,
+  }).catch(wrapped('writing commit'));
 }
 
 /** One merge with conflicts, file by file. */
@@ -102,9 +96,7 @@ class Resolving {
   }
 
   async write(): Promise<string> {
-    return await this.#tree.write(this.#workspace.writer).catch((error: unknown) => {
-      throw wrap(error, 'write tree');
-    });
+    return await this.#tree.write(this.#workspace.writer).catch(wrapped('write tree'));
   }
 
   async #resolveFile(path: Buffer, resolution: Resolution, writeFile: WriteFile): Promise<void> {

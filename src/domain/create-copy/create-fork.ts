@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, gitCommand, joined } from '#git/command/git-command';
 import type { GitExitError } from '#git/command/process/exit-error';
@@ -95,9 +95,9 @@ async function checkHead(
   expected: Uint8Array | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const head = await draft.refs.headTarget({ signal }).catch((error: unknown) => {
-    throw wrap(error, 'checking whether HEAD reference is sane');
-  });
+  const head = await draft.refs
+    .headTarget({ signal })
+    .catch(wrapped('checking whether HEAD reference is sane'));
   if (expected !== undefined && !head.equals(expected))
     throw new GitalyError('INTERNAL', 'HEAD points to unexpected reference');
 }

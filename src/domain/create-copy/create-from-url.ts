@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { GitExitError } from '#git/command/process/exit-error';
@@ -58,18 +58,14 @@ async function cloneRemote(
   draft: Repository,
   { remote, isMirror, limits, signal }: CreateFromUrlOptions,
 ): Promise<void> {
-  await using outgoing = await prepareOutgoing(remote, draft.storage).catch((error: unknown) => {
-    throw wrap(error, 'starting clone');
-  });
+  await using outgoing = await prepareOutgoing(remote, draft.storage).catch(wrapped('starting clone'));
   const command = gitCommand('clone', {
     // Otherwise a local clone would depend on the pool of its source.
     options: [flag('--quiet'), flag(isMirror ? '--mirror' : '--bare'), flag('--dissociate')],
     args: [outgoing.url, draft.path],
   });
   const run = { outgoing, signal, limits, writesTo: draft.path };
-  const { failure } = await runOutgoing(draft.git, command, run).catch((error: unknown) => {
-    throw wrap(error, 'cloning repository');
-  });
+  const { failure } = await runOutgoing(draft.git, command, run).catch(wrapped('cloning repository'));
   if (failure !== undefined) throw wrap(notCloned(failure), 'cloning repository');
   await removeOrigin(draft, signal);
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { syncPath } from '#base/files/sync-path';
-import { codeOf, wrap } from '#base/gitaly-error';
+import { codeOf, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { TarFormatError } from '#base/tar/read-tar';
@@ -96,9 +96,5 @@ async function swap(unpacked: string, hooks: string, previous: string): Promise<
 }
 
 async function castVote(vote: Vote | undefined, phase: VotePhase, hash: Uint8Array): Promise<void> {
-  try {
-    await vote?.(phase, hash);
-  } catch (error) {
-    throw wrap(error, `voting on custom hooks (${phase})`, 'ABORTED');
-  }
+  await vote?.(phase, hash).catch(wrapped(`voting on custom hooks (${phase})`, 'ABORTED'));
 }

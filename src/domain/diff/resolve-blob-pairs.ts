@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { validateRevision } from '#git/names/validate-revision';
 import type { ObjectReader, ReadOptions } from '#git/objects/object-reader';
 import type { BlobPair } from './blob-pairs.ts';
@@ -78,9 +78,7 @@ async function resolveBlob(
       throw wrap(error, 'validating blob ID');
     }
   }
-  const found = await objects.info(revision, options).catch((error: unknown) => {
-    throw wrap(error, 'getting revision info', 'UNKNOWN');
-  });
+  const found = await objects.info(revision, options).catch(wrapped('getting revision info', 'UNKNOWN'));
   if (found === undefined) throw new GitalyError('UNKNOWN', 'getting revision info: object not found');
   if (found.type !== 'blob') throw new GitalyError('UNKNOWN', 'revision is not blob');
   return found.oid;

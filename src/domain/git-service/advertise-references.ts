@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrap, wrapped } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import { evenStream } from '#base/streams/even-pieces';
@@ -63,11 +63,7 @@ export async function* advertisement(repository: Repository, asked: Advertisemen
   });
   await using process = await start();
   for await (const chunk of process.stdout) yield chunk;
-  try {
-    await process.succeeded();
-  } catch (error) {
-    throw wrap(error, 'wait');
-  }
+  await process.succeeded().catch(wrapped('wait'));
 
   async function start() {
     try {

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { flag, type GitOption, isRefused, joined, value } from '#git/command/git-command';
 import type { GitExitError } from '#git/command/process/exit-error';
 import { untilGitFails } from '#git/command/until-git-fails';
@@ -83,7 +83,10 @@ export async function findCommits(
 ): Promise<FoundCommits> {
   const { all, paths, literalPathspecs, follow, offset } = search;
   let { revision } = search;
-  if (revision.length === 0 && !all) revision = (await defaultBranch(repository, signal)) ?? revision;
+  if (revision.length === 0 && !all) {
+    const branch = repository.refs.defaultBranch({ signal });
+    revision = (await branch.catch(wrapped('defaultBranchName'))) ?? revision;
+  }
   if (paths.some((path) => path.length === 0))
     throw new GitalyError('INVALID_ARGUMENT', 'path is empty string');
 
@@ -134,14 +137,6 @@ async function firstCommits(
   const skip = Math.max(0, offset);
   const pages = { skip, maxCount: limit, firstParent, maxParents: skipMerges ? 1 : 0 };
   return await recentCommits(repository, { revisions, ...pages, paths, literalPathspecs }, { signal });
-}
-
-async function defaultBranch({ refs }: Repository, signal: AbortSignal): Promise<Buffer | undefined> {
-  try {
-    return await refs.defaultBranch({ signal });
-  } catch (error) {
-    throw wrap(error, 'defaultBranchName');
-  }
 }
 
 function optionsOf(search: CommitSearch): GitOption[] {

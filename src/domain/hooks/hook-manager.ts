@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { isError } from '#base/is-error';
 import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
@@ -162,11 +162,9 @@ export class HookManager {
     const vote = transaction && referenceTransactionVote(state, changes, format);
     if (vote === undefined || transaction === undefined) return;
     await this.#observed('reference-transaction', async () => {
-      try {
-        await this.#options.voter.vote(transaction, vote.phase, vote.hash, call);
-      } catch (error) {
-        throw wrap(error, 'error voting on transaction', 'UNKNOWN');
-      }
+      await this.#options.voter
+        .vote(transaction, vote.phase, vote.hash, call)
+        .catch(wrapped('error voting on transaction', 'UNKNOWN'));
     });
   }
 
@@ -202,11 +200,9 @@ export class HookManager {
         throw error;
       }
     }
-    try {
-      await this.#options.voter.vote(transaction, 'synchronized', voteHash(`synchronize ${hook} hook`), call);
-    } catch (error) {
-      throw wrap(error, `synchronizing ${hook} hook: vote failed`, 'UNKNOWN');
-    }
+    await this.#options.voter
+      .vote(transaction, 'synchronized', voteHash(`synchronize ${hook} hook`), call)
+      .catch(wrapped(`synchronizing ${hook} hook: vote failed`, 'UNKNOWN'));
   }
 
   async #checkLfsFiles(call: HookCall, changes: Buffer): Promise<void> {
@@ -277,19 +273,15 @@ export class HookManager {
       gitBinary: storages.git.binary,
       correlationId,
     });
-    try {
-      await runCustomHooks(storages.git, {
-        scripts,
-        args,
-        stdin,
-        env: { ...this.#options.scriptVariables?.(), ...env },
-        repositoryPath: repository.path,
-        output,
-        signal,
-      });
-    } catch (error) {
-      throw wrap(error, 'executing custom hooks', 'UNKNOWN');
-    }
+    await runCustomHooks(storages.git, {
+      scripts,
+      args,
+      stdin,
+      env: { ...this.#options.scriptVariables?.(), ...env },
+      repositoryPath: repository.path,
+      output,
+      signal,
+    }).catch(wrapped('executing custom hooks', 'UNKNOWN'));
   }
 }
 

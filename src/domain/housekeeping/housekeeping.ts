@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 
 import type { Vote } from '#storage/lifecycle/voter';
 import { beginChangeInTurn } from '#storage/locks/write-exclusion';
@@ -50,9 +50,7 @@ export class Housekeeping {
 
   async #optimize(repository: Repository, options: OptimizeOptions): Promise<true> {
     const { signal } = options;
-    const state = await measureRepository(repository).catch((error: unknown) => {
-      throw wrap(error, 'deriving repository info');
-    });
+    const state = await measureRepository(repository).catch(wrapped('deriving repository info'));
     this.#observer.onMeasured(repository, state);
     const plan = (options.plan ?? planAsNeeded)(state, Date.now());
 
@@ -109,14 +107,10 @@ export class Housekeeping {
     const { record, signal } = options;
     await record
       .step('clean-stale-data', () => this.cleanStaleData(repository, options))
-      .catch((error: unknown) => {
-        throw wrap(error, 'could not execute housekeeping');
-      });
+      .catch(wrapped('could not execute housekeeping'));
     await record
       .step('clean-worktrees', () => cleanWorktrees(repository, { signal }))
-      .catch((error: unknown) => {
-        throw wrap(error, 'could not clean up worktrees');
-      });
+      .catch(wrapped('could not clean up worktrees'));
   }
 }
 

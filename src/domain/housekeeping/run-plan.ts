@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import { packReferences } from './commands/pack-references.ts';
 import { pruneObjects } from './commands/prune.ts';
@@ -36,9 +36,7 @@ export async function runPlan(
     isOver ||= hasRun && (await mayGoOn?.()) === false;
     if (isOver) return;
     hasRun = true;
-    await record.step(name, run, tasks).catch((error: unknown) => {
-      throw wrap(error, `could not ${doing}`);
-    });
+    await record.step(name, run, tasks).catch(wrapped(`could not ${doing}`));
   };
   const { repack: repackPlan, prune: prunePlan, commitGraph } = plan;
   if (repackPlan !== undefined) {

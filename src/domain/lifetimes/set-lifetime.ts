@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { LockTakenError, lockRepository } from '#storage/locks/repository-lock';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';
@@ -70,9 +70,7 @@ export async function markMove(source: Repository, target: RepositoryLocation): 
 async function requireReference(repository: Repository, name: Buffer): Promise<void> {
   if (!name.subarray(0, REFS.length).equals(REFS))
     throw new GitalyError('INVALID_ARGUMENT', 'reference: not a full name below refs/');
-  const found = await repository.refs.read(name).catch((error: unknown) => {
-    throw wrap(error, 'reading the reference', 'INVALID_ARGUMENT');
-  });
+  const found = await repository.refs.read(name).catch(wrapped('reading the reference', 'INVALID_ARGUMENT'));
   if (found === undefined) throw new GitalyError('NOT_FOUND', 'reference not found');
 }
 

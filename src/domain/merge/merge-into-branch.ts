@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrap, wrapped } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
 import { type Person, signatureOf } from '../commit/signature.ts';
@@ -56,9 +56,7 @@ export async function mergeIntoBranch(
         !(await hooks.needsObjectCheck(repository, pushRules)) && workspace.writer.redirect(repository);
       if (!isHeld) await workspace.finish();
       const writeObjects = async (): Promise<void> => {
-        await workspace.finish().catch((error: unknown) => {
-          throw wrap(error, 'merge');
-        });
+        await workspace.finish().catch(wrapped('merge'));
       };
       const onKept = (): void => workspace.writer.remember(repository);
       return { reference, oldOid, newOid, onKept, ...(isHeld && { writeObjects }) };

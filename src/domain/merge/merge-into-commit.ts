@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import type { Ident } from '#git/objects/write/format-ident';
 import { type NewCommit, writeCommit } from '../commit/write-commit.ts';
 import { conflictPaths, MergeConflictError } from './merge-conflict-error.ts';
@@ -49,11 +49,9 @@ export async function mergeIntoCommit(workspace: MergeWorkspace, merge: MergeInt
     );
   }
   const parentOids = parents.map(({ oid }) => oid);
-  try {
-    return await writeCommit(workspace.writer, { treeOid, parentOids, author, committer, message, sign });
-  } catch (error) {
-    throw wrap(error, 'create commit from tree', 'UNKNOWN');
-  }
+  return await writeCommit(workspace.writer, { treeOid, parentOids, author, committer, message, sign }).catch(
+    wrapped('create commit from tree', 'UNKNOWN'),
+  );
 }
 
 /**

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import { type RemoveRepositoryOptions, removeRepository } from '#storage/lifecycle/remove-repository';
 import { replaceLocked } from '#storage/locks/locked-file';
@@ -39,9 +39,7 @@ export async function deletePool(
     await release(member, pool, signal);
   }
   signal.throwIfAborted();
-  await removeRepository(storages, pool, options).catch((error: unknown) => {
-    throw wrap(error, 'remove');
-  });
+  await removeRepository(storages, pool, options).catch(wrapped('remove'));
 }
 
 /** Returns the repositories that borrow from a pool, and those that borrow from them. */

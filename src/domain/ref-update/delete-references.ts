@@ -1,5 +1,5 @@
 import { inTurns } from '#base/async/loop-turns';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { ZERO_OID } from '#git/names/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
@@ -39,19 +39,13 @@ export async function deleteReferences(
   await using transaction = await RefTransaction.start(repository, { signal });
   for (const name of names) await transaction.update(name, { newOid });
   await cast?.('preparing', 'preparing');
-  await transaction.prepare().catch(prefixed('unable to prepare'));
+  await transaction.prepare().catch(wrapped('unable to prepare'));
   await cast?.('prepared', 'prepared');
-  await transaction.commit().catch(prefixed('unable to commit'));
+  await transaction.commit().catch(wrapped('unable to commit'));
   await cast?.('committed', 'committing');
 }
 
 function castingOf(vote: Vote, hash: Uint8Array) {
   return (phase: VotePhase, which: string): Promise<void> =>
-    vote(phase, hash).catch(prefixed(`${which} vote`));
-}
-
-function prefixed(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
-  };
+    vote(phase, hash).catch(wrapped(`${which} vote`));
 }

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { objectIdProblem } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import { ancestry } from '../history/ancestry.ts';
@@ -32,9 +32,9 @@ export async function fastForward(
   const problem = objectIdProblem(commitOid, repository.objectFormat);
   if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `cannot parse commit ID: ${problem}`);
   const question = { ancestor: oldOid, descendant: commitOid };
-  const isForward = await ancestry(repository, question, context.signal).catch((error: unknown) => {
-    throw wrap(error, 'checking for ancestry');
-  });
+  const isForward = await ancestry(repository, question, context.signal).catch(
+    wrapped('checking for ancestry'),
+  );
   if (!isForward) throw new GitalyError('FAILED_PRECONDITION', 'not fast forward');
   await moveReference({ repository, reference, oldOid, newOid: commitOid }, context);
 }

@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrap, wrapped } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import { objectIdProblem } from '#git/names/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
@@ -88,9 +88,9 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
   const callIn = (where: Repository): HookCall => hookCall(where, update, context, output);
   const vote = async (state: ReferenceTransactionState, which: string): Promise<void> => {
     const call = { ...callIn(repository), references };
-    await hooks.referenceTransaction(call, state, changes).catch((error: unknown) => {
-      throw wrap(error, `executing ${which} reference-transaction hook`, 'UNKNOWN');
-    });
+    await hooks
+      .referenceTransaction(call, state, changes)
+      .catch(wrapped(`executing ${which} reference-transaction hook`, 'UNKNOWN'));
   };
 
   // GitLab's access check and the operator's scripts; they see the new objects in the quarantine.

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { GitExitError } from '#git/command/process/exit-error';
 import { createRepository } from '#storage/lifecycle/create-repository';
@@ -40,9 +40,7 @@ export async function createFromRemoteSnapshot(
     await requireHead(draft, signal);
   };
   return await createRepository(storages, target, { ...DRAFT_OF_SNAPSHOT, vote, signal, seed }).catch(
-    (error: unknown) => {
-      throw wrap(error, 'creating repository');
-    },
+    wrapped('creating repository'),
   );
 }
 

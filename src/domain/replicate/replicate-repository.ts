@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { codeOf, wrap } from '#base/gitaly-error';
+import { codeOf, wrap, wrapped } from '#base/gitaly-error';
 import { parseFormat, requireReferenceBackend } from '#git/repository-files/repository-format';
 import { removeStaleLocks } from '#storage/leftovers/stale-locks';
 import type { Vote } from '#storage/lifecycle/voter';
@@ -46,9 +46,7 @@ export async function replicateRepository(
     // Not older than the snapshot.
     config: existing === undefined ? source.config() : config,
   });
-  await synchronizing.catch((error: unknown) => {
-    throw wrap(error, 'replicating repository');
-  });
+  await synchronizing.catch(wrapped('replicating repository'));
 }
 
 /** The error of RepositoryInfo, which Gitaly calls on the source. */
@@ -108,23 +106,17 @@ async function synchronize(
   options: ReplicateOptions & { readonly config: Promise<Buffer> },
 ): Promise<void> {
   const { config, vote, signal } = options;
-  await synchronizeConfig(repository, config, { vote }).catch((error: unknown) => {
-    throw wrap(error, 'synchronizing gitconfig');
-  });
+  await synchronizeConfig(repository, config, { vote }).catch(wrapped('synchronizing gitconfig'));
   // First, so that less has to be fetched.
   if (options.withPool)
-    await synchronizePool(storages, repository, source, options).catch((error: unknown) => {
-      throw wrap(error, 'synchronizing object pools');
-    });
+    await synchronizePool(storages, repository, source, options).catch(wrapped('synchronizing object pools'));
   const archive = source.customHooks();
   const first = whenUsed(archive.next());
   try {
-    await synchronizeReferences(repository, source, options).catch((error: unknown) => {
-      throw wrap(error, 'synchronizing references');
-    });
-    await synchronizeHooks(repository, { first, rest: archive }, { vote, signal }).catch((error: unknown) => {
-      throw wrap(error, 'synchronizing custom hooks');
-    });
+    await synchronizeReferences(repository, source, options).catch(wrapped('synchronizing references'));
+    await synchronizeHooks(repository, { first, rest: archive }, { vote, signal }).catch(
+      wrapped('synchronizing custom hooks'),
+    );
   } finally {
     await archive.return(undefined);
   }

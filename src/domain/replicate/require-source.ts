@@ -1,4 +1,4 @@
-import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
+import { codeOf, GitalyError, wrapped } from '#base/gitaly-error';
 import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 
 /**
@@ -7,9 +7,7 @@ import type { RemoteRepository } from '../remote/server/remote-repository.ts';
  * @throws {GitalyError} NOT_FOUND `invalid source repository`; `checking for repo existence: …`.
  */
 export async function requireSource(source: RemoteRepository): Promise<void> {
-  const exists = await source.exists().catch((error: unknown) => {
-    throw wrap(error, 'checking for repo existence');
-  });
+  const exists = await source.exists().catch(wrapped('checking for repo existence'));
   if (!exists) throw invalidSource();
 }
 

@@ -1,4 +1,4 @@
-import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
+import { codeOf, GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
@@ -24,12 +24,12 @@ export async function synchronizePool(
   source: RemoteRepository,
   options: ReplicateOptions,
 ): Promise<void> {
-  const pool = await source.objectPool().catch(prefixed('get source object pool'));
+  const pool = await source.objectPool().catch(wrapped('get source object pool'));
   if (pool === undefined) {
-    await disconnectMember(member, options).catch(prefixed('disconnect target from object pool'));
+    await disconnectMember(member, options).catch(wrapped('disconnect target from object pool'));
     return;
   }
-  const current = await poolOfMember(storages, member).catch(prefixed('get target object pool'));
+  const current = await poolOfMember(storages, member).catch(wrapped('get target object pool'));
   if (current !== undefined && current.relativePath !== pool.relativePath)
     throw new GitalyError('FAILED_PRECONDITION', 'target repository links to different object pool', {
       metadata: { source_pool_path: pool.relativePath, target_pool_path: current.relativePath },
@@ -38,7 +38,7 @@ export async function synchronizePool(
   const target = { storageName: member.storageName, relativePath: pool.relativePath };
   const copy = await poolAt(storages, target, pool.repository, options);
   const { borrowers } = storages;
-  await linkMember(copy, member, { ...options, borrowers }).catch(prefixed('link target object pool'));
+  await linkMember(copy, member, { ...options, borrowers }).catch(wrapped('link target object pool'));
 }
 
 /** Opens a pool, or copies it first if it does not exist. */
@@ -60,10 +60,4 @@ async function poolAt(
     if (codeOf(error) === 'ALREADY_EXISTS') return openPool(storages, target);
     throw wrap(error, 'replicate object pool');
   }
-}
-
-function prefixed(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
-  };
 }

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
@@ -51,9 +51,9 @@ async function headOf(source: RemoteRepository, { withDetachedHead }: Synchroniz
 
 async function detachHead(repository: Repository, oid: string, options: SynchronizeOptions): Promise<void> {
   const queue = (updates: RefUpdates): Promise<void> => updates.update('HEAD', { newOid: oid });
-  await inRefTransaction(repository, { ...options, noDereference: true }, queue).catch((error: unknown) => {
-    throw wrap(error, 'detaching HEAD on local repo');
-  });
+  await inRefTransaction(repository, { ...options, noDereference: true }, queue).catch(
+    wrapped('detaching HEAD on local repo'),
+  );
 }
 
 async function followHead(
@@ -66,9 +66,7 @@ async function followHead(
   if ((await repository.refs.resolve(target, { signal })) === undefined) return;
   const current = await repository.refs.headTarget({ signal }).catch(() => undefined);
   if (current?.equals(target) === true) return;
-  await setDefaultBranch(repository, target, options).catch((error: unknown) => {
-    throw wrap(error, 'setting default branch on local repo');
-  });
+  await setDefaultBranch(repository, target, options).catch(wrapped('setting default branch on local repo'));
 }
 
 /** @param options.oids also fetched: a detached HEAD may lead to a commit that no reference has. */

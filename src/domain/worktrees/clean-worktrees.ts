@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
@@ -25,12 +25,8 @@ export interface CleanWorktreesOptions {
  * @throws {GitalyError} INTERNAL `cleanStaleWorktrees: …`, `cleanDisconnectedWorktrees: …`.
  */
 export async function cleanWorktrees(repository: Repository, options: CleanWorktreesOptions): Promise<void> {
-  await removeStale(repository, options).catch((error: unknown) => {
-    throw wrap(error, 'cleanStaleWorktrees');
-  });
-  await removeDisconnected(repository, options).catch((error: unknown) => {
-    throw wrap(error, 'cleanDisconnectedWorktrees');
-  });
+  await removeStale(repository, options).catch(wrapped('cleanStaleWorktrees'));
+  await removeDisconnected(repository, options).catch(wrapped('cleanDisconnectedWorktrees'));
 }
 
 async function removeStale(repository: Repository, options: CleanWorktreesOptions): Promise<void> {

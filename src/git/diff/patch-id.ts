@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises';
-import { wrap } from '#base/gitaly-error';
+import { wrap, wrapped } from '#base/gitaly-error';
 import type { ConfigPair } from '../command/config.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { GitRepository } from '../repository.ts';
@@ -36,12 +36,8 @@ export async function patchId(
   const piped = pipeline(diff.stdout, patchIds.stdin).catch(() => {});
   const printed = await patchIds.stdout.toArray().catch(() => []);
   await piped;
-  await patchIds.succeeded().catch((error: unknown) => {
-    throw wrap(error, 'waiting for patch-id', 'UNKNOWN');
-  });
-  await diff.succeeded().catch((error: unknown) => {
-    throw wrap(error, 'waiting for git-diff', 'UNKNOWN');
-  });
+  await patchIds.succeeded().catch(wrapped('waiting for patch-id', 'UNKNOWN'));
+  await diff.succeeded().catch(wrapped('waiting for git-diff', 'UNKNOWN'));
   return Buffer.concat(printed).toString('latin1');
 
   function spawnDiff() {

@@ -1,4 +1,4 @@
-import { messageOf, wrap } from '#base/gitaly-error';
+import { messageOf, wrapped } from '#base/gitaly-error';
 import { parseBool } from '#base/go/strconv';
 import { observeApi } from '#calls/logs/api-log';
 import { runningCall } from '#calls/running-call';
@@ -40,9 +40,7 @@ export async function createHooks(
 /** Opens the store in which the files of a push must be. @throws {Error} when it cannot be used. */
 async function lfsStore({ config: { lfs }, metrics }: Foundation): Promise<ObjectStore | undefined> {
   if (!lfs.url || !lfs.refuseMissing) return undefined;
-  return await openStore(lfs.url, { observer: metrics.objectStores }).catch((error: unknown) => {
-    throw wrap(error, 'lfs.url');
-  });
+  return await openStore(lfs.url, { observer: metrics.objectStores }).catch(wrapped('lfs.url'));
 }
 
 async function gitlabApi({ config, logger, metrics }: Foundation): Promise<InternalApi> {

@@ -1,4 +1,4 @@
-import { messageOf, wrap } from '#base/gitaly-error';
+import { messageOf, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { PraefectConfig } from '../config/schema.ts';
 import type { Database } from '../database/database.ts';
@@ -114,10 +114,4 @@ export async function limited(work: Promise<void>, timeoutMs: number): Promise<v
     clearTimeout(timer);
     work.catch(() => {}); // reported above, or too late
   }
-}
-
-function wrapped(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
-  };
 }

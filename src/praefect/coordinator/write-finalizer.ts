@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
@@ -107,9 +107,7 @@ async function recordIn(
       await store.recordRemoval(repository);
       return completed;
     default:
-      return await store.recordWrite(facts).catch((error) => {
-        throw wrap(error, 'increment generation');
-      });
+      return await store.recordWrite(facts).catch(wrapped('increment generation'));
   }
 }
 

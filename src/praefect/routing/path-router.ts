@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import type { VirtualStorageNodes } from '../elections/virtual-storage-nodes.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -124,10 +124,4 @@ function nodesOf(
     .filter((node) => !secondaries.includes(node))
     .map(({ storage }) => storage);
   return { primary, secondaries, replicationTargets };
-}
-
-function wrapped(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
-  };
 }

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { shuffled } from '#base/shuffled';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -215,10 +215,4 @@ function additionalNotFound({ relativePath, virtualStorage }: RepositoryKey): Gi
   return new GitalyError('NOT_FOUND', 'additional repository not found', {
     metadata: { storage_name: virtualStorage, relative_path: relativePath },
   });
-}
-
-function wrapped(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
-  };
 }

@@ -1,5 +1,5 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { PraefectInfoService, type SetAuthoritativeStorageRequest } from '#wire/gen/praefect_pb';
@@ -162,10 +162,4 @@ function metadataMessage(metadata: RepositoryMetadata) {
 
 function invalid(message: string): GitalyError {
   return new GitalyError('INVALID_ARGUMENT', message);
-}
-
-function wrapped(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
-  };
 }

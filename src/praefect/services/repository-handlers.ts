@@ -1,5 +1,5 @@
 import { limitedSignal } from '#base/async/limited-signal';
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -214,10 +214,4 @@ function isNotFound(error: unknown): boolean {
 
 function invalid(message: string): GitalyError {
   return new GitalyError('INVALID_ARGUMENT', message);
-}
-
-function wrapped(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
-  };
 }

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { queryClockOffsetMs } from '#base/network/sntp';
 import type { ClockSyncedRequest, ClockSyncedResponseSchema } from '#wire/gen/server_pb';
 
@@ -13,9 +13,7 @@ export async function clockSynced(
 ): Promise<MessageInitShape<typeof ClockSyncedResponseSchema>> {
   const thresholdMs = threshold(request);
   const server = request.ntpHost === '' ? DEFAULT_TIME_SERVER : request.ntpHost;
-  const offsetMs = await queryClockOffsetMs(server, { signal }).catch((error: unknown) => {
-    throw wrap(error, `query ntp host ${server}`);
-  });
+  const offsetMs = await queryClockOffsetMs(server, { signal }).catch(wrapped(`query ntp host ${server}`));
   return { synced: Math.abs(offsetMs) <= thresholdMs };
 }
 

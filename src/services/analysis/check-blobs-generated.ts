@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { GENERATED_MARK_BYTES, isGenerated } from '#domain/generated/is-generated';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
@@ -78,9 +78,7 @@ async function* checkedBlobs(
 }
 
 async function blobInfo(objects: ObjectReader, revision: Uint8Array, signal: AbortSignal): Promise<Looked> {
-  const info = await objects.info(revision, { signal }).catch((error: unknown) => {
-    throw wrap(error, 'reading object');
-  });
+  const info = await objects.info(revision, { signal }).catch(wrapped('reading object'));
   if (info === undefined) throw new GitalyError('INTERNAL', 'reading object: object not found');
   if (info.type !== 'blob') throw new GitalyError('INVALID_ARGUMENT', 'object is not a blob');
   return { info, isWanted: true };

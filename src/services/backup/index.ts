@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { parseFailed, readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
 import type { LastBackups } from '#domain/backup/last-backups';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
@@ -46,9 +46,7 @@ async function writeId(
 ): Promise<MessageInitShape<typeof WriteBackupIDResponseSchema>> {
   const configured = requireBucket(bucket, 'write backup ID');
   if (backupId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty backup ID');
-  await writeBackupId(configured, backupId, options).catch((error: unknown) => {
-    throw wrap(error, 'write backup id');
-  });
+  await writeBackupId(configured, backupId, options).catch(wrapped('write backup id'));
   return {};
 }
 

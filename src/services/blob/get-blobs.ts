@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn, mapInTurns } from '#base/async/loop-turns';
 import { SUBMODULE } from '#base/file-mode';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Listed, type Looked, openListed } from '#git/objects/open-listed';
@@ -85,9 +85,7 @@ async function find(
   { revision, path }: Place,
   { finder, objects, signal, isDataWanted }: FindOptions,
 ): Promise<Found> {
-  const entry = await finder.find(Buffer.from(revision), path).catch((error: unknown) => {
-    throw wrap(error, 'find by revision and path');
-  });
+  const entry = await finder.find(Buffer.from(revision), path).catch(wrapped('find by revision and path'));
   // The commit of a submodule is in another repository.
   if (entry === undefined || entry.mode === SUBMODULE) return { entry, info: undefined, isWanted: false };
   const info = await objects.info(entry.oid, { signal });

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { messageOf, wrap } from '#base/gitaly-error';
+import { messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { decodeHooksPayload } from '#domain/hooks/payload';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
 import { withLimitError } from '#rpc/common/limit-error';
@@ -42,9 +42,7 @@ export async function packObjectsHookWithSidechannel(
       .catch((error: unknown) => {
         throw wrap(withLimitError(error), 'pack objects hook');
       });
-    await closeSidechannel(sidechannel).catch((error: unknown) => {
-      throw wrap(error, 'close side-channel');
-    });
+    await closeSidechannel(sidechannel).catch(wrapped('close side-channel'));
     return {};
   } finally {
     sidechannel.destroy();

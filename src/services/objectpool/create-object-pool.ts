@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { createPool } from '#domain/object-pool/create-pool';
 import { requirePoolPath } from '#domain/object-pool/open-pool';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -19,8 +19,6 @@ export async function createObjectPool(
   requirePoolPath(pool.relativePath);
 
   const options = { signal: context.signal, vote: deps.voteOf(context) };
-  await createPool(deps.storages, pool, origin, options).catch((error: unknown) => {
-    throw wrap(error, 'creating object pool');
-  });
+  await createPool(deps.storages, pool, origin, options).catch(wrapped('creating object pool'));
   return {};
 }

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { existsRemote } from '#domain/remote/mirror/find-remote';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { FindRemoteRepositoryRequest, FindRemoteRepositoryResponseSchema } from '#wire/gen/remote_pb';
@@ -21,8 +21,8 @@ export async function findRemoteRepository(
     userInfo: 'asked',
     allowsLocal: true,
   } as const;
-  const exists = await existsRemote(storages.git, storage, remote, signal).catch((error: unknown) => {
-    throw wrap(error, 'error executing git command');
-  });
+  const exists = await existsRemote(storages.git, storage, remote, signal).catch(
+    wrapped('error executing git command'),
+  );
   return { exists };
 }

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { setDefaultBranch } from '#domain/ref-update/set-default-branch';
 import { UnknownRevisionError, writeReference } from '#domain/ref-update/write-reference';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -34,9 +34,7 @@ export async function writeRef(
   const { signal } = context;
   const hooks = deps.transactionHooks(context);
   if (isHead) {
-    await setDefaultBranch(repository, revision, { hooks, signal }).catch((error: unknown) => {
-      throw wrap(error, 'setting default branch');
-    });
+    await setDefaultBranch(repository, revision, { hooks, signal }).catch(wrapped('setting default branch'));
   } else {
     await writeReference(repository, { name, revision, oldRevision }, { hooks, signal }).catch(refuse);
   }

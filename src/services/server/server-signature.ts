@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import type { ServerSignatureResponseSchema } from '#wire/gen/server_pb';
 import type { ServerDependencies } from './dependencies.ts';
 
@@ -13,9 +13,7 @@ import type { ServerDependencies } from './dependencies.ts';
 export async function serverSignature(
   deps: ServerDependencies,
 ): Promise<MessageInitShape<typeof ServerSignatureResponseSchema>> {
-  const key = await deps.signingKeys?.current().catch((error: unknown) => {
-    throw wrap(error, 'failed to parse signing key');
-  });
+  const key = await deps.signingKeys?.current().catch(wrapped('failed to parse signing key'));
   if (key === undefined) return {};
   if (key.publicLine === undefined)
     throw new Error('failed to fetch public key: gpg public key not implemented');

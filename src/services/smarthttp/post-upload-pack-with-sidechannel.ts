@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { withCode, wrap } from '#base/gitaly-error';
+import { withCode, wrapped } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { ConfigPair } from '#git/command/config';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -28,9 +28,7 @@ export async function postUploadPackWithSidechannel(
     const streams = { input: clientBytes(sidechannel), stdout: sidechannel, isDirect: true };
     const { gitProtocol } = request;
     const statistics = await servePost({ repository, config, gitProtocol, streams, signal }, context, deps);
-    await closeSidechannel(sidechannel).catch((error: unknown) => {
-      throw wrap(error, 'close sidechannel connection');
-    });
+    await closeSidechannel(sidechannel).catch(wrapped('close sidechannel connection'));
     return { packfileNegotiationStatistics: toStatisticsMessage(statistics) };
   } finally {
     sidechannel.destroy();

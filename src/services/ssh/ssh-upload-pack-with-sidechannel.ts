@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -41,9 +41,7 @@ export async function sshUploadPackWithSidechannel(
       context,
       deps,
     );
-    await closeSidechannel(sidechannel, [streams.stdout, streams.stderr]).catch((error: unknown) => {
-      throw wrap(error, 'close sidechannel');
-    });
+    await closeSidechannel(sidechannel, [streams.stdout, streams.stderr]).catch(wrapped('close sidechannel'));
     return { packfileNegotiationStatistics: toStatisticsMessage(statistics) };
   } catch (error) {
     throw error instanceof ConversationError ? error.error : error;

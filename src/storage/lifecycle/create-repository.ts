@@ -1,7 +1,7 @@
 import { open, rename, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { syncPath } from '#base/files/sync-path';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
@@ -131,9 +131,9 @@ async function publish(
 ): Promise<void> {
   const parent = path.posix.dirname(location.path);
   await makeDirectories(location.storage, parent);
-  await using _lock = await lockRepository(location.storage, location.path).catch((error: unknown) => {
-    throw wrap(error, 'locking repository');
-  });
+  await using _lock = await lockRepository(location.storage, location.path).catch(
+    wrapped('locking repository'),
+  );
   await requireAbsent(location.path);
   await removeRest(location);
 
@@ -145,9 +145,7 @@ async function publish(
   storages.repositoryCounts.add(location, 1);
   await storages.borrowers.note(location);
   await syncPath(parent);
-  await vote('committed').catch((error: unknown) => {
-    throw wrap(error, 'committing vote', 'FAILED_PRECONDITION');
-  });
+  await vote('committed').catch(wrapped('committing vote', 'FAILED_PRECONDITION'));
 }
 
 async function prepare(vote: CastVote): Promise<void> {

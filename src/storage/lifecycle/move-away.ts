@@ -1,7 +1,7 @@
 import { lstat, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { syncPath } from '#base/files/sync-path';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { lockRepository } from '../locks/repository-lock.ts';
 import { isInside } from '../relative-path.ts';
@@ -22,9 +22,9 @@ export async function moveAway(storages: Storages, target: RepositoryTarget): Pr
   const location = storages.locate(target);
   if (!(await exists(location.path))) return undefined;
   await requireNoRepositories(location);
-  await using _lock = await lockRepository(location.storage, location.path).catch((error: unknown) => {
-    throw wrap(error, 'locking repository');
-  });
+  await using _lock = await lockRepository(location.storage, location.path).catch(
+    wrapped('locking repository'),
+  );
 
   const seconds = Math.floor(Date.now() / 1000);
   const prefix = `${location.storage.name}-repositories.old.${seconds}.`;

@@ -1,7 +1,7 @@
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { syncPath } from '#base/files/sync-path';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
 import type { Repository } from '../repository.ts';
@@ -31,7 +31,9 @@ export async function renameRepository(
   await using _second = await lock(source, second);
   await requireAbsent(target.path);
   const change = { kind: 'renamed', location: target, previousPath: source.relativePath } as const;
-  await storages.recordWhile(change, () => move(source, target));
+  await storages.recordWhile(change, () =>
+    rename(source.path, target.path).catch(wrapped('rename repository')),
+  );
   source.caches.forget(source);
   for (const moved of [source, target]) storages.noteMove(moved);
   storages.repositoryCounts.add(source, -1);
@@ -39,12 +41,6 @@ export async function renameRepository(
   await storages.borrowers.note(target);
   await syncPath(parent);
   await syncPath(path.posix.dirname(source.path));
-}
-
-async function move(source: Repository, target: RepositoryLocation): Promise<void> {
-  await rename(source.path, target.path).catch((error: unknown) => {
-    throw wrap(error, 'rename repository');
-  });
 }
 
 async function lock({ storage }: Repository, repositoryPath: string): Promise<AsyncDisposable> {

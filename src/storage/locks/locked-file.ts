@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { syncPath } from '#base/files/sync-path';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Vote } from '../lifecycle/voter.ts';
 import { LockTakenError } from './repository-lock.ts';
@@ -44,9 +44,7 @@ export async function replaceLocked(
     throw error;
   }
   await syncPath(path.posix.dirname(file));
-  await options.vote?.('committed', sha1(content)).catch((error: unknown) => {
-    throw wrap(error, 'committing vote', 'FAILED_PRECONDITION');
-  });
+  await options.vote?.('committed', sha1(content)).catch(wrapped('committing vote', 'FAILED_PRECONDITION'));
 }
 
 async function castVotes(vote: Vote | undefined, content: Uint8Array): Promise<void> {

@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { readStart } from './read-start.ts';
 
@@ -20,9 +20,7 @@ export interface Bitmap {
  * @see git: Documentation/technical/bitmap-format.adoc
  */
 export async function readBitmap(file: string): Promise<Bitmap> {
-  const header = await readStart(file, HEADER_BYTES).catch((error: unknown) => {
-    throw wrap(error, 'reading bitmap header');
-  });
+  const header = await readStart(file, HEADER_BYTES).catch(wrapped('reading bitmap header'));
   const signature = header.subarray(0, 4);
   if (signature.toString('latin1') !== 'BITM')
     throw new Error(`invalid bitmap signature: ${quote(signature)}`);

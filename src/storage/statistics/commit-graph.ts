@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { wrap } from '#base/gitaly-error';
+import { wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
 import { isOid } from '#git/names/object-id';
@@ -76,9 +76,9 @@ async function chunkNames(file: string): Promise<ReadonlySet<string> | undefined
     throw new Error(`commit graph file ${quote(file)} has unsupported version number: ${version}`);
 
   const end = HEADER_BYTES + (header.readUInt8(6) + 1) * CHUNK_ENTRY_BYTES;
-  const table = await readStart(file, end).catch((error: unknown) => {
-    throw wrap(error, `read commit graph file ${quote(file)} table of contents for the chunks`);
-  });
+  const table = await readStart(file, end).catch(
+    wrapped(`read commit graph file ${quote(file)} table of contents for the chunks`),
+  );
   const names = new Set<string>();
   for (let at = HEADER_BYTES; at < end; at += CHUNK_ENTRY_BYTES)
     names.add(table.toString('latin1', at, at + 4));

@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { readStart } from './read-start.ts';
 
@@ -21,9 +21,7 @@ export interface MultiPackIndex {
  * @see git: Documentation/gitformat-pack.adoc
  */
 export async function readMultiPackIndex(file: string): Promise<MultiPackIndex> {
-  const header = await readStart(file, HEADER_BYTES).catch((error: unknown) => {
-    throw wrap(error, 'reading header');
-  });
+  const header = await readStart(file, HEADER_BYTES).catch(wrapped('reading header'));
   const signature = header.subarray(0, 4);
   if (signature.toString('latin1') !== 'MIDX') throw new Error(`invalid signature: ${quote(signature)}`);
   const version = header.readUInt8(4);
@@ -42,9 +40,9 @@ export async function readMultiPackIndex(file: string): Promise<MultiPackIndex> 
 }
 
 async function chunkNames(file: string, count: number): Promise<ReadonlySet<string>> {
-  const bytes = await readStart(file, HEADER_BYTES + count * CHUNK_ENTRY_BYTES).catch((error: unknown) => {
-    throw wrap(error, 'reading table of contents');
-  });
+  const bytes = await readStart(file, HEADER_BYTES + count * CHUNK_ENTRY_BYTES).catch(
+    wrapped('reading table of contents'),
+  );
   const names = new Set<string>();
   for (let at = HEADER_BYTES; at < bytes.length; at += CHUNK_ENTRY_BYTES)
     names.add(bytes.toString('latin1', at, at + 4));

@@ -1,5 +1,5 @@
 import { eachInTurn } from '#base/async/loop-turns';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { type Bitmap, readBitmap } from './bitmap.ts';
 import { entriesOf, statAll } from './directory-size.ts';
 import { type MultiPackIndex, readMultiPackIndex } from './multi-pack-index.ts';
@@ -80,9 +80,7 @@ async function readIf<T>(
   doing: string,
 ): Promise<T | undefined> {
   if (name === undefined) return undefined;
-  return await read(`${directory}/${name}`).catch((error: unknown) => {
-    throw wrap(error, doing);
-  });
+  return await read(`${directory}/${name}`).catch(wrapped(doing));
 }
 
 function isNamed(name: string, start: string, end: string): boolean {

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { wrap } from '#base/gitaly-error';
+import { wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { parseFormat, requireReferenceBackend } from '#git/repository-files/repository-format';
 import { type Alternates, alternateDirectory, readAlternates } from '../alternates.ts';
@@ -54,7 +54,7 @@ export async function repositoryStatistics(
   const [sizeBytes, loose, packs] = await Promise.all([
     directorySizeBytes(pool.path, { ...REPOSITORY_SIZE_OPTIONS, sums: storages.directorySums }),
     countLooseObjects(pool.path, { shards: storages.looseObjectShards }),
-    countPackfiles(pool.path).catch(prefix('deriving pool packfiles info')),
+    countPackfiles(pool.path).catch(wrapped('deriving pool packfiles info')),
   ]);
   return {
     ...own,
@@ -73,10 +73,10 @@ async function ownStatistics(
     await Promise.all([
       directorySizeBytes(directory, { ...REPOSITORY_SIZE_OPTIONS, sums }),
       countLooseObjects(directory, { shards }),
-      countPackfiles(directory).catch(prefix('deriving repository info: counting packfiles')),
+      countPackfiles(directory).catch(wrapped('deriving repository info: counting packfiles')),
       referenceBackend === 'files' ? countReferences(directory) : { looseCount: 0, packedSize: 0 },
-      readCommitGraph(directory).catch(prefix('deriving repository info: checking commit-graph info')),
-      readAlternates(directory).catch(prefix('deriving repository info')),
+      readCommitGraph(directory).catch(wrapped('deriving repository info: checking commit-graph info')),
+      readAlternates(directory).catch(wrapped('deriving repository info')),
       modifiedMs(`${directory}/${FULL_REPACK_TIMESTAMP}`),
     ]);
   return {
@@ -138,11 +138,5 @@ function addPackfiles(member: Packfiles, pool: Packfiles): Packfiles {
     bitmap: pool.bitmap,
     multiPackIndex: pool.multiPackIndex,
     multiPackIndexBitmap: pool.multiPackIndexBitmap,
-  };
-}
-
-function prefix(doing: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, doing);
   };
 }

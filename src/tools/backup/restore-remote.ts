@@ -1,4 +1,4 @@
-import { codeOf, wrap } from '#base/gitaly-error';
+import { codeOf, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { BackupManifest } from '#domain/backup/manifest';
 import { readObject, requireObject } from '#domain/backup/read-object';
@@ -164,9 +164,9 @@ async function findFiles(
     }
     // A repository without references has no bundle.
     if (references.length === 0) continue;
-    await requireObject(store, bundlePath, options).catch((error: unknown) => {
-      throw wrap(error, `restore from bundle: restore bundle: get reader: ${quote(bundlePath)}`);
-    });
+    await requireObject(store, bundlePath, options).catch(
+      wrapped(`restore from bundle: restore bundle: get reader: ${quote(bundlePath)}`),
+    );
     bundles.push(bundlePath);
   }
   if (!empty && references.length === 0) throw new Error('no refs in backup');
@@ -182,9 +182,9 @@ async function fetchBundles(
 ): Promise<void> {
   const updateHead = branchOf(manifest) === undefined;
   for (const key of files.bundles.slice(from))
-    await repository.fetchBundle(readObject(store, key, options), { updateHead }).catch((error: unknown) => {
-      throw wrap(error, `restore from bundle: restore bundle: fetch bundle: ${quote(key)}`);
-    });
+    await repository
+      .fetchBundle(readObject(store, key, options), { updateHead })
+      .catch(wrapped(`restore from bundle: restore bundle: fetch bundle: ${quote(key)}`));
   const skipped = await repository.resetWhereObjectsExist(files.references);
   if (skipped > 0) options.onSkipped(skipped);
 }
@@ -195,9 +195,9 @@ async function restoreHead({ repository, manifest }: Restore): Promise<void> {
 
 async function restoreHooks({ store, repository, files: { hooks }, options }: Restore): Promise<void> {
   if (hooks === undefined) return;
-  await repository.setCustomHooks(store.get(hooks, options)).catch((error: unknown) => {
-    throw wrap(error, `restore custom hooks, ${quote(hooks)}`);
-  });
+  await repository
+    .setCustomHooks(store.get(hooks, options))
+    .catch(wrapped(`restore custom hooks, ${quote(hooks)}`));
 }
 
 /** Returns the branch that HEAD names; `undefined` if it names none. */

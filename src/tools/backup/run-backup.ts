@@ -1,4 +1,4 @@
-import { clientMessageOf, codeOf, wrap } from '#base/gitaly-error';
+import { clientMessageOf, codeOf, wrap, wrapped } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import { openStore } from '#object-store/open-store';
 import type { Logger } from '#platform/log/logger';
@@ -69,10 +69,7 @@ export async function runCreate(options: CreateArguments, context: BackupContext
       logger.warn({ error: clientMessageOf(error) }, 'a server could not be notified of the result'),
     );
   // Also after partial failures: the other repositories can be restored.
-  if (done.length > 0)
-    await operator.writeId(id, { failed, signal }).catch((error: unknown) => {
-      throw wrap(error, 'write backup ID');
-    });
+  if (done.length > 0) await operator.writeId(id, { failed, signal }).catch(wrapped('write backup ID'));
   if (failures !== undefined) throw new Error(`create: ${failures}`);
 }
 

@@ -1,4 +1,4 @@
-import { clientMessageOf, codeOf, wrap } from '#base/gitaly-error';
+import { clientMessageOf, codeOf, wrap, wrapped } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import { Limit } from '#base/limits/limit';
 import type { Connection } from '#client/index';
@@ -32,9 +32,9 @@ export async function runPartitionCreate(
   for (const storageName of servers.known.keys()) {
     logger.info(`creating partition backup for storage: ${storageName}`);
     const connection = await servers.of(storageName);
-    await backUpStorage(connection, storageName, { ...options, logger, signal }).catch((error: unknown) => {
-      throw wrap(error, 'partition create');
-    });
+    await backUpStorage(connection, storageName, { ...options, logger, signal }).catch(
+      wrapped('partition create'),
+    );
     logger.info(`done creating backup for storage: ${storageName}`);
   }
 }

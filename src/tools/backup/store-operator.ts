@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrap, wrapped } from '#base/gitaly-error';
 import { readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
 import { type BackupObserver, createBackup } from '#domain/backup/create-backup';
 import type { BackupManifest } from '#domain/backup/manifest';
@@ -83,11 +83,7 @@ export class StoreOperator implements BackupOperator {
     options: { readonly failed: number; readonly signal: AbortSignal },
   ): Promise<void> {
     if (this.#layout !== 'manifest') return;
-    try {
-      await writeBackupId(this.#store, id, options);
-    } catch (error) {
-      throw wrap(error, 'write backup marker');
-    }
+    await writeBackupId(this.#store, id, options).catch(wrapped('write backup marker'));
   }
 
   async latestId(signal: AbortSignal): Promise<string | undefined> {
@@ -127,9 +123,7 @@ export class StoreOperator implements BackupOperator {
       if (!isMissing(error)) throw wrap(error, 'manager');
       if (!(await this.#hasAny(signal))) throw new Error('there is no backup in the place that -path names');
       if (this.#layout !== 'manifest' && job.alwaysCreate === true) return emptyOlderBackup(job.relativePath);
-      await repository.remove().catch((failure: unknown) => {
-        throw wrap(failure, 'manager: repository removed');
-      });
+      await repository.remove().catch(wrapped('manager: repository removed'));
       throw error;
     }
   }

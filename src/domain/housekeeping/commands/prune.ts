@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { gitCommand, value } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 import type { PrunePlan } from '../plan.ts';
@@ -15,7 +15,5 @@ export async function pruneObjects(
   signal: AbortSignal,
 ): Promise<void> {
   const command = gitCommand('prune', { options: [value('--expire', gitTime(expireBeforeMs))] });
-  await repository.run(command, { signal }).catch((error: unknown) => {
-    throw wrap(error, 'executing prune');
-  });
+  await repository.run(command, { signal }).catch(wrapped('executing prune'));
 }

@@ -1,5 +1,5 @@
 import { unlink } from 'node:fs/promises';
-import { messageOf, wrap } from '#base/gitaly-error';
+import { messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
@@ -90,18 +90,18 @@ const CLEANERS: readonly (readonly [StaleDataKind, Cleaner])[] = [
     'configkeys',
     async (repository, options) =>
       Number(
-        await removeSettings(repository, OBSOLETE_SETTINGS, options).catch((error: unknown) => {
-          throw wrap(error, 'unsetting unnecessary config lines');
-        }),
+        await removeSettings(repository, OBSOLETE_SETTINGS, options).catch(
+          wrapped('unsetting unnecessary config lines'),
+        ),
       ),
   ],
   [
     'configfullpath',
     async (repository, options) =>
       Number(
-        await removeSettings(repository, FULL_PATH, options).catch((error: unknown) => {
-          throw wrap(error, 'unsetting `gitlab.fullpath` config');
-        }),
+        await removeSettings(repository, FULL_PATH, options).catch(
+          wrapped('unsetting `gitlab.fullpath` config'),
+        ),
       ),
   ],
   ['configsections', removeEmptySections],

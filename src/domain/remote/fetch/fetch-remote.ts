@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { inRefTransaction } from '#domain/ref-update/update-reference';
 import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
@@ -52,13 +52,13 @@ export async function fetchRemote(
   if (changes.removed.length > 0)
     await inRefTransaction(repository, transaction, async (updates) => {
       for (const name of changes.removed) await updates.update(name, { newOid: zero });
-      await updates.prepare().catch(prefixed('preparing reference prune'));
+      await updates.prepare().catch(wrapped('preparing reference prune'));
     });
   if (changes.updated.length === 0) return changes;
   await inRefTransaction(quarantine.repository, transaction, async (updates) => {
     for (const { name, newOid, oldOid = zero } of changes.updated)
       await updates.update(name, { newOid, oldOid });
-    await updates.prepare().catch(prefixed('preparing reference update'));
+    await updates.prepare().catch(wrapped('preparing reference update'));
     await quarantine.migrate();
   });
   return changes;
@@ -124,10 +124,4 @@ function requireTargets(refspecs: readonly string[]): void {
     'INTERNAL',
     'scanning fetch output: validating reference: reference is not fully qualified',
   );
-}
-
-function prefixed(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
-  };
 }

@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { lineBatches } from '#base/streams/line-batches';
 import type { ConfigPair } from '#git/command/config';
@@ -42,9 +42,7 @@ export async function updateMirror(
   });
   const remote = await remoteReferences(repository, outgoing, signal);
   const local = await localReferences(repository, signal);
-  const head = await repository.refs.headTarget({ signal }).catch((error: unknown) => {
-    throw wrap(error, 'get default branch');
-  });
+  const head = await repository.refs.headTarget({ signal }).catch(wrapped('get default branch'));
   const { refspecs, divergent } = await planMirror({
     local,
     remote,

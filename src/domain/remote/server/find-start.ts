@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { commitOf, type SignalOption, whyNoCommit } from '#domain/revisions/commit-of';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
@@ -39,14 +39,10 @@ export async function findStart(
 
   const remote = await openRemote();
   const peeled = Buffer.concat([revision, Buffer.from('^{commit}')]);
-  const oid = await remote.resolveCommit(peeled).catch((error: unknown) => {
-    throw wrap(error, 'resolve start ref');
-  });
+  const oid = await remote.resolveCommit(peeled).catch(wrapped('resolve start ref'));
   if (oid === undefined) throw notFound('reference not found');
   if ((await commitOf(repository, oid, options)) !== undefined) return { oid, repository };
-  await remote.fetchInto(quarantine.repository, oid).catch((error: unknown) => {
-    throw wrap(error, 'fetch start');
-  });
+  await remote.fetchInto(quarantine.repository, oid).catch(wrapped('fetch start'));
   return { oid, repository: quarantine.repository };
 }
 

@@ -1,4 +1,4 @@
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { dialSidechannel } from '#client/dial-sidechannel';
 import { Pool } from '#client/pool';
 import { SidechannelRegistry } from '#client/sidechannel-registry';
@@ -34,9 +34,7 @@ export class RemoteRepositories implements AsyncDisposable {
    * `remote repository: storage name not found`, `remote repository: could not dial source: …`.
    */
   async open(target: RepositoryTarget, options: RemoteOptions): Promise<RemoteRepository> {
-    return await this.connect(target, options).catch((error: unknown) => {
-      throw wrap(error, 'remote repository', 'UNKNOWN');
-    });
+    return await this.connect(target, options).catch(wrapped('remote repository', 'UNKNOWN'));
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import { splitSignature } from '#git/history/commit-signature';
 import { parseCommitInTurns } from '#git/objects/parse/parse-commit';
@@ -33,9 +33,7 @@ export async function* getCommitSignatures(
   const objectFormat = repository.objectFormat;
   await eachInTurn(request.commitIds, (id) => void requireObjectId(id, objectFormat));
 
-  const keys = await deps.signingKeys?.all().catch((error: unknown) => {
-    throw wrap(error, 'failed to parse signing key');
-  });
+  const keys = await deps.signingKeys?.all().catch(wrapped('failed to parse signing key'));
 
   const { signal } = context;
   const read = (id: string) => repository.objects.readObject(`${id}^{commit}`, { signal });

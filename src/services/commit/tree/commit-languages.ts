@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { countLanguages } from '#domain/languages/count-languages';
 import { KeptLanguageStats } from '#domain/languages/kept-stats';
 import { type CallDetector, LanguageDetector } from '#domain/languages/language-detector';
@@ -26,20 +26,12 @@ export function commitLanguages({
     const given = requireRevision(request.revision, { allowEmpty: true });
 
     const revision = given.length > 0 ? given : ((await repository.refs.defaultBranch({ signal })) ?? given);
-    const commitId = await lookUpRevision(repository, revision, signal).catch(
-      prefixed('looking up revision'),
-    );
+    const commitId = await lookUpRevision(repository, revision, signal).catch(wrapped('looking up revision'));
     using detector = languages.forCall(repository.path);
     const bytes = await countLanguages(repository, commitId, { kept, detector, signal }).catch(
-      prefixed('language stats'),
+      wrapped('language stats'),
     );
     return bytes.size === 0 ? {} : await toResponse(bytes, detector);
-  };
-}
-
-function prefixed(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw wrap(error, prefix);
   };
 }
 

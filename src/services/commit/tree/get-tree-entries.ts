@@ -1,5 +1,5 @@
 import { create, type MessageShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { normalizePath } from '#base/normalize-path';
 import type { RawObject } from '#git/names/object-info';
 import { resolveTree } from '#git/trees/resolve-tree';
@@ -91,9 +91,9 @@ async function findTree(
   request: GetTreeEntriesRequest,
   { name, signal }: { readonly name: Buffer; readonly signal: AbortSignal },
 ): Promise<RawObject> {
-  const found = await resolveTree(repository, name, { signal }).catch((error: unknown) => {
-    throw wrap(error, 'reading tree: getting revision');
-  });
+  const found = await resolveTree(repository, name, { signal }).catch(
+    wrapped('reading tree: getting revision'),
+  );
   switch (found.kind) {
     case 'tree':
       return found.tree;

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, messageOf, type StatusCode, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, type StatusCode, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { RebaseConflictError } from '#domain/rebase/rebase';
 import { rebaseBranch } from '#domain/rebase/rebase-branch';
@@ -49,9 +49,7 @@ export async function* userRebaseConfirmable(
   await using rebased = await rebaseBranch(repository, rebase, context).catch(refuseRebase);
   yield { userRebaseConfirmableResponsePayload: { case: 'rebaseSha', value: rebased.value.newOid } };
 
-  const second = await nextRequest(stream).catch((error: unknown) => {
-    throw wrap(error, 'recv');
-  });
+  const second = await nextRequest(stream).catch(wrapped('recv'));
   if (!isConfirmed(second)) throw new GitalyError('FAILED_PRECONDITION', 'rebase aborted by client');
   await rebased.apply(updateContextOf(user, context, deps.hooks)).catch(refuseUpdate);
   yield { userRebaseConfirmableResponsePayload: { case: 'rebaseApplied', value: true } };

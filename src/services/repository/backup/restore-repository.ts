@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { restoreBackup } from '#domain/backup/restore-backup';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireTarget } from '#storage/require-target';
@@ -33,9 +33,7 @@ export async function restoreRepository(
     vote: deps.voteOf(context),
     onSkipped: (references) => context.log.add({ 'restore.skipped_references': references }),
     signal: context.signal,
-  }).catch((error: unknown) => {
-    throw wrap(error, 'restore repository');
-  });
+  }).catch(wrapped('restore repository'));
   return {};
 }
 

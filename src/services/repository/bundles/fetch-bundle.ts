@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { fetchBundle as fetch } from '#domain/bundle/fetch-bundle';
 import type { HandlerContext } from '#rpc/server/handler';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
@@ -21,8 +21,6 @@ export async function fetchBundle(
   const { updateHead } = first;
   const hooks = deps.transactionHooks(context);
   const options = { updateHead, hooks, signal: context.signal };
-  await fetch(repository, pieces, options).catch((error: unknown) => {
-    throw wrap(error, 'fetch bundle');
-  });
+  await fetch(repository, pieces, options).catch(wrapped('fetch bundle'));
   return {};
 }

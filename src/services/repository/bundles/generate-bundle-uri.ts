@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { bundleStorageOf } from '#services/convert/request/bundle-uri';
 import type { GenerateBundleURIRequest, GenerateBundleURIResponseSchema } from '#wire/gen/repository_pb';
@@ -15,8 +15,6 @@ export async function generateBundleURI(
     throw new GitalyError('FAILED_PRECONDITION', 'no bundle-generation manager available');
   const repository = storages.open(request.repository);
   const options = { storageName: bundleStorageOf(repository, context), signal: context.signal };
-  await bundleUris.generate(repository, options).catch((error: unknown) => {
-    throw wrap(error, 'generate bundle');
-  });
+  await bundleUris.generate(repository, options).catch(wrapped('generate bundle'));
   return {};
 }

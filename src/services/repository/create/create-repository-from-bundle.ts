@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { createFromBundle } from '#domain/create-copy/create-from-bundle';
 import type { HandlerContext } from '#rpc/server/handler';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
@@ -22,8 +22,8 @@ export async function createRepositoryFromBundle(
 
   const pieces = allBytesOf({ ...opened, first }, ({ data }) => data);
   const options = { signal: context.signal, vote: deps.voteOf(context) };
-  await createFromBundle(deps.storages, first.repository, pieces, options).catch((error: unknown) => {
-    throw wrap(error, 'creating repository');
-  });
+  await createFromBundle(deps.storages, first.repository, pieces, options).catch(
+    wrapped('creating repository'),
+  );
   return {};
 }

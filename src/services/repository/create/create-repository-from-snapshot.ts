@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { createFromSnapshot } from '#domain/create-copy/create-from-snapshot';
 import type { HandlerContext } from '#rpc/server/handler';
 import type {
@@ -22,8 +22,6 @@ export async function createRepositoryFromSnapshot(
     authorization: request.httpAuth,
   };
   const options = { source, vote: deps.voteOf(context), signal: context.signal };
-  await createFromSnapshot(deps.storages, request.repository, options).catch((error: unknown) => {
-    throw wrap(error, 'creating repository');
-  });
+  await createFromSnapshot(deps.storages, request.repository, options).catch(wrapped('creating repository'));
   return {};
 }

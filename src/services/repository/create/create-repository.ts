@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { HandlerContext } from '#rpc/server/handler';
 import { createRepository as create } from '#storage/lifecycle/create-repository';
@@ -23,9 +23,7 @@ export async function createRepository(
     ...initialBranch,
     signal,
     vote: deps.voteOf(context),
-  }).catch((error: unknown) => {
-    throw wrap(error, 'creating repository');
-  });
+  }).catch(wrapped('creating repository'));
   return {};
 }
 

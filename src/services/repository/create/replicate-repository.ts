@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { replicateRepository as replicate } from '#domain/replicate/replicate-repository';
 import { DETACHED_HEAD } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -21,9 +21,7 @@ export async function replicateRepository(
   if (source.storageName === target.storageName)
     throw new GitalyError('INVALID_ARGUMENT', 'repository and source have the same storage');
 
-  const remote = await remoteConnector(source, context, deps.remotes)().catch((error: unknown) => {
-    throw wrap(error, 'new client');
-  });
+  const remote = await remoteConnector(source, context, deps.remotes)().catch(wrapped('new client'));
   await replicate(deps.storages, target, remote, {
     vote: deps.voteOf(context),
     hooks: deps.transactionHooks(context),

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrapped } from '#base/gitaly-error';
 import { migrateReferences } from '#domain/migrate-references/migrate-references';
 import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -33,9 +33,7 @@ export async function migrateReferenceBackend(
     maintenance: deps.housekeeping.runs,
     vote: deps.voteOf(context),
     signal: context.signal,
-  }).catch((error: unknown) => {
-    throw wrap(error, 'migration failed');
-  });
+  }).catch(wrapped('migration failed'));
   const nanos = Math.round((performance.now() - startedMs) * 1e6);
   return { time: { seconds: BigInt(Math.floor(nanos / 1e9)), nanos: nanos % 1e9 } };
 }
