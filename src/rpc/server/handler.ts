@@ -78,11 +78,17 @@ export interface HandlerContext {
   openSidechannel(): Promise<Duplex>;
 }
 
+/** Returned by a handler with one response. */
+export type ResponseOf<O extends DescMessage> = Promise<MessageInitShape<O>>;
+
+/** Returned by a handler with a stream of responses. */
+export type ResponsesOf<O extends DescMessage> = AsyncGenerator<MessageInitShape<O>>;
+
 /** One request, one response. */
 export type UnaryHandler<I extends DescMessage, O extends DescMessage> = (
   request: MessageShape<I>,
   context: HandlerContext,
-) => Promise<MessageInitShape<O>> | MessageInitShape<O>;
+) => ResponseOf<O> | MessageInitShape<O>;
 
 /**
  * One request, many responses. The transport pulls, and calls `return()` of the iterator when the
@@ -101,7 +107,7 @@ export type ServerStreamHandler<I extends DescMessage, O extends DescMessage> = 
 export type ClientStreamHandler<I extends DescMessage, O extends DescMessage> = (
   requests: AsyncIterable<MessageShape<I>>,
   context: HandlerContext,
-) => Promise<MessageInitShape<O>>;
+) => ResponseOf<O>;
 
 /** Many requests and many responses, independent of each other. */
 export type BidiHandler<I extends DescMessage, O extends DescMessage> = (

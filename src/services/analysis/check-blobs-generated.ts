@@ -1,11 +1,10 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { GENERATED_MARK_BYTES, isGenerated } from '#domain/generated/is-generated';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
 import type { OpenObject } from '#git/objects/opened-object';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireRevision } from '#services/convert/request/revision';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
@@ -30,7 +29,7 @@ export async function* checkBlobsGenerated(
   requests: AsyncIterable<CheckBlobsGeneratedRequest>,
   context: HandlerContext,
   deps: AnalysisDependencies,
-): AsyncGenerator<MessageInitShape<typeof CheckBlobsGeneratedResponseSchema>> {
+): ResponsesOf<typeof CheckBlobsGeneratedResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
   const { objects } = deps.storages.open(first.repository);
@@ -57,7 +56,7 @@ async function* responses(
   blobs: readonly CheckBlobsGeneratedRequest_Blob[],
   objects: ObjectReader,
   signal: AbortSignal,
-): AsyncGenerator<MessageInitShape<typeof CheckBlobsGeneratedResponseSchema>> {
+): ResponsesOf<typeof CheckBlobsGeneratedResponseSchema> {
   const checked = checkedBlobs(blobs, objects, signal);
   for await (const chunk of chunkMessages(BlobSchema, checked, upperBound)) yield { blobs: chunk };
 }

@@ -3,7 +3,7 @@ import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Archive, RestoreRequest as RestoreOptions } from '#archive/archive';
 import type { LoggedGeneration } from '#archive/log';
 import { GitalyError } from '#base/gitaly-error';
-import type { ServiceImplementation } from '#rpc/server/handler';
+import type { ResponseOf, ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type {
   ArchiveService,
@@ -38,7 +38,7 @@ export interface ArchiveDependencies {
 
 /** The calls of the service: the first process of a server answers them for all. */
 export interface ArchiveCalls {
-  getStatus(request: GetStatusRequest): Promise<MessageInitShape<typeof GetStatusResponseSchema>>;
+  getStatus(request: GetStatusRequest): ResponseOf<typeof GetStatusResponseSchema>;
   listRepositories(
     request: ListRepositoriesRequest,
     signal: AbortSignal,
@@ -55,7 +55,7 @@ export interface ArchiveCalls {
     request: VerifyRequest,
     signal: AbortSignal,
   ): AsyncIterable<MessageInitShape<typeof VerifyResponseSchema>>;
-  prune(request: PruneRequest): Promise<MessageInitShape<typeof PruneResponseSchema>>;
+  prune(request: PruneRequest): ResponseOf<typeof PruneResponseSchema>;
 }
 
 /** Implements the archives of storages. */

@@ -1,11 +1,10 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { parseFailed, readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
 import type { LastBackups } from '#domain/backup/last-backups';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
 import { FAILED_REPOSITORIES } from '#rpc/common/header-names';
-import type { ServiceImplementation } from '#rpc/server/handler';
+import type { ResponseOf, ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type {
   BackupService,
@@ -43,7 +42,7 @@ async function writeId(
   { backupId }: WriteBackupIDRequest,
   bucket: ObjectStore | undefined,
   options: ObjectCall & { readonly failed: number },
-): Promise<MessageInitShape<typeof WriteBackupIDResponseSchema>> {
+): ResponseOf<typeof WriteBackupIDResponseSchema> {
   const configured = requireBucket(bucket, 'write backup ID');
   if (backupId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty backup ID');
   await writeBackupId(configured, backupId, options).catch(wrapped('write backup id'));
@@ -53,7 +52,7 @@ async function writeId(
 async function readLatestId(
   bucket: ObjectStore | undefined,
   options: ObjectCall,
-): Promise<MessageInitShape<typeof ReadLatestBackupIDResponseSchema>> {
+): ResponseOf<typeof ReadLatestBackupIDResponseSchema> {
   const configured = requireBucket(bucket, 'read latest backup ID');
   try {
     return { backupId: await readLatestBackupId(configured, options) };

@@ -1,10 +1,9 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { codeOf, GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
 import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse/parse-lfs-pointer';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { GetLFSPointersRequest, GetLFSPointersResponseSchema } from '#wire/gen/blob_pb';
 import type { BlobDependencies } from './dependencies.ts';
 import { chunkPointers, type LfsPointerMessage, toLfsPointer } from './lfs-pointers.ts';
@@ -17,7 +16,7 @@ export async function* getLfsPointers(
   request: GetLFSPointersRequest,
   context: HandlerContext,
   deps: BlobDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetLFSPointersResponseSchema>> {
+): ResponsesOf<typeof GetLFSPointersResponseSchema> {
   const { objects } = deps.storages.open(request.repository);
   if (request.blobIds.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty BlobIds');
 

@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { withCode } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/names/object-info';
 import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse/parse-lfs-pointer';
 import { allObjects } from '#git/objects/walk-objects';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { ListAllLFSPointersRequest, ListAllLFSPointersResponseSchema } from '#wire/gen/blob_pb';
 import type { BlobDependencies } from './dependencies.ts';
 import { chunkPointers, lfsPointers } from './lfs-pointers.ts';
@@ -16,7 +15,7 @@ export async function* listAllLfsPointers(
   request: ListAllLFSPointersRequest,
   context: HandlerContext,
   deps: BlobDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListAllLFSPointersResponseSchema>> {
+): ResponsesOf<typeof ListAllLFSPointersResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   async function* small(signal: AbortSignal): AsyncGenerator<readonly ObjectInfo[]> {

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { withCode } from '#base/gitaly-error';
 import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse/parse-lfs-pointer';
 import { walkObjects } from '#git/objects/walk-objects';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevisions } from '#services/convert/request/revision';
 import type { ListLFSPointersRequest, ListLFSPointersResponseSchema } from '#wire/gen/blob_pb';
 import type { BlobDependencies } from './dependencies.ts';
@@ -17,7 +16,7 @@ export async function* listLfsPointers(
   request: ListLFSPointersRequest,
   context: HandlerContext,
   deps: BlobDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListLFSPointersResponseSchema>> {
+): ResponsesOf<typeof ListLFSPointersResponseSchema> {
   const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
   const revisions = await requireRevisions(request.revisions, { allowPathScoped: true });
 

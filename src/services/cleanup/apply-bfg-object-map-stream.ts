@@ -2,7 +2,7 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { chunkBySize } from '#base/streams/chunk-by-size';
 import { applyObjectMap, type RewrittenObject } from '#domain/cleanup/apply-object-map';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
 import {
   type ApplyBfgObjectMapStreamRequest,
@@ -29,7 +29,7 @@ export async function* applyBfgObjectMapStream(
   requests: AsyncIterable<ApplyBfgObjectMapStreamRequest>,
   context: HandlerContext,
   deps: CleanupDependencies,
-): AsyncGenerator<MessageInitShape<typeof ApplyBfgObjectMapStreamResponseSchema>> {
+): ResponsesOf<typeof ApplyBfgObjectMapStreamResponseSchema> {
   const opened = await openRequests(requests);
   const { first } = opened;
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');

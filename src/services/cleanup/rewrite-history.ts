@@ -1,10 +1,9 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
 import { objectIdProblem } from '#git/names/object-id';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import type { RewriteHistoryRequest, RewriteHistoryResponseSchema } from '#wire/gen/cleanup_pb';
 import type { CleanupDependencies } from './dependencies.ts';
@@ -17,7 +16,7 @@ export async function rewriteHistory(
   requests: AsyncIterable<RewriteHistoryRequest>,
   context: HandlerContext,
   deps: CleanupDependencies,
-): Promise<MessageInitShape<typeof RewriteHistoryResponseSchema>> {
+): ResponseOf<typeof RewriteHistoryResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);

@@ -1,11 +1,10 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { ResolutionError } from '#domain/conflicts/resolve-file';
 import { resolveOnBranch } from '#domain/conflicts/resolve-on-branch';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { remoteOpener } from '#services/convert/request/open-remote';
 import { updateContextOf } from '#services/convert/request/update-context';
@@ -28,7 +27,7 @@ export async function resolveConflicts(
   requests: AsyncIterable<ResolveConflictsRequest>,
   context: HandlerContext,
   deps: ConflictsDependencies,
-): Promise<MessageInitShape<typeof ResolveConflictsResponseSchema>> {
+): ResponseOf<typeof ResolveConflictsResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { case: kind, value: header } = first.resolveConflictsRequestPayload;

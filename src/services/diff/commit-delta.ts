@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { fileChanges } from '#domain/diff/file-changes';
 import type { FileChange } from '#git/diff/parse/raw-line';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { CommitDeltaRequest, CommitDeltaResponseSchema, CommitDeltaSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
 import { requireSides } from './sides.ts';
@@ -21,7 +21,7 @@ export async function* commitDelta(
   request: CommitDeltaRequest,
   { signal }: HandlerContext,
   deps: DiffDependencies,
-): AsyncGenerator<MessageInitShape<typeof CommitDeltaResponseSchema>> {
+): ResponsesOf<typeof CommitDeltaResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 

@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { diffFailure } from '#domain/diff/diff-failure';
 import { fileStats } from '#domain/diff/file-stats';
 import type { FileStat } from '#git/diff/parse/numstat';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { DiffStatsRequest, DiffStatsResponseSchema, DiffStatsSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
 import { requireSides } from './sides.ts';
@@ -17,7 +17,7 @@ export async function* diffStats(
   request: DiffStatsRequest,
   { signal }: HandlerContext,
   deps: DiffDependencies,
-): AsyncGenerator<MessageInitShape<typeof DiffStatsResponseSchema>> {
+): ResponsesOf<typeof DiffStatsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 

@@ -4,7 +4,7 @@ import { GitExitError } from '#git/command/process/exit-error';
 import { type ChangedPathsQuery, changedPaths } from '#git/diff/changed-paths';
 import type { ChangeStatus } from '#git/diff/parse/raw-line';
 import type { RawRecord } from '#git/diff/parse/raw-records';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
 import {
   ChangedPaths_Status,
@@ -46,7 +46,7 @@ export async function* findChangedPaths(
   request: FindChangedPathsRequest,
   context: HandlerContext,
   deps: DiffDependencies,
-): AsyncGenerator<MessageInitShape<typeof FindChangedPathsResponseSchema>> {
+): ResponsesOf<typeof FindChangedPathsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { signal } = context;
   const comparisons = await resolveComparisons(repository.objects, request, { signal });

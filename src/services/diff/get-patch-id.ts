@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { headAttributes } from '#domain/diff/head-attributes';
 import { patchId } from '#git/diff/patch-id';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { GetPatchIDRequest, GetPatchIDResponseSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
 
@@ -11,7 +10,7 @@ export async function getPatchId(
   request: GetPatchIDRequest,
   context: HandlerContext,
   deps: DiffDependencies,
-): Promise<MessageInitShape<typeof GetPatchIDResponseSchema>> {
+): ResponseOf<typeof GetPatchIDResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { oldRevision: left, newRevision: right, contextFree } = request;
   if (left.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty OldRevision');

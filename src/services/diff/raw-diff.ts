@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { textOutput } from '#git/diff/text-output';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { RawDiffRequest, RawDiffResponseSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
 import { rawOutput } from './raw-output.ts';
@@ -11,7 +10,7 @@ export async function* rawDiff(
   request: RawDiffRequest,
   { signal }: HandlerContext,
   deps: DiffDependencies,
-): AsyncGenerator<MessageInitShape<typeof RawDiffResponseSchema>> {
+): ResponsesOf<typeof RawDiffResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 

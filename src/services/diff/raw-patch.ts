@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { outputBytes } from '#git/command/output-bytes';
 import { mailsCommand } from '#git/diff/commands';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { RawPatchRequest, RawPatchResponseSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
 import { rawOutput } from './raw-output.ts';
@@ -12,7 +11,7 @@ export async function* rawPatch(
   request: RawPatchRequest,
   { signal }: HandlerContext,
   deps: DiffDependencies,
-): AsyncGenerator<MessageInitShape<typeof RawPatchResponseSchema>> {
+): ResponsesOf<typeof RawPatchResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { checked } from '#domain/diff/diff-failure';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { RawRangeDiffRequest, RawRangeDiffResponseSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
 import { requireRanges } from './range-spec.ts';
@@ -12,7 +11,7 @@ export async function* rawRangeDiff(
   request: RawRangeDiffRequest,
   context: HandlerContext,
   deps: DiffDependencies,
-): AsyncGenerator<MessageInitShape<typeof RawRangeDiffResponseSchema>> {
+): ResponsesOf<typeof RawRangeDiffResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const ranges = requireRanges(request);
 

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { isWanted, type RepositoryEvent } from '#events/event';
 import type { EventSource, EventSources } from '#events/event-source';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { ListRequest, ListResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { encodeEvent } from './encode-event.ts';
 import { cursorOf, filterOf, refuseOld } from './request.ts';
@@ -13,7 +12,7 @@ export async function list(
   request: ListRequest,
   { signal }: HandlerContext,
   { feed }: { readonly feed: EventSources },
-): Promise<MessageInitShape<typeof ListResponseSchema>> {
+): ResponseOf<typeof ListResponseSchema> {
   const { storageName, limit } = request;
   const journal = await feed.journal(storageName);
   const filter = filterOf(request.filter);

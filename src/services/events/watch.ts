@@ -1,10 +1,9 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { abortable } from '#base/async/abortable';
 import { limitedSignal } from '#base/async/limited-signal';
 import { GitalyError } from '#base/gitaly-error';
 import { isWanted, type RepositoryEvent } from '#events/event';
 import type { EventSources } from '#events/event-source';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { WatchRequest, WatchResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { encodeEvents } from './encode-events.ts';
 import { cursorOf, filterOf, refuseOld } from './request.ts';
@@ -21,7 +20,7 @@ export async function* watch(
   { storageName, after, fromNow, filter: wanted, heartbeatSeconds }: WatchRequest,
   { signal }: HandlerContext,
   { feed }: { readonly feed: EventSources },
-): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
+): ResponsesOf<typeof WatchResponseSchema> {
   const journal = await feed.journal(storageName);
   const filter = filterOf(wanted);
   const seconds = Math.min(heartbeatSeconds || DEFAULT_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS);

@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { decodeHooksPayload } from '#domain/hooks/payload';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
 import { withLimitError } from '#rpc/common/limit-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { packRequesterOf } from '#services/convert/request/pack-requester';
 import { clientBytes, closeSidechannel } from '#services/convert/request/sidechannel';
 import type {
@@ -18,7 +17,7 @@ export async function packObjectsHookWithSidechannel(
   request: PackObjectsHookWithSidechannelRequest,
   context: HandlerContext,
   deps: HookDependencies,
-): Promise<MessageInitShape<typeof PackObjectsHookWithSidechannelResponseSchema>> {
+): ResponseOf<typeof PackObjectsHookWithSidechannelResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const pack = parsePackObjectsRequest(request.args);
   const sidechannel = await dialHookSidechannel(context);

@@ -1,4 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ResponsesOf } from '#rpc/server/handler';
 import type { ListPoolMetadataRequest, ListPoolMetadataResponseSchema } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
 import { requireStore } from './require-store.ts';
@@ -7,6 +7,6 @@ import { requireStore } from './require-store.ts';
 export async function* listPoolMetadata(
   { storageName }: ListPoolMetadataRequest,
   deps: InternalDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListPoolMetadataResponseSchema>> {
+): ResponsesOf<typeof ListPoolMetadataResponseSchema> {
   for await (const poolDiskPath of requireStore(deps).pools(storageName)) yield { poolDiskPath };
 }

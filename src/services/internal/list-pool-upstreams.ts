@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { remoteIpOf } from '#services/convert/request/push-context';
 import type { ListPoolUpstreamsRequest, ListPoolUpstreamsResponseSchema } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
@@ -19,7 +18,7 @@ export async function* listPoolUpstreams(
   requests: AsyncIterable<ListPoolUpstreamsRequest>,
   context: HandlerContext,
   { api }: InternalDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListPoolUpstreamsResponseSchema>> {
+): ResponsesOf<typeof ListPoolUpstreamsResponseSchema> {
   const { storageName, given } = await readRequests(requests);
   const call = {
     signal: context.signal,

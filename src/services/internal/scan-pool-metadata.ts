@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { poolMember } from '#storage/pool-metadata/pool-member';
 import { walkRepositories } from '#storage/walk-repositories';
 import type { ScanPoolMetadataRequest, ScanPoolMetadataResponseSchema } from '#wire/gen/internal_pb';
@@ -15,7 +14,7 @@ export async function* scanPoolMetadata(
   { storageName }: ScanPoolMetadataRequest,
   { signal, log }: HandlerContext,
   { storages, poolMetadata }: InternalDependencies,
-): AsyncGenerator<MessageInitShape<typeof ScanPoolMetadataResponseSchema>> {
+): ResponsesOf<typeof ScanPoolMetadataResponseSchema> {
   const storage = storageNamed(storages, storageName, 'get storage');
   for await (const found of walkRepositories(storage, { signal })) {
     const member = await poolMember(storage, found);

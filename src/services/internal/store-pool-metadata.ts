@@ -1,6 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
+import type { ResponseOf } from '#rpc/server/handler';
 import type { StoredMember } from '#storage/pool-metadata/pool-metadata-store';
 import type { StorePoolMetadataRequest, StorePoolMetadataResponseSchema } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
@@ -13,7 +13,7 @@ const MAX_MEMBER_BYTES = 384 * 1024 * 1024;
 export async function storePoolMetadata(
   requests: AsyncIterable<StorePoolMetadataRequest>,
   deps: InternalDependencies,
-): Promise<MessageInitShape<typeof StorePoolMetadataResponseSchema>> {
+): ResponseOf<typeof StorePoolMetadataResponseSchema> {
   const store = requireStore(deps);
   const members: StoredMember[] = [];
   using held = new HeldBytes(MAX_MEMBER_BYTES, 'members');

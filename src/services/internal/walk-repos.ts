@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { walkRepositories } from '#storage/walk-repositories';
 import type { WalkReposRequest, WalkReposResponseSchema } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
@@ -11,7 +10,7 @@ export async function* walkRepos(
   { storageName }: WalkReposRequest,
   { signal }: HandlerContext,
   { storages }: InternalDependencies,
-): AsyncGenerator<MessageInitShape<typeof WalkReposResponseSchema>> {
+): ResponsesOf<typeof WalkReposResponseSchema> {
   for await (const found of walkRepositories(storageNamed(storages, storageName, 'looking up storage'), {
     signal,
   }))

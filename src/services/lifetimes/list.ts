@@ -1,6 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { readLifetimes } from '#domain/lifetimes/lifetime-file';
+import type { ResponseOf } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { ListRequest, ListResponseSchema } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 
@@ -8,7 +8,7 @@ import type { ListRequest, ListResponseSchema } from '#wire/gen/gitalyts/lifetim
 export async function list(
   target: ListRequest,
   { storages }: { readonly storages: Storages },
-): Promise<MessageInitShape<typeof ListResponseSchema>> {
+): ResponseOf<typeof ListResponseSchema> {
   const { repositoryMs, referencesMs } = await readLifetimes(storages.open(target).path);
   const ofRepository = repositoryMs === undefined ? [] : [{ expiresAt: timestampFromMs(repositoryMs) }];
   const ofReferences = [...referencesMs]

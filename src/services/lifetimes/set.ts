@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { GitalyError } from '#base/gitaly-error';
 import { setLifetime } from '#domain/lifetimes/set-lifetime';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { SetRequest, SetResponseSchema } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 
@@ -15,7 +14,7 @@ export async function set(
   { storageName, relativePath, reference, lifetime }: SetRequest,
   { signal }: HandlerContext,
   { storages }: { readonly storages: Storages },
-): Promise<MessageInitShape<typeof SetResponseSchema>> {
+): ResponseOf<typeof SetResponseSchema> {
   const repository = storages.open({ storageName, relativePath });
   if (lifetime !== undefined && (lifetime.seconds < 1n || lifetime.seconds > MAX_SECONDS))
     throw new GitalyError('INVALID_ARGUMENT', 'lifetime: not between a second and a century');

@@ -1,6 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import type { ResponseOf } from '#rpc/server/handler';
 import { Namespace } from '#storage/lifecycle/namespaces';
 import type { Storages } from '#storage/storages';
 import type { RenameNamespaceRequest, RenameNamespaceResponseSchema } from '#wire/gen/namespace_pb';
@@ -9,7 +9,7 @@ import type { RenameNamespaceRequest, RenameNamespaceResponseSchema } from '#wir
 export async function renameNamespace(
   { storageName, from, to }: RenameNamespaceRequest,
   storages: Storages,
-): Promise<MessageInitShape<typeof RenameNamespaceResponseSchema>> {
+): ResponseOf<typeof RenameNamespaceResponseSchema> {
   if (from === '' || to === '') throw invalid('from and to cannot be empty');
   const storage = storages.storage(storageName);
   const source = new Namespace(storage, from);

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { createPool } from '#domain/object-pool/create-pool';
 import { requirePoolPath } from '#domain/object-pool/open-pool';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { CreateObjectPoolRequest, CreateObjectPoolResponseSchema } from '#wire/gen/objectpool_pb';
 import type { ObjectPoolDependencies } from './dependencies.ts';
 
@@ -11,7 +10,7 @@ export async function createObjectPool(
   request: CreateObjectPoolRequest,
   context: HandlerContext,
   deps: ObjectPoolDependencies,
-): Promise<MessageInitShape<typeof CreateObjectPoolResponseSchema>> {
+): ResponseOf<typeof CreateObjectPoolResponseSchema> {
   const { origin } = request;
   if (origin === undefined) throw new GitalyError('INVALID_ARGUMENT', 'no origin repository');
   const pool = request.objectPool?.repository;

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
 import { deletePool } from '#domain/object-pool/delete-pool';
 import { InvalidPoolError, openPool } from '#domain/object-pool/open-pool';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import type { DeleteObjectPoolRequest, DeleteObjectPoolResponseSchema } from '#wire/gen/objectpool_pb';
 import type { ObjectPoolDependencies } from './dependencies.ts';
@@ -12,7 +11,7 @@ export async function deleteObjectPool(
   request: DeleteObjectPoolRequest,
   context: HandlerContext,
   deps: ObjectPoolDependencies,
-): Promise<MessageInitShape<typeof DeleteObjectPoolResponseSchema>> {
+): ResponseOf<typeof DeleteObjectPoolResponseSchema> {
   let pool: Repository;
   try {
     pool = openPool(deps.storages, request.objectPool?.repository);

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { disconnectMember } from '#domain/object-pool/disconnect-member';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type {
   DisconnectGitAlternatesRequest,
   DisconnectGitAlternatesResponseSchema,
@@ -12,7 +11,7 @@ export async function disconnectGitAlternates(
   request: DisconnectGitAlternatesRequest,
   context: HandlerContext,
   deps: ObjectPoolDependencies,
-): Promise<MessageInitShape<typeof DisconnectGitAlternatesResponseSchema>> {
+): ResponseOf<typeof DisconnectGitAlternatesResponseSchema> {
   const member = deps.storages.open(request.repository);
 
   await disconnectMember(member, {

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { fetchIntoPool } from '#domain/object-pool/fetch-into-pool';
 import { InvalidPoolError, openPool } from '#domain/object-pool/open-pool';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import type { FetchIntoObjectPoolRequest, FetchIntoObjectPoolResponseSchema } from '#wire/gen/objectpool_pb';
 import type { ObjectPoolDependencies } from './dependencies.ts';
@@ -12,7 +11,7 @@ export async function fetchIntoObjectPool(
   request: FetchIntoObjectPoolRequest,
   context: HandlerContext,
   deps: ObjectPoolDependencies,
-): Promise<MessageInitShape<typeof FetchIntoObjectPoolResponseSchema>> {
+): ResponseOf<typeof FetchIntoObjectPoolResponseSchema> {
   checkFields(request);
   const pool = openRequestedPool(request, deps);
   const origin = openOrigin(request, deps);

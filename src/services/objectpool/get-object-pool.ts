@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
 import { poolOfMember } from '#domain/object-pool/pool-of-member';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { GetObjectPoolRequest, GetObjectPoolResponseSchema } from '#wire/gen/objectpool_pb';
 import type { ObjectPoolDependencies } from './dependencies.ts';
 
@@ -13,7 +12,7 @@ export async function getObjectPool(
   request: GetObjectPoolRequest,
   { log }: HandlerContext,
   deps: ObjectPoolDependencies,
-): Promise<MessageInitShape<typeof GetObjectPoolResponseSchema>> {
+): ResponseOf<typeof GetObjectPoolResponseSchema> {
   const member = deps.storages.open(request.repository);
 
   const repository = await poolOfMember(deps.storages, member).catch((error: unknown) => {

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { linkMember } from '#domain/object-pool/link-member';
 import { openPool } from '#domain/object-pool/open-pool';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type {
   LinkRepositoryToObjectPoolRequest,
   LinkRepositoryToObjectPoolResponseSchema,
@@ -13,7 +12,7 @@ export async function linkRepositoryToObjectPool(
   request: LinkRepositoryToObjectPoolRequest,
   context: HandlerContext,
   deps: ObjectPoolDependencies,
-): Promise<MessageInitShape<typeof LinkRepositoryToObjectPoolResponseSchema>> {
+): ResponseOf<typeof LinkRepositoryToObjectPoolResponseSchema> {
   const member = deps.storages.open(request.repository);
   const pool = openPool(deps.storages, request.objectPool?.repository);
 

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { reduplicate } from '#domain/object-pool/reduplicate';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type {
   ReduplicateRepositoryRequest,
   ReduplicateRepositoryResponseSchema,
@@ -12,7 +11,7 @@ export async function reduplicateRepository(
   request: ReduplicateRepositoryRequest,
   { signal }: HandlerContext,
   deps: ObjectPoolDependencies,
-): Promise<MessageInitShape<typeof ReduplicateRepositoryResponseSchema>> {
+): ResponseOf<typeof ReduplicateRepositoryResponseSchema> {
   const member = deps.storages.open(request.repository);
 
   using _run = await deps.housekeeping.runs.takeOver(member, signal);

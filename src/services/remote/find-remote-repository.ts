@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { existsRemote } from '#domain/remote/mirror/find-remote';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FindRemoteRepositoryRequest, FindRemoteRepositoryResponseSchema } from '#wire/gen/remote_pb';
 import type { RemoteDependencies } from './dependencies.ts';
 
@@ -10,7 +9,7 @@ export async function findRemoteRepository(
   { remote: url }: FindRemoteRepositoryRequest,
   { signal }: HandlerContext,
   { storages }: RemoteDependencies,
-): Promise<MessageInitShape<typeof FindRemoteRepositoryResponseSchema>> {
+): ResponseOf<typeof FindRemoteRepositoryResponseSchema> {
   if (url === '') throw new GitalyError('INVALID_ARGUMENT', "empty remote can't be checked.");
   const [storage] = storages.all;
   if (storage === undefined) throw new GitalyError('INTERNAL', 'the server has no storage');

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { findRemoteRootRef as find } from '#domain/remote/mirror/find-remote';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FindRemoteRootRefRequest, FindRemoteRootRefResponseSchema } from '#wire/gen/remote_pb';
 import type { RemoteDependencies } from './dependencies.ts';
 
@@ -10,7 +9,7 @@ export async function findRemoteRootRef(
   request: FindRemoteRootRefRequest,
   { signal }: HandlerContext,
   { storages }: RemoteDependencies,
-): Promise<MessageInitShape<typeof FindRemoteRootRefResponseSchema>> {
+): ResponseOf<typeof FindRemoteRootRefResponseSchema> {
   if (request.remoteUrl === '') throw new GitalyError('INVALID_ARGUMENT', 'missing remote URL');
   const repository = storages.open(request.repository);
   const remote = {

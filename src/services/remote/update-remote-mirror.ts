@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { updateMirror } from '#domain/remote/mirror/update-mirror';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import type { UpdateRemoteMirrorRequest, UpdateRemoteMirrorResponseSchema } from '#wire/gen/remote_pb';
 import type { RemoteDependencies } from './dependencies.ts';
@@ -17,7 +16,7 @@ export async function updateRemoteMirror(
   requests: AsyncIterable<UpdateRemoteMirrorRequest>,
   { signal }: HandlerContext,
   { storages }: RemoteDependencies,
-): Promise<MessageInitShape<typeof UpdateRemoteMirrorResponseSchema>> {
+): ResponseOf<typeof UpdateRemoteMirrorResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'receive first request: EOF');
   const repository = storages.open(first.repository);

@@ -1,8 +1,8 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { setDefaultBranch } from '#domain/ref-update/set-default-branch';
 import { UnknownRevisionError, writeReference } from '#domain/ref-update/write-reference';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { ReferenceNotFoundErrorSchema } from '#wire/gen/errors_pb';
 import type { WriteRefRequest, WriteRefResponseSchema } from '#wire/gen/repository_pb';
@@ -18,7 +18,7 @@ export async function writeRef(
   request: WriteRefRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof WriteRefResponseSchema>> {
+): ResponseOf<typeof WriteRefResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const name = requireRevision(request.ref, { prefix: 'invalid ref: ' });
   const revision = requireRevision(request.revision, { prefix: 'invalid revision: ' });

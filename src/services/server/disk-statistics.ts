@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { systemErrorText } from '#base/go/system-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { Storage } from '#storage/repository-target';
 import type {
   DiskStatisticsResponse_StorageStatusSchema,
@@ -18,7 +18,7 @@ type StorageStatus = MessageInitShape<typeof DiskStatisticsResponse_StorageStatu
 export async function diskStatistics(
   context: HandlerContext,
   deps: ServerDependencies,
-): Promise<MessageInitShape<typeof DiskStatisticsResponseSchema>> {
+): ResponseOf<typeof DiskStatisticsResponseSchema> {
   return {
     storageStatuses: await Promise.all(deps.storages.all.map((storage) => storageStatus(storage, context))),
   };

@@ -1,11 +1,11 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ResponseOf } from '#rpc/server/handler';
 import type { ReadinessCheckResponseSchema } from '#wire/gen/server_pb';
 import type { ServerDependencies } from './dependencies.ts';
 
 /** Reports that the server is ready, or which storages are gone. */
 export async function readinessCheck({
   storages,
-}: ServerDependencies): Promise<MessageInitShape<typeof ReadinessCheckResponseSchema>> {
+}: ServerDependencies): ResponseOf<typeof ReadinessCheckResponseSchema> {
   const failedChecks = (await storages.presence.problems()).map((errorMessage) => ({
     name: 'storages',
     errorMessage,

@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises';
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { systemErrorCode } from '#base/go/system-error';
+import type { ResponseOf } from '#rpc/server/handler';
 import type { Storage } from '#storage/repository-target';
 import { readStorageMetadata } from '#storage/storage-metadata';
 import type { ServerInfoResponse_StorageStatusSchema, ServerInfoResponseSchema } from '#wire/gen/server_pb';
@@ -13,9 +13,7 @@ const OWNER_READ_AND_ENTER = 0o500;
 /**
  * Returns the versions of the server and of git, and the state and file system of each storage.
  */
-export async function serverInfo(
-  deps: ServerDependencies,
-): Promise<MessageInitShape<typeof ServerInfoResponseSchema>> {
+export async function serverInfo(deps: ServerDependencies): ResponseOf<typeof ServerInfoResponseSchema> {
   return {
     serverVersion: deps.serverVersion,
     gitVersion: deps.storages.git.version,
@@ -27,9 +25,7 @@ export async function serverInfo(
  * Returns the state of a storage. Readable and writeable follow the owner's mode bits, as in
  * Gitaly: root may have more rights, an access list may allow fewer.
  */
-async function storageStatus(
-  storage: Storage,
-): Promise<MessageInitShape<typeof ServerInfoResponse_StorageStatusSchema>> {
+async function storageStatus(storage: Storage): ResponseOf<typeof ServerInfoResponse_StorageStatusSchema> {
   const [stats, fileSystem, metadata] = await Promise.all([
     stat(storage.path).catch(absent),
     statfs(storage.path).catch(absent),

@@ -1,5 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrapped } from '#base/gitaly-error';
+import type { ResponseOf } from '#rpc/server/handler';
 import type { ServerSignatureResponseSchema } from '#wire/gen/server_pb';
 import type { ServerDependencies } from './dependencies.ts';
 
@@ -12,7 +12,7 @@ import type { ServerDependencies } from './dependencies.ts';
  */
 export async function serverSignature(
   deps: ServerDependencies,
-): Promise<MessageInitShape<typeof ServerSignatureResponseSchema>> {
+): ResponseOf<typeof ServerSignatureResponseSchema> {
   const key = await deps.signingKeys?.current().catch(wrapped('failed to parse signing key'));
   if (key === undefined) return {};
   if (key.publicLine === undefined)

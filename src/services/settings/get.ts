@@ -1,7 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { rulesProblem } from '#domain/hooks/push-rules/repository-rules';
 import { readSetting } from '#domain/settings/kept-settings';
 import { lfsIdsOf } from '#domain/settings/lfs-ids';
+import type { ResponseOf } from '#rpc/server/handler';
 import type { GetRequest, GetResponseSchema } from '#wire/gen/gitalyts/settings/v1/settings_pb';
 import type { SettingsDependencies } from './dependencies.ts';
 
@@ -9,7 +9,7 @@ import type { SettingsDependencies } from './dependencies.ts';
 export async function get(
   request: GetRequest,
   { storages }: SettingsDependencies,
-): Promise<MessageInitShape<typeof GetResponseSchema>> {
+): ResponseOf<typeof GetResponseSchema> {
   const repository = storages.open(request.repository);
   const description = await readSetting(repository, 'description');
   const rules = await readSetting(repository, 'rules.json');

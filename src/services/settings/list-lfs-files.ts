@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { withCode } from '#base/gitaly-error';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type {
   ListLfsFilesRequest,
   ListLfsFilesResponseSchema,
@@ -16,7 +15,7 @@ export async function* listLfsFiles(
   request: ListLfsFilesRequest,
   { signal }: HandlerContext,
   { storages }: SettingsDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListLfsFilesResponseSchema>> {
+): ResponsesOf<typeof ListLfsFilesResponseSchema> {
   const repository = storages.open(request.repository);
   let files: { sha256: string; size: bigint }[] = [];
   try {

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { advertiseToPush } from '#domain/receive-pack/advertise-to-push';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { InfoRefsRequest, InfoRefsResponseSchema } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
 
@@ -10,7 +9,7 @@ export async function* infoRefsReceivePack(
   request: InfoRefsRequest,
   { method, signal }: HandlerContext,
   deps: SmartHttpDependencies,
-): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
+): ResponsesOf<typeof InfoRefsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
   deps.observeGitProtocol?.(method, request.gitProtocol);

@@ -1,4 +1,3 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { advertisement, advertiseReferences, serviceHeader } from '#domain/git-service/advertise-references';
 import { advertisesBundleUri } from '#domain/git-service/bundle-uri-settings';
 import {
@@ -7,7 +6,7 @@ import {
 } from '#domain/git-service/cached-advertisement';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { offeredBundles } from '#services/convert/request/bundle-uri';
 import { requestBytes } from '#services/convert/request/request-bytes';
 import { lentMessages } from '#services/convert/response/lent-messages';
@@ -27,7 +26,7 @@ export async function* infoRefsUploadPack(
   request: InfoRefsRequest,
   context: HandlerContext,
   deps: SmartHttpDependencies,
-): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
+): ResponsesOf<typeof InfoRefsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
   deps.observeGitProtocol?.(context.method, request.gitProtocol);
@@ -54,7 +53,7 @@ export async function* infoRefsUploadPack(
 /** Cuts pieces into messages. */
 async function* messagesOf(
   pieces: AsyncIterable<Buffer> | Iterable<Buffer>,
-): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
+): ResponsesOf<typeof InfoRefsResponseSchema> {
   for await (const piece of pieces) {
     for (let start = 0; start < piece.length; start += MAX_CHUNK_BYTES)
       yield { data: piece.subarray(start, start + MAX_CHUNK_BYTES) };

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { withCode, wrapped } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { ConfigPair } from '#git/command/config';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { clientBytes, closeSidechannel, openSidechannel } from '#services/convert/request/sidechannel';
 import { toStatisticsMessage } from '#services/convert/response/negotiation-statistics';
 import type {
@@ -17,7 +16,7 @@ export async function postUploadPackWithSidechannel(
   request: PostUploadPackWithSidechannelRequest,
   context: HandlerContext,
   deps: SmartHttpDependencies,
-): Promise<MessageInitShape<typeof PostUploadPackWithSidechannelResponseSchema>> {
+): ResponseOf<typeof PostUploadPackWithSidechannelResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const config = configOf(request);
   deps.observeGitProtocol?.(context.method, request.gitProtocol);

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrapped } from '#base/gitaly-error';
 import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
 import { parseConfigOptions } from '#domain/git-service/config-options';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { clientBytes, closeSidechannel, openSidechannel } from '#services/convert/request/sidechannel';
 import { toStatisticsMessage } from '#services/convert/response/negotiation-statistics';
 import type {
@@ -20,7 +19,7 @@ export async function sshUploadPackWithSidechannel(
   request: SSHUploadPackWithSidechannelRequest,
   context: HandlerContext,
   deps: SshDependencies,
-): Promise<MessageInitShape<typeof SSHUploadPackWithSidechannelResponseSchema>> {
+): ResponseOf<typeof SSHUploadPackWithSidechannelResponseSchema> {
   // Gitaly's text, including the typo
   const sidechannel = await openSidechannel(context, 'opennig sidechannel', 'INTERNAL');
   try {

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { findPage, findVersion } from '#domain/wiki/wiki-pages';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import type { WikiFindPageRequest, WikiFindPageResponseSchema } from '#wire/gen/wiki_pb';
 import type { WikiDependencies } from './dependencies.ts';
@@ -15,7 +14,7 @@ export async function* wikiFindPage(
   request: WikiFindPageRequest,
   context: HandlerContext,
   deps: WikiDependencies,
-): AsyncGenerator<MessageInitShape<typeof WikiFindPageResponseSchema>> {
+): ResponsesOf<typeof WikiFindPageResponseSchema> {
   const revision = requireRevision(request.revision, { allowEmpty: true, prefix: 'WikiFindPage: ' });
   if (request.title.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'WikiFindPage: empty Title');
   const repository = deps.storages.open(request.repository);

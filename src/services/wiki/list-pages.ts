@@ -1,4 +1,3 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   findVersion,
   listPages,
@@ -6,7 +5,7 @@ import {
   type WikiPage,
   type WikiVersion,
 } from '#domain/wiki/wiki-pages';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import {
   WikiGetAllPagesRequest_SortBy as SortBy,
@@ -23,7 +22,7 @@ export async function* wikiGetAllPages(
   request: WikiGetAllPagesRequest,
   context: HandlerContext,
   deps: WikiDependencies,
-): AsyncGenerator<MessageInitShape<typeof WikiGetAllPagesResponseSchema>> {
+): ResponsesOf<typeof WikiGetAllPagesResponseSchema> {
   const repository = deps.storages.open(request.repository);
   for await (const [page, version] of requestedPages(repository, request, context)) {
     yield { page: toPageMessage(page, version) };
@@ -37,7 +36,7 @@ export async function* wikiListPages(
   request: WikiListPagesRequest,
   context: HandlerContext,
   deps: WikiDependencies,
-): AsyncGenerator<MessageInitShape<typeof WikiListPagesResponseSchema>> {
+): ResponsesOf<typeof WikiListPagesResponseSchema> {
   const repository = deps.storages.open(request.repository);
   for await (const [page, version] of requestedPages(repository, request, context))
     yield { page: toPageMessage(page, version) };

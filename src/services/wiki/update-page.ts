@@ -1,5 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { allBytesOf } from '#services/convert/request/first-request';
 import type { WikiUpdatePageRequest, WikiUpdatePageResponseSchema } from '#wire/gen/wiki_pb';
 import { commitChange, openChange, requireFields } from './change-request.ts';
@@ -13,7 +12,7 @@ export async function wikiUpdatePage(
   requests: AsyncIterable<WikiUpdatePageRequest>,
   context: HandlerContext,
   deps: WikiDependencies,
-): Promise<MessageInitShape<typeof WikiUpdatePageResponseSchema>> {
+): ResponseOf<typeof WikiUpdatePageResponseSchema> {
   const opened = await openChange(requests);
   const { pagePath, title, format, repository: target } = opened.first;
   const fields = { 'Page Path': pagePath, Title: title, Format: format };

@@ -1,5 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { allBytesOf } from '#services/convert/request/first-request';
 import type { WikiWritePageRequest, WikiWritePageResponseSchema } from '#wire/gen/wiki_pb';
 import { commitChange, openChange, requireFields } from './change-request.ts';
@@ -10,7 +9,7 @@ export async function wikiWritePage(
   requests: AsyncIterable<WikiWritePageRequest>,
   context: HandlerContext,
   deps: WikiDependencies,
-): Promise<MessageInitShape<typeof WikiWritePageResponseSchema>> {
+): ResponseOf<typeof WikiWritePageResponseSchema> {
   const opened = await openChange(requests);
   const { name: title, format, repository: target } = opened.first;
   const fields = { Name: title, Format: format };

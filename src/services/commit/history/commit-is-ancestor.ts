@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { isAncestor } from '#git/history/graph/is-ancestor';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { CommitIsAncestorRequest, CommitIsAncestorResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
 
@@ -13,7 +12,7 @@ export async function commitIsAncestor(
   request: CommitIsAncestorRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): Promise<MessageInitShape<typeof CommitIsAncestorResponseSchema>> {
+): ResponseOf<typeof CommitIsAncestorResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { ancestorId, childId } = request;
   if (ancestorId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty ancestor sha');

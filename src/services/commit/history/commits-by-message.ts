@@ -1,10 +1,9 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { flag, type GitOption, joined } from '#git/command/git-command';
 import { ignoringGitFailure } from '#git/command/until-git-fails';
 import { loggedCommits } from '#git/history/log';
 import { readCommits } from '#git/history/read-commits';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import { type CommitsByMessageRequest, CommitsByMessageResponseSchema } from '#wire/gen/commit_pb';
@@ -19,7 +18,7 @@ export async function* commitsByMessage(
   request: CommitsByMessageRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof CommitsByMessageResponseSchema>> {
+): ResponsesOf<typeof CommitsByMessageResponseSchema> {
   const repository = deps.storages.open(request.repository);
   let revision = requireRevision(request.revision, { allowEmpty: true });
   if (request.query === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Query');

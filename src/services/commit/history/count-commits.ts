@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { isRefused } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import { countCommits as count } from '#git/history/count';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import type { CountCommitsRequest, CountCommitsResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
@@ -14,7 +13,7 @@ export async function countCommits(
   request: CountCommitsRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): Promise<MessageInitShape<typeof CountCommitsResponseSchema>> {
+): ResponseOf<typeof CountCommitsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const start = startOf(request);
 

@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { isRefused } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import { countDiverging } from '#git/history/count';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { CountDivergingCommitsRequest, CountDivergingCommitsResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
 
@@ -17,7 +16,7 @@ export async function countDivergingCommits(
   request: CountDivergingCommitsRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): Promise<MessageInitShape<typeof CountDivergingCommitsResponseSchema>> {
+): ResponseOf<typeof CountDivergingCommitsResponseSchema> {
   if (request.from.length === 0 || request.to.length === 0) {
     throw new GitalyError('INVALID_ARGUMENT', 'from and to are both required');
   }

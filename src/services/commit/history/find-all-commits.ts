@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { flag, type GitOption, joined } from '#git/command/git-command';
 import { ignoringGitFailure } from '#git/command/until-git-fails';
 import { loggedCommits } from '#git/history/log';
 import { readCommits } from '#git/history/read-commits';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import {
@@ -21,7 +20,7 @@ export async function* findAllCommits(
   request: FindAllCommitsRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof FindAllCommitsResponseSchema>> {
+): ResponsesOf<typeof FindAllCommitsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision, { allowEmpty: true });
 

@@ -1,11 +1,11 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import {
   type CommitSearch,
   findCommits as searchCommits,
   UnknownCommitsError,
 } from '#domain/history/find-commits';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import {
@@ -26,7 +26,7 @@ export async function* findCommits(
   request: FindCommitsRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof FindCommitsResponseSchema>> {
+): ResponsesOf<typeof FindCommitsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision, { allowEmpty: true });
 

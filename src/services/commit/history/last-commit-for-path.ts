@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { GitExitError } from '#git/command/process/exit-error';
 import { lastCommit } from '#git/history/last-commit';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import { toCommitMessage } from '#services/convert/response/commit';
@@ -25,7 +24,7 @@ export async function lastCommitForPath(
   request: LastCommitForPathRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): Promise<MessageInitShape<typeof LastCommitForPathResponseSchema>> {
+): ResponseOf<typeof LastCommitForPathResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
   const path = pathOf(request.path);

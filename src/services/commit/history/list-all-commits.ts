@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { readCommits } from '#git/history/read-commits';
 import { allObjects } from '#git/objects/walk-objects';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { type ListAllCommitsRequest, ListAllCommitsResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
@@ -17,7 +16,7 @@ export async function* listAllCommits(
   request: ListAllCommitsRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListAllCommitsResponseSchema>> {
+): ResponsesOf<typeof ListAllCommitsResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   const { signal } = context;

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { readCommits } from '#git/history/read-commits';
 import { type RevListQuery, revList } from '#git/history/rev-list';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevisions } from '#services/convert/request/revision';
 import {
@@ -23,7 +22,7 @@ export async function* listCommits(
   request: ListCommitsRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListCommitsResponseSchema>> {
+): ResponsesOf<typeof ListCommitsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revisions = await requireRevisions(request.revisions);
 

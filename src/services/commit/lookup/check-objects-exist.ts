@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectReader } from '#git/objects/object-reader';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireRevision } from '#services/convert/request/revision';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
@@ -29,7 +28,7 @@ export async function* checkObjectsExist(
   requests: AsyncIterable<CheckObjectsExistRequest>,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof CheckObjectsExistResponseSchema>> {
+): ResponsesOf<typeof CheckObjectsExistResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { objects } = deps.storages.open(first.repository);

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { fileStats } from '#domain/diff/file-stats';
 import { EMPTY_TREE } from '#git/names/object-id';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import type { CommitStatsRequest, CommitStatsResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
@@ -12,7 +11,7 @@ export async function commitStats(
   request: CommitStatsRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): Promise<MessageInitShape<typeof CommitStatsResponseSchema>> {
+): ResponseOf<typeof CommitStatsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
 

@@ -1,5 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import { encodedCommit } from '#services/convert/response/encoded-commit';
@@ -19,7 +18,7 @@ export async function findCommit(
   request: FindCommitRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): Promise<MessageInitShape<typeof FindCommitResponseSchema>> {
+): ResponseOf<typeof FindCommitResponseSchema> {
   const { objects } = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
 

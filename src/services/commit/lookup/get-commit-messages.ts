@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import type { GetCommitMessagesRequest, GetCommitMessagesResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
@@ -14,7 +13,7 @@ export async function* getCommitMessages(
   request: GetCommitMessagesRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetCommitMessagesResponseSchema>> {
+): ResponsesOf<typeof GetCommitMessagesResponseSchema> {
   const { objects } = deps.storages.open(request.repository);
 
   try {

@@ -1,10 +1,9 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import { splitSignature } from '#git/history/commit-signature';
 import { parseCommitInTurns } from '#git/objects/parse/parse-commit';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireObjectId } from '#services/convert/request/object-id';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { toAuthorMessage } from '#services/convert/response/commit';
@@ -27,7 +26,7 @@ export async function* getCommitSignatures(
   request: GetCommitSignaturesRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetCommitSignaturesResponseSchema>> {
+): ResponsesOf<typeof GetCommitSignaturesResponseSchema> {
   const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
   if (request.commitIds.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty CommitIds');
   const objectFormat = repository.objectFormat;

@@ -1,5 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { type ListCommitsByOidRequest, ListCommitsByOidResponseSchema } from '#wire/gen/commit_pb';
@@ -15,7 +14,7 @@ export async function* listCommitsByOid(
   request: ListCommitsByOidRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListCommitsByOidResponseSchema>> {
+): ResponsesOf<typeof ListCommitsByOidResponseSchema> {
   const { objects } = deps.storages.open(request.repository);
   deps.observeListCommitsByOid?.(request.oid.length);
 

@@ -1,5 +1,5 @@
-import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { MessageShape } from '@bufbuild/protobuf';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
@@ -29,7 +29,7 @@ export async function* listCommitsByRefName(
   request: ListCommitsByRefNameRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListCommitsByRefNameResponseSchema>> {
+): ResponsesOf<typeof ListCommitsByRefNameResponseSchema> {
   const { objects } = deps.storages.open(request.repository);
 
   const encoded = encode(readNamed(objects, request.refNames, context));

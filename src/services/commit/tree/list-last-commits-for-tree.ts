@@ -1,10 +1,9 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { lastCommits } from '#git/history/last-commits';
 import { type ListedEntry, listDirectory } from '#git/history/list-directory';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { type CommitMessage, toCommitMessage } from '#services/convert/response/commit';
 import type {
@@ -34,7 +33,7 @@ export async function* listLastCommitsForTree(
   request: ListLastCommitsForTreeRequest,
   context: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListLastCommitsForTreeResponseSchema>> {
+): ResponsesOf<typeof ListLastCommitsForTreeResponseSchema> {
   const repository = deps.storages.open(request.repository);
   requireRevision(Buffer.from(request.revision));
   if (request.offset < 0) throw new GitalyError('INVALID_ARGUMENT', 'offset negative');

@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ErrorDetail, GitalyError, wrap } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { BlameError, blameFile, IgnoreListError } from '#domain/history/blame-file';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { RawBlameErrorSchema, type RawBlameRequest, type RawBlameResponseSchema } from '#wire/gen/commit_pb';
@@ -15,7 +15,7 @@ export async function* rawBlame(
   request: RawBlameRequest,
   { signal }: HandlerContext,
   deps: CommitDependencies,
-): AsyncGenerator<MessageInitShape<typeof RawBlameResponseSchema>> {
+): ResponsesOf<typeof RawBlameResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
   const { path, ignoreRevisionsBlob } = request;

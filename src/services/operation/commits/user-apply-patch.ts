@@ -1,9 +1,9 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { PatchFailedError } from '#domain/apply-patch/apply-patches';
 import { applyToBranch } from '#domain/apply-patch/apply-to-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   type UserApplyPatchRequest_Header as Header,
@@ -23,7 +23,7 @@ export async function userApplyPatch(
   requests: AsyncIterable<UserApplyPatchRequest>,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserApplyPatchResponseSchema>> {
+): ResponseOf<typeof UserApplyPatchResponseSchema> {
   const stream = requests[Symbol.asyncIterator]();
   const header = headerOf(await nextRequest(stream));
   const repository = deps.storages.open(header.repository);

@@ -5,7 +5,7 @@ import { BranchDivergedError } from '#domain/cherry-pick/change-onto-branch';
 import { cherryPickOntoBranch } from '#domain/cherry-pick/cherry-pick-onto-branch';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   UserCherryPickErrorSchema,
@@ -22,7 +22,7 @@ export async function userCherryPick(
   request: UserCherryPickRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserCherryPickResponseSchema>> {
+): ResponseOf<typeof UserCherryPickResponseSchema> {
   const { commitAuthorName: authorName, commitAuthorEmail: authorEmail } = request;
   const repository = deps.storages.open(request.repository);
   const { user, change } = parsePickRequest(request, context, deps);

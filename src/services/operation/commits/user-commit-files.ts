@@ -4,7 +4,7 @@ import { EmptySignatureError } from '#domain/commit-files/commit-files';
 import { commitFilesToBranch } from '#domain/commit-files/commit-files-to-branch';
 import { IndexError, type IndexProblem } from '#domain/commit-files/index-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireObjectId } from '#services/convert/request/object-id';
 import { remoteOpener } from '#services/convert/request/open-remote';
@@ -31,7 +31,7 @@ export async function userCommitFiles(
   requests: AsyncIterable<UserCommitFilesRequest>,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserCommitFilesResponseSchema>> {
+): ResponseOf<typeof UserCommitFilesResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { case: kind, value: header } = first.userCommitFilesRequestPayload;

@@ -6,7 +6,7 @@ import { revertOnBranch } from '#domain/cherry-pick/revert-on-branch';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   UserRevertErrorSchema,
@@ -23,7 +23,7 @@ export async function userRevert(
   request: UserRevertRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserRevertResponseSchema>> {
+): ResponseOf<typeof UserRevertResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { user, change } = parsePickRequest(request, context, deps);
 

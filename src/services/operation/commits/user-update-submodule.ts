@@ -5,7 +5,7 @@ import { updateSubmoduleOnBranch } from '#domain/commit-files/update-submodule-o
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
 import { isOid } from '#git/names/object-id';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import { PathError_ErrorType as ErrorType } from '#wire/gen/errors_pb';
 import {
@@ -22,7 +22,7 @@ export async function userUpdateSubmodule(
   request: UserUpdateSubmoduleRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserUpdateSubmoduleResponseSchema>> {
+): ResponseOf<typeof UserUpdateSubmoduleResponseSchema> {
   const { branch, submodule: path, commitSha: commitOid, commitMessage: message } = request;
   const repository = deps.storages.open(request.repository);
   const user = requireUser(request.user, 'empty User');

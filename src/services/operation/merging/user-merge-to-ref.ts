@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { isMergeRequestReference } from '#domain/merge/merge-request-reference';
 import { mergeToReference } from '#domain/merge/merge-to-reference';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { UserMergeToRefRequest, UserMergeToRefResponseSchema } from '#wire/gen/operations_pb';
 import type { OperationDependencies } from '../dependencies.ts';
 import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
@@ -15,7 +14,7 @@ export async function userMergeToRef(
   request: UserMergeToRefRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserMergeToRefResponseSchema>> {
+): ResponseOf<typeof UserMergeToRefResponseSchema> {
   const { branch, firstParentRef, sourceSha, targetRef, message, expectedOldOid } = request;
   const repository = deps.storages.open(request.repository);
   // As in Gitaly, an empty first parent counts as a missing one.

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { isMergeRequestReference } from '#domain/merge/merge-request-reference';
 import { rebaseToReference } from '#domain/rebase/rebase-to-reference';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import type { UserRebaseToRefRequest, UserRebaseToRefResponseSchema } from '#wire/gen/operations_pb';
 import type { OperationDependencies } from '../dependencies.ts';
@@ -13,7 +12,7 @@ export async function userRebaseToRef(
   request: UserRebaseToRefRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserRebaseToRefResponseSchema>> {
+): ResponseOf<typeof UserRebaseToRefResponseSchema> {
   const { firstParentRef, sourceSha, targetRef, expectedOldOid } = request;
   const repository = deps.storages.open(request.repository);
   requireFilled(firstParentRef, 'empty FirstParentRef');

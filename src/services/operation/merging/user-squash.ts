@@ -1,8 +1,8 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import { SquashRevisionError, squashCommits } from '#domain/merge/squash-commits';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import {
   UserSquashErrorSchema,
   type UserSquashRequest,
@@ -20,7 +20,7 @@ export async function userSquash(
   request: UserSquashRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserSquashResponseSchema>> {
+): ResponseOf<typeof UserSquashResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const user = requireUser(request.user, 'empty User');
   requireFilled(user.name, 'empty user name');

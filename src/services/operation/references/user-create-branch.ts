@@ -1,9 +1,9 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { withCode, wrap } from '#base/gitaly-error';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { createBranch } from '#domain/ref-update/create-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { updateContextOf } from '#services/convert/request/update-context';
 import { toCommitMessage } from '#services/convert/response/commit';
@@ -21,7 +21,7 @@ export async function userCreateBranch(
   request: UserCreateBranchRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserCreateBranchResponseSchema>> {
+): ResponseOf<typeof UserCreateBranchResponseSchema> {
   const { branchName: name, startPoint } = request;
   const repository = deps.storages.open(request.repository);
   requireFilled(name, 'empty branch name');

@@ -3,7 +3,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { createTag, TagExistsError } from '#domain/tag/create-tag';
 import { validateRevision } from '#git/names/validate-revision';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { updateContextOf } from '#services/convert/request/update-context';
 import { toCommitMessage } from '#services/convert/response/commit';
@@ -22,7 +22,7 @@ export async function userCreateTag(
   request: UserCreateTagRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserCreateTagResponseSchema>> {
+): ResponseOf<typeof UserCreateTagResponseSchema> {
   const user = checkFields(request);
   const repository = deps.storages.open(request.repository);
   const { tagName: name, targetRevision: target, message, timestamp } = request;

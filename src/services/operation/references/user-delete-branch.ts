@@ -1,4 +1,4 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
@@ -6,7 +6,7 @@ import { deleteWithHooks } from '#domain/ref-update/delete-with-hooks';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
 import { branchReference } from '#domain/revisions/reference-names';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   UserDeleteBranchErrorSchema,
@@ -22,7 +22,7 @@ export async function userDeleteBranch(
   request: UserDeleteBranchRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserDeleteBranchResponseSchema>> {
+): ResponseOf<typeof UserDeleteBranchResponseSchema> {
   const repository = deps.storages.open(request.repository);
   requireFilled(request.branchName, 'bad request: empty branch name');
   const user = requireUser(request.user, 'bad request: empty user');

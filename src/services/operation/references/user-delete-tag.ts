@@ -1,10 +1,9 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
 import { deleteWithHooks } from '#domain/ref-update/delete-with-hooks';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
 import { tagReference } from '#domain/revisions/reference-names';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import type { UserDeleteTagRequest, UserDeleteTagResponseSchema } from '#wire/gen/operations_pb';
 import type { OperationDependencies } from '../dependencies.ts';
@@ -15,7 +14,7 @@ export async function userDeleteTag(
   request: UserDeleteTagRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserDeleteTagResponseSchema>> {
+): ResponseOf<typeof UserDeleteTagResponseSchema> {
   const { tagName } = request;
   const repository = deps.storages.open(request.repository);
   requireFilled(tagName, 'empty tag name');

@@ -1,9 +1,9 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { fastForward } from '#domain/ref-update/fast-forward';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   UserFFBranchErrorSchema,
@@ -19,7 +19,7 @@ export async function userFFBranch(
   request: UserFFBranchRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserFFBranchResponseSchema>> {
+): ResponseOf<typeof UserFFBranchResponseSchema> {
   const { commitId } = request;
   const repository = deps.storages.open(request.repository);
   requireFilled(request.branch, 'empty branch name');

@@ -1,10 +1,9 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { moveReference } from '#domain/ref-update/move-reference';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { branchReference } from '#domain/revisions/reference-names';
 import { objectIdProblem } from '#git/names/object-id';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import type { Repository } from '#storage/repository';
 import type { UserUpdateBranchRequest, UserUpdateBranchResponseSchema } from '#wire/gen/operations_pb';
@@ -19,7 +18,7 @@ export async function userUpdateBranch(
   request: UserUpdateBranchRequest,
   context: HandlerContext,
   deps: OperationDependencies,
-): Promise<MessageInitShape<typeof UserUpdateBranchResponseSchema>> {
+): ResponseOf<typeof UserUpdateBranchResponseSchema> {
   const { branchName } = request;
   const repository = deps.storages.open(request.repository);
   const user = requireUser(request.user);

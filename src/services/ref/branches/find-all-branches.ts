@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { RefReader } from '#git/refs/ref-reader';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { toCommitMessage } from '#services/convert/response/commit';
 import type { FindAllBranchesRequest, FindAllBranchesResponseSchema } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
@@ -18,7 +17,7 @@ export async function* findAllBranches(
   request: FindAllBranchesRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof FindAllBranchesResponseSchema>> {
+): ResponsesOf<typeof FindAllBranchesResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   const query = request.mergedOnly

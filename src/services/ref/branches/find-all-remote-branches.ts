@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { toCommitMessage } from '#services/convert/response/commit';
 import type { FindAllRemoteBranchesRequest, FindAllRemoteBranchesResponseSchema } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
@@ -11,7 +10,7 @@ export async function* findAllRemoteBranches(
   request: FindAllRemoteBranchesRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof FindAllRemoteBranchesResponseSchema>> {
+): ResponsesOf<typeof FindAllRemoteBranchesResponseSchema> {
   const repository = deps.storages.open(request.repository);
   if (request.remoteName === '') throw new GitalyError('INVALID_ARGUMENT', 'empty RemoteName');
 

@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { firstWildcard } from '#git/names/wildmatch';
 import type { RefReader } from '#git/refs/ref-reader';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
@@ -26,7 +25,7 @@ export async function findBranch(
   request: FindBranchRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): Promise<MessageInitShape<typeof FindBranchResponseSchema>> {
+): ResponseOf<typeof FindBranchResponseSchema> {
   const { refs, objects } = deps.storages.open(request.repository);
   if (request.name.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'Branch name cannot be empty');
 

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FindDefaultBranchNameRequest, FindDefaultBranchNameResponseSchema } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
 
@@ -12,7 +11,7 @@ export async function findDefaultBranchName(
   request: FindDefaultBranchNameRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): Promise<MessageInitShape<typeof FindDefaultBranchNameResponseSchema>> {
+): ResponseOf<typeof FindDefaultBranchNameResponseSchema> {
   const { refs } = deps.storages.open(request.repository);
   const { signal } = context;
 

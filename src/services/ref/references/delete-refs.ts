@@ -1,11 +1,11 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { deleteReferences } from '#domain/ref-update/delete-references';
 import { startsWithAny } from '#git/names/prefixes';
 import { validateRevision } from '#git/names/validate-revision';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import {
   DeleteRefsErrorSchema,
@@ -21,7 +21,7 @@ export async function deleteRefs(
   request: DeleteRefsRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): Promise<MessageInitShape<typeof DeleteRefsResponseSchema>> {
+): ResponseOf<typeof DeleteRefsResponseSchema> {
   const repository = deps.storages.open(request.repository);
   checkFields(request);
   const { signal } = context;

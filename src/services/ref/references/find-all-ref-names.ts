@@ -1,5 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type {
   FindAllBranchNamesRequest,
   FindAllBranchNamesResponseSchema,
@@ -14,7 +13,7 @@ export async function* findAllBranchNames(
   request: FindAllBranchNamesRequest,
   { signal }: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof FindAllBranchNamesResponseSchema>> {
+): ResponsesOf<typeof FindAllBranchNamesResponseSchema> {
   const { refs } = deps.storages.open(request.repository);
   for await (const names of chunkNames(refs.list({ patterns: ['refs/heads/'] }, { signal }))) yield { names };
 }
@@ -24,7 +23,7 @@ export async function* findAllTagNames(
   request: FindAllTagNamesRequest,
   { signal }: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof FindAllTagNamesResponseSchema>> {
+): ResponsesOf<typeof FindAllTagNamesResponseSchema> {
   const { refs } = deps.storages.open(request.repository);
   for await (const names of chunkNames(refs.list({ patterns: ['refs/tags/'] }, { signal }))) yield { names };
 }

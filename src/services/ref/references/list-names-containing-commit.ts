@@ -1,5 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireObjectId } from '#services/convert/request/object-id';
 import type { Repository } from '#storage/repository';
 import type {
@@ -16,7 +15,7 @@ export async function* listBranchNamesContainingCommit(
   request: ListBranchNamesContainingCommitRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListBranchNamesContainingCommitResponseSchema>> {
+): ResponsesOf<typeof ListBranchNamesContainingCommitResponseSchema> {
   const repository = deps.storages.open(request.repository);
   for await (const branchNames of namesContaining(repository, 'refs/heads/', request, context))
     yield { branchNames };
@@ -27,7 +26,7 @@ export async function* listTagNamesContainingCommit(
   request: ListTagNamesContainingCommitRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof ListTagNamesContainingCommitResponseSchema>> {
+): ResponsesOf<typeof ListTagNamesContainingCommitResponseSchema> {
   const repository = deps.storages.open(request.repository);
   for await (const tagNames of namesContaining(repository, 'refs/tags/', request, context))
     yield { tagNames };

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { flag, gitCommand } from '#git/command/git-command';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { PackRefsRequest, PackRefsResponseSchema } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
 
@@ -12,7 +11,7 @@ export async function packRefs(
   request: PackRefsRequest,
   { signal }: HandlerContext,
   deps: RefDependencies,
-): Promise<MessageInitShape<typeof PackRefsResponseSchema>> {
+): ResponseOf<typeof PackRefsResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   await repository.run(gitCommand('pack-refs', { options: [flag('--all')] }), { signal });

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { RefExistsRequest, RefExistsResponseSchema } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
 
@@ -11,7 +10,7 @@ export async function refExists(
   request: RefExistsRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): Promise<MessageInitShape<typeof RefExistsResponseSchema>> {
+): ResponseOf<typeof RefExistsResponseSchema> {
   const { refs } = deps.storages.open(request.repository);
   if (!NAMESPACE.equals(request.ref.subarray(0, NAMESPACE.length)))
     throw new GitalyError('INVALID_ARGUMENT', 'invalid refname');

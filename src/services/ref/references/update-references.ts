@@ -5,7 +5,7 @@ import type { RefUpdates } from '#domain/ref-update/voted-updates';
 import { objectIdProblem } from '#git/names/object-id';
 import { validateReference } from '#git/names/validate-reference';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import {
   type UpdateReferencesRequest_Update as Update,
@@ -23,7 +23,7 @@ export async function updateReferences(
   requests: AsyncIterable<UpdateReferencesRequest>,
   context: HandlerContext,
   deps: RefDependencies,
-): Promise<MessageInitShape<typeof UpdateReferencesResponseSchema>> {
+): ResponseOf<typeof UpdateReferencesResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository, { otherwise: 'INTERNAL' });

@@ -1,8 +1,8 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { tagReference } from '#domain/revisions/reference-names';
 import { findTag as findFirstTag } from '#domain/tag/find-tag';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { toTagMessage } from '#services/convert/response/tag';
 import { FindTagErrorSchema, type FindTagRequest, type FindTagResponseSchema } from '#wire/gen/ref_pb';
@@ -18,7 +18,7 @@ export async function findTag(
   request: FindTagRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): Promise<MessageInitShape<typeof FindTagResponseSchema>> {
+): ResponseOf<typeof FindTagResponseSchema> {
   const repository = deps.storages.open(request.repository);
   if (request.tagName.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'tag name is empty');
 

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { parseTagInTurns } from '#git/objects/parse/parse-tag';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { GetTagMessagesRequest, GetTagMessagesResponseSchema } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
@@ -15,7 +14,7 @@ export async function* getTagMessages(
   request: GetTagMessagesRequest,
   { signal }: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetTagMessagesResponseSchema>> {
+): ResponsesOf<typeof GetTagMessagesResponseSchema> {
   const { objects } = deps.storages.open(request.repository);
 
   for (const tagId of request.tagIds) {

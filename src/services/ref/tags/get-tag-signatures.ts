@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { walkObjects } from '#git/objects/walk-objects';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevisions } from '#services/convert/request/revision';
 import { chunkBatches } from '#services/convert/response/chunk-batches';
 import type { Repository } from '#storage/repository';
@@ -28,7 +28,7 @@ export async function* getTagSignatures(
   request: GetTagSignaturesRequest,
   { signal }: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetTagSignaturesResponseSchema>> {
+): ResponsesOf<typeof GetTagSignaturesResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revisions = await requireRevisions(request.tagRevisions);
 

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { createBackup } from '#domain/backup/create-backup';
 import { LocalSource } from '#domain/backup/local-source';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireTarget } from '#storage/require-target';
 import type { BackupRepositoryRequest, BackupRepositoryResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -12,7 +11,7 @@ export async function backupRepository(
   request: BackupRepositoryRequest,
   { signal }: HandlerContext,
   { storages, backups }: RepositoryDependencies,
-): Promise<MessageInitShape<typeof BackupRepositoryResponseSchema>> {
+): ResponseOf<typeof BackupRepositoryResponseSchema> {
   if (backups === undefined)
     throw new GitalyError('FAILED_PRECONDITION', 'backup repository: server-side backups are not configured');
   const { repository, backupId: id, incremental, latestBackupId: latestId } = request;

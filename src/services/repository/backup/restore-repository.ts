@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { restoreBackup } from '#domain/backup/restore-backup';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireTarget } from '#storage/require-target';
 import type { RestoreRepositoryRequest, RestoreRepositoryResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -11,7 +10,7 @@ export async function restoreRepository(
   request: RestoreRepositoryRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof RestoreRepositoryResponseSchema>> {
+): ResponseOf<typeof RestoreRepositoryResponseSchema> {
   const { storages, backups } = deps;
   if (backups === undefined)
     throw new GitalyError(

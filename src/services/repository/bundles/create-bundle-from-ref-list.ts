@@ -1,4 +1,3 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
@@ -6,7 +5,7 @@ import { BundlePatterns } from '#domain/bundle/bundle-patterns';
 import { bundleOfPatterns } from '#domain/bundle/create-bundle';
 import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';
 import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import type {
@@ -23,7 +22,7 @@ export async function* createBundleFromRefList(
   requests: AsyncIterable<CreateBundleFromRefListRequest>,
   { signal }: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof CreateBundleFromRefListResponseSchema>> {
+): ResponsesOf<typeof CreateBundleFromRefListResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const repository = deps.storages.open(first.repository);

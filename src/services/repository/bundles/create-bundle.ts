@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { bundleOfAll } from '#domain/bundle/create-bundle';
 import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import type { CreateBundleRequest, CreateBundleResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -12,7 +11,7 @@ export async function* createBundle(
   request: CreateBundleRequest,
   { signal }: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof CreateBundleResponseSchema>> {
+): ResponsesOf<typeof CreateBundleResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   await cleanWorktrees(repository, { signal });

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { fetchBundle as fetch } from '#domain/bundle/fetch-bundle';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
 import type { FetchBundleRequest, FetchBundleResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -11,7 +10,7 @@ export async function fetchBundle(
   requests: AsyncIterable<FetchBundleRequest>,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof FetchBundleResponseSchema>> {
+): ResponseOf<typeof FetchBundleResponseSchema> {
   const opened = await openRequests(requests);
   const { first } = opened;
   if (first === undefined) throw new GitalyError('INTERNAL', 'first request: EOF');

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { bundleStorageOf } from '#services/convert/request/bundle-uri';
 import type { GenerateBundleURIRequest, GenerateBundleURIResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -10,7 +9,7 @@ export async function generateBundleURI(
   request: GenerateBundleURIRequest,
   context: HandlerContext,
   { storages, bundleUris }: RepositoryDependencies,
-): Promise<MessageInitShape<typeof GenerateBundleURIResponseSchema>> {
+): ResponseOf<typeof GenerateBundleURIResponseSchema> {
   if (bundleUris === undefined)
     throw new GitalyError('FAILED_PRECONDITION', 'no bundle-generation manager available');
   const repository = storages.open(request.repository);

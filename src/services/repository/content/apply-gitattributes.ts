@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { applyAttributes } from '#domain/attributes/apply-attributes';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import type { ApplyGitattributesRequest, ApplyGitattributesResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -13,7 +12,7 @@ export async function applyGitattributes(
   request: ApplyGitattributesRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof ApplyGitattributesResponseSchema>> {
+): ResponseOf<typeof ApplyGitattributesResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision, { prefix: 'revision: ' });
   const { signal } = context;

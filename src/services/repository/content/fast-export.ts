@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { exportHistory } from '#domain/history/export-history';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import type { FastExportRequest, FastExportResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -11,7 +10,7 @@ export async function* fastExport(
   request: FastExportRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof FastExportResponseSchema>> {
+): ResponsesOf<typeof FastExportResponseSchema> {
   if (request.repository === undefined) throw new GitalyError('INVALID_ARGUMENT', 'repository is not set');
   const repository = open(request, deps);
   const bytes = exportHistory(repository, context);

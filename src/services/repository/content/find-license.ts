@@ -1,5 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FindLicenseRequest, FindLicenseResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -8,7 +7,7 @@ export async function findLicense(
   request: FindLicenseRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof FindLicenseResponseSchema>> {
+): ResponseOf<typeof FindLicenseResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const found = await deps.licenses.get(repository, context.signal);
   if (found === undefined) return {};

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { findMergeBase as findBase } from '#domain/history/find-merge-base';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FindMergeBaseRequest, FindMergeBaseResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -13,7 +12,7 @@ export async function findMergeBase(
   request: FindMergeBaseRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof FindMergeBaseResponseSchema>> {
+): ResponseOf<typeof FindMergeBaseResponseSchema> {
   const repository = deps.storages.open(request.repository);
   if (request.revisions.length < 2)
     throw new GitalyError('INVALID_ARGUMENT', 'at least 2 revisions are required');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { toBinary } from '@bufbuild/protobuf';
 import { mapInTurns } from '#base/async/loop-turns';
 import { GitalyError, withCode } from '#base/gitaly-error';
 import { archivePath, findArchiveSource } from '#domain/archive/archive-source';
@@ -7,7 +7,7 @@ import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
 import { sharedArchive } from '#domain/archive/shared-archive';
 import type { ArchiveFormat } from '#domain/archive/write-archive';
 import { lfsIdsOf } from '#domain/settings/lfs-ids';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { lentMessages } from '#services/convert/response/lent-messages';
 import type { Repository } from '#storage/repository';
@@ -31,7 +31,7 @@ export async function* getArchive(
   request: GetArchiveRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetArchiveResponseSchema>> {
+): ResponsesOf<typeof GetArchiveResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const path = archivePath(request.path);
   const excludes = await mapInTurns(request.exclude, archivePath);

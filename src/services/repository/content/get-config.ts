@@ -1,5 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { readConfig } from '#domain/settings/read-config';
+import type { ResponsesOf } from '#rpc/server/handler';
 import type { GetConfigRequest, GetConfigResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -10,7 +10,7 @@ const PIECE_BYTES = 32 * 1024;
 export async function* getConfig(
   request: GetConfigRequest,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetConfigResponseSchema>> {
+): ResponsesOf<typeof GetConfigResponseSchema> {
   const repository = deps.storages.open(request.repository);
   for await (const data of readConfig(repository, PIECE_BYTES)) yield { data };
 }

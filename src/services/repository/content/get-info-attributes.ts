@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { defaultAttributes } from '#domain/attributes/default-attributes';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import type { GetInfoAttributesRequest, GetInfoAttributesResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -10,7 +9,7 @@ export async function* getInfoAttributes(
   request: GetInfoAttributesRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetInfoAttributesResponseSchema>> {
+): ResponsesOf<typeof GetInfoAttributesResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const file = await defaultAttributes(repository, context.signal);
   let isEmpty = true;

@@ -4,7 +4,7 @@ import { quote } from '#base/go/quote';
 import { type RawChange, rawChanges } from '#domain/diff/raw-changes';
 import type { ChangeStatus } from '#git/diff/parse/raw-line';
 import { EMPTY_TREE, ZERO_OID } from '#git/names/object-id';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
 import type { Repository } from '#storage/repository';
 import {
@@ -34,7 +34,7 @@ export async function* getRawChanges(
   request: GetRawChangesRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetRawChangesResponseSchema>> {
+): ResponsesOf<typeof GetRawChangesResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { signal } = context;
   const { fromRevision, toRevision } = request;

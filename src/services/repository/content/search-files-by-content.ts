@@ -1,7 +1,7 @@
-import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { MessageShape } from '@bufbuild/protobuf';
 import { contentMatches, MATCH_END, type MatchPart } from '#domain/search/content-matches';
 import { readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
@@ -17,7 +17,7 @@ export async function* searchFilesByContent(
   request: SearchFilesByContentRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof SearchFilesByContentResponseSchema>> {
+): ResponsesOf<typeof SearchFilesByContentResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const query = requireQuery(request);
   const { signal, log } = context;

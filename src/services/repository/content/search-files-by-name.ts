@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { GoRegexp } from '#base/go/regexp/go-regexp';
 import { lazyModule } from '#base/lazy-module';
 import { filesByName } from '#domain/search/files-by-name';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { SearchFilesByNameRequest, SearchFilesByNameResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 import { requireQuery } from './search-query.ts';
@@ -17,7 +16,7 @@ export async function* searchFilesByName(
   request: SearchFilesByNameRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof SearchFilesByNameResponseSchema>> {
+): ResponsesOf<typeof SearchFilesByNameResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const query = requireQuery(request);
   const filter = await compileFilter(request.filter);

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { createFork as fork, requireBranch } from '#domain/create-copy/create-fork';
 import { LINKED_FORK } from '#rpc/common/header-names';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { remoteConnector } from '#services/convert/request/open-remote';
 import { requireTarget } from '#storage/require-target';
 import type { CreateForkRequest, CreateForkResponseSchema } from '#wire/gen/repository_pb';
@@ -18,7 +17,7 @@ export async function createFork(
   request: CreateForkRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof CreateForkResponseSchema>> {
+): ResponseOf<typeof CreateForkResponseSchema> {
   const source = sourceOf(request);
   deps.storages.locate(request.repository);
 

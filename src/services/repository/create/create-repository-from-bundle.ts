@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { createFromBundle } from '#domain/create-copy/create-from-bundle';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
 import type {
   CreateRepositoryFromBundleRequest,
@@ -14,7 +13,7 @@ export async function createRepositoryFromBundle(
   requests: AsyncIterable<CreateRepositoryFromBundleRequest>,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof CreateRepositoryFromBundleResponseSchema>> {
+): ResponseOf<typeof CreateRepositoryFromBundleResponseSchema> {
   const opened = await openRequests(requests);
   const { first } = opened;
   if (first === undefined) throw new GitalyError('INTERNAL', 'first request failed: EOF');

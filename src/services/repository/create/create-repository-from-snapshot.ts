@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrapped } from '#base/gitaly-error';
 import { createFromSnapshot } from '#domain/create-copy/create-from-snapshot';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type {
   CreateRepositoryFromSnapshotRequest,
   CreateRepositoryFromSnapshotResponseSchema,
@@ -13,7 +12,7 @@ export async function createRepositoryFromSnapshot(
   request: CreateRepositoryFromSnapshotRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof CreateRepositoryFromSnapshotResponseSchema>> {
+): ResponseOf<typeof CreateRepositoryFromSnapshotResponseSchema> {
   deps.storages.locate(request.repository);
 
   const source = {

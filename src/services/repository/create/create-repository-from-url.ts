@@ -1,7 +1,7 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { createFromUrl, isRemoteNotFound } from '#domain/create-copy/create-from-url';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import {
   CreateRepositoryFromURLErrorSchema,
   type CreateRepositoryFromURLRequest,
@@ -14,7 +14,7 @@ export async function createRepositoryFromUrl(
   request: CreateRepositoryFromURLRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof CreateRepositoryFromURLResponseSchema>> {
+): ResponseOf<typeof CreateRepositoryFromURLResponseSchema> {
   deps.storages.locate(request.repository);
   if (request.url === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Url');
 

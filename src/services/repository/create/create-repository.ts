@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { createRepository as create } from '#storage/lifecycle/create-repository';
 import type { CreateRepositoryRequest, CreateRepositoryResponseSchema } from '#wire/gen/repository_pb';
 import { ObjectFormat } from '#wire/gen/shared_pb';
@@ -12,7 +11,7 @@ export async function createRepository(
   request: CreateRepositoryRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof CreateRepositoryResponseSchema>> {
+): ResponseOf<typeof CreateRepositoryResponseSchema> {
   deps.storages.locate(request.repository);
   const objectFormat = gitObjectFormat(request.objectFormat);
   const initialBranch = request.defaultBranch.length > 0 ? { initialBranch: request.defaultBranch } : {};

@@ -1,5 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
+import type { ResponseOf } from '#rpc/server/handler';
 import { removeAll as remove } from '#storage/lifecycle/remove-all';
 import type { RemoveAllRequest, RemoveAllResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -8,7 +8,7 @@ import type { RepositoryDependencies } from '../dependencies.ts';
 export async function removeAll(
   { storageName }: RemoveAllRequest,
   { storages }: RepositoryDependencies,
-): Promise<MessageInitShape<typeof RemoveAllResponseSchema>> {
+): ResponseOf<typeof RemoveAllResponseSchema> {
   try {
     await remove(storages, storages.storage(storageName));
     return {};

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { bundleStorageOf } from '#services/convert/request/bundle-uri';
 import { removeRepository as remove } from '#storage/lifecycle/remove-repository';
 import type { RemoveRepositoryRequest, RemoveRepositoryResponseSchema } from '#wire/gen/repository_pb';
@@ -11,7 +10,7 @@ export async function removeRepository(
   request: RemoveRepositoryRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof RemoveRepositoryResponseSchema>> {
+): ResponseOf<typeof RemoveRepositoryResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   await remove(deps.storages, repository, {

@@ -1,6 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { markMove } from '#domain/lifetimes/set-lifetime';
+import type { ResponseOf } from '#rpc/server/handler';
 import { renameRepository as rename } from '#storage/lifecycle/rename-repository';
 import type {
   RenameRepositoryRequest,
@@ -12,7 +12,7 @@ import type { RepositoryDependencies } from '../dependencies.ts';
 export async function renameRepository(
   request: RenameRepositoryRequest,
   { storages }: RepositoryDependencies,
-): Promise<MessageInitShape<typeof RenameRepositoryResponseSchema>> {
+): ResponseOf<typeof RenameRepositoryResponseSchema> {
   const source = storages.open(request.repository);
   const { relativePath } = request;
   if (relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'destination relative path is empty');

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { replicateRepository as replicate } from '#domain/replicate/replicate-repository';
 import { DETACHED_HEAD } from '#rpc/common/header-names';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { remoteConnector } from '#services/convert/request/open-remote';
 import { requireTarget } from '#storage/require-target';
 import type { ReplicateRepositoryRequest, ReplicateRepositoryResponseSchema } from '#wire/gen/repository_pb';
@@ -13,7 +12,7 @@ export async function replicateRepository(
   request: ReplicateRepositoryRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof ReplicateRepositoryResponseSchema>> {
+): ResponseOf<typeof ReplicateRepositoryResponseSchema> {
   deps.storages.locate(request.repository);
   const target = requireTarget(request.repository);
   const { source } = request;

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { fetchRemote as fetch } from '#domain/remote/fetch/fetch-remote';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FetchRemoteRequest, FetchRemoteResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -20,7 +19,7 @@ export async function fetchRemote(
   request: FetchRemoteRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof FetchRemoteResponseSchema>> {
+): ResponseOf<typeof FetchRemoteResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { remoteParams } = request;
   if (remoteParams === undefined) throw new GitalyError('INVALID_ARGUMENT', 'missing remote params');

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { fetchSourceBranch as fetch } from '#domain/remote/fetch/fetch-source-branch';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { remoteOpener } from '#services/convert/request/open-remote';
 import { requireRevision } from '#services/convert/request/revision';
 import type { FetchSourceBranchRequest, FetchSourceBranchResponseSchema } from '#wire/gen/repository_pb';
@@ -11,7 +10,7 @@ export async function fetchSourceBranch(
   request: FetchSourceBranchRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof FetchSourceBranchResponseSchema>> {
+): ResponseOf<typeof FetchSourceBranchResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.sourceBranch);
   const target = requireRevision(request.targetRef);

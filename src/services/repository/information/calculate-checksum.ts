@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { calculateChecksum as calculate } from '#domain/checksum/calculate-checksum';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { CalculateChecksumRequest, CalculateChecksumResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -9,7 +8,7 @@ export async function calculateChecksum(
   request: CalculateChecksumRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof CalculateChecksumResponseSchema>> {
+): ResponseOf<typeof CalculateChecksumResponseSchema> {
   const repository = deps.storages.open(request.repository);
   return { checksum: await calculate(repository, { signal: context.signal }) };
 }

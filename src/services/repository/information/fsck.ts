@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { checkRepository } from '#domain/consistency/check-repository';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FsckRequest, FsckResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -9,7 +8,7 @@ export async function fsck(
   request: FsckRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof FsckResponseSchema>> {
+): ResponseOf<typeof FsckResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { repoOnly } = request;
   const problems = await checkRepository(repository, { repoOnly, signal: context.signal });

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { fullPath as readFullPath } from '#domain/settings/full-path';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FullPathRequest, FullPathResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -10,7 +9,7 @@ export async function fullPath(
   request: FullPathRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof FullPathResponseSchema>> {
+): ResponseOf<typeof FullPathResponseSchema> {
   const repository = deps.storages.open(request.repository);
   try {
     return { path: (await readFullPath(repository, context.signal)).toString() };

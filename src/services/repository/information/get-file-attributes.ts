@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { fileAttributes } from '#domain/attributes/file-attributes';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { GetFileAttributesRequest, GetFileAttributesResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -10,7 +9,7 @@ export async function getFileAttributes(
   request: GetFileAttributesRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof GetFileAttributesResponseSchema>> {
+): ResponseOf<typeof GetFileAttributesResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { paths, attributes: names } = request;
   const revision = Buffer.from(request.revision);

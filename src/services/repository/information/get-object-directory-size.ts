@@ -1,4 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ResponseOf } from '#rpc/server/handler';
 import { directorySizeBytes } from '#storage/statistics/directory-size';
 import type {
   GetObjectDirectorySizeRequest,
@@ -15,7 +15,7 @@ const KIBIBYTE = 1024n;
 export async function getObjectDirectorySize(
   request: GetObjectDirectorySizeRequest,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof GetObjectDirectorySizeResponseSchema>> {
+): ResponseOf<typeof GetObjectDirectorySizeResponseSchema> {
   const directory = deps.storages.objectDirectory(request.repository);
   return { size: (await directorySizeBytes(directory, { sums: deps.storages.directorySums })) / KIBIBYTE };
 }

@@ -1,5 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { HasLocalBranchesRequest, HasLocalBranchesResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -8,7 +7,7 @@ export async function hasLocalBranches(
   request: HasLocalBranchesRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof HasLocalBranchesResponseSchema>> {
+): ResponseOf<typeof HasLocalBranchesResponseSchema> {
   const { refs } = deps.storages.open(request.repository);
   return { value: await refs.hasBranches({ signal: context.signal }) };
 }

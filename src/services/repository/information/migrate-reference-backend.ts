@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { migrateReferences } from '#domain/migrate-references/migrate-references';
 import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import {
   MigrateReferenceBackendRequest_ReferenceBackend as Backend,
   type MigrateReferenceBackendRequest,
@@ -18,7 +17,7 @@ export async function migrateReferenceBackend(
   request: MigrateReferenceBackendRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof MigrateReferenceBackendResponseSchema>> {
+): ResponseOf<typeof MigrateReferenceBackendResponseSchema> {
   const repository = deps.storages.open(request.repository);
   if (!deps.migratesReferences && context.headers.get(MIGRATE_REFERENCES) !== 'true')
     throw new GitalyError('INTERNAL', 'transaction not found');

@@ -1,9 +1,8 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { mapInTurns } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { diskUsage } from '#domain/history/disk-usage';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireRevision } from '#services/convert/request/revision';
 import type { ObjectsSizeRequest, ObjectsSizeResponseSchema } from '#wire/gen/repository_pb';
@@ -20,7 +19,7 @@ export async function objectsSize(
   requests: AsyncIterable<ObjectsSizeRequest>,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof ObjectsSizeResponseSchema>> {
+): ResponseOf<typeof ObjectsSizeResponseSchema> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { TimestampSchema } from '@bufbuild/protobuf/wkt';
+import type { ResponseOf } from '#rpc/server/handler';
 import { isPoolPath } from '#storage/pool-path';
 import type { Bitmap } from '#storage/statistics/bitmap';
 import type { LooseObjects } from '#storage/statistics/loose-objects';
@@ -19,7 +20,7 @@ import type { RepositoryDependencies } from '../dependencies.ts';
 export async function repositoryInfo(
   request: RepositoryInfoRequest,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof RepositoryInfoResponseSchema>> {
+): ResponseOf<typeof RepositoryInfoResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const statistics = await repositoryStatistics(repository, deps.storages);
   return toMessage(statistics, isPoolPath(repository.relativePath));

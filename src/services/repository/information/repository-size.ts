@@ -1,4 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ResponseOf } from '#rpc/server/handler';
 import { directorySizeBytes } from '#storage/statistics/directory-size';
 import { REPOSITORY_SIZE_OPTIONS } from '#storage/statistics/repository-statistics';
 import type { RepositorySizeRequest, RepositorySizeResponseSchema } from '#wire/gen/repository_pb';
@@ -13,7 +13,7 @@ const KIBIBYTE = 1024n;
 export async function repositorySize(
   request: RepositorySizeRequest,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof RepositorySizeResponseSchema>> {
+): ResponseOf<typeof RepositorySizeResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const options = { ...REPOSITORY_SIZE_OPTIONS, sums: deps.storages.directorySums };
   return { size: (await directorySizeBytes(repository.path, options)) / KIBIBYTE };

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { setFullPath as writeFullPath } from '#domain/settings/full-path';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { SetFullPathRequest, SetFullPathResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -10,7 +9,7 @@ export async function setFullPath(
   request: SetFullPathRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof SetFullPathResponseSchema>> {
+): ResponseOf<typeof SetFullPathResponseSchema> {
   const repository = deps.storages.open(request.repository);
   if (request.path === '') throw new GitalyError('INVALID_ARGUMENT', 'no path provided');
 

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { CleanupRequest, CleanupResponseSchema } from '#wire/gen/repository-service_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -9,7 +8,7 @@ export async function cleanup(
   request: CleanupRequest,
   { signal }: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof CleanupResponseSchema>> {
+): ResponseOf<typeof CleanupResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   await cleanWorktrees(repository, { signal });

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
 import { collectGarbage } from '#domain/housekeeping/releases-15/collect-garbage';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { GarbageCollectRequest, GarbageCollectResponseSchema } from '#wire/gen/repository-service_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -10,7 +9,7 @@ export async function garbageCollect(
   request: GarbageCollectRequest,
   { signal, log }: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof GarbageCollectResponseSchema>> {
+): ResponseOf<typeof GarbageCollectResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   await deps.housekeeping.exclusively(repository, signal, (running) =>

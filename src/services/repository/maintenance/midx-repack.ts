@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { repackWithIndex } from '#domain/housekeeping/releases-15/repack-with-index';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { MidxRepackRequest, MidxRepackResponseSchema } from '#wire/gen/repository-service_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -9,7 +8,7 @@ export async function midxRepack(
   request: MidxRepackRequest,
   { signal }: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof MidxRepackResponseSchema>> {
+): ResponseOf<typeof MidxRepackResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   await deps.housekeeping.exclusively(repository, signal, (running) => repackWithIndex(repository, running));

@@ -1,8 +1,7 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { planAsNeeded, planEverything } from '#domain/housekeeping/decisions/plan-maintenance';
 import type { OptimizeOptions } from '#domain/housekeeping/housekeeping';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import {
   type OptimizeRepositoryRequest,
   type OptimizeRepositoryResponseSchema,
@@ -16,7 +15,7 @@ export async function optimizeRepository(
   request: OptimizeRepositoryRequest,
   context: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof OptimizeRepositoryResponseSchema>> {
+): ResponseOf<typeof OptimizeRepositoryResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { signal } = context;
   const { strategy } = request;

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { pruneUnreachable } from '#domain/housekeeping/prune-unreachable';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type {
   PruneUnreachableObjectsRequest,
   PruneUnreachableObjectsResponseSchema,
@@ -12,7 +11,7 @@ export async function pruneUnreachableObjects(
   request: PruneUnreachableObjectsRequest,
   { signal }: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof PruneUnreachableObjectsResponseSchema>> {
+): ResponseOf<typeof PruneUnreachableObjectsResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   await pruneUnreachable(deps.housekeeping, repository, signal);

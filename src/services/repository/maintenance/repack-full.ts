@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { repackAsBefore } from '#domain/housekeeping/releases-15/repack-as-before';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { RepackFullRequest, RepackFullResponseSchema } from '#wire/gen/repository-service_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
@@ -9,7 +8,7 @@ export async function repackFull(
   request: RepackFullRequest,
   { signal }: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof RepackFullResponseSchema>> {
+): ResponseOf<typeof RepackFullResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const writeBitmap = request.createBitmap;
 

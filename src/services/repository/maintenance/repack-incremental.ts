@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { repackAsBefore } from '#domain/housekeeping/releases-15/repack-as-before';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type {
   RepackIncrementalRequest,
   RepackIncrementalResponseSchema,
@@ -12,7 +11,7 @@ export async function repackIncremental(
   request: RepackIncrementalRequest,
   { signal }: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof RepackIncrementalResponseSchema>> {
+): ResponseOf<typeof RepackIncrementalResponseSchema> {
   const repository = deps.storages.open(request.repository);
 
   await deps.housekeeping.exclusively(repository, signal, (running) =>

@@ -1,7 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { updateCommitGraph } from '#domain/housekeeping/releases-15/update-commit-graph';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import {
   WriteCommitGraphRequest_SplitStrategy as SplitStrategy,
   type WriteCommitGraphRequest,
@@ -14,7 +13,7 @@ export async function writeCommitGraph(
   request: WriteCommitGraphRequest,
   { signal }: HandlerContext,
   deps: RepositoryDependencies,
-): Promise<MessageInitShape<typeof WriteCommitGraphResponseSchema>> {
+): ResponseOf<typeof WriteCommitGraphResponseSchema> {
   const repository = deps.storages.open(request.repository);
   if (request.splitStrategy !== SplitStrategy.SizeMultiple)
     throw new GitalyError('INVALID_ARGUMENT', `unsupported split strategy: ${String(request.splitStrategy)}`);

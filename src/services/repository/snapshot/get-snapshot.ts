@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { createSnapshot } from '#domain/snapshot/create-snapshot';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { GetSnapshotRequest, GetSnapshotResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -10,7 +9,7 @@ export async function* getSnapshot(
   request: GetSnapshotRequest,
   { signal, log }: HandlerContext,
   deps: RepositoryDependencies,
-): AsyncGenerator<MessageInitShape<typeof GetSnapshotResponseSchema>> {
+): ResponsesOf<typeof GetSnapshotResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const onSkipped = (reason: string): void => log.add({ snapshot_skipped: reason });
 
