@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ArchiveOptions, RestoreRepositoryOptions } from '../archive.ts';
 import { parseMoment } from './option-values.ts';
-import { addToolCommand, type ToolProcess } from './tool-command.ts';
+import { addToolCommand, runOnUse, type ToolProcess } from './tool-command.ts';
 
 const TARGET =
   'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server (with ' +
@@ -30,16 +30,10 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
   add(archive, 'status', 'Print how far the archives of a storage are.', [
     'status --to /srv/git',
     'status --to /etc/gitaly/config.toml --json',
-  ]).action(async (options: ArchiveOptions) => {
-    const { archiveStatus } = await import('../archive.ts');
-    on.exitCode = await archiveStatus(options, on);
-  });
+  ]).action(runOnUse(on, async () => (await import('../archive.ts')).archiveStatus));
   add(archive, 'log', 'Print the repositories of an archive: the time and number of the last state.', [
     'log --to /srv/git',
-  ]).action(async (options: ArchiveOptions) => {
-    const { archiveLog } = await import('../archive.ts');
-    on.exitCode = await archiveLog(options, on);
-  });
+  ]).action(runOnUse(on, async () => (await import('../archive.ts')).archiveLog));
   add(archive, 'restore', 'Restore all repositories of an archive that the storage lacks.', [
     'restore --to /srv/git',
     'restore --to unix:/run/gitaly/gitaly.socket --at 2026-11-28T16:00:00Z',
@@ -59,18 +53,12 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
     'verify --to /srv/git --full',
   ])
     .option('--full', 'the packs of all kept states, and git checks every repository, not one of 20')
-    .action(async (options: ArchiveOptions & { readonly full?: boolean }) => {
-      const { verifyArchive } = await import('../archive.ts');
-      on.exitCode = await verifyArchive(options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../archive.ts')).verifyArchive));
   add(archive, 'prune', 'Delete states that the archives of a storage do not keep any more.', [
     'prune --to /srv/git',
   ])
     .addHelpText('after', '\nThe server does so by itself, for repositories that change.')
-    .action(async (options: ArchiveOptions) => {
-      const { pruneArchives } = await import('../archive.ts');
-      on.exitCode = await pruneArchives(options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../archive.ts')).pruneArchives));
 }
 
 /** Adds the commands of `gitaly-ts repo` that read the archive. */
@@ -80,10 +68,7 @@ export function addRepoArchiveCommands(repo: Command, on: ToolProcess): void {
   ])
     .argument('<name>', 'a repository, also one that was removed')
     .option('-n, --limit <n>', 'number of states; 0 for all', parseLimit, 20)
-    .action(async (name: string, options: ArchiveOptions & { readonly limit: number }) => {
-      const { repositoryLog } = await import('../archive.ts');
-      on.exitCode = await repositoryLog(name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../archive.ts')).repositoryLog));
   const examples = [
     'restore team/project --in /srv/git',
     'restore team/project --at 2026-11-28T16:00:00Z --to team/project-yesterday',

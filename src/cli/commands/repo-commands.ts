@@ -1,12 +1,9 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
-import type { CreateRepositoryOptions } from '#tools/repo/repositories';
-import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from '../repo/repo.ts';
-import type { CollectLfsCommandOptions } from '../repo/repo-gc-lfs.ts';
-import type { MigrateReferencesOptions } from '../repo/repo-migrate-references.ts';
+import type { RepoConsole } from '../repo/repo.ts';
 import { addRepoArchiveCommands } from './archive-commands.ts';
 import { parseSeconds } from './option-values.ts';
 import { addRepoSettings } from './repo-settings-commands.ts';
-import { addToolCommand } from './tool-command.ts';
+import { addToolCommand, runOnUse } from './tool-command.ts';
 
 const TO = [
   '--to <target>',
@@ -67,10 +64,7 @@ function addList(repo: Command, on: RepoProcess): void {
   const examples = ['list --to /srv/git', 'list --to /etc/gitaly/config.toml --json'];
   add(repo, 'list', 'Print the names of the repositories.', examples)
     .option('--all', 'also the pools that forks share')
-    .action(async (options: RepoOptions & { all?: boolean }) => {
-      const { listRepositories } = await import('../repo/repo.ts');
-      on.exitCode = await listRepositories(options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo.ts')).listRepositories));
 }
 
 function addCreate(repo: Command, on: RepoProcess): void {
@@ -87,10 +81,7 @@ function addCreate(repo: Command, on: RepoProcess): void {
         .default('sha1'),
     )
     .option(...EXPIRES)
-    .action(async (name: string, options: RepoOptions & CreateRepositoryOptions) => {
-      const { createRepository } = await import('../repo/repo.ts');
-      on.exitCode = await createRepository(name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo.ts')).createRepository));
 }
 
 function addFork(repo: Command, on: RepoProcess): void {
@@ -107,10 +98,7 @@ function addFork(repo: Command, on: RepoProcess): void {
     .option('--rules', 'give it the rules of the repository for pushes')
     .option('--copy', 'copy all objects, instead of borrowing them from a pool shared with the source')
     .option(...EXPIRES)
-    .action(async (source: string, name: string, options: RepoOptions & ForkRepositoryOptions) => {
-      const { forkRepository } = await import('../repo/repo.ts');
-      on.exitCode = await forkRepository(source, name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo.ts')).forkRepository));
 }
 
 function addRename(repo: Command, on: RepoProcess): void {
@@ -120,10 +108,7 @@ function addRename(repo: Command, on: RepoProcess): void {
   ])
     .argument('<name>', 'the repository')
     .argument('<new name>', 'its new path; .git is added')
-    .action(async (from: string, to: string, options: RepoOptions) => {
-      const { renameRepository } = await import('../repo/repo.ts');
-      on.exitCode = await renameRepository(from, to, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo.ts')).renameRepository));
 }
 
 function addExpire(repo: Command, on: RepoProcess): void {
@@ -138,10 +123,7 @@ function addExpire(repo: Command, on: RepoProcess): void {
     .option('--in <time>', 'time from now: 90m, 12h, 30d', parseSeconds)
     .option('--never', 'it is not removed any more')
     .option('--ref <name>', 'full name of a reference; default: the whole repository')
-    .action(async (name: string, options: ExpireOptions) => {
-      const { expireRepository } = await import('../repo/repo.ts');
-      on.exitCode = await expireRepository(name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo.ts')).expireRepository));
 }
 
 function addRemove(repo: Command, on: RepoProcess): void {
@@ -151,10 +133,7 @@ function addRemove(repo: Command, on: RepoProcess): void {
   ])
     .addArgument(new Argument('<name...>', 'the repositories'))
     .option('-y, --yes', 'skip the confirmation')
-    .action(async (names: string[], options: RepoOptions & { yes?: boolean }) => {
-      const { removeRepositories } = await import('../repo/repo.ts');
-      on.exitCode = await removeRepositories(names, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo.ts')).removeRepositories));
 }
 
 function addGc(repo: Command, on: RepoProcess): void {
@@ -165,10 +144,7 @@ function addGc(repo: Command, on: RepoProcess): void {
     .addArgument(new Argument('[name...]', 'the repositories'))
     .option('--all', 'all repositories of the storage')
     .option('--full', 'run all maintenance tasks, not only the needed ones')
-    .action(async (names: string[], options: RepoOptions & { all?: boolean; full?: boolean }) => {
-      const { collectGarbage } = await import('../repo/repo.ts');
-      on.exitCode = await collectGarbage(names, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo.ts')).collectGarbage));
 }
 
 function addGcLfs(repo: Command, on: RepoProcess): void {
@@ -179,10 +155,7 @@ function addGcLfs(repo: Command, on: RepoProcess): void {
     .option('--store <url>', 'where the files are (default: as in the configuration, or the folder lfs)')
     .option('--dry-run', 'print what would be removed')
     .option('--orphans', 'also remove files that belong to no repository of this server')
-    .action(async (options: CollectLfsCommandOptions) => {
-      const { collectLfsFiles } = await import('../repo/repo-gc-lfs.ts');
-      on.exitCode = await collectLfsFiles(options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo-gc-lfs.ts')).collectLfsFiles));
 }
 
 function addInfo(repo: Command, on: RepoProcess): void {
@@ -191,10 +164,7 @@ function addInfo(repo: Command, on: RepoProcess): void {
     'info team/project --json --to tcp://git.example.com:8075',
   ])
     .argument('<name>', 'the repository')
-    .action(async (name: string, options: RepoOptions) => {
-      const { showRepository } = await import('../repo/repo.ts');
-      on.exitCode = await showRepository(name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo.ts')).showRepository));
 }
 
 function addMigrateReferences(repo: Command, on: RepoProcess): void {
@@ -224,10 +194,7 @@ continue an interrupted run.
 
 Exit code 0 when all have the format, 3 when some failed, 1 when all failed, 2 for wrong usage.`,
     )
-    .action(async (names: string[], options: MigrateReferencesOptions) => {
-      const { migrateReferences } = await import('../repo/repo-migrate-references.ts');
-      on.exitCode = await migrateReferences(names, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo-migrate-references.ts')).migrateReferences));
 }
 
 function parseJobs(text: string): number {

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import type { RepoConsole, RepoOptions } from '../repo/repo.ts';
-import type { MirrorOptions } from '../repo/repo-mirror.ts';
-import type { RulesOptions } from '../repo/repo-settings.ts';
+import type { RepoConsole } from '../repo/repo.ts';
 import { parseSeconds } from './option-values.ts';
+import { runOnUse } from './tool-command.ts';
 
 /** Receives the output and the exit code. */
 type Process = RepoConsole & { exitCode?: number | string | null | undefined };
@@ -18,10 +17,7 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
   ])
     .argument('<name>', 'the repository')
     .argument('[branch]', 'a branch that exists')
-    .action(async (name: string, branch: string | undefined, options: RepoOptions) => {
-      const { defaultBranch } = await import('../repo/repo-settings.ts');
-      on.exitCode = await defaultBranch(name, branch, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo-settings.ts')).defaultBranch));
   add(repo, 'description', 'Print or set the description of a repository.', [
     'description team/project',
     "description team/project 'The web site' --to /srv/git",
@@ -29,10 +25,7 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
   ])
     .argument('<name>', 'the repository')
     .argument('[text]', 'one line; empty removes it')
-    .action(async (name: string, text: string | undefined, options: RepoOptions) => {
-      const { description } = await import('../repo/repo-settings.ts');
-      on.exitCode = await description(name, text, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo-settings.ts')).description));
   add(repo, 'rules', 'Print, set, check or remove the rules of a repository for all pushes.', [
     'rules team/project',
     'rules team/project --set rules.json --to /srv/git',
@@ -43,10 +36,7 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
     .option('--set <file>', 'a JSON document with the rules; - is standard input')
     .option('--check <file>', 'only report whether the document is valid')
     .option('--remove', 'the repository has no rules any more')
-    .action(async (name: string, options: RulesOptions) => {
-      const { rules } = await import('../repo/repo-settings.ts');
-      on.exitCode = await rules(name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo-settings.ts')).rules));
   add(repo, 'mirror', 'Keep a repository equal to one on another server; "list" prints all mirrors.', [
     'mirror team/linux https://git.example.com/linux.git --every 15m --to /srv/git',
     'mirror team/app https://git.example.com/app.git --credentials login.txt',
@@ -59,8 +49,5 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
     .option('--credentials <file>', 'a line user:password, or a private key for SSH; it is copied')
     .option('--stop', 'end the mirror, and keep the repository')
     .addHelpText('after', '\ngitaly-ts up runs the mirrors of its directory, which --to names.')
-    .action(async (name: string, url: string | undefined, options: MirrorOptions) => {
-      const { mirror } = await import('../repo/repo-mirror.ts');
-      on.exitCode = await mirror(name, url, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../repo/repo-mirror.ts')).mirror));
 }

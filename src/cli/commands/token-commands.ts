@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { pushRuleKinds } from '#tokens/push-rules';
 import type { CreateTokenOptions, TokenOptions } from '../people/token.ts';
 import { parseLifetime } from './option-values.ts';
-import { addToolCommand, type ToolProcess } from './tool-command.ts';
+import { addToolCommand, runOnUse, type ToolProcess } from './tool-command.ts';
 
 const OPTIONS = [['--to <dir>', 'the directory of "gitaly-ts up"', 'data']] as const;
 
@@ -78,10 +78,7 @@ function addList(token: Command, on: ToolProcess): void {
     description: 'Print the tokens, also those that expired in the last 30 days.',
     examples,
     options: OPTIONS,
-  }).action(async (options: TokenOptions) => {
-    const { listTokens } = await import('../people/token.ts');
-    on.exitCode = await listTokens(options, on);
-  });
+  }).action(runOnUse(on, async () => (await import('../people/token.ts')).listTokens));
 }
 
 function addRevoke(token: Command, on: ToolProcess): void {
@@ -94,10 +91,7 @@ function addRevoke(token: Command, on: ToolProcess): void {
   })
     .argument('[id...]', 'ids of tokens, as "token list" prints them')
     .option('--name <name>', 'all tokens of this name')
-    .action(async (ids: string[], options: TokenOptions & { name?: string }) => {
-      const { revokeTokens } = await import('../people/token.ts');
-      on.exitCode = await revokeTokens(ids, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/token.ts')).revokeTokens));
 }
 
 function addRotate(token: Command, on: ToolProcess): void {
@@ -109,10 +103,7 @@ function addRotate(token: Command, on: ToolProcess): void {
     options: OPTIONS,
   })
     .option('--remove <id>', 'remove this key: its tokens are refused from now on; may be repeated', collect)
-    .action(async (options: TokenOptions & { remove?: string[] }) => {
-      const { rotateKeys } = await import('../people/token.ts');
-      on.exitCode = await rotateKeys(options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/token.ts')).rotateKeys));
 }
 
 function collect(value: string, before: readonly string[] | undefined): string[] {

@@ -42,6 +42,21 @@ export function addToolCommand(group: Command, { hasIn = false, ...declared }: T
   return hasIn ? command : acceptIn(command);
 }
 
+/**
+ * Returns an action that calls a function with the arguments and options of its command, and keeps
+ * the exit code. The code of the function is loaded on use.
+ */
+export function runOnUse<Args extends unknown[], Console extends ToolProcess>(
+  on: Console,
+  load: () => Promise<(...args: [...Args, Console]) => Promise<number>>,
+): (...args: [...Args, Command]) => Promise<void> {
+  return async (...args) => {
+    const run = await load();
+    const given = args.slice(0, -1) as Args; // commander passes the command last
+    on.exitCode = await run(...given, on);
+  };
+}
+
 /** Returns the words that lead to a group. */
 function wordsTo(group: Command): string {
   const before = group.parent?.parent ? `${wordsTo(group.parent)} ` : '';

@@ -1,12 +1,6 @@
 import { type Command, Option } from 'commander';
-import type {
-  AccessOptions,
-  AddKeyOptions,
-  SecretOptions,
-  UserConsole,
-  UserOptions,
-} from '../people/user.ts';
-import { addToolCommand } from './tool-command.ts';
+import type { AccessOptions, UserConsole, UserOptions } from '../people/user.ts';
+import { addToolCommand, runOnUse } from './tool-command.ts';
 
 const OPTIONS = [['--to <dir>', 'the directory of "gitaly-ts up", for its people.toml', 'data']] as const;
 
@@ -37,18 +31,12 @@ wrong usage.`,
     );
   addAdd(user, on);
   add(user, 'list', 'Print the people, their rights and keys; no secrets.', ['list', 'list --json']).action(
-    async (options: UserOptions) => {
-      const { listUsers } = await import('../people/user.ts');
-      on.exitCode = await listUsers(options, on);
-    },
+    runOnUse(on, async () => (await import('../people/user.ts')).listUsers),
   );
   addAccess(user, on);
   add(user, 'remove', 'Remove people: they may do nothing any more.', ['remove ann', 'remove ann bob'])
     .argument('<name...>', 'the people')
-    .action(async (names: string[], options: UserOptions) => {
-      const { removeUsers } = await import('../people/user.ts');
-      on.exitCode = await removeUsers(names, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/user.ts')).removeUsers));
   addPassword(user, on);
   addTokens(user, on);
   addKeys(user, on);
@@ -89,10 +77,7 @@ function addAdd(user: Command, on: UserProcess): void {
     .option('--password-stdin', 'read the password from standard input')
     .option('--token', 'make a token, which is a password for programs, and print it once')
     .option('--key <file>', 'file with a public SSH key')
-    .action(async (name: string, options: UserOptions & AccessOptions & SecretOptions) => {
-      const { addUser } = await import('../people/user.ts');
-      on.exitCode = await addUser(name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/user.ts')).addUser));
 }
 
 function addAccess(user: Command, on: UserProcess): void {
@@ -113,10 +98,7 @@ function addPassword(user: Command, on: UserProcess): void {
   add(user, 'password', 'Set the password of a person, which is read from standard input.', examples)
     .argument('<name>', 'the person')
     .option('--remove', 'the person has no password any more')
-    .action(async (name: string, options: UserOptions & { remove?: boolean }) => {
-      const { setPassword } = await import('../people/user.ts');
-      on.exitCode = await setPassword(name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/user.ts')).setPassword));
 }
 
 function addTokens(user: Command, on: UserProcess): void {
@@ -127,17 +109,11 @@ function addTokens(user: Command, on: UserProcess): void {
   add(token, 'add', 'Make a token, and print it once.', ['add ann laptop', 'add ann ci --to /srv/git'])
     .argument('<person>', 'the person')
     .argument('<name>', 'name of the token, for logs and events')
-    .action(async (person: string, name: string, options: UserOptions) => {
-      const { addUserToken } = await import('../people/user.ts');
-      on.exitCode = await addUserToken(person, name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/user.ts')).addUserToken));
   add(token, 'remove', 'Remove a token: the next request with it is refused.', ['remove ann laptop'])
     .argument('<person>', 'the person')
     .argument('<name>', 'name of the token')
-    .action(async (person: string, name: string, options: UserOptions) => {
-      const { removeUserToken } = await import('../people/user.ts');
-      on.exitCode = await removeUserToken(person, name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/user.ts')).removeUserToken));
 }
 
 function addKeys(user: Command, on: UserProcess): void {
@@ -151,16 +127,10 @@ function addKeys(user: Command, on: UserProcess): void {
     .argument('<person>', 'the person; with --deploy a repository')
     .argument('<key>', 'name or fingerprint of the key')
     .option(...DEPLOY)
-    .action(async (holder: string, name: string, options: UserOptions & { deploy?: boolean }) => {
-      const { removeKey } = await import('../people/user.ts');
-      on.exitCode = await removeKey(holder, name, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/user.ts')).removeKey));
   add(key, 'list', 'Print keys by name and fingerprint.', ['list', 'list ann --json'])
     .argument('[person]', 'the person (default: all keys)')
-    .action(async (person: string | undefined, options: UserOptions) => {
-      const { listKeys } = await import('../people/user.ts');
-      on.exitCode = await listKeys(person, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/user.ts')).listKeys));
 }
 
 function addKeyAdd(key: Command, on: UserProcess): void {
@@ -177,8 +147,5 @@ function addKeyAdd(key: Command, on: UserProcess): void {
     .option('--read-only', 'the key allows no pushes')
     .option('--repository <path>', 'only these repositories of the person; may be repeated', collect)
     .option('--write', 'the deploy key allows pushes')
-    .action(async (holder: string, file: string, options: AddKeyOptions) => {
-      const { addKey } = await import('../people/user.ts');
-      on.exitCode = await addKey(holder, file, options, on);
-    });
+    .action(runOnUse(on, async () => (await import('../people/user.ts')).addKey));
 }
