@@ -90,6 +90,11 @@ export class GitalyError extends Error {
   }
 }
 
+/** Returns the error of a request that cannot be meant so. */
+export function invalidArgument(message: string, options?: GitalyErrorOptions): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', message, options);
+}
+
 /** Returns the code of an error; `undefined` if it has none or UNKNOWN. */
 export function codeOf(error: unknown): StatusCode | undefined {
   return error instanceof GitalyError && error.code !== 'UNKNOWN' ? error.code : undefined;

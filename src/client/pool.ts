@@ -1,5 +1,5 @@
 import { checkNames } from '#base/check-names';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import { tokenCredentials } from './call/token-credentials.ts';
 import type { Connection } from './connection.ts';
 import { type Dialer, dial } from './dial.ts';
@@ -42,7 +42,7 @@ export class Pool implements AsyncDisposable {
    *   which nothing is kept.
    */
   async dial(address: string, token = ''): Promise<Connection> {
-    if (address === '') throw new GitalyError('INVALID_ARGUMENT', 'address is empty');
+    if (address === '') throw invalidArgument('address is empty');
     const key = connectionKey(address, token);
     const { shared } = await (this.#connections.get(key) ?? this.#open(key, address, token));
     return shared;

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { codeOf, GitalyError } from '#base/gitaly-error';
+import { codeOf, invalidArgument } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 import { ObjectFormat } from '#wire/gen/shared_pb';
@@ -74,7 +74,7 @@ export class RepositoryCreator {
     options: CallOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     const beginning = await readBeginning(push);
-    if (beginning.kind === 'invalid') throw new GitalyError('INVALID_ARGUMENT', 'this is not a push');
+    if (beginning.kind === 'invalid') throw invalidArgument('this is not a push');
     if (beginning.kind === 'nothing') return undefined;
     await this.create(repository, options, beginning.objectFormat);
     return beginning.bytes;

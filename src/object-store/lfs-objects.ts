@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { ByteRange } from '#base/network/byte-range';
 import type { ObjectStore, SignedPut } from './object-store.ts';
 
@@ -146,5 +146,5 @@ export async function* checkedLfsFile(
     yield chunk;
   }
   if (hash.digest('hex') !== oid)
-    throw new GitalyError('INVALID_ARGUMENT', `the bytes are not those of ${oid}: their SHA-256 differs`);
+    throw invalidArgument(`the bytes are not those of ${oid}: their SHA-256 differs`);
 }

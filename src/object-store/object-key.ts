@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { normalizePath } from '#base/normalize-path';
 import { trimmed } from '#base/trim';
 
@@ -19,12 +19,9 @@ export const TEMPORARY_PREFIX = '.fileblob-';
 export function objectKey(...parts: readonly string[]): string {
   const key = trimmed(normalizePath(parts.filter(Boolean).join('/')), '/');
   if (key === '.' || key === '' || /^\.\.(\/|$)/.test(key))
-    throw new GitalyError('INVALID_ARGUMENT', 'the key escapes the bucket');
+    throw invalidArgument('the key escapes the bucket');
   if (CONTROL_CHARACTER.test(key))
-    throw new GitalyError(
-      'INVALID_ARGUMENT',
-      'names of objects cannot contain line feeds and other control characters',
-    );
+    throw invalidArgument('names of objects cannot contain line feeds and other control characters');
   return key;
 }
 
@@ -35,11 +32,11 @@ export function objectKey(...parts: readonly string[]): string {
  * @throws {GitalyError} INVALID_ARGUMENT
  */
 export function requireKey(key: string): void {
-  if (objectKey(key) !== key) throw new GitalyError('INVALID_ARGUMENT', 'the key escapes the bucket');
+  if (objectKey(key) !== key) throw invalidArgument('the key escapes the bucket');
   if (Buffer.byteLength(key) > MAX_KEY_BYTES)
-    throw new GitalyError('INVALID_ARGUMENT', `the name of the object has more than ${MAX_KEY_BYTES} bytes`);
+    throw invalidArgument(`the name of the object has more than ${MAX_KEY_BYTES} bytes`);
   if (key.startsWith(TEMPORARY_PREFIX) || key.includes(`/${TEMPORARY_PREFIX}`))
-    throw new GitalyError('INVALID_ARGUMENT', `${TEMPORARY_PREFIX} is reserved in names of objects`);
+    throw invalidArgument(`${TEMPORARY_PREFIX} is reserved in names of objects`);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ObjectDirectories } from '#git/repository-files/git-directory';
 import { isOwnQuarantine, isTransactionQuarantine } from './quarantine/quarantine-path.ts';
@@ -40,17 +40,14 @@ export function objectDirectories(location: RepositoryLocation, target: Reposito
  */
 export function namedObjectDirectory(location: RepositoryLocation, target: RepositoryTarget): string {
   const named = target.gitObjectDirectory ?? '';
-  if (named === '') throw new GitalyError('INVALID_ARGUMENT', 'object directory path is not set');
+  if (named === '') throw invalidArgument('object directory path is not set');
 
   const directory = joinInside(location.storage.path, `${location.relativePath}/${named}`);
   if (directory === undefined) {
-    throw new GitalyError('INVALID_ARGUMENT', 'validate relative path: relative path escapes root directory');
+    throw invalidArgument('validate relative path: relative path escapes root directory');
   }
   if (!belongsTo(location, directory) && !isInTransaction(location, directory)) {
-    throw new GitalyError(
-      'INVALID_ARGUMENT',
-      'not a valid relative path: relative path escapes root directory',
-    );
+    throw invalidArgument('not a valid relative path: relative path escapes root directory');
   }
   if (statSync(directory, { throwIfNoEntry: false }) === undefined) {
     throw new GitalyError('NOT_FOUND', `object directory does not exist: ${quote(directory)}`);

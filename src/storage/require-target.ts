@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 
 /** The fields that name a repository. */
 interface Named {
@@ -13,8 +13,8 @@ interface Named {
  */
 export function requireTarget<T extends Named>(target: T | undefined): T {
   if (target === undefined || (target.storageName === '' && target.relativePath === '')) {
-    throw new GitalyError('INVALID_ARGUMENT', 'repository not set');
+    throw invalidArgument('repository not set');
   }
-  if (target.relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'repository path not set');
+  if (target.relativePath === '') throw invalidArgument('repository path not set');
   return target;
 }

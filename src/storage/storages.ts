@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
-import { GitalyError, withCode } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, withCode } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
 import type { Git } from '#git/command/git';
@@ -89,10 +89,10 @@ export class Storages {
 
   /** Returns a storage. @throws {GitalyError} INVALID_ARGUMENT for an empty or unknown name. */
   storage(name: string): Storage {
-    if (name === '') throw new GitalyError('INVALID_ARGUMENT', 'storage name not set');
+    if (name === '') throw invalidArgument('storage name not set');
     const storage = this.#byName.get(name);
     if (storage === undefined) {
-      throw new GitalyError('INVALID_ARGUMENT', 'storage name not found', {
+      throw invalidArgument('storage name not found', {
         metadata: { storage_name: name },
       });
     }
@@ -233,7 +233,7 @@ function storageProblem(storage: Storage): GitalyError | undefined {
 }
 
 function escapes(): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', 'relative path escapes root directory');
+  return invalidArgument('relative path escapes root directory');
 }
 
 function withRepositoryMetadata(error: GitalyError, target: RepositoryTarget): GitalyError {

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { GitalyError } from '#base/gitaly-error';
+import { type GitalyError, invalidArgument } from '#base/gitaly-error';
 import { type ParsedUrl, parseUrl } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 
@@ -109,7 +109,7 @@ function parsePort(text: string, refuse: (reason: string) => GitalyError): numbe
 
 /** Callers match the message: the hint is not in it. */
 function invalid(message: string, hint?: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message, { hint });
+  return invalidArgument(message, { hint });
 }
 
 function hintFor(scheme: string | undefined): string | undefined {

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 
 /** Address of a storage, as in `gitlab.yml`. */
@@ -28,17 +28,13 @@ export interface StorageTarget {
  */
 export function storageTarget({ storages, token = '' }: StoragesConfig, name: string): StorageTarget {
   const storage = Object.hasOwn(storages, name) ? storages[name] : undefined;
-  if (storage === undefined) throw invalid(`storage not found: ${quote(name)}`);
+  if (storage === undefined) throw invalidArgument(`storage not found: ${quote(name)}`);
   const address = storage.gitaly_address ?? '';
-  if (address.trim() === '') throw invalid(`storage ${quote(name)} is missing a gitaly_address`);
+  if (address.trim() === '') throw invalidArgument(`storage ${quote(name)} is missing a gitaly_address`);
   if (!/^(?:tcp|unix|tls|dns):/.test(address)) {
     const schemes = "'tcp' or 'unix' or 'tls' or 'dns'";
-    throw invalid(`Unsupported Gitaly address: ${quote(address)} does not use URL scheme ${schemes}`);
+    throw invalidArgument(`Unsupported Gitaly address: ${quote(address)} does not use URL scheme ${schemes}`);
   }
   // GitLab writes an empty token if there is none
   return { address, token: storage.gitaly_token || token };
-}
-
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { IndexError_ErrorType, IndexErrorSchema } from '#wire/gen/errors_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import { commitFiles, type FileAction } from '../split/commit-files.ts';
@@ -81,10 +81,7 @@ function requireAllowedPath(path: TextOrBytes): void {
     errorType: IndexError_ErrorType.INVALID_PATH,
   });
   throw new FileChangeError(
-    new GitalyError(
-      'INVALID_ARGUMENT',
-      `invalid path: ${decodeText(detail.path)}: git keeps no files in .git`,
-    ),
+    invalidArgument(`invalid path: ${decodeText(detail.path)}: git keeps no files in .git`),
     detail,
   );
 }

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { quote } from '#base/go/quote';
 import { normalizePath } from '#base/normalize-path';
@@ -36,8 +36,7 @@ const EXCLUDED = Buffer.from(':(exclude,literal)');
 export function archivePath(path: Uint8Array): Buffer {
   const text = trimmedStart(Buffer.from(path).toString('latin1'), '/');
   const bytes = Buffer.from(text, 'latin1');
-  if (text !== '' && !isLocalPath(bytes))
-    throw new GitalyError('INVALID_ARGUMENT', 'relative path escapes root directory');
+  if (text !== '' && !isLocalPath(bytes)) throw invalidArgument('relative path escapes root directory');
   const clean = trimmedEnd(normalizePath(text), '/');
   return clean === '.' ? NO_BYTES : Buffer.from(clean, 'latin1');
 }
@@ -69,7 +68,7 @@ export async function findArchiveSource(
   for (const [index, exclude] of excludes.entries()) {
     if (isElided && !isBelow(exclude, path)) {
       const text = `invalid exclude: ${quote(shown(exclude))} is not a subdirectory of ${quote(shown(path))}`;
-      throw new GitalyError('INVALID_ARGUMENT', text);
+      throw invalidArgument(text);
     }
     if (!(await exists(exclude)))
       throw new GitalyError('FAILED_PRECONDITION', `exclude[${index}] doesn't exist`);

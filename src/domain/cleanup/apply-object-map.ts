@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { lineBatches } from '#base/streams/line-batches';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
@@ -59,15 +59,11 @@ function parseLine(
 ): Pick<RewrittenObject, 'oldOid' | 'newOid'> | undefined {
   const space = line.indexOf(' ');
   if (HEADER.test(line)) return undefined;
-  if (space === -1) throw invalid(`object map invalid at line ${number}`);
+  if (space === -1) throw invalidArgument(`object map invalid at line ${number}`);
   const [oldOid, newOid] = [line.slice(0, space), line.slice(space + 1)];
-  if (!isOid(oldOid, format)) throw invalid(`invalid old object ID at line ${number}`);
-  if (!isOid(newOid, format)) throw invalid(`invalid new object ID at line ${number}`);
+  if (!isOid(oldOid, format)) throw invalidArgument(`invalid old object ID at line ${number}`);
+  if (!isOid(newOid, format)) throw invalidArgument(`invalid new object ID at line ${number}`);
   return oldOid === newOid ? undefined : { oldOid, newOid };
-}
-
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }
 
 async function typeOf(repository: Repository, oid: string): Promise<RewrittenObject['type']> {

@@ -1,4 +1,4 @@
-import { GitalyError, messageOf } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf } from '#base/gitaly-error';
 import { Base64Decoder, Base64Error } from '#base/go/encoding/base64-decoder';
 import { quote } from '#base/go/quote';
 import { HeldBytes } from '#base/memory/held-bytes';
@@ -66,10 +66,7 @@ async function receiveAction(
 ): Promise<FileAction> {
   const { kind, isExecutable } = header;
   if (typeof kind === 'number') {
-    throw new GitalyError(
-      'INVALID_ARGUMENT',
-      `NoMethodError: undefined method \`downcase' for ${kind}:Integer`,
-    );
+    throw invalidArgument(`NoMethodError: undefined method \`downcase' for ${kind}:Integer`);
   }
   const path = cleanActionPath(header.path);
   const write = async (at: Buffer, what: string): Promise<string> => {

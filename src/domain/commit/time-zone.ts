@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 
 /** The zones of the C library and of Gitaly. Their names are case-sensitive, unlike Node's. */
 const ZONE_DIRECTORY = '/usr/share/zoneinfo';
@@ -15,10 +15,10 @@ export function zoneOffsetMinutes(name: string, seconds: bigint): number {
   const date = new Date(Number(seconds) * 1000);
   if (name === 'Local') return -date.getTimezoneOffset();
   if (name.split(/[/\\]/).includes('..') || /^[/\\]/.test(name)) {
-    throw new GitalyError('INVALID_ARGUMENT', 'time: invalid location name');
+    throw invalidArgument('time: invalid location name');
   }
   const format = isKnown(name) ? formatOf(name) : undefined;
-  if (format === undefined) throw new GitalyError('INVALID_ARGUMENT', `unknown time zone ${name}`);
+  if (format === undefined) throw invalidArgument(`unknown time zone ${name}`);
   const text = format.formatToParts(date).find(({ type }) => type === 'timeZoneName')?.value ?? '';
   const match = /([+-\u2212])(\d\d):(\d\d)/.exec(text);
   const minutes = Number(match?.[2] ?? 0) * 60 + Number(match?.[3] ?? 0);

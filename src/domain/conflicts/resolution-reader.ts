@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { JsonToken } from '#base/go/encoding/json-scanner';
 
 /** A user's resolution of the conflicts of a file. */
@@ -70,8 +70,7 @@ export class ResolutionReader {
    */
   result(): Resolution[] {
     if (this.#wrongItem !== undefined) throw this.#wrongItem;
-    if (this.#isIncomplete)
-      throw new GitalyError('INVALID_ARGUMENT', 'missing sections or content for a resolution');
+    if (this.#isIncomplete) throw invalidArgument('missing sections or content for a resolution');
     if (this.#wrongField !== undefined) throw this.#wrongField;
     return this.#resolutions;
   }

@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, gitCommand, joined } from '#git/command/git-command';
 import type { GitExitError } from '#git/command/process/exit-error';
@@ -66,8 +66,7 @@ async function cloneSource(draft: Repository, options: ForkOptions): Promise<voi
 export function requireBranch(reference: Uint8Array): Buffer | undefined {
   if (reference.length === 0) return undefined;
   const isBranch = BRANCHES.equals(reference.subarray(0, BRANCHES.length));
-  if (!isBranch || reference.length === BRANCHES.length)
-    throw new GitalyError('INVALID_ARGUMENT', 'reference is not a branch');
+  if (!isBranch || reference.length === BRANCHES.length) throw invalidArgument('reference is not a branch');
   return Buffer.from(reference);
 }
 
@@ -78,7 +77,7 @@ async function openSource({ openSource: open, sourceStorage }: ForkOptions): Pro
     if (!(error instanceof UnknownServerError))
       throw wrap(error, 'spawning fetch: extracting Gitaly servers');
     const message = `spawning fetch: no storage info for ${quote(sourceStorage)}`;
-    throw new GitalyError('INVALID_ARGUMENT', message, { cause: error });
+    throw invalidArgument(message, { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, link, lstat, lutimes, mkdir, open, symlink, unlink } from 'node:fs/promises';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
@@ -73,7 +73,7 @@ function partsOf(name: Buffer): string[] {
   if (text !== TOP && !text.startsWith(`${TOP}/`)) return [];
   const parts = text.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..') || text.includes('\0') || name.length > MAX_PATH_BYTES)
-    throw new GitalyError('INVALID_ARGUMENT', `invalid file path in tar: ${quote(name)}`);
+    throw invalidArgument(`invalid file path in tar: ${quote(name)}`);
   return parts;
 }
 
@@ -113,7 +113,7 @@ async function extract(
 }
 
 function refused({ name }: TarEntry): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', `invalid type of file in tar: ${quote(name)}`);
+  return invalidArgument(`invalid type of file in tar: ${quote(name)}`);
 }
 
 async function makeParents(directory: string, parts: readonly string[]): Promise<void> {
@@ -128,15 +128,14 @@ async function makeDirectory(path: Buffer): Promise<void> {
   } catch (error) {
     if (systemErrorCode(error) !== 'EEXIST') throw error;
     if ((await lstat(path)).isDirectory()) return;
-    throw new GitalyError('INVALID_ARGUMENT', 'invalid file path in tar: not a directory');
+    throw invalidArgument('invalid file path in tar: not a directory');
   }
 }
 
 async function requireDirectories(directory: string, parts: readonly string[]): Promise<void> {
   for (let count = 1; count <= parts.length; count++) {
     const stats = await statsOf(pathOf(directory, parts.slice(0, count)));
-    if (stats?.isDirectory() !== true)
-      throw new GitalyError('INVALID_ARGUMENT', 'invalid link in tar: not a directory');
+    if (stats?.isDirectory() !== true) throw invalidArgument('invalid link in tar: not a directory');
   }
 }
 

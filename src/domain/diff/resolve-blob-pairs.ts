@@ -1,4 +1,4 @@
-import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { validateRevision } from '#git/names/validate-revision';
 import type { ObjectReader, ReadOptions } from '#git/objects/object-reader';
 import type { BlobPair } from './blob-pairs.ts';
@@ -54,7 +54,7 @@ async function resolvePair(
   if (left.status === 'rejected') throw wrap(left.reason, 'getting left blob info', 'INVALID_ARGUMENT');
   if (right.status === 'rejected') throw wrap(right.reason, 'getting right blob info', 'INVALID_ARGUMENT');
   if (left.value === right.value) {
-    throw new GitalyError('INVALID_ARGUMENT', 'left and right blob revisions resolve to same OID', {
+    throw invalidArgument('left and right blob revisions resolve to same OID', {
       metadata: { left_revision: leftRevision.toString(), right_revision: rightRevision.toString() },
     });
   }

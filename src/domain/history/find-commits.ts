@@ -1,4 +1,4 @@
-import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { flag, type GitOption, isRefused, joined, value } from '#git/command/git-command';
 import type { GitExitError } from '#git/command/process/exit-error';
 import { untilGitFails } from '#git/command/until-git-fails';
@@ -87,8 +87,7 @@ export async function findCommits(
     const branch = repository.refs.defaultBranch({ signal });
     revision = (await branch.catch(wrapped('defaultBranchName'))) ?? revision;
   }
-  if (paths.some((path) => path.length === 0))
-    throw new GitalyError('INVALID_ARGUMENT', 'path is empty string');
+  if (paths.some((path) => path.length === 0)) throw invalidArgument('path is empty string');
 
   const revisions = revision.length === 0 && all ? [] : [revision];
   const query = { options: optionsOf(search), revisions, paths, literalPathspecs };

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import { readAlternates } from '#storage/alternates';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';
@@ -21,8 +21,7 @@ export async function pruneUnreachable(
   repository: Repository,
   signal: AbortSignal,
 ): Promise<void> {
-  if (isPoolPath(repository.relativePath))
-    throw new GitalyError('INVALID_ARGUMENT', 'pruning objects for object pool');
+  if (isPoolPath(repository.relativePath)) throw invalidArgument('pruning objects for object pool');
   const alternates = await readAlternates(repository.path);
   const writeBitmap = alternates === undefined || alternates.objectDirectories.length === 0;
   const expireBeforeMs = Date.now() - MIN_AGE_MS;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { LockTakenError, lockRepository } from '#storage/locks/repository-lock';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';
@@ -32,8 +32,7 @@ export async function setLifetime(
   repository: Repository,
   { reference, expiresMs, signal }: LifetimeChange,
 ): Promise<void> {
-  if (isPoolPath(repository.relativePath))
-    throw new GitalyError('INVALID_ARGUMENT', 'object pools have no lifetime');
+  if (isPoolPath(repository.relativePath)) throw invalidArgument('object pools have no lifetime');
   if (reference !== undefined && expiresMs !== undefined) await requireReference(repository, reference);
   await changeLifetimes(repository, signal, async ({ repositoryMs, referencesMs }) => {
     // Under the lock: a sweep that finds the marker first, and no end, would remove it.
@@ -69,7 +68,7 @@ export async function markMove(source: Repository, target: RepositoryLocation): 
 
 async function requireReference(repository: Repository, name: Buffer): Promise<void> {
   if (!name.subarray(0, REFS.length).equals(REFS))
-    throw new GitalyError('INVALID_ARGUMENT', 'reference: not a full name below refs/');
+    throw invalidArgument('reference: not a full name below refs/');
   const found = await repository.refs.read(name).catch(wrapped('reading the reference', 'INVALID_ARGUMENT'));
   if (found === undefined) throw new GitalyError('NOT_FOUND', 'reference not found');
 }

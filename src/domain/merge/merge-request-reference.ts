@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { ZERO_OID } from '#git/names/object-id';
 import { Quarantine } from '#storage/quarantine/quarantine';
@@ -37,7 +37,7 @@ export async function requireOldTarget(
   for await (const [other] of repository.refs.list({ patterns: [name], limit: 1 }, { signal })) {
     if (other === undefined) break;
     const conflict = `reference is ambiguous: conflicts with ${quote(other.name)}`;
-    throw new GitalyError('INVALID_ARGUMENT', `target reference is ambiguous: ${conflict}`);
+    throw invalidArgument(`target reference is ambiguous: ${conflict}`);
   }
   return ZERO_OID[repository.objectFormat];
 }

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
 import { type Person, signatureOf } from '../commit/signature.ts';
@@ -38,8 +38,7 @@ export async function mergeToReference(
   const { target: name, message, expectedOldOid } = merge;
   const ours = await resolveRevision(repository, merge.base, options);
   const theirs = await resolveRevision(repository, Buffer.from(merge.source), options);
-  if (ours === undefined || theirs === undefined)
-    throw new GitalyError('INVALID_ARGUMENT', 'Invalid merge source');
+  if (ours === undefined || theirs === undefined) throw invalidArgument('Invalid merge source');
   const author = signatureOf(merge.user, merge.seconds);
   const people = { author, ...committedBy(author, merge.signing) };
   const oldOid = await requireOldTarget(repository, name, { expected: expectedOldOid, ...options });

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { isGitDirectory } from '#storage/git-directory';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';
@@ -27,5 +27,5 @@ export function openPool(storages: Storages, target: RepositoryTarget | undefine
 
 /** @throws {GitalyError} INVALID_ARGUMENT `invalid object pool directory`. */
 export function requirePoolPath(relativePath: string): void {
-  if (!isPoolPath(relativePath)) throw new GitalyError('INVALID_ARGUMENT', 'invalid object pool directory');
+  if (!isPoolPath(relativePath)) throw invalidArgument('invalid object pool directory');
 }

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
@@ -21,7 +21,7 @@ export async function poolOfMember(
   const directory = alternateDirectory(member.path, line);
   const relativePath = posix.relative(member.storagePath, posix.dirname(directory));
   if (posix.basename(directory) !== 'objects' || relativePath.startsWith('..'))
-    throw new GitalyError('INVALID_ARGUMENT', 'alternates do not name the objects of a repository');
+    throw invalidArgument('alternates do not name the objects of a repository');
   const target = { storageName: member.storageName, relativePath };
   openPool(storages, target);
   return target;

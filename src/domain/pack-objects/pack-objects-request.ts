@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { type GitalyError, invalidArgument } from '#base/gitaly-error';
 import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
 
 /** A pack to make, as upload-pack orders it from its hook. */
@@ -31,5 +31,5 @@ export function parsePackObjectsRequest(words: readonly string[]): PackObjectsRe
 }
 
 function refused(words: readonly string[], reason: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', `invalid pack-objects command: [${words.join(' ')}]: ${reason}`);
+  return invalidArgument(`invalid pack-objects command: [${words.join(' ')}]: ${reason}`);
 }

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import { type Person, signatureOf } from '../commit/signature.ts';
 import { requireOldTarget, type StoreOptions, storeMerge } from '../merge/merge-request-reference.ts';
@@ -36,9 +36,9 @@ export async function rebaseToReference(
 ): Promise<string> {
   const { target: name, expectedOldOid } = request;
   const upstream = await resolveRevision(repository, request.upstream, options);
-  if (upstream === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid FirstParentRef');
+  if (upstream === undefined) throw invalidArgument('invalid FirstParentRef');
   const branch = await resolveRevision(repository, Buffer.from(request.source), options);
-  if (branch === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid SourceSha');
+  if (branch === undefined) throw invalidArgument('invalid SourceSha');
   const oldOid = await requireOldTarget(repository, name, { expected: expectedOldOid, ...options });
   const committer = signatureOf(request.user, request.seconds);
   const refused = `could not update ${name}. Please refresh and try again`;

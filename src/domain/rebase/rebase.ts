@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { mergeBase } from '#git/history/graph/merge-base';
 import { unpickedCommits } from '#git/merge/unpicked-commits';
 import { EMPTY_TREE } from '#git/names/object-id';
@@ -88,7 +88,7 @@ async function applyCommit(
 async function resolve({ objects, signal }: MergeWorkspace, revision: string, what: string): Promise<string> {
   const commit = await objects.info(`${revision}^{commit}`, { signal });
   if (commit !== undefined) return commit.oid;
-  throw new GitalyError('INVALID_ARGUMENT', `${what}: reference not found`);
+  throw invalidArgument(`${what}: reference not found`);
 }
 
 async function readCommit(

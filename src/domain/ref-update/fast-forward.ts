@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { objectIdProblem } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import { ancestry } from '../history/ancestry.ts';
@@ -30,7 +30,7 @@ export async function fastForward(
   const reference = branchReference(branch);
   const oldOid = await requireOldOid(repository, { reference, expected: expectedOldOid }, context);
   const problem = objectIdProblem(commitOid, repository.objectFormat);
-  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `cannot parse commit ID: ${problem}`);
+  if (problem !== undefined) throw invalidArgument(`cannot parse commit ID: ${problem}`);
   const question = { ancestor: oldOid, descendant: commitOid };
   const isForward = await ancestry(repository, question, context.signal).catch(
     wrapped('checking for ancestry'),

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { objectIdProblem, ZERO_OID } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import { resolveReference } from './resolve-reference.ts';
@@ -23,11 +23,10 @@ export async function expectedOid(
   if (oid === '') return undefined;
   const objectFormat = repository.objectFormat;
   const problem = objectIdProblem(oid, objectFormat);
-  if (problem !== undefined)
-    throw new GitalyError('INVALID_ARGUMENT', `invalid expected old object ID: ${problem}`);
+  if (problem !== undefined) throw invalidArgument(`invalid expected old object ID: ${problem}`);
   if (allowZero && oid === ZERO_OID[objectFormat]) return oid;
   if ((await repository.objects.info(oid, { signal })) === undefined) {
-    throw new GitalyError('INVALID_ARGUMENT', 'cannot resolve expected old object ID: reference not found');
+    throw invalidArgument('cannot resolve expected old object ID: reference not found');
   }
   return oid;
 }

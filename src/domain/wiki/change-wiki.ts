@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { ZERO_OID } from '#git/names/object-id';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Quarantine } from '#storage/quarantine/quarantine';
@@ -91,7 +91,7 @@ async function targetOf(
   signal: AbortSignal,
 ): Promise<Target> {
   const file = fileForPage(title, format);
-  if (file === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid title or format');
+  if (file === undefined) throw invalidArgument('invalid title or format');
   if (pagePath === undefined) return { file, replaced: undefined };
   const wanted = { title: withoutExtension(pagePath), directory: Buffer.alloc(0) };
   const page = version && (await findPage(repository, version, wanted, { signal }));

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { validateRevision } from '../names/validate-revision.ts';
 import { isSubcommand, SUBCOMMANDS, type SubcommandName, subcommand } from './allowed.ts';
@@ -143,7 +143,7 @@ function dashed(name: string, word: Arg): GitalyError {
   if (name !== 'rev-list')
     return invalid(name, `positional arg ${quote(word)} cannot start with dash '-': invalid argument`);
   const problem = validateRevision(word) ?? '';
-  return new GitalyError('INVALID_ARGUMENT', `validating positional argument: ${problem}`, {
+  return invalidArgument(`validating positional argument: ${problem}`, {
     metadata: { command: name },
   });
 }

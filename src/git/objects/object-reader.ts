@@ -1,5 +1,5 @@
 import { loopTurn } from '#base/async/loop-turns';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { CommandRepository } from '../command/command-repository.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit } from '../command/in-process.ts';
@@ -277,8 +277,7 @@ export class ObjectReader {
   ): Promise<FoundObject | undefined> {
     if (typeof name === 'string' && isOid(name)) return await this.#lookById(mode, name, maxBytes, options);
     const revision = bytesOf(name);
-    if (revision.includes(0))
-      throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
+    if (revision.includes(0)) throw invalidArgument('revision must not contain NUL bytes');
     const snapshot = this.snapshot(revision);
     const known = this.cached(snapshot);
     if (known !== undefined) return mode === 'info' ? infoOf(known) : known;

@@ -1,5 +1,5 @@
 import { fromBinary, type Message } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { decodeError } from '#rpc/server/call/decode-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawHandler } from '#rpc/server/route';
@@ -73,8 +73,7 @@ export class Coordinator {
   }
 
   #repositoryOf(method: MethodInfo, request: Message): RepositoryKey {
-    const invalid = (message: string, metadata = {}): GitalyError =>
-      new GitalyError('INVALID_ARGUMENT', message, { metadata });
+    const invalid = (message: string, metadata = {}): GitalyError => invalidArgument(message, { metadata });
     const { storageName = '', relativePath = '' } = method.targetRepository(request) ?? {};
     if (storageName === '' && relativePath === '') throw invalid('repository not set');
     if (storageName === '') throw invalid('storage name not set');
@@ -103,8 +102,7 @@ export async function planStorageCall(
   { context, method, request }: Call,
 ): Promise<ProxyPlan> {
   const virtualStorage = method.targetStorage(request) ?? '';
-  if (virtualStorage === '')
-    throw new GitalyError('INVALID_ARGUMENT', 'storage scoped: target storage is invalid');
+  if (virtualStorage === '') throw invalidArgument('storage scoped: target storage is invalid');
   const { primary, secondaries } =
     method.operation === 'mutator'
       ? await router.storageMutator(virtualStorage)

@@ -1,5 +1,5 @@
 import { type Message, toBinary } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { MethodInfo } from '#wire/method-info';
 
 /** Names of the repositories of a request on one node. */
@@ -18,11 +18,10 @@ export interface NodeNames {
 export function rewriteRepositories(method: MethodInfo, request: Message, names: NodeNames): Buffer {
   const target = method.targetRepository(request);
   const additional = method.additionalRepository(request);
-  if (target === undefined) throw new GitalyError('INVALID_ARGUMENT', 'repository not set');
+  if (target === undefined) throw invalidArgument('repository not set');
   if (additional !== undefined && names.additionalReplicaPath !== undefined) {
     if (additional.storageName !== target.storageName) {
-      throw new GitalyError(
-        'INVALID_ARGUMENT',
+      throw invalidArgument(
         'resolving additional repository on different storage than target repository is not supported',
       );
     }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { EventSource, EventSources, FeedPosition, FollowedEvents } from '#events/event-source';
 import { type Database, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -70,7 +70,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
 
   async journal(storageName: string): Promise<EventSource> {
     const journal = this.#journals.get(storageName);
-    if (journal === undefined) throw new GitalyError('INVALID_ARGUMENT', 'virtual storage does not exist');
+    if (journal === undefined) throw invalidArgument('virtual storage does not exist');
     await this.#look(); // others may have added events
     return journal;
   }

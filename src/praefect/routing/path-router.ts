@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import type { VirtualStorageNodes } from '../elections/virtual-storage-nodes.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -107,7 +107,7 @@ export class PathRouter implements Router {
 
   #election(virtualStorage: string): VirtualStorageNodes {
     const election = this.#elections.get(virtualStorage);
-    if (election === undefined) throw new GitalyError('INVALID_ARGUMENT', 'virtual storage does not exist');
+    if (election === undefined) throw invalidArgument('virtual storage does not exist');
     return election;
   }
 }

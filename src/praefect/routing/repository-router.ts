@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { shuffled } from '#base/shuffled';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -145,7 +145,7 @@ export class RepositoryRouter implements Router {
 
   #configured(virtualStorage: string): readonly GitalyNode[] {
     const nodes = this.#options.nodes.get(virtualStorage);
-    if (nodes === undefined) throw new GitalyError('INVALID_ARGUMENT', 'virtual storage does not exist');
+    if (nodes === undefined) throw invalidArgument('virtual storage does not exist');
     return nodes;
   }
 

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { mergeLast } from '#services/backup-runs/messages';
 import { BackupRunService } from '#wire/gen/gitalyts/backups/v1/backups_pb';
@@ -24,7 +24,7 @@ export function backupRunService({ isHealthy, nodes }: BackupRunServiceOptions):
     call: (node: GitalyNode) => Promise<T>,
   ): Promise<readonly T[]> => {
     const known = nodes.get(virtualStorage);
-    if (known === undefined) throw new GitalyError('INVALID_ARGUMENT', 'storage name not found');
+    if (known === undefined) throw invalidArgument('storage name not found');
     const results = await Promise.allSettled(known.filter(isHealthy).map(call));
     const values = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     if (values.length > 0) return values;

@@ -1,4 +1,4 @@
-import { GitalyError, messageOf } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf } from '#base/gitaly-error';
 import type { LogFields } from '#platform/log/field-list';
 import type { Vote as StreamedVote } from '#wire/gen/gitalyts/votes/v1/votes_pb';
 import {
@@ -56,7 +56,7 @@ export async function castVote(
   }
   if (referenceUpdatesHash.length !== HASH_BYTES) {
     const text = `invalid vote length ${referenceUpdatesHash.length}, wanted ${HASH_BYTES}`;
-    throw new GitalyError('INVALID_ARGUMENT', `invalid reference update hash: ${text}`);
+    throw invalidArgument(`invalid reference update hash: ${text}`);
   }
   const hash = Buffer.from(referenceUpdatesHash).toString('hex');
   try {

@@ -1,5 +1,5 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { PraefectInfoService, type SetAuthoritativeStorageRequest } from '#wire/gen/praefect_pb';
@@ -81,12 +81,12 @@ async function setAuthoritativeStorage(
   { authoritativeStorage, relativePath, virtualStorage }: SetAuthoritativeStorageRequest,
 ): Promise<Record<string, never>> {
   const ofStorage = nodes.get(virtualStorage);
-  if (ofStorage === undefined) throw invalid(`unknown virtual storage: ${quote(virtualStorage)}`);
+  if (ofStorage === undefined) throw invalidArgument(`unknown virtual storage: ${quote(virtualStorage)}`);
   if (!ofStorage.some(({ storage }) => storage === authoritativeStorage))
-    throw invalid(`unknown authoritative storage: ${quote(authoritativeStorage)}`);
+    throw invalidArgument(`unknown authoritative storage: ${quote(authoritativeStorage)}`);
   const repository = { virtualStorage, relativePath };
   if (!(await marks.setAuthoritative(repository, authoritativeStorage)))
-    throw new GitalyError('INVALID_ARGUMENT', 'repository does not exist on virtual storage', {
+    throw invalidArgument('repository does not exist on virtual storage', {
       metadata: {
         virtual_storage: virtualStorage,
         relative_path: relativePath,
@@ -158,8 +158,4 @@ function metadataMessage(metadata: RepositoryMetadata) {
       ...(replica.verifiedAt && { verifiedAt: timestampFromDate(replica.verifiedAt) }),
     })),
   };
-}
-
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }

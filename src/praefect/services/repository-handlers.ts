@@ -1,5 +1,5 @@
 import { limitedSignal } from '#base/async/limited-signal';
-import { GitalyError, messageOf, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -40,7 +40,7 @@ export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandl
   const { lookups, nodes, removals } = parts;
   return new Map([
     answerLocally(RepositoryService.method.removeRepository, async ({ repository }, context) => {
-      if (repository === undefined) throw invalid('repository not set');
+      if (repository === undefined) throw invalidArgument('repository not set');
       const isFound = await remove(parts, repository, context, (node, target, options) =>
         node.connection.repository.removeRepository({ repository: target }, options),
       );
@@ -49,8 +49,8 @@ export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandl
     }),
     answerLocally(ObjectPoolService.method.deleteObjectPool, async ({ objectPool }, context) => {
       const repository = objectPool?.repository;
-      if (repository === undefined) throw invalid('no object pool repository');
-      if (!isRailsPoolPath(repository.relativePath)) throw invalid('invalid object pool directory');
+      if (repository === undefined) throw invalidArgument('no object pool repository');
+      if (!isRailsPoolPath(repository.relativePath)) throw invalidArgument('invalid object pool directory');
       await remove(parts, repository, context, (node, target, options) =>
         node.connection.objectPool.deleteObjectPool({ objectPool: { repository: target } }, options),
       );
@@ -62,9 +62,9 @@ export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandl
     }),
     renameHandler(parts),
     answerLocally(RepositoryService.method.removeAll, async ({ storageName }, { correlationId, signal }) => {
-      if (storageName === '') throw invalid('storage name not set');
+      if (storageName === '') throw invalidArgument('storage name not set');
       const ofStorage = nodes.get(storageName);
-      if (ofStorage === undefined) throw invalid('virtual storage does not exist');
+      if (ofStorage === undefined) throw invalidArgument('virtual storage does not exist');
       await removals.removeAll(storageName);
       await Promise.all(
         ofStorage.map(({ connection, storage }) =>
@@ -76,7 +76,7 @@ export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandl
     backupHandler(parts),
     getObjectPoolHandler(parts),
     answerStream(InternalGitaly.method.walkRepos, async function* ({ storageName }) {
-      if (storageName === '') throw invalid('storage name not set');
+      if (storageName === '') throw invalidArgument('storage name not set');
       for await (const paths of lookups.relativePaths(storageName))
         for (const relativePath of paths) yield { relativePath };
     }),
@@ -94,7 +94,7 @@ function backupHandler({ findLost, router }: RepositoryHandlersOptions): Reposit
   return answerLocally(
     RepositoryService.method.backupRepository,
     async (request, { correlationId, signal }) => {
-      if (request.repository === undefined) throw invalid('repository not set');
+      if (request.repository === undefined) throw invalidArgument('repository not set');
       const key = repositoryKey(request.repository);
       for (let attempt = 1; ; attempt++) {
         const { node, replicaPath } = await routeOf(key);
@@ -118,7 +118,7 @@ function getObjectPoolHandler({ lookups, router }: RepositoryHandlersOptions): R
     ObjectPoolService.method.getObjectPool,
     async ({ repository }, { correlationId, signal }) => {
       if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
-        throw invalid('repository not set');
+        throw invalidArgument('repository not set');
       const key = repositoryKey(repository);
       const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch((error) => {
         throw wrap(error, isNotFound(error) ? 'route RPC: consistent storages' : 'route RPC');
@@ -147,7 +147,7 @@ export function renameHandler({
 }: Pick<RepositoryHandlersOptions, 'onChanged' | 'removals'>): RepositoryHandler {
   return answerLocally(RepositoryService.method.renameRepository, async ({ relativePath, repository }) => {
     const from = checked(repository);
-    if (relativePath === '') throw invalid('destination relative path is empty');
+    if (relativePath === '') throw invalidArgument('destination relative path is empty');
     await removals.rename(from, relativePath);
     await Promise.all([from, { ...from, relativePath }].map(onChanged));
     return {};
@@ -198,9 +198,9 @@ async function remove(
 
 /** @throws {GitalyError} INVALID_ARGUMENT */
 function checked(repository: Repository | undefined): RepositoryKey {
-  if (repository === undefined) throw invalid('repository not set');
-  if (repository.storageName === '') throw invalid('storage name not set');
-  if (repository.relativePath === '') throw invalid('repository path not set');
+  if (repository === undefined) throw invalidArgument('repository not set');
+  if (repository.storageName === '') throw invalidArgument('storage name not set');
+  if (repository.relativePath === '') throw invalidArgument('repository path not set');
   return repositoryKey(repository);
 }
 
@@ -210,8 +210,4 @@ function repositoryKey({ relativePath, storageName }: Repository): RepositoryKey
 
 function isNotFound(error: unknown): boolean {
   return error instanceof GitalyError && error.code === 'NOT_FOUND';
-}
-
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }

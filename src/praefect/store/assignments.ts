@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { shuffled } from '#base/shuffled';
 import { type Database, sql } from '../database/database.ts';
@@ -26,10 +26,10 @@ export class Assignments {
   async setReplicationFactor(repository: RepositoryKey, factor: number): Promise<readonly string[]> {
     const { relativePath, virtualStorage } = repository;
     const configured = this.#configured.get(virtualStorage);
-    if (configured === undefined) throw invalid(`virtual storage ${quote(virtualStorage)} not found`);
-    if (factor < 1) throw invalid(`attempted to set replication factor ${factor} but minimum is 1`);
+    if (configured === undefined) throw invalidArgument(`virtual storage ${quote(virtualStorage)} not found`);
+    if (factor < 1) throw invalidArgument(`attempted to set replication factor ${factor} but minimum is 1`);
     if (factor > configured.length)
-      throw invalid(
+      throw invalidArgument(
         `attempted to set replication factor ${factor} but virtual storage only contains ` +
           `${configured.length} storages`,
       );
@@ -41,7 +41,7 @@ export class Assignments {
         FOR UPDATE`.execute(executor);
       const [row] = found.rows;
       if (row === undefined)
-        throw invalid(`repository ${quote(virtualStorage)}/${quote(relativePath)} not found`);
+        throw invalidArgument(`repository ${quote(virtualStorage)}/${quote(relativePath)} not found`);
       const { rows } = await sql<{ storage: string }>`
         SELECT storage FROM repository_assignments WHERE repository_id = ${row.id}`.execute(executor);
       const before = rows.map(({ storage }) => storage).filter((storage) => configured.includes(storage));
@@ -72,8 +72,4 @@ function changed(
   if (before.length >= factor) return primary === undefined ? before : primaryFirst(before).slice(0, factor);
   const candidates = configured.filter((storage) => !before.includes(storage));
   return [...before, ...primaryFirst(candidates).slice(0, factor - before.length)];
-}
-
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { invalidArgument, wrapped } from '#base/gitaly-error';
 import { queryClockOffsetMs } from '#base/network/sntp';
 import type { ClockSyncedRequest, ClockSyncedResponseSchema } from '#wire/gen/server_pb';
 
@@ -33,12 +33,12 @@ const NANOSECONDS = 1_000_000_000;
  * @throws {GitalyError} INVALID_ARGUMENT `proto: invalid nil Duration`, `proto: duration (…) …`.
  */
 function requireDurationMs(duration: Duration | undefined): number {
-  if (duration === undefined) throw new GitalyError('INVALID_ARGUMENT', 'proto: invalid nil Duration');
+  if (duration === undefined) throw invalidArgument('proto: invalid nil Duration');
   const { seconds, nanos } = duration;
   const problem = problemOf(duration);
   if (problem === undefined) return durationMs(duration);
   const text = `proto: duration (seconds:${seconds} nanos:${nanos}) ${problem}`;
-  throw new GitalyError('INVALID_ARGUMENT', text);
+  throw invalidArgument(text);
 }
 
 function problemOf({ seconds, nanos }: Duration): string | undefined {

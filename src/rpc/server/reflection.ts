@@ -1,6 +1,6 @@
 import { type DescExtension, type DescFile, type Message, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { statusNumber } from '#rpc/common/status-code';
 import {
   type ExtensionRequest,
@@ -64,7 +64,7 @@ function answer(question: Question, names: readonly string[], sent: Set<DescFile
     case 'allExtensionNumbersOfType':
       return extensionsAnswer(question.value);
     case undefined:
-      throw new GitalyError('INVALID_ARGUMENT', 'invalid MessageRequest: <nil>');
+      throw invalidArgument('invalid MessageRequest: <nil>');
   }
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { GRPC_TIMEOUT } from '#rpc/common/header-names';
 
 const CONTENT_TYPE = /^application\/grpc(?:[+;]|$)/;
@@ -25,7 +25,7 @@ export function refusalOf(
   if (!CONTENT_TYPE.test(type)) {
     return {
       httpStatus: 415,
-      error: new GitalyError('INVALID_ARGUMENT', `invalid gRPC request content-type ${JSON.stringify(type)}`),
+      error: invalidArgument(`invalid gRPC request content-type ${JSON.stringify(type)}`),
     };
   }
   if (Number.isNaN(timeoutMs)) {

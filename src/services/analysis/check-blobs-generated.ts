@@ -1,5 +1,5 @@
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { GENERATED_MARK_BYTES, isGenerated } from '#domain/generated/is-generated';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
@@ -44,10 +44,10 @@ export async function* checkBlobsGenerated(
 
 async function requireBlobs(blobs: readonly CheckBlobsGeneratedRequest_Blob[]): Promise<void> {
   const prefix = 'validating request: ';
-  if (blobs.length === 0) throw new GitalyError('INVALID_ARGUMENT', `${prefix}empty blobs`);
+  if (blobs.length === 0) throw invalidArgument(`${prefix}empty blobs`);
   await eachInTurn(blobs, ({ revision, path }) => {
     requireRevision(revision, { allowPathScoped: true, prefix });
-    if (path.length === 0) throw new GitalyError('INVALID_ARGUMENT', `${prefix}empty path`);
+    if (path.length === 0) throw invalidArgument(`${prefix}empty path`);
   });
 }
 
@@ -79,7 +79,7 @@ async function* checkedBlobs(
 async function blobInfo(objects: ObjectReader, revision: Uint8Array, signal: AbortSignal): Promise<Looked> {
   const info = await objects.info(revision, { signal }).catch(wrapped('reading object'));
   if (info === undefined) throw new GitalyError('INTERNAL', 'reading object: object not found');
-  if (info.type !== 'blob') throw new GitalyError('INVALID_ARGUMENT', 'object is not a blob');
+  if (info.type !== 'blob') throw invalidArgument('object is not a blob');
   return { info, isWanted: true };
 }
 

@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Archive, RestoreRequest as RestoreOptions } from '#archive/archive';
 import type { LoggedGeneration } from '#archive/log';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { ResponseOf, ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type {
@@ -149,7 +149,7 @@ async function* pagesOf<T>(
 }
 
 function requiredPath(relativePath: string): string {
-  if (relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'relative_path is empty');
+  if (relativePath === '') throw invalidArgument('relative_path is empty');
   return relativePath;
 }
 
@@ -163,9 +163,6 @@ function momentOf({ at }: RestoreRequest): Pick<RestoreOptions, 'at'> {
 /** Returns the time for all repositories. @throws {GitalyError} INVALID_ARGUMENT for what is of one repository. */
 function timeOfAll({ at, replace, toRelativePath }: RestoreRequest): { readonly timeMs?: number } {
   if (at.case === 'generation' || replace || toRelativePath !== '')
-    throw new GitalyError(
-      'INVALID_ARGUMENT',
-      'relative_path is empty: generation, to_relative_path and replace need one',
-    );
+    throw invalidArgument('relative_path is empty: generation, to_relative_path and replace need one');
   return at.case === 'time' ? { timeMs: timestampMs(at.value) } : {};
 }

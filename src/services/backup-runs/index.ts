@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { BackupRun } from '#domain/backup/backup-runs';
 import type { LastBackups } from '#domain/backup/last-backups';
 import type { ServiceImplementation } from '#rpc/server/handler';
@@ -37,8 +37,8 @@ export function backupRunService({
 /** @throws {GitalyError} INVALID_ARGUMENT */
 function reportedRun({ run }: ReportRequest): BackupRun {
   if (run === undefined || run.id === '' || run.program === '')
-    throw new GitalyError('INVALID_ARGUMENT', 'report: run.id or run.program is empty');
+    throw invalidArgument('report: run.id or run.program is empty');
   if (Math.max(run.id.length, run.program.length, run.failedRepository.length) > MAX_NAME_LENGTH)
-    throw new GitalyError('INVALID_ARGUMENT', 'report: a name is too long');
+    throw invalidArgument('report: a name is too long');
   return decodeRun({ ...run, problem: run.problem.slice(0, MAX_PROBLEM_LENGTH) });
 }

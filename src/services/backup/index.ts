@@ -1,4 +1,4 @@
-import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { parseFailed, readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
 import type { LastBackups } from '#domain/backup/last-backups';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
@@ -44,7 +44,7 @@ async function writeId(
   options: ObjectCall & { readonly failed: number },
 ): ResponseOf<typeof WriteBackupIDResponseSchema> {
   const configured = requireBucket(bucket, 'write backup ID');
-  if (backupId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty backup ID');
+  if (backupId === '') throw invalidArgument('empty backup ID');
   await writeBackupId(configured, backupId, options).catch(wrapped('write backup id'));
   return {};
 }

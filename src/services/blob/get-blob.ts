@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/names/object-info';
 import type { OpenObject } from '#git/objects/opened-object';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -31,7 +31,7 @@ export async function* getBlob(
   deps: BlobDependencies,
 ): AsyncGenerator<Response> {
   const { objects } = deps.storages.open(request.repository);
-  if (request.oid === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Oid');
+  if (request.oid === '') throw invalidArgument('empty Oid');
 
   if (request.limit === 0n) {
     const info = await objects.info(request.oid, context).catch(reading);

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn, mapInTurns } from '#base/async/loop-turns';
 import { SUBMODULE } from '#base/file-mode';
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Listed, type Looked, openListed } from '#git/objects/open-listed';
@@ -46,7 +46,7 @@ export async function* getBlobs(
   deps: BlobDependencies,
 ): AsyncGenerator<Response> {
   const { objects } = deps.storages.open(request.repository);
-  if (request.revisionPaths.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty RevisionPaths');
+  if (request.revisionPaths.length === 0) throw invalidArgument('empty RevisionPaths');
   await eachInTurn(request.revisionPaths, ({ revision }) => void requireRevision(Buffer.from(revision)));
 
   const { signal } = context;

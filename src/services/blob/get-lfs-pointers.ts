@@ -1,4 +1,4 @@
-import { codeOf, GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { codeOf, GitalyError, invalidArgument, withCode, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
@@ -18,7 +18,7 @@ export async function* getLfsPointers(
   deps: BlobDependencies,
 ): ResponsesOf<typeof GetLFSPointersResponseSchema> {
   const { objects } = deps.storages.open(request.repository);
-  if (request.blobIds.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty BlobIds');
+  if (request.blobIds.length === 0) throw invalidArgument('empty BlobIds');
 
   try {
     const pointers = pointersOf(objects, request.blobIds, context.signal);

@@ -1,5 +1,5 @@
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
 import { objectIdProblem } from '#git/names/object-id';
@@ -21,7 +21,7 @@ export async function rewriteHistory(
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);
   if (repository.objectFormat === 'sha256')
-    throw invalid('git-filter-repo does not support repositories using the SHA256 object format');
+    throw invalidArgument('git-filter-repo does not support repositories using the SHA256 object format');
 
   const blobs: string[] = [];
   const redactions: Uint8Array[] = [];
@@ -38,11 +38,12 @@ export async function rewriteHistory(
   };
   await take(first);
   for await (const request of rest) {
-    if (request.repository !== undefined) throw invalid('subsequent requests must not contain repository');
+    if (request.repository !== undefined)
+      throw invalidArgument('subsequent requests must not contain repository');
     await take(request);
   }
   if (blobs.length === 0 && redactions.length === 0)
-    throw invalid('no object IDs or text replacements specified');
+    throw invalidArgument('no object IDs or text replacements specified');
 
   const hooks = deps.transactionHooks(context);
   await rewrite(repository, { blobs, redactions, hooks, signal: context.signal });
@@ -51,16 +52,12 @@ export async function rewriteHistory(
 
 function checkId(oid: string): string {
   const problem = objectIdProblem(Buffer.from(oid), 'sha1');
-  if (problem !== undefined) throw invalid(`validating object ID: ${problem}`);
+  if (problem !== undefined) throw invalidArgument(`validating object ID: ${problem}`);
   return oid;
 }
 
 /** The message does not contain the pattern, which is secret. */
 function checkPattern(pattern: Uint8Array): Uint8Array {
-  if (pattern.includes(0x0a)) throw invalid('redaction pattern contains newline');
+  if (pattern.includes(0x0a)) throw invalidArgument('redaction pattern contains newline');
   return pattern;
-}
-
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { ConflictFile } from '#domain/conflicts/conflict-file';
 import { listConflicts } from '#domain/conflicts/list-conflicts';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -26,8 +26,8 @@ export async function* listConflictFiles(
 ): AsyncGenerator<Response> {
   const repository = deps.storages.open(request.repository);
   const { ourCommitOid: ours, theirCommitOid: theirs, allowTreeConflicts, skipContent } = request;
-  if (ours === '') throw new GitalyError('INVALID_ARGUMENT', 'empty OurCommitOid');
-  if (theirs === '') throw new GitalyError('INVALID_ARGUMENT', 'empty TheirCommitOid');
+  if (ours === '') throw invalidArgument('empty OurCommitOid');
+  if (theirs === '') throw invalidArgument('empty TheirCommitOid');
 
   let waiting: File[] = [];
   let waitingBytes = 0;

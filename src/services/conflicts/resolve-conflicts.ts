@@ -1,4 +1,4 @@
-import { GitalyError, withCode } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, withCode } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { ResolutionError } from '#domain/conflicts/resolve-file';
 import { resolveOnBranch } from '#domain/conflicts/resolve-on-branch';
@@ -31,7 +31,7 @@ export async function resolveConflicts(
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { case: kind, value: header } = first.resolveConflictsRequestPayload;
-  if (kind !== 'header') throw new GitalyError('INVALID_ARGUMENT', 'empty ResolveConflictsRequestHeader');
+  if (kind !== 'header') throw invalidArgument('empty ResolveConflictsRequestHeader');
   const { repository, user, targetRepository } = requireHeader(header, deps);
 
   const { sourceBranch, targetBranch } = header;
@@ -61,17 +61,17 @@ function requireHeader(
   { storages }: ConflictsDependencies,
 ): { repository: Repository; targetRepository: RepositoryMessage; user: User } {
   const requireField = (field: { readonly length: number }, name: string): void => {
-    if (field.length === 0) throw new GitalyError('INVALID_ARGUMENT', `empty ${name}`);
+    if (field.length === 0) throw invalidArgument(`empty ${name}`);
   };
   requireField(header.ourCommitOid, 'OurCommitOid');
   const repository = storages.open(header.repository);
   const { targetRepository, user } = header;
-  if (targetRepository === undefined) throw new GitalyError('INVALID_ARGUMENT', 'empty TargetRepository');
+  if (targetRepository === undefined) throw invalidArgument('empty TargetRepository');
   requireField(header.theirCommitOid, 'TheirCommitOid');
   requireField(header.sourceBranch, 'SourceBranch');
   requireField(header.targetBranch, 'TargetBranch');
   requireField(header.commitMessage, 'CommitMessage');
-  if (user === undefined) throw new GitalyError('INVALID_ARGUMENT', 'empty User');
+  if (user === undefined) throw invalidArgument('empty User');
   return { repository, targetRepository, user };
 }
 

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn, mapInTurns } from '#base/async/loop-turns';
-import { GitalyError, withCode } from '#base/gitaly-error';
+import { invalidArgument, withCode } from '#base/gitaly-error';
 import type { BlobDiff } from '#domain/diff/blob-diff';
 import { diffBlobPairs } from '#domain/diff/blob-pairs';
 import { diffKnownChanges } from '#domain/diff/known-changes';
@@ -59,25 +59,22 @@ export async function* diffBlobs(
 }
 
 async function checkRequest({ blobPairs, rawInfo, whitespaceChanges }: DiffBlobsRequest): Promise<void> {
-  if (blobPairs.length === 0 && rawInfo.length === 0) throw invalid('request contains no file pairs to diff');
+  if (blobPairs.length === 0 && rawInfo.length === 0)
+    throw invalidArgument('request contains no file pairs to diff');
   if (blobPairs.length > 0 && rawInfo.length > 0)
-    throw invalid('blob pairs and raw info both used in request');
+    throw invalidArgument('blob pairs and raw info both used in request');
   await eachInTurn(rawInfo, checkEntry);
   if (whitespaceChanges !== WhitespaceChanges.UNSPECIFIED && blobPairs.length > 0) {
-    throw invalid('whitespace changes cannot be ignored when blob pairs are provided');
+    throw invalidArgument('whitespace changes cannot be ignored when blob pairs are provided');
   }
 }
 
 function checkEntry({ oldBlobId, newBlobId, path, oldPath, status }: ChangedPaths): void {
-  if (oldBlobId === '' || newBlobId === '') throw invalid('raw info entry missing blob IDs');
-  if (path.length === 0) throw invalid('raw info entry missing path');
+  if (oldBlobId === '' || newBlobId === '') throw invalidArgument('raw info entry missing blob IDs');
+  if (path.length === 0) throw invalidArgument('raw info entry missing path');
   if ((status === Status.RENAMED || status === Status.COPIED) && oldPath.length === 0) {
-    throw invalid('rename/copy raw info entry missing old path');
+    throw invalidArgument('rename/copy raw info entry missing old path');
   }
-}
-
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }
 
 async function resolvePairs(repository: Repository, { blobPairs }: DiffBlobsRequest, signal: AbortSignal) {

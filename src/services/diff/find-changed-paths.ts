@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/process/exit-error';
 import { type ChangedPathsQuery, changedPaths } from '#git/diff/changed-paths';
 import type { ChangeStatus } from '#git/diff/parse/raw-line';
@@ -70,7 +70,7 @@ function filterOf(filters: readonly Filter[]): string {
   if (filters.length === 0) return ALL_KINDS;
   const letters = filters.map((filter) => {
     const letter = LETTERS[filter];
-    if (letter === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid diff filter requested');
+    if (letter === undefined) throw invalidArgument('invalid diff filter requested');
     return letter;
   });
   return [...new Set(letters)].join('');

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { headAttributes } from '#domain/diff/head-attributes';
 import { patchId } from '#git/diff/patch-id';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -13,8 +13,8 @@ export async function getPatchId(
 ): ResponseOf<typeof GetPatchIDResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { oldRevision: left, newRevision: right, contextFree } = request;
-  if (left.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty OldRevision');
-  if (right.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty NewRevision');
+  if (left.length === 0) throw invalidArgument('empty OldRevision');
+  if (right.length === 0) throw invalidArgument('empty NewRevision');
 
   const { signal } = context;
   await using attributes = await headAttributes(repository, { signal });

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { RangeDiffRequest, RawRangeDiffRequest } from '#wire/gen/diff_pb';
 
 /**
@@ -30,6 +30,6 @@ export function requireRanges({
 }
 
 function required(text: string, name: string): string {
-  if (text === '') throw new GitalyError('INVALID_ARGUMENT', `empty ${name}`);
+  if (text === '') throw invalidArgument(`empty ${name}`);
   return text;
 }

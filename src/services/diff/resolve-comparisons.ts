@@ -1,5 +1,5 @@
 import { LoopSlice, mapInTurns } from '#base/async/loop-turns';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { Comparison } from '#git/diff/changed-paths';
 import type { ObjectReader, ReadOptions } from '#git/objects/object-reader';
@@ -29,7 +29,7 @@ export async function resolveComparisons(
   options: ReadOptions,
 ): Promise<Comparison[]> {
   if (request.commits.length > 0 && request.requests.length > 0) {
-    throw new GitalyError('INVALID_ARGUMENT', 'cannot specify both commits and requests');
+    throw invalidArgument('cannot specify both commits and requests');
   }
   const wanted: readonly Wanted[][] =
     request.commits.length > 0
@@ -90,7 +90,7 @@ async function resolveOne(
   options: ReadOptions,
 ): Promise<string> {
   try {
-    if (revision === '') throw new GitalyError('INVALID_ARGUMENT', 'revision cannot be empty');
+    if (revision === '') throw invalidArgument('revision cannot be empty');
     const found = await objects.info(`${revision}^{${type}}`, options);
     if (found === undefined)
       throw new GitalyError('NOT_FOUND', `revision can not be found: ${quote(revision)}`);

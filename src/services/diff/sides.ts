@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { Sides } from '#git/diff/commands';
 
 /** The part of a request that names the two sides. */
@@ -13,7 +13,7 @@ export interface SidesRequest {
  * when one is missing.
  */
 export function requireSides({ leftCommitId, rightCommitId, paths = [] }: SidesRequest): Sides {
-  if (leftCommitId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty LeftCommitId');
-  if (rightCommitId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty RightCommitId');
+  if (leftCommitId === '') throw invalidArgument('empty LeftCommitId');
+  if (rightCommitId === '') throw invalidArgument('empty RightCommitId');
   return { left: leftCommitId, right: rightCommitId, paths };
 }

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { checkPattern, type EventFilter } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import type { EventSource } from '#events/event-source';
@@ -8,7 +8,7 @@ import type { Filter } from '#wire/gen/gitalyts/events/v1/events_pb';
 export function filterOf(filter: Filter | undefined): EventFilter {
   const { pathPrefix = '', referencePattern = '' } = filter ?? {};
   const problem = checkPattern(referencePattern);
-  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `reference_pattern: ${problem}`);
+  if (problem !== undefined) throw invalidArgument(`reference_pattern: ${problem}`);
   // Names of references have one character per byte.
   return { pathPrefix, referencePattern: Buffer.from(referencePattern).toString('latin1') };
 }

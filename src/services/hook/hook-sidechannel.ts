@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { basename } from 'node:path';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
 import { isError } from '#base/is-error';
@@ -20,7 +20,7 @@ const SOCKET_NAME = 'sidechannel';
 export async function dialHookSidechannel(context: HandlerContext): Promise<Socket> {
   const address = context.headers.get(SIDECHANNEL_SOCKET) ?? '';
   if (basename(address) !== SOCKET_NAME) {
-    throw new GitalyError('INVALID_ARGUMENT', `invalid side channel address: ${quote(address)}`);
+    throw invalidArgument(`invalid side channel address: ${quote(address)}`);
   }
   const socket = connect({ path: address, allowHalfOpen: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();

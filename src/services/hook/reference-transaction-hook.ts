@@ -1,4 +1,4 @@
-import { GitalyError, type StatusCode, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, type StatusCode, wrap } from '#base/gitaly-error';
 import type { ReferenceTransactionState } from '#domain/hooks/reference-transaction';
 import { isVoteOutcome, TransactionAbortedError, TransactionStoppedError } from '#domain/transactions/voter';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -27,7 +27,7 @@ export async function* referenceTransactionHook(
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
   deps.storages.open(first.repository);
   const state = STATES.get(first.state);
-  if (state === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid hook state');
+  if (state === undefined) throw invalidArgument('invalid hook state');
 
   try {
     const payload = payloadOf(first);

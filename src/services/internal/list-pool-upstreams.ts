@@ -1,4 +1,4 @@
-import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { invalidArgument, withCode, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { remoteIpOf } from '#services/convert/request/push-context';
@@ -51,7 +51,7 @@ async function readRequests(
   let storageName: string | undefined;
   for await (const request of requests) {
     storageName ??= request.storageName;
-    if (storageName === '') throw new GitalyError('INVALID_ARGUMENT', 'storage name is required');
+    if (storageName === '') throw invalidArgument('storage name is required');
     for (const pool of request.poolDiskPaths) {
       const trimmed = pool.endsWith('.git') ? pool.slice(0, -'.git'.length) : pool;
       if (given.has(trimmed)) continue;
@@ -59,6 +59,6 @@ async function readRequests(
       given.set(trimmed, pool);
     }
   }
-  if (storageName === undefined) throw new GitalyError('INVALID_ARGUMENT', 'receive request: EOF');
+  if (storageName === undefined) throw invalidArgument('receive request: EOF');
   return { storageName, given };
 }

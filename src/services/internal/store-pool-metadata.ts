@@ -1,4 +1,4 @@
-import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { invalidArgument, withCode, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import type { ResponseOf } from '#rpc/server/handler';
 import type { StoredMember } from '#storage/pool-metadata/pool-metadata-store';
@@ -20,7 +20,7 @@ export async function storePoolMetadata(
   let storageName = '';
   for await (const request of requests) {
     storageName ||= request.storageName;
-    if (storageName === '') throw new GitalyError('INVALID_ARGUMENT', 'storage_name is required');
+    if (storageName === '') throw invalidArgument('storage_name is required');
     held.add(request.relativePath);
     held.add(request.poolDiskPath);
     members.push({

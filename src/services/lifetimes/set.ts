@@ -1,5 +1,5 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { setLifetime } from '#domain/lifetimes/set-lifetime';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
@@ -17,7 +17,7 @@ export async function set(
 ): ResponseOf<typeof SetResponseSchema> {
   const repository = storages.open({ storageName, relativePath });
   if (lifetime !== undefined && (lifetime.seconds < 1n || lifetime.seconds > MAX_SECONDS))
-    throw new GitalyError('INVALID_ARGUMENT', 'lifetime: not between a second and a century');
+    throw invalidArgument('lifetime: not between a second and a century');
   const expiresMs = lifetime && Date.now() + Number(lifetime.seconds) * SECOND_MS;
   const name = reference.length === 0 ? undefined : Buffer.from(reference);
   await setLifetime(repository, { reference: name, expiresMs, signal });

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import { Namespace } from '#storage/lifecycle/namespaces';
 import type { Storages } from '#storage/storages';
@@ -15,7 +15,7 @@ export function namespaceService({
 }: NamespaceDependencies): ServiceImplementation<typeof NamespaceService> {
   const open = ({ storageName, name }: { storageName: string; name: string }): Namespace => {
     const storage = storages.storage(storageName);
-    if (name === '') throw new GitalyError('INVALID_ARGUMENT', 'Name: cannot be empty');
+    if (name === '') throw invalidArgument('Name: cannot be empty');
     return new Namespace(storage, name);
   };
   return {

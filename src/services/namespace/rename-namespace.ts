@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { ResponseOf } from '#rpc/server/handler';
 import { Namespace } from '#storage/lifecycle/namespaces';
@@ -10,20 +10,16 @@ export async function renameNamespace(
   { storageName, from, to }: RenameNamespaceRequest,
   storages: Storages,
 ): ResponseOf<typeof RenameNamespaceResponseSchema> {
-  if (from === '' || to === '') throw invalid('from and to cannot be empty');
+  if (from === '' || to === '') throw invalidArgument('from and to cannot be empty');
   const storage = storages.storage(storageName);
   const source = new Namespace(storage, from);
   const target = new Namespace(storage, to);
-  if (await target.exists()) throw invalid(`to directory ${to} already exists`);
+  if (await target.exists()) throw invalidArgument(`to directory ${to} already exists`);
   try {
     await source.moveTo(target);
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') throw invalid(`from directory ${from} not found`);
+    if (systemErrorCode(error) === 'ENOENT') throw invalidArgument(`from directory ${from} not found`);
     throw error;
   }
   return {};
-}
-
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }

@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { invalidArgument, wrapped } from '#base/gitaly-error';
 import { createPool } from '#domain/object-pool/create-pool';
 import { requirePoolPath } from '#domain/object-pool/open-pool';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -12,9 +12,9 @@ export async function createObjectPool(
   deps: ObjectPoolDependencies,
 ): ResponseOf<typeof CreateObjectPoolResponseSchema> {
   const { origin } = request;
-  if (origin === undefined) throw new GitalyError('INVALID_ARGUMENT', 'no origin repository');
+  if (origin === undefined) throw invalidArgument('no origin repository');
   const pool = request.objectPool?.repository;
-  if (pool === undefined) throw new GitalyError('INVALID_ARGUMENT', 'no object pool repository');
+  if (pool === undefined) throw invalidArgument('no object pool repository');
   requirePoolPath(pool.relativePath);
 
   const options = { signal: context.signal, vote: deps.voteOf(context) };

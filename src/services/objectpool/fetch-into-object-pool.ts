@@ -1,4 +1,4 @@
-import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { invalidArgument, withCode, wrap } from '#base/gitaly-error';
 import { fetchIntoPool } from '#domain/object-pool/fetch-into-pool';
 import { InvalidPoolError, openPool } from '#domain/object-pool/open-pool';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -34,7 +34,7 @@ function checkFields({ origin, objectPool }: FetchIntoObjectPoolRequest): void {
         : origin.storageName !== (objectPool.repository?.storageName ?? '')
           ? 'origin has different storage than object pool'
           : undefined;
-  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', problem);
+  if (problem !== undefined) throw invalidArgument(problem);
 }
 
 function openRequestedPool(
@@ -46,7 +46,7 @@ function openRequestedPool(
   } catch (error) {
     const invalid = wrap(error, 'object pool invalid', 'INVALID_ARGUMENT');
     if (!(error instanceof InvalidPoolError)) throw invalid;
-    throw new GitalyError('INVALID_ARGUMENT', invalid.message, { cause: error });
+    throw invalidArgument(invalid.message, { cause: error });
   }
 }
 

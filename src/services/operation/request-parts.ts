@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { CommitSigning } from '#domain/commit/commit-signing';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -10,12 +10,12 @@ const GPG_SIGNING: FeatureFlag = { name: 'gpg_signing', onByDefault: true };
 
 /** @throws {GitalyError} INVALID_ARGUMENT with the text, unless the field is filled. */
 export function requireFilled(field: Uint8Array | string, text: string): void {
-  if (field.length === 0) throw new GitalyError('INVALID_ARGUMENT', text);
+  if (field.length === 0) throw invalidArgument(text);
 }
 
 /** @throws {GitalyError} INVALID_ARGUMENT with the given text if there is no user. */
 export function requireUser(user: User | undefined, text = 'empty user'): User {
-  if (user === undefined) throw new GitalyError('INVALID_ARGUMENT', text);
+  if (user === undefined) throw invalidArgument(text);
   return user;
 }
 

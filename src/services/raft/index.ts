@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { JoinClusterRequest, RaftMessageRequest, RaftService } from '#wire/gen/cluster_pb';
@@ -40,7 +40,7 @@ export function raftService(): ServiceImplementation<typeof RaftService> {
  */
 function refuseCluster(request: RaftMessageRequest | undefined): never {
   const clusterId = request?.clusterId ?? '';
-  if (clusterId === '') throw new GitalyError('INVALID_ARGUMENT', 'cluster_id is required');
+  if (clusterId === '') throw invalidArgument('cluster_id is required');
   throw new GitalyError(
     'PERMISSION_DENIED',
     `message from wrong cluster: got ${quote(clusterId)}, want ${quote('')}`,
@@ -60,5 +60,5 @@ function checkJoinCluster(request: JoinClusterRequest): void {
     (request.replicas.length === 0 && 'replica') ||
     (request.leaderId === 0n && 'leader_id');
   if (missing === false) return;
-  throw new GitalyError('INVALID_ARGUMENT', `invalid join cluster request: ${missing} is required`);
+  throw invalidArgument(`invalid join cluster request: ${missing} is required`);
 }

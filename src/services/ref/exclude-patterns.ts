@@ -1,5 +1,5 @@
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 
 /** Checks the patterns of references to leave out. @throws {GitalyError} INVALID_ARGUMENT. */
@@ -9,7 +9,7 @@ export async function checkExcludes(
 ): Promise<void> {
   await eachInTurn(patterns, (pattern) => {
     const problem = problemOf(Buffer.from(pattern), namespace);
-    if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', problem);
+    if (problem !== undefined) throw invalidArgument(problem);
   });
 }
 

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/process/exit-error';
 import { MissingPageTokenError } from '#services/convert/request/pagination';
 
@@ -20,7 +20,7 @@ export function startList<T>(list: () => T): T {
  */
 export function listingError(error: unknown): unknown {
   if (error instanceof MissingPageTokenError) {
-    return new GitalyError('INVALID_ARGUMENT', `invalid page token: sending lines: ${error.message}`, {
+    return invalidArgument(`invalid page token: sending lines: ${error.message}`, {
       cause: error,
     });
   }

@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { existsRemote } from '#domain/remote/mirror/find-remote';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FindRemoteRepositoryRequest, FindRemoteRepositoryResponseSchema } from '#wire/gen/remote_pb';
@@ -10,7 +10,7 @@ export async function findRemoteRepository(
   { signal }: HandlerContext,
   { storages }: RemoteDependencies,
 ): ResponseOf<typeof FindRemoteRepositoryResponseSchema> {
-  if (url === '') throw new GitalyError('INVALID_ARGUMENT', "empty remote can't be checked.");
+  if (url === '') throw invalidArgument("empty remote can't be checked.");
   const [storage] = storages.all;
   if (storage === undefined) throw new GitalyError('INTERNAL', 'the server has no storage');
   const remote = {

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { findRemoteRootRef as find } from '#domain/remote/mirror/find-remote';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FindRemoteRootRefRequest, FindRemoteRootRefResponseSchema } from '#wire/gen/remote_pb';
@@ -10,7 +10,7 @@ export async function findRemoteRootRef(
   { signal }: HandlerContext,
   { storages }: RemoteDependencies,
 ): ResponseOf<typeof FindRemoteRootRefResponseSchema> {
-  if (request.remoteUrl === '') throw new GitalyError('INVALID_ARGUMENT', 'missing remote URL');
+  if (request.remoteUrl === '') throw invalidArgument('missing remote URL');
   const repository = storages.open(request.repository);
   const remote = {
     url: request.remoteUrl,

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { updateMirror } from '#domain/remote/mirror/update-mirror';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -21,8 +21,8 @@ export async function updateRemoteMirror(
   if (first === undefined) throw new GitalyError('INTERNAL', 'receive first request: EOF');
   const repository = storages.open(first.repository);
   const { remote } = first;
-  if (remote === undefined) throw new GitalyError('INVALID_ARGUMENT', 'missing Remote');
-  if (remote.url === '') throw new GitalyError('INVALID_ARGUMENT', 'remote is missing URL');
+  if (remote === undefined) throw invalidArgument('missing Remote');
+  if (remote.url === '') throw invalidArgument('remote is missing URL');
 
   const patterns: string[] = [];
   using held = new HeldBytes(MAX_PATTERN_BYTES, 'patterns');

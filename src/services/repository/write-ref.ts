@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { setDefaultBranch } from '#domain/ref-update/set-default-branch';
 import { UnknownRevisionError, writeReference } from '#domain/ref-update/write-reference';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -28,7 +28,7 @@ export async function writeRef(
   });
   const isHead = name.equals(HEAD);
   if (!isHead && !name.toString('latin1').startsWith('refs/')) {
-    throw new GitalyError('INVALID_ARGUMENT', 'ref has to be a full reference');
+    throw invalidArgument('ref has to be a full reference');
   }
 
   const { signal } = context;

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { writeSetting } from '#domain/settings/kept-settings';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { SetDescriptionRequest } from '#wire/gen/gitalyts/settings/v1/settings_pb';
@@ -15,7 +15,7 @@ export async function setDescription(
 ): Promise<Record<string, never>> {
   const repository = storages.open(target);
   if (description.length > MAX_CHARACTERS || CONTROL.test(description))
-    throw new GitalyError('INVALID_ARGUMENT', `description: not one line of ${MAX_CHARACTERS} characters`);
+    throw invalidArgument(`description: not one line of ${MAX_CHARACTERS} characters`);
   await writeSetting(repository, 'description', Buffer.from(description), voteOf(context));
   return {};
 }

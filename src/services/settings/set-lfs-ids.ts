@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { writeSetting } from '#domain/settings/kept-settings';
 import { isLfsId, lfsIdsOf } from '#domain/settings/lfs-ids';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -17,7 +17,7 @@ export async function setLfsIds(
   const repository = storages.open(request.repository);
   const { ids } = request;
   if (ids.length === 0 || ids.length > MAX_IDS || !ids.every(isLfsId))
-    throw new GitalyError('INVALID_ARGUMENT', `ids: not 1 to ${MAX_IDS} names of letters and digits`);
+    throw invalidArgument(`ids: not 1 to ${MAX_IDS} names of letters and digits`);
   const known = await lfsIdsOf(repository);
   if (known.length > 0) return { ids: known };
   await writeSetting(repository, 'lfs-ids', Buffer.from(`${ids.join('\n')}\n`), voteOf(context));

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { rulesProblem } from '#domain/hooks/push-rules/repository-rules';
 import { writeSetting } from '#domain/settings/kept-settings';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -13,7 +13,7 @@ export async function setRules(
 ): Promise<Record<string, never>> {
   const repository = storages.open(target);
   const problem = rules.length === 0 ? undefined : await rulesProblem(rules);
-  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `rules: ${problem}`);
+  if (problem !== undefined) throw invalidArgument(`rules: ${problem}`);
   await writeSetting(repository, 'rules.json', rules, voteOf(context));
   return {};
 }

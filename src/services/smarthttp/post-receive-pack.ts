@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
 import { describeExit } from '#git/command/process/exit-error';
@@ -21,8 +21,8 @@ export async function* postReceivePack(
 ): AsyncGenerator<Response> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  if (first.glId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty GlId');
-  if (first.data.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty Data');
+  if (first.glId === '') throw invalidArgument('empty GlId');
+  if (first.data.length > 0) throw invalidArgument('non-empty Data');
   const requested = requestedPush(first, 'http', context, deps.storages);
   deps.observeGitProtocol?.(context.method, first.gitProtocol);
 

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { type OpenedRequests, openRequests } from '#services/convert/request/first-request';
 import type { Repository } from '#storage/repository';
 import type { Repository as RepositoryMessage } from '#wire/gen/shared_pb';
@@ -22,6 +22,6 @@ export async function openConversation<T extends FirstMessage>(
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const repository = storages.open(first.repository);
-  if (first.stdin.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty stdin in first request');
+  if (first.stdin.length > 0) throw invalidArgument('non-empty stdin in first request');
   return { first, rest, repository };
 }

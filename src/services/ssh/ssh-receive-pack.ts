@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf, wrap } from '#base/gitaly-error';
 import type { ServiceResult } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
@@ -22,8 +22,8 @@ export async function* sshReceivePack(
 ): AsyncGenerator<SshResponse> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  if (first.glId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty GlId');
-  if (first.stdin.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty data in first request');
+  if (first.glId === '') throw invalidArgument('empty GlId');
+  if (first.stdin.length > 0) throw invalidArgument('non-empty data in first request');
   const requested = requestedPush(first, 'ssh', context, deps.storages);
   deps.observeGitProtocol?.(context.method, first.gitProtocol);
 

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError, messageOf, withCode } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf, withCode } from '#base/gitaly-error';
 import { DisallowedCharactersError } from '#domain/commit/write-commit';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { commitWikiPage, type PageChange } from '#domain/wiki/change-wiki';
@@ -33,7 +33,7 @@ export function requireFields(
   details: WikiCommitDetails | undefined,
 ): WikiCommitDetails {
   requireFilled(rpc, fields);
-  if (details === undefined) throw new GitalyError('INVALID_ARGUMENT', `${rpc}: empty CommitDetails`);
+  if (details === undefined) throw invalidArgument(`${rpc}: empty CommitDetails`);
   const { name, email, message } = details;
   requireFilled(rpc, {
     'CommitDetails.Name': name,
@@ -45,7 +45,7 @@ export function requireFields(
 
 function requireFilled(rpc: string, fields: Readonly<Record<string, Uint8Array | string>>): void {
   for (const [name, value] of Object.entries(fields))
-    if (value.length === 0) throw new GitalyError('INVALID_ARGUMENT', `${rpc}: empty ${name}`);
+    if (value.length === 0) throw invalidArgument(`${rpc}: empty ${name}`);
 }
 
 interface RequestedChange extends Pick<PageChange, 'title' | 'format' | 'content' | 'pagePath'> {

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { findPage, findVersion } from '#domain/wiki/wiki-pages';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
@@ -16,7 +16,7 @@ export async function* wikiFindPage(
   deps: WikiDependencies,
 ): ResponsesOf<typeof WikiFindPageResponseSchema> {
   const revision = requireRevision(request.revision, { allowEmpty: true, prefix: 'WikiFindPage: ' });
-  if (request.title.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'WikiFindPage: empty Title');
+  if (request.title.length === 0) throw invalidArgument('WikiFindPage: empty Title');
   const repository = deps.storages.open(request.repository);
 
   const version = await findVersion(repository, revision, context);

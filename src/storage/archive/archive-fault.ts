@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import type { TarEntry } from '#base/tar/read-tar';
@@ -14,5 +14,5 @@ const FAULTS: ReadonlySet<string | undefined> = new Set(
 export function asArchiveFault(error: unknown, { name }: TarEntry): unknown {
   if (!FAULTS.has(systemErrorCode(error))) return error;
   const message = `cannot unpack ${quote(name)}: ${systemErrorText(error)}`;
-  return new GitalyError('INVALID_ARGUMENT', message, { cause: error });
+  return invalidArgument(message, { cause: error });
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { chmod, mkdir, open, rmdir } from 'node:fs/promises';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
@@ -95,7 +95,7 @@ async function makeParents(directory: string, path: string): Promise<void> {
   } catch (error) {
     const code = systemErrorCode(error);
     if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
-    throw new GitalyError('INVALID_ARGUMENT', 'a file of the archive is in place of a directory');
+    throw invalidArgument('a file of the archive is in place of a directory');
   }
 }
 
@@ -129,7 +129,7 @@ export async function removeEmptyDirectory(path: string | Buffer): Promise<void>
     await rmdir(path);
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOTEMPTY') throw error;
-    throw new GitalyError('INVALID_ARGUMENT', 'a directory of the archive is in place of a file');
+    throw invalidArgument('a directory of the archive is in place of a file');
   }
 }
 
@@ -156,10 +156,10 @@ const MAX_PATH_BYTES = 4000;
 function entryPath({ name, type }: TarEntry): string {
   const text = name.toString();
   if (type !== 'file' && type !== 'directory')
-    throw new GitalyError('INVALID_ARGUMENT', `invalid type of file in tar: ${quote(name)}`);
+    throw invalidArgument(`invalid type of file in tar: ${quote(name)}`);
   const parts = text.split('/').filter((part) => part !== '' && part !== '.');
   const isClean = !text.startsWith('/') && !parts.includes('..') && !text.includes('\0');
   if (!isClean || name.length > MAX_PATH_BYTES || !Buffer.from(text).equals(name))
-    throw new GitalyError('INVALID_ARGUMENT', `invalid file path in tar: ${quote(name)}`);
+    throw invalidArgument(`invalid file path in tar: ${quote(name)}`);
   return parts.join('/');
 }

@@ -1,7 +1,7 @@
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { syncPath } from '#base/files/sync-path';
-import { GitalyError } from '#base/gitaly-error';
+import { type GitalyError, invalidArgument } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { joinInside } from '../relative-path.ts';
 import type { Storage } from '../repository-target.ts';
@@ -68,7 +68,7 @@ export class Namespace {
    */
   async moveTo(target: Namespace): Promise<void> {
     if (`${target.path}/`.startsWith(`${this.path}/`))
-      throw new GitalyError('INVALID_ARGUMENT', 'a directory cannot be moved into itself');
+      throw invalidArgument('a directory cannot be moved into itself');
     await stat(this.path);
     await makeDirectories(this.storage, path.posix.dirname(target.path));
     await rename(this.path, target.path);
@@ -77,7 +77,7 @@ export class Namespace {
 }
 
 function escapes(): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', 'relative path escapes root directory');
+  return invalidArgument('relative path escapes root directory');
 }
 
 function isAbsent(error: unknown): boolean {

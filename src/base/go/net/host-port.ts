@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 
 /**
  * Splits `host:port`, `:port` or `[v6]:port`, also with a `tcp://` or `tls://` prefix, which some
@@ -6,8 +6,7 @@ import { GitalyError } from '#base/gitaly-error';
  */
 export function splitHostPort(address: string): { host: string; port: number } {
   const [, host, port] = /^(?:\w+:\/\/)?(?:\[([^\]]*)\]|[^:]*):(\d+)$/.exec(address) ?? [];
-  if (port === undefined)
-    throw new GitalyError('INVALID_ARGUMENT', `listen tcp: address ${address}: expected HOST:PORT`);
+  if (port === undefined) throw invalidArgument(`listen tcp: address ${address}: expected HOST:PORT`);
   const plain = address.replace(/^\w+:\/\//, '');
   return { host: host ?? plain.slice(0, plain.lastIndexOf(':')), port: Number(port) };
 }

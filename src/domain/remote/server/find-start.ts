@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { type GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { commitOf, type SignalOption, whyNoCommit } from '#domain/revisions/commit-of';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
@@ -47,5 +47,5 @@ export async function findStart(
 }
 
 function notFound(why: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', `resolve start ref: ${why}`);
+  return invalidArgument(`resolve start ref: ${why}`);
 }

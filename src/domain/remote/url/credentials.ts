@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { ConfigPair } from '#git/command/config';
 
 /** User and password of a URL, decoded. */
@@ -79,5 +79,5 @@ function helper(url: string, { username, password }: UserInfo): CredentialSettin
 /** A line feed would start another header, or another line of git's protocol. */
 function requireOneLine(text: string, message: string): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (/[\x00-\x1f\x7f]/.test(text)) throw new GitalyError('INVALID_ARGUMENT', message);
+  if (/[\x00-\x1f\x7f]/.test(text)) throw invalidArgument(message);
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { type RequestOptions as HttpsRequestOptions, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf, wrap } from '#base/gitaly-error';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
@@ -63,7 +63,7 @@ export async function* download(download: Download): AsyncGenerator<Buffer> {
 
 function checkedUrl({ url: text, resolvedAddress }: Download): URL {
   const problem = urlProblem(text);
-  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `Bad HTTP URL: ${problem}`);
+  if (problem !== undefined) throw invalidArgument(`Bad HTTP URL: ${problem}`);
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase() ?? '';
   if (resolvedAddress !== '' && isIP(resolvedAddress) === 0)
     throw unusable(`invalid resolved address ${quote(resolvedAddress)}`);
@@ -75,7 +75,7 @@ function checkedUrl({ url: text, resolvedAddress }: Download): URL {
 }
 
 function unusable(reason: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', `creating resolved HTTP client: ${reason}`);
+  return invalidArgument(`creating resolved HTTP client: ${reason}`);
 }
 
 async function send(

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ConfigPair } from '#git/command/config';
 import { withoutUserInfo } from './remote-url.ts';
@@ -24,7 +24,7 @@ const HOST_NAME = /^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])$/i;
  */
 export function pinAddress(url: string, address: string): PinnedUrl {
   if (address === '') return { url, config: [], env: {} };
-  if (isIP(address) === 0) throw refused('resolved address has invalid IPv4/IPv6 address');
+  if (isIP(address) === 0) throw invalidArgument('resolved address has invalid IPv4/IPv6 address');
   const match = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/is.exec(url);
   if (match === null) return pinScpLike(url, address);
   const [, name = '', authority = '', rest = ''] = match;
@@ -32,7 +32,8 @@ export function pinAddress(url: string, address: string): PinnedUrl {
   if (scheme === 'ssh')
     return { url: `ssh://${userOf(authority)}${bracketed(address)}${rest}`, config: [], env: {} };
   const defaultPort = DEFAULT_PORTS[scheme];
-  if (defaultPort === undefined) throw refused(`invalid protocol/URL encountered: ${withoutUserInfo(url)}`);
+  if (defaultPort === undefined)
+    throw invalidArgument(`invalid protocol/URL encountered: ${withoutUserInfo(url)}`);
 
   const [, host = '', port = defaultPort] =
     /^(.*?)(?::(\d*))?$/.exec(authority.slice(authority.lastIndexOf('@') + 1)) ?? [];
@@ -53,18 +54,19 @@ export function pinAddress(url: string, address: string): PinnedUrl {
 /** Replaces the host of `user@host:path`. */
 function pinScpLike(url: string, address: string): PinnedUrl {
   const colon = url.indexOf(':');
-  if (colon === -1) throw refused(`invalid protocol/URL encountered: ${url}`);
-  if (url.slice(0, colon).includes('/')) throw refused("SSH URLs with '/' before colon are unsupported");
+  if (colon === -1) throw invalidArgument(`invalid protocol/URL encountered: ${url}`);
+  if (url.slice(0, colon).includes('/'))
+    throw invalidArgument("SSH URLs with '/' before colon are unsupported");
   const authority = url.slice(0, colon);
   return { url: `${userOf(authority)}${bracketed(address)}${url.slice(colon)}`, config: [], env: {} };
 }
 
 /** A host that is an address is never looked up, so it must be the right one. */
 function requirePinnable(host: string, address: string): void {
-  if (!HOST_NAME.test(host)) throw refused(`invalid host: ${quote(host)}`);
+  if (!HOST_NAME.test(host)) throw invalidArgument(`invalid host: ${quote(host)}`);
   const literal = literalOf(host);
   if (literal !== undefined && literal !== literalOf(bracketed(address)))
-    throw refused('resolved address differs from the address in the URL');
+    throw invalidArgument('resolved address differs from the address in the URL');
 }
 
 /** Returns the address that a host is in any notation, in one notation; `undefined` for a name. */
@@ -79,8 +81,4 @@ function userOf(authority: string): string {
 
 function bracketed(address: string): string {
   return isIP(address) === 6 ? `[${address}]` : address;
-}
-
-function refused(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
 }

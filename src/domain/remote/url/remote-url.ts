@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import type { UserInfo } from './credentials.ts';
@@ -56,7 +56,7 @@ export function withoutUserInfo(url: string): string {
 /** Returns a URL that git refuses for its transport, without credentials. @throws {GitalyError} */
 function refusedByGit(text: string, transport: string): string {
   if (ALLOWED_TRANSPORTS.has(transport.toLowerCase()))
-    throw new GitalyError('INVALID_ARGUMENT', `transport '${transport}::' not allowed: use the URL alone`);
+    throw invalidArgument(`transport '${transport}::' not allowed: use the URL alone`);
   return text.replace(/:\/\/[^/?#]*@/, '://');
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
 import type { ObjectStore } from '#object-store/object-store';
 import { PreconditionError } from '#object-store/store-error';
@@ -38,7 +38,7 @@ export class LfsLocks {
   /** Locks a file. @returns the lock, and whether somebody had it before. */
   async lock(path: string, owner: string, signal: AbortSignal): Promise<{ lock: LfsLock; isNew: boolean }> {
     if (path === '' || path.length > MAX_PATH_CHARACTERS)
-      throw new GitalyError('INVALID_ARGUMENT', `a path has 1 to ${MAX_PATH_CHARACTERS} characters`);
+      throw invalidArgument(`a path has 1 to ${MAX_PATH_CHARACTERS} characters`);
     const fresh = { id: randomUUID(), path, locked_at: new Date().toISOString(), owner: { name: owner } };
     return await this.#change<{ lock: LfsLock; isNew: boolean }>(signal, (locks) => {
       const held = locks.find((lock) => lock.path === path);

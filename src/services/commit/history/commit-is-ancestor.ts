@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { isAncestor } from '#git/history/graph/is-ancestor';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { CommitIsAncestorRequest, CommitIsAncestorResponseSchema } from '#wire/gen/commit_pb';
@@ -15,8 +15,8 @@ export async function commitIsAncestor(
 ): ResponseOf<typeof CommitIsAncestorResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { ancestorId, childId } = request;
-  if (ancestorId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty ancestor sha');
-  if (childId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty child sha');
+  if (ancestorId === '') throw invalidArgument('empty ancestor sha');
+  if (childId === '') throw invalidArgument('empty child sha');
 
   const { signal } = context;
   return {

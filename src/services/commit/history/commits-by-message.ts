@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { flag, type GitOption, joined } from '#git/command/git-command';
 import { ignoringGitFailure } from '#git/command/until-git-fails';
 import { loggedCommits } from '#git/history/log';
@@ -21,7 +21,7 @@ export async function* commitsByMessage(
 ): ResponsesOf<typeof CommitsByMessageResponseSchema> {
   const repository = deps.storages.open(request.repository);
   let revision = requireRevision(request.revision, { allowEmpty: true });
-  if (request.query === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Query');
+  if (request.query === '') throw invalidArgument('empty Query');
 
   const { signal } = context;
   if (revision.length === 0) revision = (await repository.refs.defaultBranch({ signal })) ?? revision;

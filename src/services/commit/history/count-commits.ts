@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { isRefused } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import { countCommits as count } from '#git/history/count';
@@ -53,6 +53,6 @@ function startOf({ revisions, revision, all }: CountCommitsRequest): { revisions
     };
   }
   const only = requireRevision(revision, { allowEmpty: true });
-  if (only.length === 0 && !all) throw new GitalyError('INVALID_ARGUMENT', 'empty Revision and false All');
+  if (only.length === 0 && !all) throw invalidArgument('empty Revision and false All');
   return all ? { revisions: [], all } : { revisions: [only] };
 }

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { isRefused } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import { countDiverging } from '#git/history/count';
@@ -18,7 +18,7 @@ export async function countDivergingCommits(
   deps: CommitDependencies,
 ): ResponseOf<typeof CountDivergingCommitsResponseSchema> {
   if (request.from.length === 0 || request.to.length === 0) {
-    throw new GitalyError('INVALID_ARGUMENT', 'from and to are both required');
+    throw invalidArgument('from and to are both required');
   }
   const repository = deps.storages.open(request.repository);
 

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { GitExitError } from '#git/command/process/exit-error';
 import { lastCommit } from '#git/history/last-commit';
@@ -45,7 +45,7 @@ export async function lastCommitForPath(
 
 function pathOf(path: Uint8Array): Uint8Array {
   if (path.length === 0 || (path.length === 1 && path[0] === SLASH)) return Buffer.from('.');
-  if (path[0] === SLASH) throw new GitalyError('INVALID_ARGUMENT', 'path is an absolute path');
-  if (!isLocalPath(path)) throw new GitalyError('INVALID_ARGUMENT', 'path escapes repository');
+  if (path[0] === SLASH) throw invalidArgument('path is an absolute path');
+  if (!isLocalPath(path)) throw invalidArgument('path escapes repository');
   return path;
 }

@@ -1,5 +1,5 @@
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { invalidArgument, wrapped } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import { splitSignature } from '#git/history/commit-signature';
 import { parseCommitInTurns } from '#git/objects/parse/parse-commit';
@@ -28,7 +28,7 @@ export async function* getCommitSignatures(
   deps: CommitDependencies,
 ): ResponsesOf<typeof GetCommitSignaturesResponseSchema> {
   const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
-  if (request.commitIds.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty CommitIds');
+  if (request.commitIds.length === 0) throw invalidArgument('empty CommitIds');
   const objectFormat = repository.objectFormat;
   await eachInTurn(request.commitIds, (id) => void requireObjectId(id, objectFormat));
 

@@ -1,5 +1,5 @@
 import { create, type MessageShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { normalizePath } from '#base/normalize-path';
 import type { RawObject } from '#git/names/object-info';
 import { resolveTree } from '#git/trees/resolve-tree';
@@ -115,7 +115,7 @@ function emptyPath(): GitalyError {
   const detail = create(GetTreeEntriesErrorSchema, {
     error: { case: 'path', value: { errorType: PathProblem.EMPTY_PATH } },
   });
-  return new GitalyError('INVALID_ARGUMENT', 'empty path', { details: [detail] });
+  return invalidArgument('empty path', { details: [detail] });
 }
 
 function unresolved(

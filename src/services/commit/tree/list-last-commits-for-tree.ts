@@ -1,5 +1,5 @@
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { lastCommits } from '#git/history/last-commits';
 import { type ListedEntry, listDirectory } from '#git/history/list-directory';
@@ -36,8 +36,8 @@ export async function* listLastCommitsForTree(
 ): ResponsesOf<typeof ListLastCommitsForTreeResponseSchema> {
   const repository = deps.storages.open(request.repository);
   requireRevision(Buffer.from(request.revision));
-  if (request.offset < 0) throw new GitalyError('INVALID_ARGUMENT', 'offset negative');
-  if (request.limit < 0) throw new GitalyError('INVALID_ARGUMENT', 'limit negative');
+  if (request.offset < 0) throw invalidArgument('offset negative');
+  if (request.limit < 0) throw invalidArgument('limit negative');
 
   const { revision, offset, limit } = request;
   const { signal } = context;

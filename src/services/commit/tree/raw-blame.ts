@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type ErrorDetail, GitalyError, wrap } from '#base/gitaly-error';
+import { type ErrorDetail, GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { BlameError, blameFile, IgnoreListError } from '#domain/history/blame-file';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
@@ -19,10 +19,10 @@ export async function* rawBlame(
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
   const { path, ignoreRevisionsBlob } = request;
-  if (path.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty Path');
-  if (!isLocalPath(path)) throw new GitalyError('INVALID_ARGUMENT', 'path escapes repository root');
+  if (path.length === 0) throw invalidArgument('empty Path');
+  if (!isLocalPath(path)) throw invalidArgument('path escapes repository root');
   const range = Buffer.from(request.range).toString('latin1');
-  if (range !== '' && !RANGE.test(range)) throw new GitalyError('INVALID_ARGUMENT', 'invalid Range');
+  if (range !== '' && !RANGE.test(range)) throw invalidArgument('invalid Range');
 
   const query = { revision, path, range: range === '' ? undefined : range, ignoreRevisionsBlob };
   try {
@@ -48,7 +48,7 @@ function failure({ path, ignoreRevisionsBlob }: RawBlameRequest, error: unknown)
     }
     case 'out-of-range': {
       const details = [detail({ case: 'outOfRange', value: { actualLines: problem.lines } })];
-      return new GitalyError('INVALID_ARGUMENT', 'range is outside of the file length', {
+      return invalidArgument('range is outside of the file length', {
         ...facts,
         details,
       });

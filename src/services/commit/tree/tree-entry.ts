@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { OpenObject } from '#git/objects/opened-object';
 import { openEntry } from '#git/trees/open-entry';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -42,9 +42,9 @@ export async function* treeEntry(
 ): AsyncGenerator<Response> {
   const { objects } = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
-  if (request.path.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty Path');
-  if (request.limit < 0n) throw new GitalyError('INVALID_ARGUMENT', 'negative Limit');
-  if (request.maxSize < 0n) throw new GitalyError('INVALID_ARGUMENT', 'negative MaxSize');
+  if (request.path.length === 0) throw invalidArgument('empty Path');
+  if (request.limit < 0n) throw invalidArgument('negative Limit');
+  if (request.maxSize < 0n) throw invalidArgument('negative MaxSize');
 
   const found = await openEntry(objects, revision, withoutSlashes(request.path), context);
   if (found === undefined) throw new GitalyError('NOT_FOUND', 'tree entry not found');

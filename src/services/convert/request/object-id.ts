@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { type Oid, objectIdProblem, parseOid } from '#git/names/object-id';
 
 /**
@@ -10,5 +10,5 @@ import { type Oid, objectIdProblem, parseOid } from '#git/names/object-id';
 export function requireObjectId(oid: string, objectFormat: 'sha1' | 'sha256'): Oid {
   const parsed = parseOid(oid, objectFormat);
   if (parsed !== undefined) return parsed;
-  throw new GitalyError('INVALID_ARGUMENT', objectIdProblem(oid, objectFormat) ?? '');
+  throw invalidArgument(objectIdProblem(oid, objectFormat) ?? '');
 }

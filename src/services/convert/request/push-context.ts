@@ -1,4 +1,4 @@
-import { GitalyError, messageOf } from '#base/gitaly-error';
+import { invalidArgument, messageOf } from '#base/gitaly-error';
 import { parseTransaction, type Transaction } from '#domain/transactions/transaction';
 import { CLIENT_CONTEXT, REFERENCE_RULES, REFERENCE_TRANSACTION, REMOTE_IP } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -30,6 +30,6 @@ export function pushRulesOf(context: HandlerContext): PushRules | undefined {
   try {
     return decodePushRules(bytes);
   } catch (error) {
-    throw new GitalyError('INVALID_ARGUMENT', `reference rules: ${messageOf(error)}`, { cause: error });
+    throw invalidArgument(`reference rules: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { Push } from '#domain/receive-pack/push';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
@@ -29,8 +29,7 @@ export function requestedPush(
   const options = first.gitConfigOptions.filter((option) => option !== REFERENCE_RULES_REQUIRED);
   const pushRules = pushRulesOf(context);
   if (pushRules === undefined && options.length < first.gitConfigOptions.length)
-    throw new GitalyError(
-      'INVALID_ARGUMENT',
+    throw invalidArgument(
       `reference rules: ${REFERENCE_RULES_REQUIRED} without the metadata ${REFERENCE_RULES}`,
     );
   context.user = { id: first.glId, name: first.glUsername };

@@ -1,5 +1,5 @@
 import { mapInTurns } from '#base/async/loop-turns';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { type RevisionRules, validateRevision } from '#git/names/validate-revision';
 
 /**
@@ -15,7 +15,7 @@ export function requireRevision(
   const bytes = Buffer.from(revision.buffer, revision.byteOffset, revision.byteLength);
   const problem = validateRevision(revision, options);
   if (problem !== undefined) {
-    throw new GitalyError('INVALID_ARGUMENT', `${options.prefix ?? ''}${problem}`, {
+    throw invalidArgument(`${options.prefix ?? ''}${problem}`, {
       metadata: { revision: bytes.toString() },
     });
   }
@@ -31,7 +31,7 @@ export async function requireRevisions(
   revisions: readonly string[],
   rules: RevisionRules = {},
 ): Promise<Buffer[]> {
-  if (revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'missing revisions');
+  if (revisions.length === 0) throw invalidArgument('missing revisions');
   const options = { allowPseudo: true, prefix: 'invalid revision: ', ...rules };
   return await mapInTurns(revisions, (revision) => requireRevision(Buffer.from(revision), options));
 }

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { BranchChange } from '#domain/cherry-pick/change-onto-branch';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
@@ -22,7 +22,7 @@ export function parsePickRequest(
 ): { readonly user: User; readonly change: BranchChange } {
   const { branchName, message, startRepository, expectedOldOid, dryRun } = request;
   const user = requireUser(request.user, 'empty User');
-  if (request.commit === undefined) throw new GitalyError('INVALID_ARGUMENT', 'empty Commit');
+  if (request.commit === undefined) throw invalidArgument('empty Commit');
   requireFilled(branchName, 'empty BranchName');
   requireFilled(message, 'empty Message');
   const change = {

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { PatchFailedError } from '#domain/apply-patch/apply-patches';
 import { applyToBranch } from '#domain/apply-patch/apply-to-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
@@ -48,7 +48,7 @@ export async function userApplyPatch(
 
 function headerOf({ userApplyPatchRequestPayload: payload }: UserApplyPatchRequest): Header {
   if (payload.case === 'header') return payload.value;
-  throw new GitalyError('INVALID_ARGUMENT', 'empty UserApplyPatch_Header');
+  throw invalidArgument('empty UserApplyPatch_Header');
 }
 
 /** Yields the mails after the header; other messages are skipped. */

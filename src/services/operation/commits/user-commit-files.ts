@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, messageOf, withCode, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf, withCode, wrap } from '#base/gitaly-error';
 import { EmptySignatureError } from '#domain/commit-files/commit-files';
 import { commitFilesToBranch } from '#domain/commit-files/commit-files-to-branch';
 import { IndexError, type IndexProblem } from '#domain/commit-files/index-error';
@@ -35,7 +35,7 @@ export async function userCommitFiles(
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { case: kind, value: header } = first.userCommitFilesRequestPayload;
-  if (kind !== 'header') throw new GitalyError('INVALID_ARGUMENT', 'empty UserCommitFilesRequestHeader');
+  if (kind !== 'header') throw invalidArgument('empty UserCommitFilesRequestHeader');
   const repository = deps.storages.open(header.repository);
   const user = requireUser(header.user, 'empty User');
   requireFilled(header.commitMessage, 'empty CommitMessage');

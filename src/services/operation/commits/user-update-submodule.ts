@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, type StatusCode, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, type StatusCode, wrap } from '#base/gitaly-error';
 import { NoSubmoduleError, SubmoduleUnchangedError } from '#domain/commit-files/update-submodule';
 import { updateSubmoduleOnBranch } from '#domain/commit-files/update-submodule-on-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
@@ -28,7 +28,7 @@ export async function userUpdateSubmodule(
   const user = requireUser(request.user, 'empty User');
   requireFilled(commitOid, 'empty CommitSha');
   if (!isOid(commitOid, repository.objectFormat)) {
-    throw new GitalyError('INVALID_ARGUMENT', 'invalid CommitSha');
+    throw invalidArgument('invalid CommitSha');
   }
   requireFilled(branch, 'empty Branch');
   requireFilled(path, 'empty Submodule');
@@ -44,8 +44,7 @@ export async function userUpdateSubmodule(
 }
 
 function refuse(error: unknown, path: Uint8Array): never {
-  if (error instanceof ReferenceNotFoundError)
-    throw new GitalyError('INVALID_ARGUMENT', 'Cannot find branch');
+  if (error instanceof ReferenceNotFoundError) throw invalidArgument('Cannot find branch');
   if (error instanceof NoSubmoduleError) {
     const value = { path, errorType: ErrorType.INVALID_PATH };
     throw rejected('INVALID_ARGUMENT', error, { case: 'pathError', value });

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { isMergeRequestReference } from '#domain/merge/merge-request-reference';
 import { mergeToReference } from '#domain/merge/merge-to-reference';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -23,7 +23,7 @@ export async function userMergeToRef(
   const user = requireUser(request.user);
   requireFilled(sourceSha, 'empty source SHA');
   requireFilled(targetRef, 'empty target ref');
-  if (!isMergeRequestReference(targetRef)) throw new GitalyError('INVALID_ARGUMENT', 'invalid target ref');
+  if (!isMergeRequestReference(targetRef)) throw invalidArgument('invalid target ref');
 
   const merge = {
     base,

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, messageOf, type StatusCode, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf, type StatusCode, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { RebaseConflictError } from '#domain/rebase/rebase';
 import { rebaseBranch } from '#domain/rebase/rebase-branch';
@@ -57,7 +57,7 @@ export async function* userRebaseConfirmable(
 
 function headerOf({ userRebaseConfirmableRequestPayload: payload }: UserRebaseConfirmableRequest): Header {
   if (payload.case === 'header') return payload.value;
-  throw new GitalyError('INVALID_ARGUMENT', 'empty UserRebaseConfirmableRequest.Header');
+  throw invalidArgument('empty UserRebaseConfirmableRequest.Header');
 }
 
 /** @throws {GitalyError} INVALID_ARGUMENT. */
@@ -66,10 +66,9 @@ function checkFields(header: Header): { user: User; remoteRepository: Repository
   requireFilled(header.branch, 'empty Branch');
   requireFilled(header.branchSha, 'empty BranchSha');
   const { remoteRepository } = header;
-  if (remoteRepository === undefined) throw new GitalyError('INVALID_ARGUMENT', 'empty RemoteRepository');
+  if (remoteRepository === undefined) throw invalidArgument('empty RemoteRepository');
   requireFilled(header.remoteBranch, 'empty RemoteBranch');
-  if (validateRevision(header.remoteBranch) !== undefined)
-    throw new GitalyError('INVALID_ARGUMENT', 'invalid branch name');
+  if (validateRevision(header.remoteBranch) !== undefined) throw invalidArgument('invalid branch name');
   return { user, remoteRepository };
 }
 

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { isMergeRequestReference } from '#domain/merge/merge-request-reference';
 import { rebaseToReference } from '#domain/rebase/rebase-to-reference';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -19,7 +19,7 @@ export async function userRebaseToRef(
   const user = requireUser(request.user, 'empty User');
   requireFilled(sourceSha, 'empty SourceSha');
   requireFilled(targetRef, 'empty TargetRef');
-  if (!isMergeRequestReference(targetRef)) throw new GitalyError('INVALID_ARGUMENT', 'invalid TargetRef');
+  if (!isMergeRequestReference(targetRef)) throw invalidArgument('invalid TargetRef');
 
   const rebase = {
     upstream: firstParentRef,

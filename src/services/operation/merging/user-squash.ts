@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import { SquashRevisionError, squashCommits } from '#domain/merge/squash-commits';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -49,7 +49,7 @@ function refuse(error: unknown): never {
   if (error instanceof SquashRevisionError) {
     const reason = { case: 'resolveRevision', value: { revision: Buffer.from(error.revision) } } as const;
     const details = [create(UserSquashErrorSchema, { error: reason })];
-    throw new GitalyError('INVALID_ARGUMENT', error.message, { details });
+    throw invalidArgument(error.message, { details });
   }
   if (!(error instanceof MergeConflictError)) throw error;
   const reason = { case: 'rebaseConflict', value: mergeConflictDetail(error) } as const;

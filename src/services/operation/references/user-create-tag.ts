@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { createTag, TagExistsError } from '#domain/tag/create-tag';
 import { validateRevision } from '#git/names/validate-revision';
@@ -46,10 +46,10 @@ export async function userCreateTag(
 function checkFields({ tagName, user, targetRevision, message }: UserCreateTagRequest): User {
   requireFilled(tagName, 'empty tag name');
   const problem = validateRevision(tagName);
-  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `invalid tag name: ${problem}`);
+  if (problem !== undefined) throw invalidArgument(`invalid tag name: ${problem}`);
   const known = requireUser(user);
   requireFilled(targetRevision, 'empty target revision');
-  if (message.includes(0)) throw new GitalyError('INVALID_ARGUMENT', 'tag message contains NUL byte');
+  if (message.includes(0)) throw invalidArgument('tag message contains NUL byte');
   return known;
 }
 

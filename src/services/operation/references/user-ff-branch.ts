@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { fastForward } from '#domain/ref-update/fast-forward';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
@@ -36,7 +36,7 @@ export async function userFFBranch(
 }
 
 function refuse(error: unknown): never {
-  if (error instanceof ReferenceNotFoundError) throw new GitalyError('INVALID_ARGUMENT', error.message);
+  if (error instanceof ReferenceNotFoundError) throw invalidArgument(error.message);
   if (!(error instanceof UpdateFailedError)) throw error;
   const { refusal, cause } = error;
   if (refusal?.by === 'custom-hook') {

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { toCommitMessage } from '#services/convert/response/commit';
 import type { FindAllRemoteBranchesRequest, FindAllRemoteBranchesResponseSchema } from '#wire/gen/ref_pb';
@@ -12,7 +12,7 @@ export async function* findAllRemoteBranches(
   deps: RefDependencies,
 ): ResponsesOf<typeof FindAllRemoteBranchesResponseSchema> {
   const repository = deps.storages.open(request.repository);
-  if (request.remoteName === '') throw new GitalyError('INVALID_ARGUMENT', 'empty RemoteName');
+  if (request.remoteName === '') throw invalidArgument('empty RemoteName');
 
   const query = { patterns: [`refs/remotes/${request.remoteName}`] };
   for await (const branches of branchLines(repository, query, { context })) {

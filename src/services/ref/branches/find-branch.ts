@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { firstWildcard } from '#git/names/wildmatch';
 import type { RefReader } from '#git/refs/ref-reader';
@@ -27,7 +27,7 @@ export async function findBranch(
   deps: RefDependencies,
 ): ResponseOf<typeof FindBranchResponseSchema> {
   const { refs, objects } = deps.storages.open(request.repository);
-  if (request.name.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'Branch name cannot be empty');
+  if (request.name.length === 0) throw invalidArgument('Branch name cannot be empty');
 
   const { signal } = context;
   const oid = await find(refs, Buffer.concat([BRANCHES, request.name]), signal);
@@ -49,7 +49,7 @@ async function find(refs: RefReader, name: Buffer, signal: AbortSignal): Promise
   for await (const [first] of refs.list({ patterns: [name], limit: 1 }, { signal })) {
     if (first === undefined || first.name.equals(name)) return first?.oid;
     const conflict = `reference is ambiguous: conflicts with ${quote(first.name)}`;
-    throw new GitalyError('INVALID_ARGUMENT', `target reference is ambiguous: ${conflict}`);
+    throw invalidArgument(`target reference is ambiguous: ${conflict}`);
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { deleteReferences } from '#domain/ref-update/delete-references';
 import { startsWithAny } from '#git/names/prefixes';
 import { validateRevision } from '#git/names/validate-revision';
@@ -36,7 +36,7 @@ export async function deleteRefs(
     const details = [
       create(DeleteRefsErrorSchema, { error: { case: 'invalidFormat', value: { refs: bad } } }),
     ];
-    throw new GitalyError('INVALID_ARGUMENT', 'invalid references', { details });
+    throw invalidArgument('invalid references', { details });
   }
   await deleteReferences(repository, names, { vote: deps.voteOf(context), signal }).catch(refuse);
   return {};
@@ -53,7 +53,7 @@ function checkFields({ refs, exceptWithPrefix }: DeleteRefsRequest): void {
           : refs.some((ref) => ref.length === 0)
             ? 'empty ref'
             : undefined;
-  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', problem);
+  if (problem !== undefined) throw invalidArgument(problem);
 }
 
 /** Prefixes are bytes: `refs/heads/m` keeps `refs/heads/main`. */

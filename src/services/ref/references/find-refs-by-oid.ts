@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { MessageShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { HandlerContext } from '#rpc/server/handler';
 import { encodedMessage } from '#wire/fast/encoded-message';
@@ -23,7 +23,7 @@ export async function findRefsByOID(
   deps: RefDependencies,
 ): Promise<MessageShape<typeof FindRefsByOIDResponseSchema>> {
   const { refs } = deps.storages.open(request.repository);
-  if (request.oid === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Oid');
+  if (request.oid === '') throw invalidArgument('empty Oid');
 
   const query = {
     patterns: request.refPatterns.length > 0 ? request.refPatterns : EVERYWHERE,

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { RefReader } from '#git/refs/ref-reader';
 import type { ListedRef } from '#git/refs/storage/listed-ref';
@@ -45,8 +45,7 @@ export async function* listRefs(
   deps: RefDependencies,
 ): AsyncGenerator<Response> {
   const repository = deps.storages.open(request.repository);
-  if (request.patterns.length === 0)
-    throw new GitalyError('INVALID_ARGUMENT', 'patterns must have at least one entry');
+  if (request.patterns.length === 0) throw invalidArgument('patterns must have at least one entry');
   const sort = sortOf(request.sortBy);
   await checkExcludes(request.excludePatterns, 'refs/');
 
@@ -90,9 +89,9 @@ async function* readRefs(
 function sortOf(sortBy: ListRefsRequest_SortBy | undefined): string {
   const { key = ListRefsRequest_SortBy_Key.REFNAME, direction = 0 } = sortBy ?? {};
   const name = KEYS[key];
-  if (name === undefined) throw new GitalyError('INVALID_ARGUMENT', `sorting key "${key}" is not supported`);
+  if (name === undefined) throw invalidArgument(`sorting key "${key}" is not supported`);
   const sort = sortKey(name, direction);
-  if (sort === undefined) throw new GitalyError('INVALID_ARGUMENT', 'sorting direction is not supported');
+  if (sort === undefined) throw invalidArgument('sorting direction is not supported');
   return sort;
 }
 

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { RefExistsRequest, RefExistsResponseSchema } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
@@ -12,8 +12,7 @@ export async function refExists(
   deps: RefDependencies,
 ): ResponseOf<typeof RefExistsResponseSchema> {
   const { refs } = deps.storages.open(request.repository);
-  if (!NAMESPACE.equals(request.ref.subarray(0, NAMESPACE.length)))
-    throw new GitalyError('INVALID_ARGUMENT', 'invalid refname');
+  if (!NAMESPACE.equals(request.ref.subarray(0, NAMESPACE.length))) throw invalidArgument('invalid refname');
 
   return { value: await refs.exists(request.ref, { signal: context.signal }) };
 }

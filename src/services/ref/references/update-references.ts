@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type ErrorDetail, GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { type ErrorDetail, GitalyError, invalidArgument, messageOf, wrap } from '#base/gitaly-error';
 import { inRefTransaction } from '#domain/ref-update/update-reference';
 import type { RefUpdates } from '#domain/ref-update/voted-updates';
 import { objectIdProblem } from '#git/names/object-id';
@@ -42,8 +42,7 @@ export async function updateReferences(
   await inRefTransaction(repository, options, async (transaction) => {
     await queue(transaction, first);
     for await (const request of rest) {
-      if (request.repository !== undefined)
-        throw new GitalyError('INVALID_ARGUMENT', 'repository set in subsequent request');
+      if (request.repository !== undefined) throw invalidArgument('repository set in subsequent request');
       requireUpdates(request);
       await queue(transaction, request);
     }
@@ -52,22 +51,20 @@ export async function updateReferences(
 }
 
 function requireUpdates({ updates }: UpdateReferencesRequest): void {
-  if (updates.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'no updates specified');
+  if (updates.length === 0) throw invalidArgument('no updates specified');
 }
 
 function checkUpdate({ reference, oldObjectId, newObjectId }: Update, objectFormat: 'sha1' | 'sha256') {
   const problem = validateReference(reference);
   if (problem !== undefined) {
     const details = detail({ case: 'invalidFormat', value: { refs: [reference] } });
-    throw new GitalyError('INVALID_ARGUMENT', `validating reference: ${problem}`, details);
+    throw invalidArgument(`validating reference: ${problem}`, details);
   }
   const hasOld = oldObjectId.length > 0;
   const wrongOld = hasOld ? objectIdProblem(oldObjectId, objectFormat) : undefined;
-  if (wrongOld !== undefined)
-    throw new GitalyError('INVALID_ARGUMENT', `validating old object ID: ${wrongOld}`);
+  if (wrongOld !== undefined) throw invalidArgument(`validating old object ID: ${wrongOld}`);
   const wrongNew = objectIdProblem(newObjectId, objectFormat);
-  if (wrongNew !== undefined)
-    throw new GitalyError('INVALID_ARGUMENT', `validating new object ID: ${wrongNew}`);
+  if (wrongNew !== undefined) throw invalidArgument(`validating new object ID: ${wrongNew}`);
   return { newOid: text(newObjectId), oldOid: hasOld ? text(oldObjectId) : undefined };
 }
 

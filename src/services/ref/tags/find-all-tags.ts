@@ -1,5 +1,5 @@
 import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { type RefTag, readRefTags } from '#git/refs/list/read-ref-objects';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
@@ -79,8 +79,7 @@ async function* readTags(
     const tags = readRefTags(objects, itemsOf(cutPage(list, page)), { mailmap, signal });
     for await (const chunk of chunkEncoded(encodeTags(tags))) yield responseOf(chunk);
   } catch (error) {
-    if (error instanceof MissingPageTokenError)
-      throw new GitalyError('INVALID_ARGUMENT', error.message, { cause: error });
+    if (error instanceof MissingPageTokenError) throw invalidArgument(error.message, { cause: error });
     throw wrap(pipelineError(error), 'iterating over tags');
   }
 }
@@ -89,9 +88,8 @@ function sortOf(sortBy: FindAllTagsRequest_SortBy | undefined): string {
   const { key = FindAllTagsRequest_SortBy_Key.REFNAME, direction = 0 } = sortBy ?? {};
   const name = KEYS[key];
   const sort = sortKey(name ?? '', direction);
-  if (sort === undefined)
-    throw new GitalyError('INVALID_ARGUMENT', `unsupported sorting direction: ${direction}`);
-  if (name === undefined) throw new GitalyError('INVALID_ARGUMENT', `unsupported sorting key: ${key}`);
+  if (sort === undefined) throw invalidArgument(`unsupported sorting direction: ${direction}`);
+  if (name === undefined) throw invalidArgument(`unsupported sorting key: ${key}`);
   return sort;
 }
 

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { tagReference } from '#domain/revisions/reference-names';
 import { findTag as findFirstTag } from '#domain/tag/find-tag';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -20,7 +20,7 @@ export async function findTag(
   deps: RefDependencies,
 ): ResponseOf<typeof FindTagResponseSchema> {
   const repository = deps.storages.open(request.repository);
-  if (request.tagName.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'tag name is empty');
+  if (request.tagName.length === 0) throw invalidArgument('tag name is empty');
 
   const { signal, log } = context;
   const options = { mailmap: usesMailmap(context), signal, log };

@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, messageOf, wrap } from '#base/gitaly-error';
 import { createBackup } from '#domain/backup/create-backup';
 import { LocalSource } from '#domain/backup/local-source';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -15,7 +15,7 @@ export async function backupRepository(
   if (backups === undefined)
     throw new GitalyError('FAILED_PRECONDITION', 'backup repository: server-side backups are not configured');
   const { repository, backupId: id, incremental, latestBackupId: latestId } = request;
-  if (id === '') throw new GitalyError('INVALID_ARGUMENT', 'empty BackupId');
+  if (id === '') throw invalidArgument('empty BackupId');
   const { relativePath, storage } = storages.locate(repository);
   const name = requireTarget(request.vanityRepository);
 

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { applyAttributes } from '#domain/attributes/apply-attributes';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
@@ -17,7 +17,7 @@ export async function applyGitattributes(
   const revision = requireRevision(request.revision, { prefix: 'revision: ' });
   const { signal } = context;
   const commit = await repository.objects.info(Buffer.concat([revision, PEEL]), { signal });
-  if (commit === undefined) throw new GitalyError('INVALID_ARGUMENT', 'revision does not exist');
+  if (commit === undefined) throw invalidArgument('revision does not exist');
 
   await applyAttributes(repository, commit.oid, { vote: deps.voteOf(context), signal });
   return {};

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import { exportHistory } from '#domain/history/export-history';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';
@@ -11,7 +11,7 @@ export async function* fastExport(
   context: HandlerContext,
   deps: RepositoryDependencies,
 ): ResponsesOf<typeof FastExportResponseSchema> {
-  if (request.repository === undefined) throw new GitalyError('INVALID_ARGUMENT', 'repository is not set');
+  if (request.repository === undefined) throw invalidArgument('repository is not set');
   const repository = open(request, deps);
   const bytes = exportHistory(repository, context);
   for await (const data of takeBytes(bytes, Number.POSITIVE_INFINITY)) yield { data };

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import { findMergeBase as findBase } from '#domain/history/find-merge-base';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { FindMergeBaseRequest, FindMergeBaseResponseSchema } from '#wire/gen/repository_pb';
@@ -14,8 +14,7 @@ export async function findMergeBase(
   deps: RepositoryDependencies,
 ): ResponseOf<typeof FindMergeBaseResponseSchema> {
   const repository = deps.storages.open(request.repository);
-  if (request.revisions.length < 2)
-    throw new GitalyError('INVALID_ARGUMENT', 'at least 2 revisions are required');
+  if (request.revisions.length < 2) throw invalidArgument('at least 2 revisions are required');
 
   try {
     const base = await findBase(

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { toBinary } from '@bufbuild/protobuf';
 import { mapInTurns } from '#base/async/loop-turns';
-import { GitalyError, withCode } from '#base/gitaly-error';
+import { invalidArgument, withCode } from '#base/gitaly-error';
 import { archivePath, findArchiveSource } from '#domain/archive/archive-source';
 import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
 import { sharedArchive } from '#domain/archive/shared-archive';
@@ -37,7 +37,7 @@ export async function* getArchive(
   const excludes = await mapInTurns(request.exclude, archivePath);
   const revision = requireRevision(Buffer.from(request.commitId), { prefix: 'invalid commitId: ' });
   const format = FORMATS[request.format];
-  if (format === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid format');
+  if (format === undefined) throw invalidArgument('invalid format');
 
   const { signal } = context;
   const paths = { path, excludes, isElided: request.elidePath };

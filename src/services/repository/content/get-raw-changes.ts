@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { type RawChange, rawChanges } from '#domain/diff/raw-changes';
 import type { ChangeStatus } from '#git/diff/parse/raw-line';
@@ -59,7 +59,7 @@ async function requireObject(
   const object = revision === '' ? undefined : await repository.objects.info(revision, { signal });
   // git takes the name of a file from the revision of a blob: `main:dir/file`.
   if (object !== undefined) return object.type === 'blob' ? revision : object.oid;
-  throw new GitalyError('INVALID_ARGUMENT', `invalid '${side}' revision: ${quote(revision)}`);
+  throw invalidArgument(`invalid '${side}' revision: ${quote(revision)}`);
 }
 
 async function* each(batches: AsyncIterable<readonly RawChange[]>): AsyncGenerator<Message> {

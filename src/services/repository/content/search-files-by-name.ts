@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import type { GoRegexp } from '#base/go/regexp/go-regexp';
 import { lazyModule } from '#base/lazy-module';
 import { filesByName } from '#domain/search/files-by-name';
@@ -26,8 +26,7 @@ export async function* searchFilesByName(
 
 /** @throws {GitalyError} INVALID_ARGUMENT `filter did not compile: error parsing regexp: …`. */
 async function compileFilter(filter: string): Promise<GoRegexp | undefined> {
-  if (Buffer.byteLength(filter) > MAX_FILTER_BYTES)
-    throw new GitalyError('INVALID_ARGUMENT', 'filter exceeds maximum length');
+  if (Buffer.byteLength(filter) > MAX_FILTER_BYTES) throw invalidArgument('filter exceeds maximum length');
   if (filter === '') return undefined;
   const { GoRegexp } = await loadRegexp();
   try {

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 
 interface Query {
   readonly query: string;
@@ -9,8 +9,8 @@ const DASH = 0x2d;
 
 /** Checks a search. @throws {GitalyError} INVALID_ARGUMENT. */
 export function requireQuery({ query, ref }: Query): { readonly query: string; readonly ref: Buffer } {
-  if (query === '') throw new GitalyError('INVALID_ARGUMENT', 'no query given');
-  if (ref.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'no ref given');
-  if (ref[0] === DASH) throw new GitalyError('INVALID_ARGUMENT', 'invalid ref argument');
+  if (query === '') throw invalidArgument('no query given');
+  if (ref.length === 0) throw invalidArgument('no ref given');
+  if (ref[0] === DASH) throw invalidArgument('invalid ref argument');
   return { query, ref: Buffer.from(ref) };
 }

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import { createFromUrl, isRemoteNotFound } from '#domain/create-copy/create-from-url';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import {
@@ -16,7 +16,7 @@ export async function createRepositoryFromUrl(
   deps: RepositoryDependencies,
 ): ResponseOf<typeof CreateRepositoryFromURLResponseSchema> {
   deps.storages.locate(request.repository);
-  if (request.url === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Url');
+  if (request.url === '') throw invalidArgument('empty Url');
 
   const remote = {
     url: request.url,

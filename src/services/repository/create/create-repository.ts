@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { invalidArgument, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { createRepository as create } from '#storage/lifecycle/create-repository';
@@ -38,6 +38,6 @@ function gitObjectFormat(format: ObjectFormat): 'sha1' | 'sha256' {
     case ObjectFormat.SHA256:
       return 'sha256';
     default:
-      throw new GitalyError('INVALID_ARGUMENT', `unknown object format: ${quote(String(format))}`);
+      throw invalidArgument(`unknown object format: ${quote(String(format))}`);
   }
 }

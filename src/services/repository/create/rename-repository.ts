@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { markMove } from '#domain/lifetimes/set-lifetime';
 import type { ResponseOf } from '#rpc/server/handler';
 import { renameRepository as rename } from '#storage/lifecycle/rename-repository';
@@ -15,7 +15,7 @@ export async function renameRepository(
 ): ResponseOf<typeof RenameRepositoryResponseSchema> {
   const source = storages.open(request.repository);
   const { relativePath } = request;
-  if (relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'destination relative path is empty');
+  if (relativePath === '') throw invalidArgument('destination relative path is empty');
   const target = storages.locate({ storageName: source.storageName, relativePath });
 
   await markMove(source, target);

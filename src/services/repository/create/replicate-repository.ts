@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { invalidArgument, wrapped } from '#base/gitaly-error';
 import { replicateRepository as replicate } from '#domain/replicate/replicate-repository';
 import { DETACHED_HEAD } from '#rpc/common/header-names';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -16,9 +16,9 @@ export async function replicateRepository(
   deps.storages.locate(request.repository);
   const target = requireTarget(request.repository);
   const { source } = request;
-  if (source === undefined) throw new GitalyError('INVALID_ARGUMENT', 'source repository cannot be empty');
+  if (source === undefined) throw invalidArgument('source repository cannot be empty');
   if (source.storageName === target.storageName)
-    throw new GitalyError('INVALID_ARGUMENT', 'repository and source have the same storage');
+    throw invalidArgument('repository and source have the same storage');
 
   const remote = await remoteConnector(source, context, deps.remotes)().catch(wrapped('new client'));
   await replicate(deps.storages, target, remote, {

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { fetchRemote as fetch } from '#domain/remote/fetch/fetch-remote';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -22,8 +22,8 @@ export async function fetchRemote(
 ): ResponseOf<typeof FetchRemoteResponseSchema> {
   const repository = deps.storages.open(request.repository);
   const { remoteParams } = request;
-  if (remoteParams === undefined) throw new GitalyError('INVALID_ARGUMENT', 'missing remote params');
-  if (remoteParams.url === '') throw new GitalyError('INVALID_ARGUMENT', 'blank or empty remote URL');
+  if (remoteParams === undefined) throw invalidArgument('missing remote params');
+  if (remoteParams.url === '') throw invalidArgument('blank or empty remote URL');
 
   const refmaps = remoteParams.mirrorRefmaps;
   const { removed, updated } = await fetch(repository, {

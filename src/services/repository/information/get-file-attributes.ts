@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import { fileAttributes } from '#domain/attributes/file-attributes';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { GetFileAttributesRequest, GetFileAttributesResponseSchema } from '#wire/gen/repository_pb';
@@ -13,9 +13,9 @@ export async function getFileAttributes(
   const repository = deps.storages.open(request.repository);
   const { paths, attributes: names } = request;
   const revision = Buffer.from(request.revision);
-  if (revision.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'revision is required');
-  if (paths.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'file paths are required');
-  if (names.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'attributes are required');
+  if (revision.length === 0) throw invalidArgument('revision is required');
+  if (paths.length === 0) throw invalidArgument('file paths are required');
+  if (names.length === 0) throw invalidArgument('attributes are required');
 
   try {
     const found = await fileAttributes(repository, { revision, paths, names }, context.signal);

@@ -1,4 +1,4 @@
-import { GitalyError, wrapped } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { migrateReferences } from '#domain/migrate-references/migrate-references';
 import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -23,7 +23,7 @@ export async function migrateReferenceBackend(
     throw new GitalyError('INTERNAL', 'transaction not found');
   const { targetReferenceBackend } = request;
   if (targetReferenceBackend === Backend.UNSPECIFIED)
-    throw new GitalyError('INVALID_ARGUMENT', 'target reference backend not set');
+    throw invalidArgument('target reference backend not set');
 
   const startedMs = performance.now();
   // As in Gitaly, an unknown number means files.

@@ -1,5 +1,5 @@
 import { mapInTurns } from '#base/async/loop-turns';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { diskUsage } from '#domain/history/disk-usage';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -28,7 +28,7 @@ export async function objectsSize(
   for (const revision of revisions) held.add(revision);
   for await (const request of rest) {
     if (request.repository !== undefined)
-      throw new GitalyError('INVALID_ARGUMENT', 'subsequent requests must not contain repository');
+      throw invalidArgument('subsequent requests must not contain repository');
     const more = await requireRevisions(request);
     for (const revision of more) {
       held.add(revision);
@@ -40,7 +40,7 @@ export async function objectsSize(
 }
 
 async function requireRevisions({ revisions }: ObjectsSizeRequest): Promise<Buffer[]> {
-  if (revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'no revisions specified');
+  if (revisions.length === 0) throw invalidArgument('no revisions specified');
   return await mapInTurns(revisions, (revision) =>
     requireRevision(revision, { allowPseudo: true, prefix: 'validating revision: ' }),
   );

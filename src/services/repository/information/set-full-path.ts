@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { invalidArgument, wrap } from '#base/gitaly-error';
 import { setFullPath as writeFullPath } from '#domain/settings/full-path';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { SetFullPathRequest, SetFullPathResponseSchema } from '#wire/gen/repository_pb';
@@ -11,7 +11,7 @@ export async function setFullPath(
   deps: RepositoryDependencies,
 ): ResponseOf<typeof SetFullPathResponseSchema> {
   const repository = deps.storages.open(request.repository);
-  if (request.path === '') throw new GitalyError('INVALID_ARGUMENT', 'no path provided');
+  if (request.path === '') throw invalidArgument('no path provided');
 
   const { signal } = context;
   try {

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { planAsNeeded, planEverything } from '#domain/housekeeping/decisions/plan-maintenance';
 import type { OptimizeOptions } from '#domain/housekeeping/housekeeping';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -36,6 +36,6 @@ function planOf(strategy: Strategy): NonNullable<OptimizeOptions['plan']> {
     case Strategy.EAGER:
       return planEverything;
     default:
-      throw new GitalyError('INVALID_ARGUMENT', `unsupported optimization strategy ${String(strategy)}`);
+      throw invalidArgument(`unsupported optimization strategy ${String(strategy)}`);
   }
 }

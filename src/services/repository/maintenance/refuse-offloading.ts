@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
@@ -36,13 +36,12 @@ export async function refuseRehydration(
     const reason = 'offload URL must be a single non-empty string';
     throw new GitalyError('FAILED_PRECONDITION', `invalid offloaded repository state: ${reason}`);
   }
-  if (objectPrefix(url, goCloudUrl) === undefined)
-    throw new GitalyError('INVALID_ARGUMENT', 'extract object prefix from URLs');
+  if (objectPrefix(url, goCloudUrl) === undefined) throw invalidArgument('extract object prefix from URLs');
   throw new GitalyError('INTERNAL', NO_LOG);
 }
 
 function requireSink(url: string): void {
-  if (url === '') throw new GitalyError('INVALID_ARGUMENT', 'offloading configuration missing sink URL');
+  if (url === '') throw invalidArgument('offloading configuration missing sink URL');
 }
 
 /** The path of a repository's URL below that of the sink. */

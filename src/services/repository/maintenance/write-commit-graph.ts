@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { updateCommitGraph } from '#domain/housekeeping/releases-15/update-commit-graph';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import {
@@ -16,7 +16,7 @@ export async function writeCommitGraph(
 ): ResponseOf<typeof WriteCommitGraphResponseSchema> {
   const repository = deps.storages.open(request.repository);
   if (request.splitStrategy !== SplitStrategy.SizeMultiple)
-    throw new GitalyError('INVALID_ARGUMENT', `unsupported split strategy: ${String(request.splitStrategy)}`);
+    throw invalidArgument(`unsupported split strategy: ${String(request.splitStrategy)}`);
 
   await deps.housekeeping.exclusively(repository, signal, (running) =>
     updateCommitGraph(repository, running),
