@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { attempt } from '#base/attempt';
 import type { ChangeUser } from '#base/change-user';
 import type {
   RecordedRepository,
@@ -135,11 +136,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
   }
 
   #find(storageName: string, relativePath: string): Repository | undefined {
-    try {
-      return this.#storages.open({ storageName, relativePath });
-    } catch {
-      return undefined;
-    }
+    return attempt(() => this.#storages.open({ storageName, relativePath }));
   }
 }
 

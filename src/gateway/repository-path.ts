@@ -1,3 +1,4 @@
+import { attempt } from '#base/attempt';
 /**
  * A decoded repository path from a git client: segments joined by slashes; the last one ends in
  * `.git`.
@@ -45,11 +46,8 @@ export function checkRepositoryPath(
 }
 
 function decode(part: string): string | undefined {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return undefined; // the only way to detect a malformed escape
-  }
+  // Only a failure reveals a malformed escape.
+  return attempt(() => decodeURIComponent(part));
 }
 
 function refusalOf(segment: string): string | undefined {

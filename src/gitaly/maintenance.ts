@@ -1,3 +1,4 @@
+import { attempt } from '#base/attempt';
 import { messageOf } from '#base/gitaly-error';
 import { loadSensor } from '#calls/load-sensor';
 import { dailyLog } from '#calls/logs/daily-log';
@@ -104,11 +105,8 @@ function workerMaintenance(
 
 function isRunningIn(runs: RecordedRuns, storages: Storages): MaintenanceScheduler['isRunning'] {
   return (target) => {
-    try {
-      return runs.isRunning(storages.locate(target));
-    } catch {
-      return false; // the handler responds with the reason
-    }
+    // On failure: the handler responds with the reason
+    return attempt(() => runs.isRunning(storages.locate(target))) ?? false;
   };
 }
 

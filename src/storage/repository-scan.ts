@@ -1,6 +1,7 @@
 import { type Stats, statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
+import { attempt } from '#base/attempt';
 import { typedEntries } from '#base/files/typed-entries';
 import { isGitDirectory } from './git-directory.ts';
 import type { Storage } from './repository-target.ts';
@@ -162,11 +163,7 @@ export class RepositoryScan {
 
 /** Returns `undefined` for a directory that is gone, or unreadable. */
 function statNow(path: string): Stats | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
+  return attempt(() => statSync(path, { throwIfNoEntry: false }));
 }
 
 function below(directory: string, name: string): string {

@@ -1,4 +1,5 @@
 import { type Stats, statSync } from 'node:fs';
+import { attempt } from '#base/attempt';
 
 /** Limit of repositories that are known, about 0.1 KiB each. */
 const MAX_KNOWN = 10_000;
@@ -96,9 +97,6 @@ export class SeenRepositories {
 }
 
 function currentStats(path: string): Stats | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined; // A file in place of a parent: the repository is gone as well.
-  }
+  // On failure: a file in place of a parent: the repository is gone as well.
+  return attempt(() => statSync(path, { throwIfNoEntry: false }));
 }

@@ -1,4 +1,5 @@
 import { type Stats, statSync } from 'node:fs';
+import { attempt } from '#base/attempt';
 import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { RepositoryLocation, Storage } from './repository-target.ts';
@@ -56,9 +57,6 @@ function repositoryKey(storage: Storage, relativePath: string): string {
 }
 
 function currentStats(path: string): Stats | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined; // The following full check finds the reason and reports it.
-  }
+  // On failure: the following full check finds the reason and reports it.
+  return attempt(() => statSync(path, { throwIfNoEntry: false }));
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CryptoKey, JWK } from 'jose';
+import { attempt } from '#base/attempt';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { replaceFile } from '#base/files/replace-file';
 import { messageOf } from '#base/gitaly-error';
@@ -202,11 +203,8 @@ export class TokenStore {
 }
 
 function scopeOrNone(fields: JsonFields): TokenScope | undefined {
-  try {
-    return parseScope(fields.value('scope'));
-  } catch {
-    return undefined; // the caller reports it
-  }
+  // On failure: the caller reports it
+  return attempt(() => parseScope(fields.value('scope')));
 }
 
 /** Returns an id that no command takes for an option. */

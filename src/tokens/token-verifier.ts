@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
+import { attempt } from '#base/attempt';
 import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { messageOf } from '#base/gitaly-error';
@@ -204,9 +205,6 @@ function ownerOf(payload: JWTPayload): TokenOwner | undefined {
   // It becomes a name in logs, and in the environment of hooks.
   if (subject === '' || CONTROL.test(subject) || subject.length > MAX_SUBJECT_CHARACTERS) return undefined;
   if (CONTROL.test(id) || id.length > MAX_SUBJECT_CHARACTERS) return undefined;
-  try {
-    return { subject, id, scope: parseScope(payload[SCOPE_CLAIM]) };
-  } catch {
-    return undefined; // signed, but nothing that can be meant: it allows nothing
-  }
+  // On failure: signed, but nothing that can be meant: it allows nothing
+  return attempt(() => ({ subject, id, scope: parseScope(payload[SCOPE_CLAIM]) }));
 }

@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify, type webcrypto } from 'node:crypto';
+import { attempt } from '../attempt.ts';
 
 /** Removes leading zeros from a number, as formats of keys and signatures require. */
 export function withoutLeadingZeros(bigEndian: Buffer): Buffer {
@@ -70,11 +71,7 @@ function privateKey(kty: string, numbers: Readonly<Record<string, Buffer>>, crv?
 
 /** @returns `undefined` for an error, which might contain the numbers. */
 function importKey(key: webcrypto.JsonWebKey): KeyObject | undefined {
-  try {
-    return createPrivateKey({ key, format: 'jwk' });
-  } catch {
-    return undefined;
-  }
+  return attempt(() => createPrivateKey({ key, format: 'jwk' }));
 }
 
 /**
@@ -91,11 +88,8 @@ function isSound(key: KeyObject, { kty, x }: webcrypto.JsonWebKey): boolean {
 /** Reports whether the public half of a key verifies a signature of the secret half. */
 export function knowsItsSignature(key: KeyObject, digest: string | null): boolean {
   const probe = Buffer.from('probe');
-  try {
-    return verify(digest, probe, createPublicKey(key), sign(digest, probe, key));
-  } catch {
-    return false; // numbers that the calculation rejects
-  }
+  // On failure: numbers that the calculation rejects
+  return attempt(() => verify(digest, probe, createPublicKey(key), sign(digest, probe, key))) ?? false;
 }
 
 function numberOf(bigEndian: Buffer): bigint {

@@ -1,5 +1,6 @@
 import { createHash, type KeyObject, sign, verify } from 'node:crypto';
 import { promisify } from 'node:util';
+import { attempt } from '../attempt.ts';
 import { ECDSA_CURVES, padded } from './key-numbers.ts';
 import { SshFields, sshNumber, sshString } from './ssh-fields.ts';
 
@@ -61,22 +62,15 @@ export async function createSshSignature(key: SigningKey, text: Buffer): Promise
 export function isSshSignatureOf(key: VerifyingKey, text: Buffer, armoured: Buffer): boolean {
   const fields = signatureFields(armoured);
   if (fields === undefined) return false;
-  try {
-    return verifyBlob(key, text, fields);
-  } catch {
-    // truncated, or a number that does not fit: users may write anything into a commit
-    return false;
-  }
+  // On failure: truncated, or a number that does not fit: users may write anything into a commit
+  return attempt(() => verifyBlob(key, text, fields)) ?? false;
 }
 
 /** Returns the public key that a signature names, in SSH's encoding; `undefined` without one. */
 export function signerOf(armoured: Buffer): Buffer | undefined {
   const fields = signatureFields(armoured);
-  try {
-    return fields?.number() === VERSION ? fields.string() : undefined;
-  } catch {
-    return undefined; // truncated
-  }
+  // On failure: truncated
+  return attempt(() => (fields?.number() === VERSION ? fields.string() : undefined));
 }
 
 function signatureFields(armoured: Buffer): SshFields | undefined {

@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { attempt } from '#base/attempt';
 import { knowsItsSignature, withoutLeadingZeros } from '#base/ssh/key-numbers';
 
 /** Numbers of a DSA key, big-endian; `y` is the public one, `x` the secret. */
@@ -30,11 +31,7 @@ export function dsaPrivateKey({ p, q, g, y, x }: DsaNumbers): KeyObject {
 
 /** @returns `undefined` for an error, which might contain the numbers. */
 function importKey(pkcs8: Buffer): KeyObject | undefined {
-  try {
-    return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
-  } catch {
-    return undefined;
-  }
+  return attempt(() => createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }));
 }
 
 /** Reports whether the public number, which is the last in the DER form, is `y`. */

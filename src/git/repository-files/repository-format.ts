@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { attempt } from '#base/attempt';
 import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
@@ -76,12 +77,8 @@ export class RepositoryFormats {
 
   /** Returns the format of a repository; `undefined` when the config file cannot be read. */
   find(repository: Located): RepositoryFormat | undefined {
-    try {
-      return this.of(repository);
-    } catch {
-      // git itself reports the error when a command runs there.
-      return undefined;
-    }
+    // On failure: git itself reports the error when a command runs there.
+    return attempt(() => this.of(repository));
   }
 
   forget({ path }: Located): void {

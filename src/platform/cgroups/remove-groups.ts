@@ -1,5 +1,6 @@
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { attempt } from '#base/attempt';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isProcessAlive } from '../process/runtime-directory.ts';
@@ -41,11 +42,12 @@ export function removeGroup(directory: string): string | undefined {
 }
 
 function subgroups(directory: string): string[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name);
-  } catch {
-    return []; // there is no such group
-  }
+  // On failure: there is no such group
+  return (
+    attempt(() =>
+      readdirSync(directory, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name),
+    ) ?? []
+  );
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { attempt } from '#base/attempt';
 import { counter, gauge } from './metric.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 
@@ -59,9 +60,6 @@ function lineOf(text: string, first: string): string {
 }
 
 function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return ''; // the kernel or the controller does not have it
-  }
+  // On failure: the kernel or the controller does not have it
+  return attempt(() => readFileSync(file, 'utf8')) ?? '';
 }

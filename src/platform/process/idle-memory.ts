@@ -1,4 +1,5 @@
 import { availableParallelism, loadavg } from 'node:os';
+import { attempt } from '#base/attempt';
 import { garbageCollector } from '#base/memory/garbage-collector';
 
 /** Parts of {@link IdleMemory} that a test replaces. */
@@ -82,11 +83,7 @@ export class IdleMemory {
 
 /** Returns the resident memory; 0 if there is no descriptor left with which to read it. */
 function residentBytes(): number {
-  try {
-    return process.memoryUsage.rss();
-  } catch {
-    return 0;
-  }
+  return attempt(() => process.memoryUsage.rss()) ?? 0;
 }
 
 function loadOfProcessors(): number {

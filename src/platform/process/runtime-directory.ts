@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { attempt } from '#base/attempt';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { ownerOf, ownerSuffix } from '#base/process-identity';
@@ -150,11 +151,8 @@ function removeTemporaryOfDead(parent: string): void {
 }
 
 function namesIn(parent: string): string[] {
-  try {
-    return readdirSync(parent);
-  } catch {
-    return []; // others' temporary files may be hidden; creating a directory is all we need
-  }
+  // On failure: others' temporary files may be hidden; creating a directory is all we need
+  return attempt(() => readdirSync(parent)) ?? [];
 }
 
 /** Reports whether a process of this user, or of root for root, runs. */

@@ -1,5 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
+import { attempt } from '#base/attempt';
 import { GitalyError, type StatusCode } from '#base/gitaly-error';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
 
@@ -17,9 +18,6 @@ export function statusError(code: StatusCode, message: string, details: Uint8Arr
  * of the headers still apply.
  */
 function readDetails(bytes: Uint8Array): Any[] {
-  try {
-    return fromBinary(StatusSchema, bytes).details;
-  } catch {
-    return []; // broken details must not hide the error
-  }
+  // On failure: broken details must not hide the error
+  return attempt(() => fromBinary(StatusSchema, bytes).details) ?? [];
 }

@@ -1,6 +1,7 @@
 import { type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
+import { attempt } from '#base/attempt';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { RepositoryTarget } from '../repository-target.ts';
@@ -59,21 +60,16 @@ export class LastWrites {
 
   /** Returns the path of a repository; `undefined` if the target is none. */
   #pathOf(target: RepositoryTarget): string | undefined {
-    try {
-      return this.#storages.locate(target).path;
-    } catch {
-      return undefined;
-    }
+    return attempt(() => this.#storages.locate(target).path);
   }
 
   /** Reads the time without waiting; `undefined` if it was not read recently. */
   #readNow(path: string): number | undefined {
     if (!this.#latelyRead.has(path)) return undefined;
-    try {
-      return latestMs(WRITTEN.map((name) => statSync(`${path}/${name}`, { throwIfNoEntry: false })));
-    } catch {
-      return undefined; // the other way handles the error
-    }
+    // On failure: the other way handles the error
+    return attempt(() =>
+      latestMs(WRITTEN.map((name) => statSync(`${path}/${name}`, { throwIfNoEntry: false }))),
+    );
   }
 
   async #read(path: string): Promise<number> {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { attempt } from '#base/attempt';
 
 /** Number of bytes of a process's name that Linux keeps. */
 const COMM_BYTES = 15;
@@ -31,26 +32,16 @@ export function isAlive(pid: number): boolean {
 }
 
 function stateOf(pid: number): string | undefined {
-  try {
-    // The name is in parentheses and may contain anything.
-    return readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')[0];
-  } catch {
-    return undefined; // not Linux
-  }
+  // The name is in parentheses and may contain anything. On failure: not Linux.
+  return attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')[0]);
 }
 
 function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-  } catch {
-    return nameFromPs(pid);
-  }
+  return attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim()) ?? nameFromPs(pid);
 }
 
 function nameFromPs(pid: number): string {
-  try {
-    return execFileSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' }).trim();
-  } catch {
-    return '';
-  }
+  return (
+    attempt(() => execFileSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' }).trim()) ?? ''
+  );
 }

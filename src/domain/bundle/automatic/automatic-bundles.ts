@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { attempt } from '#base/attempt';
 import { BoundedMap } from '#base/memory/bounded-map';
 import { BackgroundQueue } from '#domain/housekeeping/schedule/background-queue';
 import type { ObjectStore } from '#object-store/object-store';
@@ -224,9 +225,6 @@ export class AutomaticBundles implements AsyncDisposable {
 
 /** Returns the folder of a repository's bundles; `undefined` if no object can have its name. */
 function folderOf(target: RemovedRepository): string | undefined {
-  try {
-    return bundleFolder(target, target.storageName);
-  } catch {
-    return undefined; // so there are none
-  }
+  // A repository that is not there has none.
+  return attempt(() => bundleFolder(target, target.storageName));
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { attempt } from '#base/attempt';
 import { type FileStamp, fileStamp, NO_FILE } from '#base/files/file-stamp';
 import { messageOf } from '#base/gitaly-error';
 import { BoundedMap } from '#base/memory/bounded-map';
@@ -16,11 +17,8 @@ const kept = new BoundedMap<string, { readonly stamp: FileStamp; readonly rules:
 
 /** Reports whether a repository has rules, even invalid ones. Takes one `stat`. */
 export function hasRules({ path }: Pick<Repository, 'path'>): boolean {
-  try {
-    return fileStamp(settingPath(path, 'rules.json')) !== NO_FILE;
-  } catch {
-    return true; // the push is refused with the reason
-  }
+  // On failure: the push is refused with the reason
+  return attempt(() => fileStamp(settingPath(path, 'rules.json')) !== NO_FILE) ?? true;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { readdir } from 'node:fs/promises';
+import { attempt } from '#base/attempt';
 import { systemErrorCode } from '#base/go/system-error';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { Repository } from '#storage/repository';
@@ -159,11 +160,8 @@ export class BackgroundMaintenance implements AsyncDisposable {
 
   /** A repository that was removed in the meantime needs no maintenance. */
   #open({ storageName, relativePath }: RepositoryTarget): Repository | undefined {
-    try {
-      return this.#options.storages.open({ storageName, relativePath });
-    } catch {
-      return undefined; // the call itself reported the reason
-    }
+    // On failure: the call itself reported the reason
+    return attempt(() => this.#options.storages.open({ storageName, relativePath }));
   }
 }
 

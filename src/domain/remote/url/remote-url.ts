@@ -1,3 +1,4 @@
+import { attempt } from '#base/attempt';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
@@ -74,9 +75,6 @@ function parseUserInfo(text: string): UserInfo {
 }
 
 function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // no escapes, but a percent sign
-  }
+  // On failure: no escapes, but a percent sign
+  return attempt(() => decodeURIComponent(text)) ?? text;
 }

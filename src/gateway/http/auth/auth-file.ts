@@ -1,3 +1,4 @@
+import { attempt } from '#base/attempt';
 import { trimmed } from '#base/trim';
 import { ANONYMOUS, type Grant, nameProblem, RIGHTS, type Right } from '#gateway/rights';
 import { parseSecretHash, type SecretHash } from './password-hash.ts';
@@ -107,9 +108,6 @@ function addLine({ anonymous, passwords, tokens }: Draft, words: readonly string
 }
 
 function parsePath(text: string): string | undefined {
-  try {
-    return trimmed(decodeURIComponent(text), '/');
-  } catch {
-    return undefined; // the only way to detect a malformed escape
-  }
+  // Only a failure reveals a malformed escape.
+  return attempt(() => trimmed(decodeURIComponent(text), '/'));
 }

@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { LoopSlice } from '#base/async/loop-turns';
+import { attempt } from '#base/attempt';
 import { bulkBuffers, PIECE_BYTES, withoutWaste } from '#base/memory/bulk-buffers';
 import { Handover } from '#base/streams/handover';
 import { type Libc, loadLibc } from '../spawner/libc.ts';
@@ -197,11 +198,8 @@ export class BulkPipe implements Disposable {
 
 function findLibc(): Libc | 'missing' {
   if (process.platform !== 'linux' || !READS_DESCRIPTORS) return 'missing';
-  try {
-    return loadLibc();
-  } catch {
-    return 'missing'; // no FFI: an ordinary pipe is used
-  }
+  // On failure: no FFI: an ordinary pipe is used
+  return attempt(() => loadLibc()) ?? 'missing';
 }
 
 function prematureClose(): Error {

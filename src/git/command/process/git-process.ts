@@ -1,6 +1,7 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { timeLeftMs } from '#base/async/time-left';
+import { attempt } from '#base/attempt';
 import { GitalyError } from '#base/gitaly-error';
 import type { ByteStream } from '#base/streams/byte-stream';
 import type { Arg, SpawnedChild } from '../spawner/spawner.ts';
@@ -222,12 +223,8 @@ export class GitProcess implements AsyncDisposable {
 
   /** Sends a signal to the group. Returns whether it still has a member. */
   #signalGroup(signal: NodeJS.Signals | 0): boolean {
-    try {
-      return process.kill(-this.pid, signal);
-    } catch {
-      // ESRCH: the group is gone. EPERM (a member changed its user): it is not ours any more.
-      return false;
-    }
+    // ESRCH: the group is gone. EPERM (a member changed its user): it is not ours any more.
+    return attempt(() => process.kill(-this.pid, signal)) ?? false;
   }
 
   #destroyStreams(): void {

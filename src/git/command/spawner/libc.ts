@@ -1,3 +1,4 @@
+import { attempt } from '#base/attempt';
 import { loadCLibrary } from '#base/c-library';
 
 /**
@@ -74,10 +75,6 @@ export function loadLibc(): Libc {
 }
 
 function optional<T>(find: () => T): T | undefined {
-  try {
-    return find();
-  } catch {
-    // This C library lacks it; the caller does without.
-    return undefined;
-  }
+  // On failure: this C library lacks it; the caller does without.
+  return attempt(() => find());
 }

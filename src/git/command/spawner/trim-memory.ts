@@ -1,3 +1,4 @@
+import { attempt } from '#base/attempt';
 import { type Libc, loadLibc } from './libc.ts';
 
 let trim: Libc['mallocTrim'];
@@ -14,9 +15,6 @@ export async function trimMemory(): Promise<boolean> {
 }
 
 function lookUp(): Libc['mallocTrim'] {
-  try {
-    return loadLibc().mallocTrim;
-  } catch {
-    return undefined; // no FFI
-  }
+  // On failure: no FFI
+  return attempt(() => loadLibc().mallocTrim);
 }

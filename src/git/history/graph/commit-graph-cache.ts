@@ -1,3 +1,4 @@
+import { attempt } from '#base/attempt';
 import { type FileStamp, fileStamp, NO_FILE } from '#base/files/file-stamp';
 import { BoundedMap } from '#base/memory/bounded-map';
 import {
@@ -138,9 +139,6 @@ export class CommitGraphCache {
 
 /** Alternates may name any path. git reports unreadable ones. */
 function readableStamp(file: string): FileStamp {
-  try {
-    return fileStamp(file);
-  } catch {
-    return NO_FILE; // no permission, or no path
-  }
+  // On failure: no permission, or no path
+  return attempt(() => fileStamp(file)) ?? NO_FILE;
 }

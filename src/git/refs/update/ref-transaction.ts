@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { LoopSlice } from '#base/async/loop-turns';
+import { attempt } from '#base/attempt';
 import { abortError, type GitExitError } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
 import { isOid } from '#git/names/object-id';
@@ -318,11 +319,8 @@ export class RefTransaction implements AsyncDisposable {
   }
 
   #backend(): ReferenceBackend {
-    try {
-      return this.#repository.referenceBackend;
-    } catch {
-      return 'other'; // without its config file it is not a repository, as git has reported
-    }
+    // On failure: without its config file it is not a repository, as git has reported
+    return attempt(() => this.#repository.referenceBackend) ?? 'other';
   }
 
   /** Returns the failure of git whose reference-transaction hook refuses a change. */

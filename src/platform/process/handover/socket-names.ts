@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { endianness } from 'node:os';
+import { attempt } from '#base/attempt';
 
 /**
  * Returns the names that a configured address may have for a socket that systemd has bound. A
@@ -23,11 +24,8 @@ function hostsFor(host: string): string[] {
 }
 
 function linkOf(fd: number): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return ''; // not Linux, or not open: listening there reports it
-  }
+  // On failure: not Linux, or not open: listening there reports it
+  return attempt(() => readlinkSync(`/proc/self/fd/${fd}`)) ?? '';
 }
 
 /** Lines of /proc/net/unix end in `<inode> <path>`. */
@@ -58,9 +56,5 @@ function hostOf(hex: string): string {
 }
 
 function table(name: string): string {
-  try {
-    return readFileSync(`/proc/self/net/${name}`, 'latin1');
-  } catch {
-    return '';
-  }
+  return attempt(() => readFileSync(`/proc/self/net/${name}`, 'latin1')) ?? '';
 }
