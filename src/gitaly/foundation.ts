@@ -1,14 +1,12 @@
 import { type Exceptions, exceptions } from '#calls/exceptions';
 import { DEFAULT_GIT_CALL_LIMITS, GitCalls } from '#calls/git-calls';
 import { CallHistory } from '#calls/history/call-history';
-import { createMetrics, type ServerMetrics } from '#calls/metrics';
+import { createMetrics } from '#calls/metrics';
 import { RunningCalls } from '#calls/running-calls';
 import { startTracing } from '#calls/tracing/start-tracing';
-import type { Tracing } from '#calls/tracing/tracing';
 import { reportViolations } from '#calls/violation-reports';
 import { LastBackups } from '#domain/backup/last-backups';
 import type { Git } from '#git/command/git';
-import type { ControlGroups } from '#platform/cgroups/control-groups';
 import { startControlGroups } from '#platform/cgroups/start-control-groups';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
@@ -20,27 +18,17 @@ import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { type ErrorReports, errorReports } from '#rpc/server/interceptors/error-reports';
 import type { ProcessFamily } from '#workers/family';
-import { startGit } from './start-git.ts';
+import { type StartGitOptions, startGit } from './start-git.ts';
 
 /** The base of every part of a server: its process, its git, and the modules that follow its calls. */
-export interface Foundation {
-  readonly config: GitalyConfig;
-  readonly logger: Logger;
-  /** The other processes of this server; `undefined` for a server of one process. */
-  readonly family: ProcessFamily | undefined;
-  readonly metrics: ServerMetrics;
+export interface Foundation extends Omit<StartGitOptions, 'copyTo'> {
   readonly runtime: RuntimeDirectory;
   readonly programs: PrivatePrograms;
-  readonly tracing: Tracing | undefined;
   readonly reports: ErrorReports | undefined;
   readonly exceptions: Exceptions;
-  readonly calls: RunningCalls;
   /** `undefined` unless it is wanted. */
   readonly history: CallHistory | undefined;
-  readonly gitCalls: GitCalls;
   readonly lastBackups: LastBackups;
-  /** Control groups of the git processes. */
-  readonly groups: ControlGroups | undefined;
   readonly git: Git;
   /** Sessions of multiplexed connections. */
   readonly backchannels: Backchannels<GrpcChannel>;

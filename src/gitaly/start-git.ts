@@ -36,11 +36,13 @@ type Variables = ReturnType<typeof callVariables>;
 export interface StartGitOptions {
   readonly config: GitalyConfig;
   readonly logger: Logger;
+  /** The other processes of this server; `undefined` for a server of one process. */
   readonly family: ProcessFamily | undefined;
   readonly metrics: ServerMetrics;
   readonly gitCalls: GitCalls;
   readonly calls: RunningCalls;
   readonly tracing: Tracing | undefined;
+  /** Control groups of the git processes. */
   readonly groups: ControlGroups | undefined;
   /** Directory for a copy of git; absent for none. */
   readonly copyTo: string | undefined;

@@ -1,21 +1,18 @@
 import { GitalyError } from '#base/gitaly-error';
 import { objectIdProblem, ZERO_OID } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { signatureOf, type UserChange } from '../commit/signature.ts';
 import { type UpdateContext, updateWithHooks } from '../ref-update/update-with-hooks.ts';
 import { type SignalOption, tipOf } from '../revisions/commit-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import { applyPatches } from './apply-patches.ts';
 
-export interface BranchPatches {
+export interface BranchPatches extends UserChange {
   /** Begins at the default branch if it does not exist. */
   readonly branch: Uint8Array;
   /** Mails, in pieces of any size. Authors and dates are in them. */
   readonly mails: AsyncIterable<Uint8Array>;
-  readonly user: Person;
-  /** Time of the commits, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
   /** The value that the branch must have, zeros if it must not exist; empty for any. */
   readonly expectedOldOid: string;
   /** For the vote of the cluster on the working tree; `undefined` without a cluster. */

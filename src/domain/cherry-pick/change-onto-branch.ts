@@ -4,8 +4,8 @@ import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Ident } from '#git/objects/write/format-ident';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { committedBy, type UserCommit } from '../commit/commit-signing.ts';
+import { signatureOf } from '../commit/signature.ts';
 import { writeCommit } from '../commit/write-commit.ts';
 import { ancestry } from '../history/ancestry.ts';
 import { MergeWorkspace } from '../merge/merge-workspace.ts';
@@ -19,7 +19,7 @@ import { expectedOid } from '../revisions/expected-oid.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 
 /** A change of one commit that goes onto a branch. */
-export interface BranchChange {
+export interface BranchChange extends UserCommit {
   /** Revision of the commit whose change is applied. */
   readonly commit: string;
   /** Created if it does not exist. */
@@ -28,18 +28,12 @@ export interface BranchChange {
   readonly startRevision: Uint8Array;
   /** Opens the repository that has the start; `undefined` for the repository itself. */
   readonly openRemote: OpenRemote | undefined;
-  readonly user: Person;
-  /** Time of the commit, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
   /** Applies `.mailmap` of HEAD to the author of the commit, as Gitaly does. */
   readonly mailmap: boolean;
-  readonly message: Uint8Array;
   /** The value that the branch must have; empty for any. */
   readonly expectedOldOid: string;
   /** Runs all checks and hooks, and moves the branch only to its start. */
   readonly dryRun: boolean;
-  /** `undefined` for a commit without signature. */
-  readonly signing: CommitSigning | undefined;
 }
 
 /** The steps in which cherry-pick and revert differ. */

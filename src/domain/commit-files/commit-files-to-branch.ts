@@ -3,8 +3,8 @@ import { MAX_LFS_FILE_POINTER_BYTES, parseLfsFilePointer } from '#git/objects/pa
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { committedBy, type UserCommit } from '../commit/commit-signing.ts';
+import { signatureOf } from '../commit/signature.ts';
 import type { BranchUpdate } from '../ref-update/branch-update.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { PreparedValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
@@ -16,21 +16,15 @@ import { type ActionPart, receiveActions } from './receive-actions.ts';
 import { fileWriter } from './write-file.ts';
 
 /** Changes of files that become a commit of a branch. */
-export interface BranchFiles extends Omit<ParentRequest, 'repository' | 'target'> {
+export interface BranchFiles extends Omit<ParentRequest, 'repository' | 'target'>, UserCommit {
   readonly actions: AsyncIterable<ActionPart>;
-  readonly user: Person;
   /** Author; the user's name or address where one is empty. */
   readonly authorName: Uint8Array;
   readonly authorEmail: Uint8Array;
-  /** Time of the commit, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
-  readonly message: Uint8Array;
   /** The value that the branch must have, zeros if it must not exist; empty for any. */
   readonly expectedOldOid: string;
   /** Moves the branch even if the new commit does not contain its commit. */
   readonly force: boolean;
-  /** `undefined` for a commit without signature. */
-  readonly signing: CommitSigning | undefined;
 }
 
 /** A commit with less content is assembled in memory first. */

@@ -2,7 +2,7 @@ import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { signatureOf, type UserChange } from '../commit/signature.ts';
 import { writeCommit } from '../commit/write-commit.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
@@ -11,15 +11,12 @@ import { branchReference } from '../revisions/reference-names.ts';
 import { resolveRevision } from '../revisions/resolve-revision.ts';
 import { NoSubmoduleError, SubmoduleUnchangedError, updateSubmodule } from './update-submodule.ts';
 
-export interface BranchSubmodule {
+export interface BranchSubmodule extends UserChange {
   readonly branch: Uint8Array;
   /** Path of the submodule, as the client wrote it. */
   readonly path: Uint8Array;
   /** The submodule's new commit, which need not exist in the repository. */
   readonly commitOid: string;
-  readonly user: Person;
-  /** Time of the commit, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
   readonly message: Uint8Array;
   /** The value that the branch must have; empty for any. */
   readonly expectedOldOid: string;

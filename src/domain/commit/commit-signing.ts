@@ -1,5 +1,6 @@
 import type { Ident } from '#git/objects/write/format-ident';
 import type { SigningKeys } from '../signing/signing-keys.ts';
+import type { UserChange } from './signature.ts';
 import type { NewCommit } from './write-commit.ts';
 
 export interface CommitSigningOptions {
@@ -8,6 +9,13 @@ export interface CommitSigningOptions {
   /** Name of the committer instead of the user, if both are configured. */
   readonly committerName?: string | undefined;
   readonly committerEmail?: string | undefined;
+}
+
+/** A change on behalf of a user that creates a commit. */
+export interface UserCommit extends UserChange {
+  readonly message: Uint8Array;
+  /** `undefined` for a commit without signature. */
+  readonly signing: CommitSigning | undefined;
 }
 
 /** The committer of a commit, and its signing key if there is one. */

@@ -12,6 +12,13 @@ export interface Person {
   readonly timezone: string;
 }
 
+/** A change on behalf of a user. */
+export interface UserChange {
+  readonly user: Person;
+  /** Time of what the change creates, since 1970; `undefined` for now. */
+  readonly seconds: bigint | undefined;
+}
+
 /**
  * Returns the identity of a person for a new object. Line feeds and angle brackets are removed from
  * the name and the address.

@@ -4,7 +4,7 @@ import { asGoStatus } from '#base/go/status';
 import { isOid } from '#git/names/object-id';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { signatureOf, type UserChange } from '../commit/signature.ts';
 import { MergeWorkspace } from '../merge/merge-workspace.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
@@ -14,7 +14,7 @@ import { branchReference } from '../revisions/reference-names.ts';
 import { parseResolutions } from './parse-resolutions.ts';
 import { resolveConflicts } from './resolve-conflicts.ts';
 
-export interface BranchResolution {
+export interface BranchResolution extends UserChange {
   /** Ids of the commits to merge, as the client sent them; the branch is at `ours`. */
   readonly ours: string;
   readonly theirs: string;
@@ -25,9 +25,6 @@ export interface BranchResolution {
   readonly openRemote: OpenRemote;
   /** The decisions of the user, as `parseResolutions` reads them. */
   readonly resolutions: Buffer;
-  readonly user: Person;
-  /** Time of the commit, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
   readonly message: Uint8Array;
 }
 

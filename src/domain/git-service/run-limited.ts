@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import type { ConfigPair } from '#git/command/config';
 import type { GitCommand } from '#git/command/git-command';
 import type { SpawnOptions } from '#git/command/spawn-options';
 import type { Repository } from '#storage/repository';
@@ -7,15 +6,12 @@ import { type NegotiationLimit, watchNegotiation } from './negotiation-limit.ts'
 import {
   type InputObserver,
   joinStreams,
+  type ServiceRequest,
   type ServiceResult,
-  type ServiceStreams,
 } from './service-streams.ts';
 import { startBulkService, startService } from './start-service.ts';
 
-export interface LimitedRun {
-  readonly config: readonly ConfigPair[];
-  readonly gitProtocol: string;
-  readonly streams: ServiceStreams;
+export interface LimitedRun extends Pick<ServiceRequest, 'config' | 'gitProtocol' | 'signal' | 'streams'> {
   /** Without it there is no time limit. */
   readonly limit?: NegotiationLimit | undefined;
   /** Receives a copy of the client's bytes. */
@@ -24,7 +20,6 @@ export interface LimitedRun {
   readonly pipes?:
     | { readonly extraPipes: number; serve(sockets: readonly Duplex[]): Promise<void> }
     | undefined;
-  readonly signal: AbortSignal;
 }
 
 export interface LimitedResult extends ServiceResult {

@@ -2,9 +2,11 @@ import { Readable, type Writable } from 'node:stream';
 import { messageOf } from '#base/gitaly-error';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
 import { evenPieces } from '#base/streams/even-pieces';
+import type { ConfigPair } from '#git/command/config';
 import type { BulkPipe } from '#git/command/process/bulk-pipe';
 import type { GitExit } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
+import type { Repository } from '#storage/repository';
 
 /** The client's end of git's upload-pack, receive-pack or upload-archive. */
 export interface ServiceStreams {
@@ -19,6 +21,21 @@ export interface ServiceStreams {
   readonly isDirect?: boolean | undefined;
   /** Without it, git's error output is logged. */
   readonly stderr?: Writable | undefined;
+}
+
+/** A client's request for upload-pack or receive-pack. */
+export interface ServiceRequest {
+  readonly repository: Repository;
+  /** One request and one answer (HTTP) instead of a conversation (SSH). */
+  readonly isStateless: boolean;
+  /**
+   * Protocol that the client requests; values other than `version=1` and `version=2` are ignored.
+   */
+  readonly gitProtocol: string;
+  /** Settings of the request. */
+  readonly config: readonly ConfigPair[];
+  readonly streams: ServiceStreams;
+  readonly signal: AbortSignal;
 }
 
 /** Receives a copy of the client's bytes after git got them, and cannot change them. */

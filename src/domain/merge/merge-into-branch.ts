@@ -1,7 +1,7 @@
 import { wrap, wrapped } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
-import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { committedBy, type UserCommit } from '../commit/commit-signing.ts';
+import { signatureOf } from '../commit/signature.ts';
 import { type PreparedUpdate, prepareUpdate } from '../ref-update/quarantined-update.ts';
 import type { NewValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
 import { requireOldOid } from '../revisions/expected-oid.ts';
@@ -10,20 +10,14 @@ import { MergeConflictError } from './merge-conflict-error.ts';
 import { mergeIntoCommit } from './merge-into-commit.ts';
 import { MergeWorkspace } from './merge-workspace.ts';
 
-export interface BranchMerge {
+export interface BranchMerge extends UserCommit {
   readonly branch: Uint8Array;
   /** The value that the branch must have; empty for any. */
   readonly expectedOldOid: string;
   /** Any revision of the commit to merge. */
   readonly theirs: string;
-  readonly user: Person;
-  /** Time of the commit, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
-  readonly message: Uint8Array;
   /** Leaves the second parent out. */
   readonly squash: boolean;
-  /** `undefined` for a commit without signature. */
-  readonly signing: CommitSigning | undefined;
 }
 
 /** Limit of objects in memory: those of most merges. */

@@ -1,12 +1,12 @@
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
-import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { committedBy, type UserCommit } from '../commit/commit-signing.ts';
+import { signatureOf } from '../commit/signature.ts';
 import { resolveRevision } from '../revisions/resolve-revision.ts';
 import { mergeIntoCommit } from './merge-into-commit.ts';
 import { requireOldTarget, type StoreOptions, storeMerge } from './merge-request-reference.ts';
 
-export interface MergeToReference {
+export interface MergeToReference extends UserCommit {
   /** Revision of the first parent. */
   readonly base: Uint8Array;
   /** Revision of the second parent. */
@@ -15,12 +15,6 @@ export interface MergeToReference {
   readonly target: Buffer;
   /** The value that the reference must have; empty for any. */
   readonly expectedOldOid: string;
-  readonly user: Person;
-  /** Time of the commit, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
-  readonly message: Uint8Array;
-  /** `undefined` for a commit without signature. */
-  readonly signing: CommitSigning | undefined;
 }
 
 /**

@@ -2,7 +2,7 @@ import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
+import { committedBy, type UserCommit } from '../commit/commit-signing.ts';
 import { type Person, signatureOf } from '../commit/signature.ts';
 import { commitOf, type SignalOption, whyNoCommit } from '../revisions/commit-of.ts';
 import { voteHash } from '../transactions/voter.ts';
@@ -10,19 +10,14 @@ import { MergeConflictError } from './merge-conflict-error.ts';
 import { mergeIntoCommit } from './merge-into-commit.ts';
 import { MergeWorkspace } from './merge-workspace.ts';
 
-export interface Squash {
+export interface Squash extends UserCommit {
   /** Revision of the parent of the new commit. */
   readonly start: string;
   /** Revision of the last commit whose changes it takes. */
   readonly end: string;
-  readonly user: Person;
   readonly author: Person;
-  /** Time of the commit, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
   /** A missing line feed at the end is added. */
   readonly message: Uint8Array;
-  /** `undefined` for a commit without signature. */
-  readonly signing: CommitSigning | undefined;
 }
 
 export interface SquashOptions extends SignalOption {

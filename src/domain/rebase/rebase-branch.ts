@@ -1,7 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { objectIdProblem } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { signatureOf, type UserChange } from '../commit/signature.ts';
 import { MergeWorkspace } from '../merge/merge-workspace.ts';
 import { type PreparedUpdate, prepareUpdate } from '../ref-update/quarantined-update.ts';
 import type { NewValue } from '../ref-update/update-with-hooks.ts';
@@ -11,7 +11,7 @@ import type { SignalOption } from '../revisions/commit-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import { RebaseConflictError, rebase } from './rebase.ts';
 
-export interface BranchRebase {
+export interface BranchRebase extends UserChange {
   readonly branch: Uint8Array;
   /** Id of the branch's last commit, as the client sent it. */
   readonly branchOid: string;
@@ -19,9 +19,6 @@ export interface BranchRebase {
   readonly upstream: Uint8Array;
   /** Opens the repository that has the upstream. */
   readonly openRemote: OpenRemote;
-  readonly user: Person;
-  /** Time of the commits, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
   /** Applies `.mailmap` of HEAD to the authors, as Gitaly does. */
   readonly mailmap: boolean;
   readonly pushOptions: readonly string[];

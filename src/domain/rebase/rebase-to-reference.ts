@@ -1,11 +1,11 @@
 import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { signatureOf, type UserChange } from '../commit/signature.ts';
 import { requireOldTarget, type StoreOptions, storeMerge } from '../merge/merge-request-reference.ts';
 import { resolveRevision } from '../revisions/resolve-revision.ts';
 import { RebaseConflictError, rebase } from './rebase.ts';
 
-export interface RebaseToReference {
+export interface RebaseToReference extends UserChange {
   /** Revision to rebase onto. */
   readonly upstream: Uint8Array;
   /** Revision of the last commit to rebase. */
@@ -14,9 +14,6 @@ export interface RebaseToReference {
   readonly target: Buffer;
   /** The value that the reference must have; empty for any. */
   readonly expectedOldOid: string;
-  readonly user: Person;
-  /** Time of the commits, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
   /** Applies `.mailmap` of HEAD to the authors, as Gitaly does. */
   readonly mailmap: boolean;
 }

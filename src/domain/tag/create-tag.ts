@@ -6,22 +6,19 @@ import type { Commit } from '#git/objects/parse/parse-commit';
 import { formatIdent, type Ident } from '#git/objects/write/format-ident';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
-import { type Person, signatureOf } from '../commit/signature.ts';
+import { signatureOf, type UserChange } from '../commit/signature.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
 import { tagReference } from '../revisions/reference-names.ts';
 import { resolveReference } from '../revisions/resolve-reference.ts';
 
-export interface TagRequest {
+export interface TagRequest extends UserChange {
   /** Without `refs/tags/`. */
   readonly name: Uint8Array;
   /** Revision of the object to tag. */
   readonly target: Uint8Array;
   /** A tag object is written unless this is blank. */
   readonly message: Uint8Array;
-  readonly user: Person;
-  /** Time of the tag, since 1970; `undefined` for now. */
-  readonly seconds: bigint | undefined;
   /** True to apply `.mailmap` to the returned commit. */
   readonly mailmap: boolean;
 }

@@ -9,7 +9,7 @@ import type { OnNodeError } from '../family/node-health.ts';
 import type { ForgetReplicas } from '../family/replica-changes.ts';
 import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { ReplicationQueue } from '../model/job.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { NodesByStorage } from '../nodes/gitaly-node.ts';
 import type { FindLost } from '../repair/lost-replicas.ts';
 import type { WritePauses } from '../replication/write-pauses.ts';
 import type { Router } from '../routing/routes.ts';
@@ -21,8 +21,7 @@ import type { WriteLocks } from '../transactions/write-locks.ts';
 /** Parts of a Praefect that a backend uses. */
 export interface BackendOptions {
   readonly config: PraefectConfig;
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   readonly metrics: PraefectMetrics;
   readonly logger: Logger;
   /** The other processes of this Praefect; `undefined` if it has one. */

@@ -1,7 +1,7 @@
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { Database } from '../database/database.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
 import { CheckRounds } from './check-rounds.ts';
 import type { ElectionObserver } from './election-observer.ts';
 import { GoneNodes } from './gone-nodes.ts';
@@ -15,8 +15,7 @@ const UPDATE_TIMEOUT_MS = 5000;
 
 export interface HealthManagerOptions {
   readonly database: Database;
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   /** Name of this Praefect among all that share the database. */
   readonly praefectName: string;
   readonly logger: Logger;

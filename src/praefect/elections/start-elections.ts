@@ -1,6 +1,6 @@
 import type { Logger } from '#platform/log/logger';
 import type { PraefectConfig } from '../config/schema.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
 import { Election, type PrimaryChoice } from './election.ts';
 import type { ElectionObserver } from './election-observer.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
@@ -8,8 +8,7 @@ import type { NodeHealth } from './node-health.ts';
 
 export interface ElectionsOptions {
   readonly config: Pick<PraefectConfig, 'failover'>;
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   readonly metrics: { readonly elections: ElectionObserver };
   readonly logger: Logger;
 }

@@ -4,8 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import { LinkedFamily } from '#testkit/linked-family';
 import type { NodeHealth } from '../elections/node-health.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { type NodesByStorage, RemoteHealth, shareHealth } from './node-health.ts';
+import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
+import { RemoteHealth, shareHealth } from './node-health.ts';
 
 /** More turns than the messages take. */
 const TURNS = 20;

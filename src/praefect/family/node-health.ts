@@ -5,7 +5,7 @@ import type { Supervising } from '#workers/family';
 import type { Link } from '#workers/link';
 import { answer, asked, protocol, type Remote, remote, told } from '#workers/protocol';
 import { type NodeHealth, RecentLosses } from '../elections/node-health.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
 
 const nodeName = { virtualStorage: text, storage: text };
 const isNodeName = object(nodeName);
@@ -23,9 +23,6 @@ const NODES = protocol('nodes', {
 });
 /** The result of a round of checks, for workers. */
 const CHECKS = protocol('checks', { checked: told(healthyNodes) });
-
-/** Nodes by virtual storage. */
-export type NodesByStorage = ReadonlyMap<string, readonly GitalyNode[]>;
 
 /** Notified of calls that a node ended with an error. */
 export type OnNodeError = (node: GitalyNode, operation: MethodInfo['operation'], error: unknown) => void;

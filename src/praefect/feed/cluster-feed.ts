@@ -2,17 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { invalidArgument } from '#base/gitaly-error';
 import type { EventSource, EventSources, FeedPosition, FollowedEvents } from '#events/event-source';
 import { type Database, sql } from '../database/database.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ObservedNodes } from '../nodes/gitaly-node.ts';
 import { clusterJournal } from './cluster-journal.ts';
 import { createFeed } from './feed-tables.ts';
 import { NodeEvents } from './node-events.ts';
 import { recordChanges } from './record-changes.ts';
 
-export interface ClusterFeedOptions {
+export interface ClusterFeedOptions extends ObservedNodes {
   readonly database: Database;
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
   /** Age from which events are compacted. */
   readonly maxAgeMs: number;
   /** Number of events that are kept in addition to the compacted ones. */

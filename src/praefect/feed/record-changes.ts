@@ -1,16 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, type Executor, sql } from '../database/database.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, ObservedNodes } from '../nodes/gitaly-node.ts';
 import { type ChangedRepository, EventWriter } from './event-writer.ts';
 import { KEPT_MOVES, type Move, type NodeEvents, type ReportedMove, stepsOf } from './node-events.ts';
 import { latestMoves, type NodePosition } from './node-journal.ts';
 import { type Reading, readChanged, type Values } from './read-references.ts';
 
-export interface RecordChangesOptions {
+export interface RecordChangesOptions extends ObservedNodes {
   readonly database: Database;
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
   readonly nodeEvents: NodeEvents;
   /** Called when references cannot be read. They are read again later. */
   readonly onProblem: (error: unknown) => void;

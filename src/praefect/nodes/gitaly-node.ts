@@ -21,6 +21,15 @@ import type { Metadata } from '#rpc/common/metadata';
 import { HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import type { MethodInfo } from '#wire/method-info';
 
+/** Nodes by virtual storage, in the order of the configuration. */
+export type NodesByStorage = ReadonlyMap<string, readonly GitalyNode[]>;
+
+/** The nodes of a cluster, and which of them are healthy. */
+export interface ObservedNodes {
+  readonly nodes: NodesByStorage;
+  readonly isHealthy: (node: GitalyNode) => boolean;
+}
+
 /** A node of a virtual storage, as configured. */
 export interface NodeConfig {
   readonly virtualStorage: string;

@@ -1,13 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { PraefectConfig } from '../config/schema.ts';
-import { GitalyNode, type NodeDialOptions } from './gitaly-node.ts';
+import { GitalyNode, type NodeDialOptions, type NodesByStorage } from './gitaly-node.ts';
 
 /** The connections to all nodes. */
 export class Nodes implements AsyncDisposable {
-  /** Nodes by virtual storage, in the order of the configuration. */
-  readonly byStorage: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly byStorage: NodesByStorage;
 
-  private constructor(byStorage: ReadonlyMap<string, readonly GitalyNode[]>) {
+  private constructor(byStorage: NodesByStorage) {
     this.byStorage = byStorage;
   }
 

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
 import { untrackedRepositories } from './untracked.ts';
 
 const REFRESH_MS = 29_900;
@@ -11,7 +11,7 @@ const MIN_AGE_MS = 24 * 3_600_000;
 
 export interface CleanerOptions {
   readonly database: Database;
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   /** Time between two searches of a storage. */
   readonly runIntervalMs: number;
   readonly batchSize: number;

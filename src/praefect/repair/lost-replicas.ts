@@ -4,7 +4,7 @@ import { CallError } from '#client/index';
 import type { Logger } from '#platform/log/logger';
 import type { ReplicationQueue } from '../model/job.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, ObservedNodes } from '../nodes/gitaly-node.ts';
 import type { ReplicaMarks } from '../store/replica-marks.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import type { RepositoryMetadata } from '../store/repository-metadata.ts';
@@ -32,10 +32,7 @@ export interface FailedCall {
  */
 export type FindLost = (call: FailedCall) => Promise<boolean>;
 
-export interface LostReplicasOptions {
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
+export interface LostReplicasOptions extends ObservedNodes {
   readonly metadataOf: (repository: RepositoryKey) => Promise<RepositoryMetadata | undefined>;
   readonly store: Pick<ReplicaStore, 'removeReplica'>;
   readonly queue: Pick<ReplicationQueue, 'enqueue'>;

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ObservedNodes } from '../nodes/gitaly-node.ts';
 
 /** Advisory lock of the statement, shared with Gitaly's Praefects. */
 const LOCK = 1;
@@ -10,10 +10,8 @@ const JOBS_PER_LINE = 25;
 /** Nodes that a virtual storage needs, to copy from one to another. */
 const MIN_HEALTHY = 2;
 
-export interface ReconcilerOptions {
+export interface ReconcilerOptions extends ObservedNodes {
   readonly database: Database;
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
   readonly logger: Logger;
   /** Receives the seconds that a search took. */
   readonly took: (seconds: number) => void;

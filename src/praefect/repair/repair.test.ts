@@ -7,7 +7,7 @@ import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { Database, sql } from '../database/database.ts';
-import { GitalyNode } from '../nodes/gitaly-node.ts';
+import { GitalyNode, type NodesByStorage } from '../nodes/gitaly-node.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
 import { searchOneStorage } from './cleaner.ts';
 import { reconcile } from './reconciler.ts';
@@ -18,7 +18,7 @@ const repository = { storageName: 'default', relativePath: '@hashed/aa/bb/aabb.g
 const NEVER = new AbortController().signal;
 
 interface Setting extends AsyncDisposable {
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   readonly log: Record<string, unknown>[];
   readonly logger: ReturnType<typeof createLogger>;
 }

@@ -1,7 +1,7 @@
 import type { Logger } from '#platform/log/logger';
 import type { PraefectConfig } from '../config/schema.ts';
 import type { Database } from '../database/database.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
 import { searchOneStorage } from './cleaner.ts';
 import { type Periodic, periodic } from './periodic.ts';
 import { reconcile } from './reconciler.ts';
@@ -22,8 +22,7 @@ export interface RepairMetrics {
 
 export interface RepairOptions {
   readonly config: PraefectConfig;
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   readonly metrics: { readonly repair: RepairMetrics };
   readonly logger: Logger;
 }

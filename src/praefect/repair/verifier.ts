@@ -2,7 +2,7 @@ import { limitedSignal } from '#base/async/limited-signal';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ObservedNodes } from '../nodes/gitaly-node.ts';
 
 const BATCH_SIZE = 25;
 /** How long a batch belongs to one Praefect. */
@@ -17,10 +17,8 @@ export interface VerifierMetrics {
   released(leases: number): void;
 }
 
-export interface VerifierOptions {
+export interface VerifierOptions extends ObservedNodes {
   readonly database: Database;
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
   /** Age of a verification after which it is repeated. */
   readonly intervalMs: number;
   /** Deletes the records of replicas that do not exist. */

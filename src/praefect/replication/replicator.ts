@@ -3,7 +3,7 @@ import { GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { Logger } from '#platform/log/logger';
 import { type DequeuedJob, endOfFailed, type JobEnd, type ReplicationQueue } from '../model/job.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, ObservedNodes } from '../nodes/gitaly-node.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import { catchUp } from './catch-up.ts';
 import { TargetRing } from './target-ring.ts';
@@ -22,13 +22,10 @@ export interface ReplicationObserver {
   started(job: DequeuedJob): (end: JobEnd) => void;
 }
 
-export interface ReplicatorOptions {
+export interface ReplicatorOptions extends ObservedNodes {
   readonly queue: ReplicationQueue;
   readonly store: ReplicaStore;
   readonly pauses: WritePauses;
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
   readonly batchSize: number;
   /** Number of nodes of a virtual storage that are worked on at the same time. */
   readonly workers: number;

@@ -1,7 +1,7 @@
 import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { shuffled } from '#base/shuffled';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, ObservedNodes } from '../nodes/gitaly-node.ts';
 import { ALL, PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import type { ReplicaCache } from '../store/replica-cache.ts';
 import type { RepositoryLookups, WriteFacts } from '../store/repository-lookups.ts';
@@ -10,12 +10,9 @@ import type { ChooseReader } from './choose-reader.ts';
 import { deriveReplicaPath } from './replica-path.ts';
 import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './routes.ts';
 
-export interface RepositoryRouterOptions {
-  /** Nodes by virtual storage, in the order of the configuration. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+export interface RepositoryRouterOptions extends ObservedNodes {
   /** Nodes that receive a new repository, by virtual storage; 0 for all. */
   readonly replicationFactors: ReadonlyMap<string, number>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
   readonly chooseReader: ChooseReader;
   readonly cache: ReplicaCache;
   readonly lookups: RepositoryLookups;

@@ -2,13 +2,9 @@ import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { mergeLast } from '#services/backup-runs/messages';
 import { BackupRunService } from '#wire/gen/gitalyts/backups/v1/backups_pb';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, ObservedNodes } from '../nodes/gitaly-node.ts';
 
-export interface BackupRunServiceOptions {
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
-}
+export interface BackupRunServiceOptions extends ObservedNodes {}
 
 /** Time limit of a node. One that hangs is left out. */
 const NODE_LIMIT_MS = 2000;

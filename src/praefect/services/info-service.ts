@@ -4,14 +4,14 @@ import { quote } from '#base/go/quote';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { PraefectInfoService, type SetAuthoritativeStorageRequest } from '#wire/gen/praefect_pb';
 import type { RepositoryKey } from '../model/repository-key.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { NodesByStorage } from '../nodes/gitaly-node.ts';
 import type { Assignments } from '../store/assignments.ts';
 import type { Availability } from '../store/availability.ts';
 import type { ReplicaMarks } from '../store/replica-marks.ts';
 import type { MetadataReader, RepositoryMetadata } from '../store/repository-metadata.ts';
 
 export interface InfoServiceOptions {
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   readonly metadata: MetadataReader;
   readonly availability: Availability;
   readonly marks: ReplicaMarks;

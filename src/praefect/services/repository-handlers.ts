@@ -9,7 +9,7 @@ import { ObjectPoolService } from '#wire/gen/objectpool_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import type { Repository } from '#wire/gen/shared_pb';
 import type { RepositoryKey } from '../model/repository-key.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
 import { MAX_ATTEMPTS } from '../proxy/gone-node.ts';
 import type { FindLost } from '../repair/lost-replicas.ts';
 import { isRailsPoolPath, poolIdOf } from '../routing/replica-path.ts';
@@ -22,7 +22,7 @@ import { answerLocally, answerStream, type LocalHandlers } from './local-handler
 const REMOVAL_LIMIT_MS = 10_000;
 
 export interface RepositoryHandlersOptions {
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   readonly router: Router;
   readonly lookups: RepositoryLookups;
   readonly removals: RepositoryRemovals;

@@ -12,17 +12,14 @@ import {
   type ServerInfoResponse,
   ServerService,
 } from '#wire/gen/server_pb';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ObservedNodes } from '../nodes/gitaly-node.ts';
 
 /** Limit of the checks when the caller sets none. */
 const READINESS_LIMIT_MS = 30_000;
 /** Namespace of the ids of virtual storages (UUID version 5). */
 const FILESYSTEM_NAMESPACE = '1ef1a8c6cf524d0a92a6ca643e8bc7c5';
 
-export interface ServerServiceOptions {
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  readonly isHealthy: (node: GitalyNode) => boolean;
+export interface ServerServiceOptions extends ObservedNodes {
   readonly logger: Logger;
   /** Runs the checks of the cluster; empty without a failure. */
   readonly failedChecks: (timeoutMs: number) => Promise<ReadonlyMap<string, string>>;

@@ -1,11 +1,8 @@
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
 import type { ClusterStatus } from './cluster-status.ts';
 
 /** Returns the state of a cluster without a database, of which only the health of nodes is known. */
-export function healthStatus(
-  nodes: ReadonlyMap<string, readonly GitalyNode[]>,
-  isHealthy: (node: GitalyNode) => boolean,
-): ClusterStatus {
+export function healthStatus(nodes: NodesByStorage, isHealthy: (node: GitalyNode) => boolean): ClusterStatus {
   const unknown = { lastSeen: undefined, primaries: undefined, assigned: undefined, jobs: undefined };
   const virtualStorages = [...nodes].map(([name, ofStorage]) => ({
     name,

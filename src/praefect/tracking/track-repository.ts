@@ -6,7 +6,7 @@ import { shuffled } from '#base/shuffled';
 import type { PraefectConfig } from '../config/schema.ts';
 import { type Database, sql } from '../database/database.ts';
 import type { ReplicationQueue } from '../model/job.ts';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { NodesByStorage } from '../nodes/gitaly-node.ts';
 import { copyRepository } from '../replication/copy-repository.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
 import { RepositoryLookups } from '../store/repository-lookups.ts';
@@ -28,8 +28,7 @@ export interface TrackOptions {
   readonly config: PraefectConfig;
   readonly database: Database;
   readonly queue: ReplicationQueue;
-  /** Nodes by virtual storage. */
-  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly nodes: NodesByStorage;
   /** Copies it to the other nodes now. Otherwise a running Praefect does so. */
   readonly replicatesNow: boolean;
   readonly print: (line: string) => void;
