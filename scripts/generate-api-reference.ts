@@ -4,7 +4,7 @@
  * node --conditions=source scripts/generate-api-reference.ts [--check]
  */
 import type { TProperties, TSchema } from 'typebox';
-import { curlWords, exampleRequest } from '#gateway/http/api/example-request';
+import { curlWords, exampleRequest } from '#gateway/http/api/agents-page';
 import type { AnswerShape, Operation } from '#gateway/http/api/operation';
 import { OPERATIONS } from '#gateway/http/api/operations/table';
 import { PROBLEM_KINDS, PROBLEM_TYPE } from '#gateway/http/api/problems';

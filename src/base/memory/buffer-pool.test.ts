@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BufferPool } from './buffer-pool.ts';
+import { BufferPool } from './bulk-buffers.ts';
 
 test('a buffer that came back is lent again, up to a number', () => {
   const pool = new BufferPool({ size: 8, maxFree: 1 });

@@ -5,7 +5,6 @@ import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/serve
 import { callTarget } from '../call-target.ts';
 import { beginExplanation, callExplanation } from '../explain.ts';
 import { clientOf, isEndless, userOf } from '../running-calls.ts';
-import { Latencies } from './latencies.ts';
 
 /** The calls of an interval, and the state of the process at its end. */
 const historySample = object({
@@ -63,6 +62,11 @@ const INTERVAL_MS = 10_000;
 const HOUR_MS = 3_600_000;
 const SLOW_MS = 500;
 const MAX_SLOW_CALLS = 100;
+
+/** Steps of a doubling: a quantile is at most 9 % too large. */
+const STEPS = 8;
+/** Up to half an hour. */
+const SIZE = STEPS * 21;
 
 /** Keeps the figures of the last hour and the last slow calls in memory. Disposing ends it. */
 export class CallHistory implements Disposable {
@@ -141,5 +145,35 @@ export class CallHistory implements Disposable {
     if (this.#samples.length > HOUR_MS / this.#intervalMs) this.#samples.shift();
     this.#latencies.clear();
     [this.#calls, this.#errors, this.#sampledMs, this.#cpu] = [0, 0, now, process.cpuUsage()];
+  }
+}
+
+/** Counts durations in steps that grow, for quantiles. */
+export class Latencies {
+  readonly #counts = new Uint32Array(SIZE);
+  #total = 0;
+
+  /** Adds a duration. @param ms below 1 ms they count as one. */
+  add(ms: number): void {
+    const step = Math.ceil(Math.log2(Math.max(1, ms)) * STEPS);
+    const index = Math.min(step, SIZE - 1);
+    this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+    this.#total++;
+  }
+
+  /** Returns the duration in milliseconds that a share of the durations does not exceed; 0 without any. */
+  quantile(share: number): number {
+    let rest = share * this.#total;
+    if (this.#total === 0) return 0;
+    const index = this.#counts.findIndex((count) => {
+      rest -= count;
+      return rest <= 0;
+    });
+    return 2 ** (index / STEPS);
+  }
+
+  clear(): void {
+    this.#counts.fill(0);
+    this.#total = 0;
   }
 }

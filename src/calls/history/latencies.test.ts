@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Latencies } from './latencies.ts';
+import { Latencies } from './call-history.ts';
 
 test('a quantile is at most 9 % above the exact one', () => {
   const latencies = new Latencies();

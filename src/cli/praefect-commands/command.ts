@@ -1,10 +1,12 @@
 import { type Command, Option } from 'commander';
+import { messageOf } from '#base/gitaly-error';
+import { parseDurationMs } from '#base/go/duration';
+import { quote } from '#base/go/quote';
 import { parseBool } from '#base/go/strconv';
 import type { LogStream } from '#platform/log/log-stream';
 import type { PraefectConfig } from '#praefect/config/schema';
 import { writePraefectUsageError } from '../commands/usage.ts';
 import { explainedMessage } from '../explained-message.ts';
-import { type ValueType, valueProblem } from './option-value.ts';
 
 /** An option of a command. */
 export interface CommandOption {
@@ -54,6 +56,14 @@ export interface AddCommandsOptions {
   readonly exit: (code: number) => void;
   readonly output: PraefectOutput;
 }
+
+/** Type of an option's value: a whole number of 64 bits, a duration like `10s`, true or false. */
+type ValueType = 'int' | 'uint' | 'duration' | 'bool';
+
+const RANGES = {
+  int: { parser: 'ParseInt', pattern: /^[+-]?\d+$/, min: -(2n ** 63n), max: 2n ** 63n - 1n },
+  uint: { parser: 'ParseUint', pattern: /^\d+$/, min: 0n, max: 2n ** 64n - 1n },
+};
 
 /** Adds subcommands to `praefect`. */
 export function addCommands(
@@ -161,4 +171,33 @@ function isFlag({ flags }: CommandOption): boolean {
 
 function nameOf({ flags }: CommandOption): string {
   return flags.replace(/ .*/, '').replace(/^-+/, '');
+}
+
+/** Returns the problem of a value, in Go's words. An empty value represents a missing option. */
+function valueProblem(option: string, value: string, type: ValueType): string | undefined {
+  if (value === '') return undefined;
+  const problem = problemOf(value, type);
+  return problem && `invalid value ${quote(value)} for flag -${option}: ${problem}`;
+}
+
+function problemOf(value: string, type: ValueType): string | undefined {
+  if (type === 'bool') return parseBool(value) === undefined ? 'parse error' : undefined;
+  return type === 'duration' ? durationProblem(value) : numberProblem(value, type);
+}
+
+function numberProblem(value: string, type: 'int' | 'uint'): string | undefined {
+  const { max, min, parser, pattern } = RANGES[type];
+  const prefix = `strconv.${parser}: parsing ${quote(value)}`;
+  if (!pattern.test(value)) return `${prefix}: invalid syntax`;
+  const number = BigInt(value.replace(/^\+/, ''));
+  return number < min || number > max ? `${prefix}: value out of range` : undefined;
+}
+
+function durationProblem(value: string): string | undefined {
+  try {
+    parseDurationMs(value);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }

@@ -1,17 +1,34 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
 import { formatBytes } from '#base/format-bytes';
+import { codeOf } from '#base/gitaly-error';
 import { repositoryFigures } from '#client/content/repository-figures';
+import type { GetRepositoryMetadataResponse } from '#wire/gen/praefect_pb';
 import type { RepositoryInfoResponse } from '#wire/gen/repository_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { table } from '../html/elements.ts';
 import { formatCount, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { ConsolePage } from '../page.ts';
-import { replicasOf } from './replicas.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 
 const MAINTAINED = html`<p class="notice" role="status">The maintenance has run.</p>`;
+
+/** The replicas of a repository, for a page. */
+interface Replicas {
+  /** For the JSON form. */
+  readonly data: readonly ReplicaData[];
+  readonly section: Html;
+}
+
+interface ReplicaData {
+  readonly storage: string;
+  readonly isPrimary: boolean;
+  readonly isAssigned: boolean;
+  readonly isHealthy: boolean;
+  /** Number of writes that the replica lacks; null if it has none. */
+  readonly behindBy: number | null;
+}
 
 /** Shows the disk usage of a repository, and the work that maintenance would find. */
 export async function storagePage(visit: RepositoryVisit): Promise<ConsolePage> {
@@ -66,4 +83,40 @@ function rowsOf(info: RepositoryInfoResponse): (readonly Part[])[] {
 function lastRepack({ lastFullRepack }: RepositoryInfoResponse): Part {
   if (lastFullRepack === undefined) return 'never';
   return instant(dateOfSeconds(lastFullRepack.seconds));
+}
+
+/** Reads the replicas of a repository; `undefined` without a cluster that records them. */
+async function replicasOf(visit: RepositoryVisit): Promise<Replicas | undefined> {
+  const { calls, connection, isCluster, path, storage } = visit;
+  if (!isCluster) return undefined;
+  const value = { virtualStorage: storage, relativePath: path };
+  try {
+    const query = { case: 'path', value } as const;
+    return replicasIn(await connection.praefectInfo.getRepositoryMetadata({ query }, calls));
+  } catch (error) {
+    if (codeOf(error) === 'UNIMPLEMENTED') return undefined;
+    throw error;
+  }
+}
+
+function replicasIn({ generation, primary, replicas }: GetRepositoryMetadataResponse): Replicas {
+  const data = replicas.map((replica) => ({
+    storage: replica.storage,
+    isPrimary: replica.storage === primary,
+    isAssigned: replica.assigned,
+    isHealthy: replica.healthy,
+    behindBy: replica.generation < 0n ? null : Number(generation - replica.generation),
+  }));
+  const rows = data.map(({ behindBy, isAssigned, isHealthy, isPrimary, storage }) => [
+    storage,
+    isPrimary ? 'decides' : isAssigned ? 'votes' : 'is not assigned',
+    isHealthy ? 'healthy' : html`<strong>not healthy</strong>`,
+    stateOf(behindBy),
+  ]);
+  return { data, section: html`<h2>Replicas</h2>\n${table(['Node', 'Role', 'Health', 'State'], rows)}` };
+}
+
+function stateOf(behindBy: number | null): string {
+  if (behindBy === null) return 'missing';
+  return behindBy === 0 ? 'up to date' : `behind by ${behindBy}`;
 }

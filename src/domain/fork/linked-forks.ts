@@ -1,8 +1,14 @@
+import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import type { CallersLimit } from '#base/limits/limit';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { RefWatch } from '#git/refs/resolve/ref-watch';
+import { PACKED_REFS_HEADER } from '#git/refs/storage/files/packed-refs';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
+import type { GitRepository } from '#git/repository';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import { removeRepository } from '#storage/lifecycle/remove-repository';
 import { isPoolPath } from '#storage/pool-path';
@@ -14,7 +20,6 @@ import { adoptObjects } from '../object-pool/adopt-objects.ts';
 import { linkOrCopy, replaceByLink } from './shared-file.ts';
 import { NewConfigs, writeSkeleton } from './skeleton.ts';
 import { createSourcePool, findSourcePool } from './source-pool.ts';
-import { writeReferences } from './write-references.ts';
 
 /** Number of sources whose state is kept; each may take 30 KB. */
 const MAX_KNOWN = 200;
@@ -41,6 +46,14 @@ interface Known {
 interface BorrowOptions {
   /** Full name of the only branch to copy; `undefined` for all branches and tags. */
   readonly branch: Buffer | undefined;
+  readonly signal: AbortSignal;
+}
+
+const FILE_MODE = 0o644;
+
+interface WriteReferencesOptions {
+  /** Prefixes or full names of the references. */
+  readonly patterns: readonly Buffer[];
   readonly signal: AbortSignal;
 }
 
@@ -162,4 +175,36 @@ async function branchOfHead(source: Repository, signal: AbortSignal): Promise<Bu
   const head = await source.refs.head({ signal });
   const target = head.symbolicTarget;
   return target?.toString('latin1').startsWith(BRANCHES) === true ? target : undefined;
+}
+
+/**
+ * Writes references of a repository into a new file in the format of `packed-refs`. Symbolic ones
+ * get the value of their target.
+ *
+ * @returns SHA-256 of the file.
+ * @throws {GitExitError} when git finds the references broken; the file is then incomplete.
+ */
+async function writeReferences(
+  source: GitRepository,
+  path: string,
+  { patterns, signal }: WriteReferencesOptions,
+): Promise<string> {
+  const hash = createHash('sha256');
+  await using file = await open(path, 'wx', FILE_MODE);
+  const slice = new LoopSlice();
+  const write = async (text: string): Promise<void> => {
+    const bytes = Buffer.from(text, 'latin1');
+    hash.update(bytes);
+    await file.writeFile(bytes);
+    await slice.pause(signal);
+  };
+  await write(PACKED_REFS_HEADER);
+  for await (const refs of source.refs.list({ patterns }, { peel: true, signal }))
+    if (refs.length > 0) await write(refs.map(lineOf).join(''));
+  return hash.digest('hex');
+}
+
+function lineOf({ name, oid, peeledOid }: ListedRef): string {
+  const peeled = peeledOid === undefined ? '' : `^${peeledOid}\n`;
+  return `${oid} ${name.toString('latin1')}\n${peeled}`;
 }

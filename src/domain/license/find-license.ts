@@ -6,7 +6,6 @@ import { oidBytesOf } from '#git/names/object-id';
 import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';
 import { openEntry } from '#git/trees/open-entry';
 import type { Repository } from '#storage/repository';
-import { isCanonicalName, isLicenseFile } from './license-files.ts';
 import { type LicenseMatch, matchLicense } from './match-license.ts';
 
 /** The license of a project, or one that is not known. */
@@ -40,6 +39,21 @@ const NICKNAMES: Readonly<Record<string, string>> = {
 const MAX_FILE_BYTES = 256 << 10;
 /** Number of files that are read; a project has one or two. */
 const MAX_FILES = 100;
+
+/** Words in the names of files that contain a license. @see go-license-detector: licenseFileNames */
+const NAMES = [
+  'li[cs]en[cs]es?',
+  'legal',
+  'copy(?:left|right|ing)',
+  'unlicense',
+  'l?gpl[-_ v]?(?:\\d\\.?\\d)?',
+];
+const MORE_NAMES = ['bsd', 'mit', 'apache'];
+/** One of the names, delimited by separators or the ends. */
+const LICENSE_FILE = new RegExp(`(?:^|[-_. ])(?:${[...NAMES, ...MORE_NAMES].join('|')})(?:[-_. ]|$)`, 'i');
+const LINE_END = /[\n\r\u2028\u2029]/;
+const NEVER = /^(?:readme|guidelines)(?:\.md|\.rst|\.html|\.txt)?$/i;
+const CANONICAL = /^(?:(?:un)?licen[sc]e|copying)(?:\.md|\.txt|\.html|\.rst)?$/i;
 
 /**
  * Finds the license of a commit among the files of its top directory; `undefined` if none of them
@@ -106,4 +120,14 @@ function toFound({ license, path }: Candidate): FoundLicense {
   const shortName = license.id.toLowerCase();
   const { name, url } = license;
   return { shortName, name, url, path, nickname: NICKNAMES[shortName] ?? '' };
+}
+
+/** Reports whether a file of this name may contain the license of a project. */
+export function isLicenseFile(name: string): boolean {
+  return LICENSE_FILE.test(name) && !LINE_END.test(name) && !NEVER.test(name);
+}
+
+/** Reports whether a name is the usual one, which takes precedence over others. */
+function isCanonicalName(name: string): boolean {
+  return CANONICAL.test(name);
 }

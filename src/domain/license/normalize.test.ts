@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertLinearTime } from '#testkit/time-growth';
-import { isLicenseFile } from './license-files.ts';
+import { isLicenseFile } from './find-license.ts';
 import { wordsOf } from './normalize.ts';
 
 const words = (text: string): string[] => [...wordsOf(text)].filter((word) => word !== '');

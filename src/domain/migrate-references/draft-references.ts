@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { flag, gitCommand, joined } from '#git/command/git-command';
+import { flag, gitCommand, joined, value } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
-import type { StoredBackend } from '#git/repository-files/repository-format';
+import { parseSettings } from '#git/repository-files/config-file';
+import { parseFormat, type StoredBackend } from '#git/repository-files/repository-format';
 import { endMigration, REFERENCE_DRAFT } from '#storage/lifecycle/reference-files';
 import { syncTree } from '#storage/lifecycle/sync-tree';
 import type { Repository } from '#storage/repository';
-import { draftConfig } from './draft-config.ts';
 
 /** The references of a repository in another format, in a directory of the repository. */
 export interface ReferencesDraft {
@@ -17,6 +17,14 @@ export interface ReferencesDraft {
   /** Checksum of all references, those outside `refs/` among them; the same in both formats. */
   readonly sum: string;
 }
+
+interface DraftConfigOptions {
+  readonly target: StoredBackend;
+  readonly signal: AbortSignal;
+}
+
+const VERSION = 'core.repositoryformatversion';
+const STORAGE = 'extensions.refstorage';
 
 /**
  * Lets git write the references of a repository in another format, and compares them. Changes of
@@ -74,4 +82,30 @@ async function sumReferences(repository: Repository, signal: AbortSignal): Promi
   for await (const chunk of process.stdout) hash.update(chunk);
   await process.succeeded();
   return hash.digest('hex');
+}
+
+/** Writes the repository's config file with another format of references into a draft, as git does. */
+async function draftConfig(
+  repository: Repository,
+  draft: string,
+  { target, signal }: DraftConfigOptions,
+): Promise<void> {
+  const file = `${draft}/config`;
+  await copyFile(`${repository.path}/config`, file);
+  const edit = async (word: string, ...args: readonly string[]): Promise<void> => {
+    const options = [value('--file', file), flag(word)];
+    await repository.run(gitCommand('config', { options, args }), { signal });
+  };
+  if (target === 'reftable') await edit('--replace-all', STORAGE, target);
+  else await edit('--unset-all', STORAGE);
+  await edit('--replace-all', VERSION, hasExtensions(await readFile(file, 'latin1')) ? '1' : '0');
+  const format = parseFormat(await readFile(file, 'latin1'), false);
+  if (format.referenceBackend !== target || format.objectFormatName !== repository.format.objectFormatName)
+    throw new GitalyError('INTERNAL', 'the config file is an unusual one');
+}
+
+/** With extensions, git requires version 1; without, any git supports version 0. */
+function hasExtensions(text: string): boolean {
+  const settings = parseSettings(text);
+  return settings === undefined || settings.some(({ key }) => key.startsWith('extensions.'));
 }

@@ -3,7 +3,8 @@ import { quote } from '#base/go/quote';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
 import { GitExitError } from '#git/command/process/exit-error';
-import { ZERO_OID } from '#git/names/object-id';
+import { objectIdProblem, ZERO_OID } from '#git/names/object-id';
+import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import type { Housekeeping } from '../housekeeping/housekeeping.ts';
@@ -11,7 +12,6 @@ import { deleteReferences } from '../ref-update/delete-references.ts';
 import { fetchVoted } from '../remote/fetch/fetch-voted.ts';
 import { runRecorded } from '../transactions/run-recorded.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
-import { rescueDanglingObjects } from './rescue-dangling.ts';
 
 /** References of the origin, in the pool. */
 const REFSPEC = '+refs/*:refs/remotes/origin/*';
@@ -26,6 +26,9 @@ export interface FetchIntoPoolOptions {
   readonly vote: Vote | undefined;
   readonly signal: AbortSignal;
 }
+
+/** Number of references that are created at once. */
+const BATCH = 1000;
 
 /**
  * Brings a pool up to date with one of its members, the origin, and does the maintenance that it
@@ -99,4 +102,41 @@ function prefixed(doing: string): (error: unknown) => never {
     const stderr = error instanceof GitExitError ? { stderr: error.stderr } : {};
     throw wrap(error, doing, 'INTERNAL', { metadata: stderr });
   };
+}
+
+/**
+ * Makes references `refs/dangling/<object id>` to everything in a pool that no reference leads to,
+ * so that no command drops it. Each node of a cluster has other such objects: there is no vote.
+ *
+ * @throws {GitExitError} when the pool is damaged.
+ */
+async function rescueDanglingObjects(pool: Repository, signal: AbortSignal): Promise<void> {
+  const command = gitCommand('fsck', { options: ['--connectivity-only', '--dangling'].map(flag) });
+  let oids: string[] = [];
+  const flush = async (): Promise<void> => {
+    if (oids.length > 0) await createReferences(pool, oids, signal);
+    oids = [];
+  };
+  try {
+    for await (const lines of outputLines(pool, command, { signal })) {
+      for (const line of lines) {
+        const [what, , oid] = line.toString('latin1').split(' ');
+        if (what !== 'dangling' || oid === undefined) continue;
+        if (objectIdProblem(Buffer.from(oid), pool.objectFormat) === undefined) oids.push(oid);
+        if (oids.length >= BATCH) await flush();
+      }
+    }
+  } finally {
+    if (!signal.aborted) await flush();
+  }
+}
+
+async function createReferences(
+  pool: Repository,
+  oids: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  await using transaction = await RefTransaction.start(pool, { signal });
+  for (const newOid of oids) await transaction.update(`refs/dangling/${newOid}`, { newOid });
+  await transaction.commit();
 }

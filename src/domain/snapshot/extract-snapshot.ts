@@ -1,6 +1,5 @@
 import { type ExtractOptions, extractArchive } from '#storage/archive/extract-archive';
 import type { Repository } from '#storage/repository';
-import { safeConfig } from './safe-config.ts';
 
 /**
  * Names that {@link createSnapshot} writes. Others could be harmful: hooks, alternates that lead to
@@ -14,6 +13,20 @@ const WANTED =
  * empty directories of `refs`; the file `refs/heads` of a reftable cannot be replaced.
  */
 export const DRAFT_OF_SNAPSHOT = { referenceBackend: 'files' } as const;
+
+/** Both match lines without surrounding space. */
+const SECTION = /^\[\s*([a-z]+)\s*\]$/i;
+const SETTING = /^([a-z]+)\s*=(?:\s*[a-z0-9]+)?$/i;
+/** Settings that describe files; none names a program or another place. */
+const KEPT = new Set([
+  'core.repositoryformatversion',
+  'core.filemode',
+  'core.bare',
+  'extensions.objectformat',
+  'extensions.compatobjectformat',
+  'extensions.refstorage',
+  'extensions.noop',
+]);
 
 /**
  * Unpacks a snapshot over a fresh repository that is not in use. Only the format of the repository
@@ -32,4 +45,28 @@ export async function extractSnapshot(
     isWanted: (path) => WANTED.test(path),
     filter: (path) => (path === 'config' ? safeConfig : undefined),
   });
+}
+
+/**
+ * Returns the part of a `config` file from a stranger that git may read: the format of the
+ * repository. Lines that are kept stay as they are.
+ */
+export function safeConfig(content: Buffer): Buffer {
+  let section = '';
+  const kept = content
+    .toString('latin1')
+    .split('\n')
+    .filter((line) => {
+      const text = line.trim();
+      const begun = SECTION.exec(text)?.[1];
+      if (begun !== undefined) {
+        section = begun.toLowerCase();
+        return section === 'core' || section === 'extensions';
+      }
+      if (text === '') return true;
+      if (text.startsWith('[')) section = '';
+      const key = SETTING.exec(text)?.[1];
+      return key !== undefined && KEPT.has(`${section}.${key.toLowerCase()}`);
+    });
+  return Buffer.from(kept.join('\n'), 'latin1');
 }

@@ -1,14 +1,17 @@
+import { FILE } from '#base/file-mode';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { ZERO_OID } from '#git/names/object-id';
 import { ObjectWriter } from '#git/objects/write/write-objects';
+import { resolveTree } from '#git/trees/resolve-tree';
+import { walkTree } from '#git/trees/walk-tree';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { type Person, signatureOf } from '../commit/signature.ts';
 import { writeCommit } from '../commit/write-commit.ts';
+import { RefusedTreeError, TreeEditor } from '../commit-files/tree-editor.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { NewValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
-import { fileForPage, type PageFile, pageFileOf } from './page-file.ts';
-import { changePageTree } from './page-tree.ts';
+import { areSamePage, DuplicatePageError, fileForPage, type PageFile, pageFileOf } from './page-file.ts';
 import { findPage, findVersion, type WikiPage, type WikiVersion } from './wiki-pages.ts';
 
 /** A page as it shall be. */
@@ -26,6 +29,21 @@ export interface PageChange {
 }
 
 const CARRIAGE_RETURN = 0x0d;
+
+/** A change of a page's file. */
+interface PageEdit {
+  /** The tree to change; `undefined` for an empty one. */
+  readonly treeOid: string | undefined;
+  readonly file: PageFile;
+  readonly blobOid: string;
+  /** Path of the file that the page has now; `undefined` for a new page. */
+  readonly replaced: Buffer | undefined;
+}
+
+interface ChangeOptions {
+  readonly writer: ObjectWriter;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Commits a page to the default branch, which may be new.
@@ -108,4 +126,52 @@ function withoutExtension(path: Uint8Array): Buffer {
       .replace(/(?<=[^/])\.[^./]*$/, ''),
     'latin1',
   );
+}
+
+/**
+ * Writes the tree in which a page is changed.
+ *
+ * @returns its id.
+ * @throws {DuplicatePageError} if the directory has a file of that name, in any case and with any
+ *   extension; {GitalyError} FAILED_PRECONDITION for a path that no tree can have: below a file, or
+ *   with a name that git refuses.
+ */
+async function changePageTree(
+  repository: Repository,
+  { treeOid, file, blobOid, replaced }: PageEdit,
+  { writer, signal }: ChangeOptions,
+): Promise<string> {
+  const { objects } = repository;
+  const isSame = replaced !== undefined && isOtherNameOf(pageFileOf(replaced), file);
+  if (treeOid !== undefined && !isSame) await refuseDuplicate(repository, treeOid, file, signal);
+  const tree = new TreeEditor({ objects, objectFormat: writer.objectFormat, signal }, treeOid);
+  try {
+    if (replaced !== undefined) await tree.remove(replaced);
+    await tree.put(file.path, { mode: FILE, oid: blobOid });
+    return await tree.write(writer);
+  } catch (error) {
+    if (!(error instanceof RefusedTreeError)) throw error;
+    throw new GitalyError('FAILED_PRECONDITION', 'the page has an unusable path', { cause: error });
+  }
+}
+
+function isOtherNameOf(one: PageFile, other: PageFile): boolean {
+  return one.directory.equals(other.directory) && areSamePage(one.fileName, other.fileName);
+}
+
+async function refuseDuplicate(
+  repository: Repository,
+  treeOid: string,
+  file: PageFile,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = Buffer.concat([Buffer.from(`${treeOid}:`), file.directory]);
+  const directory = await resolveTree(repository, file.directory.length === 0 ? Buffer.from(treeOid) : name, {
+    signal,
+  });
+  if (directory.kind !== 'tree') return;
+  for await (const entries of walkTree(repository.objects, directory.tree, { recursive: false, signal })) {
+    const existing = entries.find(({ kind, path }) => kind === 'blob' && areSamePage(path, file.fileName));
+    if (existing !== undefined) throw new DuplicatePageError(file, existing.path);
+  }
 }

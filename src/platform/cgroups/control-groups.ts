@@ -1,11 +1,12 @@
-import { closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { attempt } from '#base/attempt';
 import { messageOf } from '#base/gitaly-error';
-import { systemErrorText } from '#base/go/system-error';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { JsonFields } from '#base/json-fields';
+import { isProcessAlive } from '../process/runtime-directory.ts';
 import { findHierarchy, type GroupLimits, type Hierarchy } from './hierarchy.ts';
-import { pruneGroups, removeGroup } from './remove-groups.ts';
 
 /** Settings of `[cgroups]`. */
 export interface ControlGroupSettings extends GroupLimits {
@@ -33,6 +34,8 @@ export interface ControlGroupsOptions {
   /** Returns a number from 0 up to below 1, for tests. */
   readonly random?: () => number;
 }
+
+const OWN_NAME = /^gitaly-(\d+)$/;
 
 /**
  * The control groups of this server: `<hierarchy_root>/gitaly-<pid>`, and in it `repos-<n>` for
@@ -147,4 +150,49 @@ export class ControlGroups implements Disposable {
       throw new Error(`failed setting up cgroups: ${doing}: ${why}`, { cause: error });
     }
   }
+}
+
+/**
+ * Removes the groups of dead processes.
+ *
+ * @param roots directories of the hierarchy root, one for each hierarchy.
+ */
+function pruneGroups(
+  roots: readonly string[],
+  ownPid: number,
+  onProblem: (path: string, error: string) => void,
+): void {
+  for (const root of roots) {
+    for (const name of subgroups(root)) {
+      const pid = Number(OWN_NAME.exec(name)?.[1] ?? Number.NaN);
+      if (Number.isNaN(pid) || (pid !== ownPid && pid !== 0 && isProcessAlive(pid))) continue;
+      const problem = removeGroup(join(root, name));
+      if (problem !== undefined) onProblem(join(root, name), problem);
+    }
+  }
+}
+
+/**
+ * Removes a group and those in it. Their files are the kernel's and vanish with them. Returns the
+ * reason if it stays: processes still run in it.
+ */
+function removeGroup(directory: string): string | undefined {
+  for (const name of subgroups(directory)) removeGroup(join(directory, name));
+  try {
+    rmdirSync(directory);
+    return undefined;
+  } catch (error) {
+    return systemErrorCode(error) === 'ENOENT' ? undefined : messageOf(error);
+  }
+}
+
+function subgroups(directory: string): string[] {
+  // On failure: there is no such group
+  return (
+    attempt(() =>
+      readdirSync(directory, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name),
+    ) ?? []
+  );
 }

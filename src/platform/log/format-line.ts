@@ -2,7 +2,6 @@ import { escapeHtml, jsonText } from '#base/go/encoding/json';
 import { jsonValue, print } from '#base/go/print';
 import { quote } from '#base/go/quote';
 import type { FieldList } from './field-list.ts';
-import { type LineHead, type LineOrder, LineOrders } from './line-order.ts';
 import { threeDigits } from './three-digits.ts';
 
 /** Longer texts are not kept for later lines. */
@@ -14,6 +13,35 @@ export type LogFormat = 'text' | 'json';
  * Formats one line, including the newline. `level` is the name in the line (`warning`, not `warn`).
  */
 export type FormatLine = (time: Date, level: string, message: string, fields: FieldList) => string;
+
+/** A value of the line itself, not of a field. */
+type LineHead = 'level' | 'msg' | 'time';
+
+/** Position of a value in a line: the index of its field, and the text before the value. */
+interface Place {
+  readonly index: number;
+  readonly prefix: string;
+  readonly head?: LineHead;
+}
+
+/** A place in a line of JSON. */
+interface JsonPlace extends Place {
+  /** The value whose text is in `pieces`; `undefined` if the text must not be reused. */
+  lastValue: unknown;
+}
+
+interface LineOrder {
+  /** Keys in their original order, which identifies the kind of line. */
+  readonly keys: readonly string[];
+  readonly json: readonly JsonPlace[];
+  /** Texts of the places of {@link json} in the line before. */
+  readonly pieces: string[];
+  readonly text: readonly Place[];
+}
+
+const HEADS = ['level', 'msg', 'time'] as const;
+
+const MAX_RECENT = 16;
 
 /**
  * Returns a formatter for the lines of Gitaly's log (logrus): JSON with sorted keys, or `key=value`
@@ -105,4 +133,55 @@ function timestamps(): (time: Date) => string {
     }
     return `${text}${threeDigits(milliseconds - second * 1000)}Z`;
   };
+}
+
+/**
+ * Orders the values of lines. Lines of one kind have the same keys in the same order in every call,
+ * so the last orders are cached. Sorting and quoting the names each time would be half the cost of
+ * a line (measured: 8 µs, against 4.5 µs).
+ */
+class LineOrders {
+  /** Orders, the latest first. */
+  readonly #recent: LineOrder[] = [];
+
+  /** Returns the order of the values in a line with these fields. */
+  orderOf(fields: FieldList): LineOrder {
+    for (let index = 0; index < this.#recent.length; index++) {
+      const order = this.#recent[index];
+      if (order === undefined || !isSame(order.keys, fields)) continue;
+      if (index > 0) {
+        this.#recent.splice(index, 1);
+        this.#recent.unshift(order);
+      }
+      return order;
+    }
+    const order = makeOrder(fields.keys.slice(0, fields.size));
+    this.#recent.unshift(order);
+    if (this.#recent.length > MAX_RECENT) this.#recent.pop();
+    return order;
+  }
+}
+
+function isSame(keys: readonly string[], fields: FieldList): boolean {
+  if (keys.length !== fields.size) return false;
+  for (let index = keys.length - 1; index >= 0; index--) if (keys[index] !== fields.keys[index]) return false;
+  return true;
+}
+
+function makeOrder(keys: readonly string[]): LineOrder {
+  // A field whose name the line itself uses gets a prefix, so that no value is lost.
+  const named = keys
+    .map((key, index) => ({ index, name: HEADS.some((head) => head === key) ? `fields.${key}` : key }))
+    .filter(({ index }) => keys.lastIndexOf(keys[index] ?? '') === index);
+  const byName = (left: { name: string }, right: { name: string }): number =>
+    left.name < right.name ? -1 : 1;
+  const heads = HEADS.map((head) => ({ index: -1, name: head, head }));
+  const json = [...named, ...heads].sort(byName).map(({ name, ...place }, position) => ({
+    ...place,
+    lastValue: undefined,
+    prefix: `${position === 0 ? '{' : ','}${JSON.stringify(name)}:`,
+  }));
+  const text = [...named].sort(byName).map(({ index, name }) => ({ index, prefix: ` ${name}=` }));
+  const pieces = [...json.map(() => ''), '}\n'];
+  return { keys, json, pieces, text };
 }

@@ -4,7 +4,6 @@ import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '../log/logger.ts';
 import { maskUrlCredentials } from '../log/mask-urls.ts';
 import type { SentryTarget } from './dsn.ts';
-import { stackFrames } from './stack-frames.ts';
 
 /** An error to report. URLs in texts are sent without their user and password. */
 export interface ErrorReport {
@@ -35,6 +34,20 @@ const MAX_TEXT_CHARS = 1024;
 const WARNING_INTERVAL_MS = 60_000;
 /** Pause after a refusal that names none. */
 const DEFAULT_PAUSE_MS = 60_000;
+
+/** A line of a stack, in Sentry's format. */
+interface StackFrame {
+  readonly function: string;
+  readonly filename: string;
+  readonly lineno: number;
+  readonly colno: number;
+  /** False for Node and packages. */
+  readonly in_app: boolean;
+}
+
+const START = '    at ';
+const POSITION = /:(\d+):(\d+)\)?$/;
+const MAX_FRAMES = 50;
 
 /** Sends error reports to Sentry, one request each. Reports that cannot be sent are lost. */
 export class SentryClient implements AsyncDisposable {
@@ -130,4 +143,23 @@ function envelope(report: ErrorReport, { release, environment }: SentryClientOpt
 
 function shown(text: string): string {
   return maskUrlCredentials(text.slice(0, MAX_TEXT_CHARS));
+}
+
+/** Parses the stack of an error; the innermost call is last. Other lines are left out. */
+export function stackFrames(stack: string): StackFrame[] {
+  return stack
+    .split('\n')
+    .flatMap((text) => {
+      const [suffix, line, column] = (text.startsWith(START) && POSITION.exec(text)) || [];
+      if (suffix === undefined) return [];
+      const call = text.slice(START.length, -suffix.length);
+      const at = call.indexOf(' (');
+      const name = at === -1 ? undefined : call.slice(0, at).replace(/^async /, '');
+      const file = at === -1 ? call : call.slice(at + 2);
+      const isOwn = !file.startsWith('node:') && !file.includes('/node_modules/');
+      const place = { lineno: Number(line), colno: Number(column), in_app: isOwn };
+      return [{ function: name ?? '<anonymous>', filename: file, ...place }];
+    })
+    .slice(0, MAX_FRAMES)
+    .reverse();
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { stackFrames } from './stack-frames.ts';
+import { stackFrames } from './sentry-client.ts';
 
 test('the innermost call is last, and code of others is marked', () => {
   const stack = [

@@ -1,4 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { eachInTurn, mapInTurns } from '#base/async/loop-turns';
 import { SUBMODULE } from '#base/file-mode';
 import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
@@ -8,14 +8,16 @@ import { type Listed, type Looked, openListed } from '#git/objects/open-listed';
 import type { OpenObject } from '#git/objects/opened-object';
 import type { TreeEntry } from '#git/objects/parse/parse-tree';
 import { EntryFinder } from '#git/trees/find-entry';
+import { readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { takeBytes } from '#services/convert/request/take-bytes';
-import type { GetBlobsRequest, GetBlobsResponseSchema } from '#wire/gen/blob_pb';
+import { fieldNumbers } from '#wire/fast/field-numbers';
+import { encodeWith } from '#wire/fast/reverse-writer';
+import { type GetBlobsRequest, GetBlobsResponseSchema } from '#wire/gen/blob_pb';
 import { ObjectType } from '#wire/gen/shared_pb';
 import { bytesWithin } from './byte-limit.ts';
 import type { BlobDependencies } from './dependencies.ts';
-import { BlobGroup } from './encode-blob.ts';
 
 type Response = MessageInitShape<typeof GetBlobsResponseSchema>;
 
@@ -32,6 +34,22 @@ interface Found extends Looked {
 /** Length of data up to which a blob is sent together with others. */
 const MAX_SMALL_BYTES = 16 * 1024;
 const SLASH = 0x2f;
+
+/** Size up to which messages are collected, and sent together. */
+const GROUP_BYTES = 64 * 1024;
+
+const FIELDS = fieldNumbers(GetBlobsResponseSchema, {
+  size: 'number',
+  data: 'bytes',
+  oid: 'text',
+  isSubmodule: 'number',
+  mode: 'number',
+  revision: 'text',
+  path: 'bytes',
+  type: 'number',
+});
+
+type Blob = MessageInitShape<typeof GetBlobsResponseSchema>;
 
 /**
  * Sends what lies at paths of revisions, in the order of the request: blobs with their contents,
@@ -142,4 +160,42 @@ function withoutSlashes(path: Uint8Array): Buffer {
   let end = path.length;
   if (end > 1) while (end > 0 && path[end - 1] === SLASH) end--;
   return Buffer.from(path.buffer, path.byteOffset, end);
+}
+
+/**
+ * Messages of small blobs, encoded, that go out together: to send a message costs more than to
+ * encode one.
+ */
+class BlobGroup {
+  #messages: Buffer[] = [];
+  #bytes = 0;
+
+  /** True when the messages should be sent. */
+  get isFull(): boolean {
+    return this.#bytes >= GROUP_BYTES;
+  }
+
+  add(blob: Blob): void {
+    const message = encodeWith((writer) => {
+      writer.number(FIELDS.type, blob.type);
+      writer.bytes(FIELDS.path, blob.path);
+      writer.text(FIELDS.revision, blob.revision);
+      writer.number(FIELDS.mode, blob.mode);
+      writer.number(FIELDS.isSubmodule, blob.isSubmodule === true ? 1 : 0);
+      writer.text(FIELDS.oid, blob.oid);
+      writer.bytes(FIELDS.data, blob.data);
+      writer.number(FIELDS.size, blob.size);
+    });
+    this.#messages.push(message);
+    this.#bytes += message.length;
+  }
+
+  /** Yields the messages as one, and forgets them; nothing if there are none. */
+  *take(): Generator<MessageShape<typeof GetBlobsResponseSchema>, void> {
+    if (this.#messages.length === 0) return;
+    const responses = readyResponses(this.#messages);
+    this.#messages = [];
+    this.#bytes = 0;
+    yield readyMessage(GetBlobsResponseSchema, responses);
+  }
 }

@@ -1,10 +1,14 @@
 import { resolve } from 'node:path';
-import { messageOf } from '#base/gitaly-error';
+import { setTimeout as delay } from 'node:timers/promises';
+import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import type { Git } from '#git/command/git';
+import {
+  RepositoryInfoResponse_ReferencesInfo_ReferenceBackend as Backend,
+  OptimizeRepositoryRequest_Strategy as Strategy,
+} from '#wire/gen/repository_pb';
 import { cloneSource } from './clone-source.ts';
 import { type ImportDestination, needsHead, prepareDestination, setHead } from './destination.ts';
-import { packReferences, shouldPack } from './pack-references.ts';
 import { pushReferences } from './push-references.ts';
 import { gitDirectoryOf, type ImportSource, isLocalDirectory } from './source.ts';
 import { readSourceRepository, type SourceRepository } from './source-repository.ts';
@@ -32,6 +36,15 @@ export interface Imported {
   /** Additional information for the user. */
   readonly note?: string;
 }
+
+/**
+ * Number of references above which they are packed after a push. Servers pack at once when there
+ * are more than 16 loose and no packed ones (Gitaly: `housekeeping.shouldRepackReferences`).
+ */
+const MANY_REFERENCES = 100;
+/** A server does nothing while it maintains the repository for another reason. */
+const MAX_ATTEMPTS = 60;
+const PAUSE_MS = 1000;
 
 /**
  * Imports one repository into the storage: creates an empty one, then sends all references in one
@@ -138,4 +151,53 @@ function noteOn({ head, leftOut, references }: SourceRepository): { note?: strin
       : []),
   ];
   return notes.length === 0 ? {} : { note: notes.join(', ') };
+}
+
+/**
+ * Reports whether a push makes files that should be packed: each takes a block of the
+ * disk, and a flush.
+ */
+async function shouldPack(
+  connection: Connection,
+  { repository }: ImportDestination,
+  { references, signal }: { references: number; signal: AbortSignal },
+): Promise<boolean> {
+  if (references < MANY_REFERENCES) return false;
+  return (await infoOf(connection, repository, signal))?.referenceBackend === Backend.FILES;
+}
+
+/**
+ * Packs references, which flushes them together.
+ *
+ * @throws {Error} if some are not packed afterwards: they may not be flushed.
+ */
+async function packReferences(
+  connection: Connection,
+  { repository }: ImportDestination,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    await connection.repository.optimizeRepository(
+      { repository, strategy: Strategy.HEURISTICAL },
+      { signal },
+    );
+    const { looseCount = 0n } = (await infoOf(connection, repository, signal)) ?? {};
+    if (looseCount === 0n) return;
+    if (attempt === MAX_ATTEMPTS) throw new Error(`the server has not packed ${looseCount} references`);
+    await delay(PAUSE_MS, undefined, { signal });
+  }
+}
+
+/** Returns the numbers of references; `undefined` from a server before 16.7. */
+async function infoOf(
+  connection: Connection,
+  repository: ImportDestination['repository'],
+  signal: AbortSignal,
+) {
+  try {
+    return (await connection.repository.repositoryInfo({ repository }, { signal })).references;
+  } catch (error) {
+    if (codeOf(error) === 'UNIMPLEMENTED') return undefined;
+    throw error;
+  }
 }

@@ -1,4 +1,5 @@
 import { chdir } from 'node:process';
+import { type DescMessage, fromJsonString, type MessageShape } from '@bufbuild/protobuf';
 import { didYouMean } from '#base/check-names';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
@@ -6,17 +7,57 @@ import { statusText } from '#base/go/status';
 import { parseBool } from '#base/go/strconv';
 import type { BareConnection } from '#client/bare-connection';
 import { CallError } from '#client/call/call-error';
+import type { ServiceCaller } from '#client/call/typed-client';
 import { dialBareSidechannel } from '#client/dial-bare-sidechannel';
-import type { Stdio } from '#client/git/git-streams';
+import type { PackResult, Stdio } from '#client/git/git-streams';
+import { receivePack } from '#client/git/receive-pack';
+import { uploadArchive } from '#client/git/upload-archive';
+import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
 import { SidechannelRegistry } from '#client/sidechannel-registry';
 import { createLogger } from '#platform/log/logger';
-import { SSH_COMMANDS, type SshCommand } from './commands.ts';
+import {
+  SSHReceivePackRequestSchema,
+  SSHUploadArchiveRequestSchema,
+  SSHUploadPackWithSidechannelRequestSchema,
+} from '#wire/gen/ssh_pb';
 
 /** The environment of a process. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A command and the two arguments that git adds. */
 const MIN_ARGUMENTS = 3;
+
+interface CommandCall {
+  readonly connection: ServiceCaller;
+  readonly registry: SidechannelRegistry;
+  readonly io: Stdio;
+  /** The request as JSON. */
+  readonly payload: string;
+}
+
+/**
+ * Runs one of git's server commands. @throws {Error} `json unmarshal: …`, and the client's errors.
+ */
+type SshCommand = (call: CommandCall) => Promise<PackResult>;
+
+/**
+ * Shows references that the server hides from ordinary users; git has no other way to undo such a
+ * setting.
+ */
+const SHOW_ALL_REFS = 'transfer.hideRefs=!refs';
+
+const SSH_COMMANDS: Readonly<Record<string, SshCommand>> = {
+  'upload-pack': ({ connection, registry, io, payload }) => {
+    const request = parseRequest(SSHUploadPackWithSidechannelRequestSchema, payload);
+    // the request's own settings come later and take precedence
+    request.gitConfigOptions.unshift(SHOW_ALL_REFS);
+    return uploadPackWithSidechannel(connection, registry, io, request);
+  },
+  'receive-pack': ({ connection, io, payload }) =>
+    receivePack(connection, io, parseRequest(SSHReceivePackRequestSchema, payload)),
+  'upload-archive': ({ connection, io, payload }) =>
+    uploadArchive(connection, io, parseRequest(SSHUploadArchiveRequestSchema, payload)),
+};
 
 /**
  * Runs one of git's three server commands through a Gitaly server; git starts it instead of ssh.
@@ -99,4 +140,12 @@ function parseFeatureFlags(text: string): Record<string, boolean> {
     if (name !== '' && isOn !== undefined) flags[name] = isOn;
   }
   return flags;
+}
+
+function parseRequest<Desc extends DescMessage>(schema: Desc, payload: string): MessageShape<Desc> {
+  try {
+    return fromJsonString(schema, payload);
+  } catch (error) {
+    throw new Error(`json unmarshal: ${messageOf(error)}`, { cause: error });
+  }
 }

@@ -17,7 +17,6 @@ import { contents, MAX_SHOWN_BYTES, trail } from './file-contents.ts';
 import { lfsPointer, looksBinary } from './file-kind.ts';
 import { lfsNote } from './lfs-page.ts';
 import { isPicture } from './raw-file.ts';
-import { isWebAddress, MAX_GITMODULES_BYTES, submoduleAddress } from './submodules.ts';
 
 /** Bigger pictures are not loaded with their page. */
 const MAX_PICTURE_BYTES = 20 << 20;
@@ -28,6 +27,13 @@ interface ShownFile {
   /** Size of the whole file. */
   readonly size: number;
 }
+
+/** Longest `.gitmodules` that is read. */
+const MAX_GITMODULES_BYTES = 64 << 10;
+
+const SECTION = /^\[submodule "(?<name>.*)"\]$/;
+const QUOTED = /^"(?<text>.*)"$/;
+const WEB = /^https?:\/\//;
 
 /** Shows a directory with its README, a file, a symbolic link or a submodule. */
 export async function filesPage(visit: RepositoryVisit): Promise<ConsolePage> {
@@ -169,4 +175,32 @@ async function readGitmodules(visit: RepositoryVisit): Promise<string> {
     if (codeOf(error) === 'NOT_FOUND') return '';
     throw error;
   }
+}
+
+/**
+ * Returns the address of the submodule at a path, as a `.gitmodules` file gives it; `undefined`
+ * without one.
+ *
+ * @see gitmodules(5)
+ */
+function submoduleAddress(gitmodules: string, path: string): string | undefined {
+  let found: { path?: string; url?: string } = {};
+  for (const raw of gitmodules.split('\n')) {
+    const line = raw.trim();
+    if (SECTION.test(line)) found = {};
+    const equals = line.indexOf('=');
+    const key = line.slice(0, Math.max(0, equals)).trim().toLowerCase();
+    if (key === 'path' || key === 'url') found[key] = unquoted(line.slice(equals + 1).trim());
+    if (found.path === path && found.url !== undefined) return found.url;
+  }
+  return undefined;
+}
+
+function unquoted(value: string): string {
+  return QUOTED.exec(value)?.groups?.text ?? value;
+}
+
+/** Reports whether an address can be opened in a browser. */
+function isWebAddress(address: string): boolean {
+  return WEB.test(address) && URL.canParse(address);
 }

@@ -1,13 +1,16 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { mapAhead } from '#base/streams/map-ahead';
 import { lfsIdsOf } from '#domain/settings/lfs-ids';
 import { isZeroOid } from '#git/names/object-id';
-import { MAX_LFS_FILE_POINTER_BYTES } from '#git/objects/parse/lfs-file-pointer';
-import { walkObjects } from '#git/objects/walk-objects';
+import type { ObjectInfo } from '#git/names/object-info';
+import { MAX_LFS_FILE_POINTER_BYTES, parseLfsFilePointer } from '#git/objects/parse/lfs-file-pointer';
+import type { LfsPointer } from '#git/objects/parse/parse-lfs-pointer';
+import { allObjects, walkObjects } from '#git/objects/walk-objects';
+import type { GitRepository } from '#git/repository';
 import { LfsObjects } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import { quarantineOf } from '../access.ts';
 import type { HookCall } from '../hook-call.ts';
-import { type NewPointer, newPointers } from './new-pointers.ts';
 import { type PushChanges, pushChanges, RuleRefusal } from './push-changes.ts';
 
 /** Look-ups at a time, each a request to a bucket. */
@@ -16,6 +19,14 @@ const AHEAD = 32;
 const MAX_MISSING = 1000;
 /** Files that a refusal names. */
 const MAX_SHOWN = 10;
+
+/** A new blob that is a pointer of Git LFS. */
+interface NewPointer extends LfsPointer {
+  /** Id of the blob. */
+  readonly blob: string;
+}
+
+const SHARD = /^[0-9a-f]{2}$/;
 
 /**
  * Refuses a push of pointers whose files the repository and its sources do not have. A push without
@@ -96,4 +107,50 @@ async function namesOf(
       if (pointer !== undefined) named.push({ name, oid: pointer.fileOid });
     }
   return named;
+}
+
+/**
+ * Yields the pointers of Git LFS among the objects of a quarantine. Those of a small push are
+ * loose, and are read without a process.
+ */
+async function* newPointers(
+  quarantined: GitRepository,
+  signal: AbortSignal,
+): AsyncGenerator<readonly NewPointer[]> {
+  const { objectDirectory, objects } = quarantined;
+  if (!hasFiles(`${objectDirectory}/pack`)) {
+    const loose: NewPointer[] = [];
+    for (const oid of looseOids(objectDirectory)) {
+      const info = await objects.info(oid, { signal });
+      const blob = info && isSmallBlob(info) ? await objects.readObject(oid, { signal }) : undefined;
+      const pointer = blob && parseLfsFilePointer(blob.data);
+      if (pointer !== undefined) loose.push({ ...pointer, blob: oid });
+    }
+    yield loose;
+    return;
+  }
+  const own = quarantined.withObjectDirectories({ objectDirectory, alternateObjectDirectories: [] });
+  const small = async function* (aborted: AbortSignal): AsyncGenerator<readonly ObjectInfo[]> {
+    for await (const infos of allObjects(own, { type: 'blob', signal: aborted }))
+      yield infos.filter(isSmallBlob);
+  };
+  for await (const batch of own.objects.readMany(small, { signal }))
+    yield batch.flatMap(({ item, object }) => {
+      const pointer = object && parseLfsFilePointer(object.data);
+      return pointer === undefined ? [] : [{ ...pointer, blob: item.oid }];
+    });
+}
+
+function isSmallBlob({ size, type }: ObjectInfo): boolean {
+  return type === 'blob' && size <= MAX_LFS_FILE_POINTER_BYTES;
+}
+
+function hasFiles(directory: string): boolean {
+  return existsSync(directory) && readdirSync(directory).length > 0;
+}
+
+/** Lists the loose objects of a quarantine: git and this server pack more than 100. */
+function looseOids(objectDirectory: string): string[] {
+  const shards = readdirSync(objectDirectory).filter((name) => SHARD.test(name));
+  return shards.flatMap((shard) => readdirSync(`${objectDirectory}/${shard}`).map((name) => shard + name));
 }

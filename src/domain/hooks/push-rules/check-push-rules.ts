@@ -1,9 +1,11 @@
+import type { ReadOnlyRule } from '#tokens/content-rules';
 import { formatPushRules, type PushRules } from '#tokens/push-rules';
+import { applying } from '#tokens/restriction';
 import type { HookCall } from '../hook-call.ts';
 import { checkLargestFile, checkMessage, checkPaths, checkSignature } from './check-contents.ts';
 import { checkProtected } from './check-protected.ts';
-import { checkReadOnly } from './check-read-only.ts';
 import { checkReferences } from './check-references.ts';
+import { movedReference, refusal } from './moved-reference.ts';
 import { type PushChanges, pushChanges, RuleRefusal } from './push-changes.ts';
 import { rulesOfRepository } from './repository-rules.ts';
 
@@ -43,5 +45,17 @@ async function check(rules: PushRules, push: PushChanges): Promise<void> {
     if (kind === undefined)
       throw new RuleRefusal(`the server has no check for the rule ${name} of the ${push.owner}`);
     await kind(rules[name], push);
+  }
+}
+
+/** Refuses changes of references that are read-only. */
+async function checkReadOnly(rules: readonly ReadOnlyRule[] = [], push: PushChanges): Promise<void> {
+  for (const change of push.changes) {
+    const { reference, shown } = await movedReference(push, change);
+    const found = applying(rules, { reference, user: push.user })[0];
+    if (found === undefined) continue;
+    const { number, rule } = found;
+    const reason = rule.reason === '' ? '' : `: ${rule.reason}`;
+    throw refusal(shown, `rule ${number} of "readOnly" of the ${push.owner} allows no change${reason}`);
   }
 }

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import type { RepositoryState } from '../repository-state.ts';
 import { decideCommitGraph } from './commit-graph.ts';
 import { maxLooseReferences, shouldPackReferences } from './pack-references.ts';
-import { planAsNeeded, planEverything } from './plan-maintenance.ts';
-import { decidePrune } from './prune.ts';
+import { decidePrune, planAsNeeded, planEverything } from './plan-maintenance.ts';
 import { decideRepack, maxUntrackedPacks } from './repack.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;

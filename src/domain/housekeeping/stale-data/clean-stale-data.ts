@@ -1,11 +1,10 @@
-import { unlink } from 'node:fs/promises';
+import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { messageOf, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { removeTree } from '#storage/temp-directories';
 import { removeEmptySections, removeSettings } from './config-file.ts';
-import { removeEmptyReferenceDirectories } from './empty-directories.ts';
 import { findStaleFiles, type StaleFileKind } from './stale-files.ts';
 
 /** Kinds of stale data, in the order in which they are removed. */
@@ -49,6 +48,12 @@ const OBSOLETE_SETTINGS =
   '^(http\\..+\\.extraheader|remote\\..+\\.(fetch|mirror|prune|url)|' +
   'core\\.(commitgraph|sparsecheckout|splitindex))$';
 const FULL_PATH = '^gitlab\\.fullpath$';
+
+/**
+ * Age since the last change at which an empty directory is removed: a reference may just be written
+ * to a new one.
+ */
+const MIN_AGE_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Removes what killed processes and earlier releases left in a repository. Starts git only to
@@ -124,4 +129,42 @@ function prefixed(kind: StaleDataKind): (error: unknown) => never {
   return (error) => {
     throw wrap(error, `housekeeping could not perform cleanup${how} ${kind}`);
   };
+}
+
+/**
+ * Removes empty directories of references that were deleted, but not `refs` itself.
+ *
+ * @returns their number.
+ */
+async function removeEmptyReferenceDirectories(repositoryPath: string, nowMs: number): Promise<number> {
+  let removed = 0;
+  for (const directory of await directoriesIn(`${repositoryPath}/refs`))
+    removed += (await prune(directory)).removed;
+  return removed;
+
+  async function prune(directory: string): Promise<{ readonly removed: number }> {
+    // Before its children are removed, which changes it.
+    const stats = await stat(directory).catch(ifGone);
+    if (stats === undefined) return { removed: 0 };
+    let inside = 0;
+    for (const child of await directoriesIn(directory)) inside += (await prune(child)).removed;
+    if (nowMs - stats.mtimeMs < MIN_AGE_MS) return { removed: inside };
+    const isRemoved = await rmdir(directory).then(() => true, ifInUse);
+    return { removed: inside + (isRemoved ? 1 : 0) };
+  }
+}
+
+async function directoriesIn(directory: string): Promise<string[]> {
+  const entries = (await readdir(directory, { withFileTypes: true }).catch(ifGone)) ?? [];
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => `${directory}/${name}`);
+}
+
+function ifGone(error: unknown): undefined {
+  if (systemErrorCode(error) === 'ENOENT') return undefined;
+  throw error;
+}
+
+function ifInUse(error: unknown): false {
+  if (['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(systemErrorCode(error) ?? '')) return false;
+  throw error;
 }

@@ -1,10 +1,11 @@
+import { readdir, stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { type RecordedResult, runRecorded } from '#domain/transactions/run-recorded';
 import type { CommandRepository } from '#git/command/command-repository';
 import type { ConfigPair } from '#git/command/config';
 import type { GitCommand } from '#git/command/git-command';
 import type { Outgoing } from './outgoing-remote.ts';
-import { watchSize } from './watch-size.ts';
 
 /** Limits of one command that reaches a remote. */
 export interface OutgoingLimits {
@@ -26,6 +27,9 @@ export interface OutgoingRun {
   /** Settings that follow those of the remote. */
   readonly config?: readonly ConfigPair[];
 }
+
+/** git writes at most some 100 MB in this time. */
+const LOOK_EVERY_MS = 500;
 
 /**
  * Runs a git that reaches a remote, within limits. Output and exit as of {@link runRecorded}; the
@@ -61,4 +65,47 @@ function limitError(
   { failure }: RecordedResult,
 ): GitalyError {
   return new GitalyError(code, message, { cause: failure });
+}
+
+/**
+ * Calls `onExceeded` once when the files in a directory are larger than a limit together. git has
+ * no such limit for what it fetches. Disposing stops it.
+ */
+function watchSize(directory: string, maxBytes: number, onExceeded: () => void): Disposable {
+  const stopped = new AbortController();
+  void watch(directory, maxBytes, onExceeded, stopped.signal);
+  return { [Symbol.dispose]: () => stopped.abort() };
+}
+
+async function watch(
+  directory: string,
+  maxBytes: number,
+  onExceeded: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (await waited(signal)) {
+    if ((await sizeOf(directory)) <= maxBytes) continue;
+    if (!signal.aborted) onExceeded();
+    return;
+  }
+}
+
+async function waited(signal: AbortSignal): Promise<boolean> {
+  try {
+    await delay(LOOK_EVERY_MS, undefined, { signal, ref: false });
+    return true;
+  } catch {
+    return false; // stopped
+  }
+}
+
+/** Files appear and vanish meanwhile; a missing one counts nothing. */
+async function sizeOf(directory: string): Promise<number> {
+  let bytes = 0;
+  const entries = await readdir(directory, { withFileTypes: true, recursive: true }).catch(() => []);
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    bytes += (await stat(`${entry.parentPath}/${entry.name}`).catch(() => undefined))?.size ?? 0;
+  }
+  return bytes;
 }

@@ -1,7 +1,6 @@
 import type { TProperties, TSchema } from 'typebox';
 import { API_PATH, LLMS_PATH, MCP_PATH } from './api-path.ts';
-import { curlWords, exampleRequest } from './example-request.ts';
-import type { Operation, OperationExample } from './operation.ts';
+import type { Method, Operation, OperationExample } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 
 /** A step of the walk, which is a request of an operation. */
@@ -40,6 +39,17 @@ const WALK: readonly Step[] = [
     example: { body: { source: 'topic', branch: 'main', message: 'Merge topic' } },
   },
 ];
+
+/** The request of an operation's example. */
+interface ExampleRequest {
+  readonly method: Method;
+  /** Below the address of the API. */
+  readonly address: string;
+  readonly body?: object;
+  readonly bytes?: string;
+}
+
+const PATH = 'team/app';
 
 /** Returns the page for agents, which the server has at /llms.txt. @see https://llmstxt.org */
 export function agentsPage(): string {
@@ -119,4 +129,31 @@ function namesOf(properties: TProperties): string {
 
 function toolNames(): string {
   return OPERATIONS.flatMap(({ tool }) => tool ?? []).join(', ');
+}
+
+/** Returns the request of an operation's example, for the repository `team/app`. */
+export function exampleRequest(
+  { body: schema, example, method, path }: Pick<Operation, 'body' | 'example' | 'method' | 'path'>,
+  { body, parameters = {}, query = {} }: OperationExample = example,
+): ExampleRequest {
+  const values: Readonly<Record<string, string>> = { ...parameters, repository: encodeURIComponent(PATH) };
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '');
+  const text = new URLSearchParams(query).toString();
+  return {
+    method,
+    address: text === '' ? filled : `${filled}?${text}`,
+    ...(typeof body === 'object' && { body }),
+    ...(schema === 'bytes' && { bytes: typeof body === 'string' ? body : '' }),
+  };
+}
+
+/** Returns the words of a command that sends a request. @param address before that of the request. */
+export function curlWords({ address, body, bytes, method }: ExampleRequest, api: string): string[] {
+  const words = ['curl --silent --fail-with-body'];
+  // A request with data is a POST.
+  if (method !== 'GET' && !(method === 'POST' && body !== undefined)) words.push(`--request ${method}`);
+  if (body !== undefined) words.push(`--json '${JSON.stringify(body)}'`);
+  if (bytes !== undefined)
+    words.push(`--header 'Content-Type: application/octet-stream'`, `--data-binary @FILE`);
+  return [...words, `"${api}${address}"`];
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededShare } from '#testkit/seeded-share';
 import { exampleArguments, startApi } from '#testkit/start-api';
-import { exampleRequest } from './example-request.ts';
+import { exampleRequest } from './agents-page.ts';
 import type { Operation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 

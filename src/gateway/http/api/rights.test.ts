@@ -10,7 +10,7 @@ import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
 import { scopedTokenAuthentication } from '../auth/scoped-token-authentication.ts';
-import { exampleRequest } from './example-request.ts';
+import { exampleRequest } from './agents-page.ts';
 import type { Operation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 

@@ -2,7 +2,9 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument, messageOf, withCode, wrap } from '#base/gitaly-error';
 import { EmptySignatureError } from '#domain/commit-files/commit-files';
 import { commitFilesToBranch } from '#domain/commit-files/commit-files-to-branch';
+import type { FileAction } from '#domain/commit-files/file-action';
 import { IndexError, type IndexProblem } from '#domain/commit-files/index-error';
+import type { ActionHeader, ActionPart } from '#domain/commit-files/receive-actions';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
@@ -11,6 +13,8 @@ import { remoteOpener } from '#services/convert/request/open-remote';
 import { updateContextOf } from '#services/convert/request/update-context';
 import { IndexError_ErrorType as ErrorType } from '#wire/gen/errors_pb';
 import {
+  UserCommitFilesActionHeader_ActionType as ActionType,
+  type UserCommitFilesActionHeader,
   UserCommitFilesErrorSchema,
   type UserCommitFilesRequest,
   type UserCommitFilesRequestHeader,
@@ -21,7 +25,15 @@ import { toBranchUpdate } from '../branch-update.ts';
 import type { OperationDependencies } from '../dependencies.ts';
 import { accessCheckCase, customHookCase } from '../error-details.ts';
 import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
-import { actionParts } from './commit-files-actions.ts';
+
+const KINDS: Readonly<Record<ActionType, FileAction['kind']>> = {
+  [ActionType.CREATE]: 'create',
+  [ActionType.CREATE_DIR]: 'create-directory',
+  [ActionType.UPDATE]: 'update',
+  [ActionType.MOVE]: 'move',
+  [ActionType.DELETE]: 'delete',
+  [ActionType.CHMOD]: 'change-mode',
+};
 
 /**
  * Commits changes of files to a branch, which may be new. Contents of any size are written while
@@ -134,4 +146,41 @@ function denied(cause: unknown, by: string, reason: Reason): GitalyError {
 
 function detail(error: Reason) {
   return { details: [create(UserCommitFilesErrorSchema, { error })] };
+}
+
+/**
+ * Yields the actions in a stream of requests. Any other message is an error.
+ *
+ * @throws {GitalyError} INTERNAL `content sent before action`,
+ *   `unhandled action payload type: <nil>`.
+ */
+async function* actionParts(requests: AsyncIterable<UserCommitFilesRequest>): AsyncGenerator<ActionPart> {
+  let isFirst = true;
+  for await (const { userCommitFilesRequestPayload: payload } of requests) {
+    const part = payload.case === 'action' ? payload.value.userCommitFilesActionPayload : undefined;
+    switch (part?.case) {
+      case 'header':
+        yield { header: headerOf(part.value) };
+        break;
+      case 'content':
+        if (isFirst) throw new GitalyError('INTERNAL', 'content sent before action');
+        yield { content: part.value };
+        break;
+      default:
+        throw new GitalyError('INTERNAL', 'unhandled action payload type: <nil>');
+    }
+    isFirst = false;
+  }
+}
+
+function headerOf(header: UserCommitFilesActionHeader): ActionHeader {
+  return {
+    // A client may send actions that the table lacks.
+    kind: (KINDS as Readonly<Record<number, FileAction['kind'] | undefined>>)[header.action] ?? header.action,
+    path: Buffer.from(header.filePath),
+    previousPath: Buffer.from(header.previousPath),
+    isExecutable: header.executeFilemode,
+    isBase64: header.base64Content,
+    keepsContent: header.inferContent,
+  };
 }
