@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { attempt } from './attempt.ts';
 import { JsonFields } from './json-fields.ts';
 
 /**
@@ -70,7 +71,7 @@ export function isRunning(identity: ProcessIdentity): boolean | undefined {
   if (identity.place !== ownIdentity().place) return undefined;
   const status = statusOf(identity.pid);
   if (status !== undefined) return status.startTime === identity.startTime && !status.isZombie;
-  return identity.startTime === '' && acceptsSignals(identity.pid);
+  return identity.startTime === '' && isProcessAlive(identity.pid);
 }
 
 /** Reads an identity that was written as JSON; `undefined` for any other text. */
@@ -106,11 +107,8 @@ function statusOf(pid: number): { isZombie: boolean; startTime: string } | undef
   }
 }
 
-function acceptsSignals(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+/** Reports whether a process of this user, or of root for root, runs. */
+export function isProcessAlive(pid: number): boolean {
+  // ESRCH: no such process. EPERM: a process of another user, which is not the one that is meant.
+  return attempt(() => process.kill(pid, 0)) ?? false;
 }

@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { chmod, lstat, readdir, readlink, rm } from 'node:fs/promises';
+import { chmod, lstat, readlink, rm } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { entryNamesIn } from '#base/files/typed-entries';
 import { systemErrorCode } from '#base/go/system-error';
 import { isRunning, ownerOf, ownerSuffix, parseIdentity } from '#base/process-identity';
 import { makeDirectories } from './lifecycle/make-directories.ts';
@@ -61,7 +62,7 @@ export async function cleanTempDirectories(
   const root = tempRoot(storage);
   const oldestMs = (options.nowMs ?? Date.now()) - (options.maxAgeMs ?? TEMP_DIRECTORY_MAX_AGE_MS);
   const removed: string[] = [];
-  for (const name of await namesIn(root)) {
+  for (const name of await entryNamesIn(root)) {
     options.signal?.throwIfAborted();
     const path = `${root}/${name}`;
     const stats = await lstat(path).catch(ignoreMissing);
@@ -74,7 +75,7 @@ export async function cleanTempDirectories(
 
 /** Lists the entries of the temporary root whose process is dead. */
 export async function tempEntriesOfTheDead(storage: Storage): Promise<string[]> {
-  const paths = (await namesIn(tempRoot(storage))).map((name) => `${tempRoot(storage)}/${name}`);
+  const paths = (await entryNamesIn(tempRoot(storage))).map((name) => `${tempRoot(storage)}/${name}`);
   const dead: string[] = [];
   for (const path of paths) if (await isOfTheDead(path)) dead.push(path);
   return dead;
@@ -109,9 +110,5 @@ async function openPermissions(directory: string): Promise<void> {
   const stats = await lstat(directory).catch(ignoreMissing);
   if (stats?.isDirectory() !== true) return;
   await chmod(directory, DIRECTORY_MODE);
-  for (const name of await namesIn(directory)) await openPermissions(`${directory}/${name}`);
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return (await readdir(directory).catch(ignoreMissing)) ?? [];
+  for (const name of await entryNamesIn(directory)) await openPermissions(`${directory}/${name}`);
 }

@@ -8,7 +8,12 @@ import { systemErrorCode } from '../go/system-error.ts';
  * @throws any other error.
  */
 export function ignoreMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error;
+}
+
+/** Reports whether a call failed because the file does not exist. */
+export function isMissing(error: unknown): boolean {
   const code = systemErrorCode(error);
   // ENOTDIR: a file is where the path has a directory.
-  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }

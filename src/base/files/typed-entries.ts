@@ -1,4 +1,6 @@
 import { type Dirent, lstatSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { ignoreMissing } from './ignore-missing.ts';
 
 /**
  * Returns the entries of a directory that was read with `withFileTypes` and `encoding: 'buffer'`.
@@ -16,4 +18,9 @@ function typedEntry(directory: Buffer, name: Buffer): Dirent<Buffer>[] {
   const stats = lstatSync(Buffer.concat([directory, Buffer.from('/'), name]), { throwIfNoEntry: false });
   // Of an entry only the name and the questions about its type are used, which stats have, too.
   return stats === undefined ? [] : [Object.assign(stats, { name }) as unknown as Dirent<Buffer>];
+}
+
+/** Returns the names of the entries of a directory; none if it does not exist. */
+export async function entryNamesIn(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory).catch(ignoreMissing)) ?? [];
 }

@@ -40,6 +40,7 @@ async function drained(destination: Writable): Promise<void> {
   }
 }
 
-function prematureClose(): Error {
+/** Returns the error of a stream that closes before its end, as Node makes it. */
+export function prematureClose(): Error {
   return Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 }

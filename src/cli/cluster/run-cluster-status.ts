@@ -10,6 +10,7 @@ import {
   type StorageStatus,
   type VirtualStorageStatus,
 } from '#praefect/status/cluster-status';
+import { isAddress } from '../open-target.ts';
 import { PRAEFECT_CONFIG } from '../up/up-directory.ts';
 import { clusterStatusText, statusJson } from './render-status.ts';
 
@@ -97,11 +98,6 @@ async function statusOfAddress(address: string, token: string | undefined): Prom
     throw new Error(`no praefect at ${address}: ${messageWithHint(error)}`, { cause: error });
   });
   return await statusByCalls(connection);
-}
-
-/** Reports whether a target is `unix:…`, `tcp://…`, `tls://…` or `dns:…`. */
-function isAddress(target: string): boolean {
-  return /^(unix:|tcp:\/\/|tls:\/\/|dns:|dns\+tls:)/.test(target);
 }
 
 /**

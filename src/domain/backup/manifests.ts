@@ -1,5 +1,6 @@
 import { wrap, wrapped } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
+import { once } from '#base/streams/once';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectCall, ObjectFacts, ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
@@ -181,8 +182,4 @@ export async function isEmpty(
   if (step === undefined) return false;
   const references = await bucket.head(step.refPath, options);
   return references?.sizeBytes === 0 && (await bucket.head(step.bundlePath, options)) === undefined;
-}
-
-async function* once(content: Buffer): AsyncGenerator<Buffer> {
-  yield content;
 }

@@ -1,4 +1,5 @@
 import { codeOf, wrap } from '#base/gitaly-error';
+import { once } from '#base/streams/once';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
@@ -44,7 +45,7 @@ export async function createPointerBackup(
       [objectKey(next.folder, LATEST), number],
       [objectKey(path, LATEST), id],
     ] as const)
-      await putUnlessEmpty(bucket, key, once(content), { signal });
+      await putUnlessEmpty(bucket, key, once(Buffer.from(content)), { signal });
     return 'stored';
   } catch (error) {
     throw wrap(error, 'manager');
@@ -88,8 +89,4 @@ async function store(
   // A backup that was interrupted can have left hooks that are gone since.
   if (hooksBytes === 0) await bucket.delete([step.customHooksPath], { signal });
   return 'stored';
-}
-
-async function* once(content: string): AsyncGenerator<Buffer> {
-  yield Buffer.from(content);
 }

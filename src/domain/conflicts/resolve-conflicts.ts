@@ -1,5 +1,6 @@
 import { eachInTurn, LoopSlice } from '#base/async/loop-turns';
 import { GitalyError, wrapped } from '#base/gitaly-error';
+import { once } from '#base/streams/once';
 import type { Ident } from '#git/objects/write/format-ident';
 import type { Repository } from '#storage/repository';
 import { writeCommit } from '../commit/write-commit.ts';
@@ -118,7 +119,7 @@ class Resolving {
     const conflicted = { path, content, ours, theirs, endsWithLineFeed };
     const resolved = await resolveFile(conflicted, resolution, this.#workspace.signal);
     const name = path.subarray(path.lastIndexOf(0x2f) + 1);
-    const oid = await writeFile(name, only(resolved));
+    const oid = await writeFile(name, once(resolved));
     this.#resolved.set(oid, resolved);
     await this.#tree.put(path, { mode: entry.mode, oid });
   }
@@ -128,10 +129,6 @@ class Resolving {
     if (object === undefined) throw internal('retrieving object: object not found');
     return object.data;
   }
-}
-
-async function* only(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 function internal(message: string): GitalyError {

@@ -1,6 +1,5 @@
 import { ZERO_OID } from '#git/names/object-id';
-import type { VotePhase } from '#storage/lifecycle/voter';
-import { voteHash } from '../transactions/voter.ts';
+import { type VotePhase, voteHash } from '#storage/lifecycle/voter';
 
 /** The states of git's reference-transaction hook. */
 export type ReferenceTransactionState = 'preparing' | 'prepared' | 'committed' | 'aborted';

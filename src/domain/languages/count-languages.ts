@@ -1,4 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { once } from '#base/streams/once';
 import { type Attributes, TreeAttributes } from '#git/attributes/tree-attributes';
 import { namedBlobs } from '#git/objects/named-blobs';
 import type { Repository } from '#storage/repository';
@@ -87,7 +88,7 @@ async function count(
     return;
   }
   let opened: OpenedFile[] = [];
-  const listed = few === undefined ? source : () => batchOf(few);
+  const listed = few === undefined ? source : () => once(few);
   for await (const batch of opening(repository, listed, signal)) {
     opened.push(...batch);
     if (opened.length < CONTENT_BATCH) continue;
@@ -118,10 +119,6 @@ async function* included(
     for (const [index, { path }] of candidates.entries()) if (excluded[index] === true) stats.drop(path);
     yield candidates.filter((_, index) => excluded[index] !== true);
   }
-}
-
-async function* batchOf(files: JudgedFile[]): AsyncGenerator<JudgedFile[]> {
-  yield files;
 }
 
 /** Reads the start of a few files without starting git; `undefined` if it has to. */

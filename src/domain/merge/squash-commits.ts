@@ -1,11 +1,10 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
-import type { Vote, VotePhase } from '#storage/lifecycle/voter';
+import { type Vote, type VotePhase, voteHash } from '#storage/lifecycle/voter';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { committedBy, type UserCommit } from '../commit/commit-signing.ts';
 import { type Person, signatureOf } from '../commit/signature.ts';
 import { commitOf, type SignalOption, whyNoCommit } from '../revisions/commit-of.ts';
-import { voteHash } from '../transactions/voter.ts';
 import { MergeConflictError } from './merge-conflict-error.ts';
 import { mergeIntoCommit } from './merge-into-commit.ts';
 import { MergeWorkspace } from './merge-workspace.ts';

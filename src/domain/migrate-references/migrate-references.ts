@@ -4,12 +4,11 @@ import { GitalyError } from '#base/gitaly-error';
 import { versionWith } from '#git/command/capabilities';
 import type { StoredBackend } from '#git/repository-files/repository-format';
 import { beginMoves, endMigration, moveReferences } from '#storage/lifecycle/reference-files';
-import type { Vote, VotePhase } from '#storage/lifecycle/voter';
+import { type Vote, type VotePhase, voteHash } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
 import { excludeChanges } from '#storage/locks/write-exclusion';
 import type { Repository } from '#storage/repository';
 import type { RecordedRuns } from '../housekeeping/maintenance-runs.ts';
-import { voteHash } from '../transactions/voter.ts';
 import { draftReferences, type ReferencesDraft } from './draft-references.ts';
 
 export interface MigrateOptions {

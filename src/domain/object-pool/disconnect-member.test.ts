@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { voteHash } from '#storage/lifecycle/voter';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
-import { voteHash } from '../transactions/voter.ts';
 import { disconnectMember } from './disconnect-member.ts';
 import { linkMember } from './link-member.ts';
 

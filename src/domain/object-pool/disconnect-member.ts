@@ -4,11 +4,10 @@ import { flag, gitCommand } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import { withAlternates } from '#git/repository-files/alternates-file';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
-import type { Vote, VotePhase } from '#storage/lifecycle/voter';
+import { type Vote, type VotePhase, voteHash } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import type { RecordedRuns } from '../housekeeping/maintenance-runs.ts';
-import { voteHash } from '../transactions/voter.ts';
 import { adoptObjects } from './adopt-objects.ts';
 import { backUpAlternates } from './retire-alternates.ts';
 

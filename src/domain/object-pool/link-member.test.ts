@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { voteHash } from '#storage/lifecycle/voter';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { voteHash } from '../transactions/voter.ts';
 import { linkMember } from './link-member.ts';
 
 const POOL_PATH = `@pools/4e/07/4e07${'0'.repeat(60)}.git`;

@@ -7,12 +7,11 @@ import { systemErrorCode } from '#base/go/system-error';
 import { normalizePath } from '#base/normalize-path';
 import { readAlternates } from '#storage/alternates';
 import type { KnownBorrowers } from '#storage/borrowers';
-import type { Vote } from '#storage/lifecycle/voter';
+import { type Vote, voteHash } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
 import { LockTakenError } from '#storage/locks/repository-lock';
 import type { Repository } from '#storage/repository';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
-import { voteHash } from '../transactions/voter.ts';
 
 const FILE_MODE = 0o644;
 const PACK_BITMAP = /^pack-.*\.bitmap$/;

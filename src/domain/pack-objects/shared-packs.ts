@@ -4,6 +4,7 @@ import { finished } from 'node:stream/promises';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
+import { once } from '#base/streams/once';
 import { describeExit, type GitExit } from '#git/command/process/exit-error';
 import { stampOfRepository } from '#git/repository-files/repository-stamp';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
@@ -116,10 +117,6 @@ class Statistics {
     };
     return new Writable({ highWaterMark: 1, write }).on('error', () => {});
   }
-}
-
-async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 /** Returns a Writable whose bytes go into a stream. */

@@ -2,9 +2,8 @@ import { inTurns } from '#base/async/loop-turns';
 import { wrapped } from '#base/gitaly-error';
 import { ZERO_OID } from '#git/names/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
-import type { Vote, VotePhase } from '#storage/lifecycle/voter';
+import { type Vote, type VotePhase, voteHash } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
-import { voteHash } from '../transactions/voter.ts';
 
 const LINE_FEED = Buffer.from('\n');
 

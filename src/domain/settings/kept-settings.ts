@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { cp, lstat, mkdir, readFile, rm } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { replaceFile } from '#base/files/replace-file';
 import { syncPath } from '#base/files/sync-path';
 import { wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import type { Vote } from '#storage/lifecycle/voter';
+import { type Vote, voteHash } from '#storage/lifecycle/voter';
 import { LockTakenError, lockRepository } from '#storage/locks/repository-lock';
 import type { Repository } from '#storage/repository';
 
@@ -44,11 +43,11 @@ export async function writeSetting(
   vote: Vote | undefined,
 ): Promise<void> {
   const hooks = `${path}/${HOOKS_NAME}`;
-  await vote?.('preparing', sha1(`preparing ${name}`));
+  await vote?.('preparing', voteHash(`preparing ${name}`));
   await using _lock = await lockRepository(storage, hooks).catch((error: unknown) => {
     throw error instanceof LockTakenError ? wrap(error, 'locking settings', 'ABORTED') : error;
   });
-  await vote?.('prepared', sha1(content));
+  await vote?.('prepared', voteHash(content));
   const file = settingPath(path, name);
   if (content.length > 0) {
     for (const directory of [hooks, `${hooks}/${DIRECTORY}`]) await makeDirectory(directory);
@@ -57,7 +56,7 @@ export async function writeSetting(
     await rm(file);
     await syncPath(`${hooks}/${DIRECTORY}`);
   }
-  await vote?.('committed', sha1(content));
+  await vote?.('committed', voteHash(content));
 }
 
 /** Takes the settings of a repository over into hooks that replace its own, unless they have some. */
@@ -76,8 +75,4 @@ async function makeDirectory(path: string): Promise<void> {
     throw error;
   }
   await syncPath(`${path}/..`);
-}
-
-function sha1(content: string | Uint8Array): Buffer {
-  return createHash('sha1').update(content).digest();
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { limitedSignal } from '#base/async/limited-signal';
 import { GitalyError } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
@@ -155,11 +154,6 @@ export class Voter {
       throw new Error(`get backchannel: ${isError(error) ? error.message : error}`, { cause: error });
     }
   }
-}
-
-/** Returns the hash of a vote: always SHA-1, also in repositories with another hash. */
-export function voteHash(data: string | Uint8Array): Buffer {
-  return createHash('sha1').update(data).digest();
 }
 
 /** Reports whether an error, or an error that caused it, is the outcome of a vote of this kind. */

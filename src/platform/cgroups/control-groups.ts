@@ -5,7 +5,7 @@ import { attempt } from '#base/attempt';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { JsonFields } from '#base/json-fields';
-import { isProcessAlive } from '../process/runtime-directory.ts';
+import { isProcessAlive } from '#base/process-identity';
 import { findHierarchy, type GroupLimits, type Hierarchy } from './hierarchy.ts';
 
 /** Settings of `[cgroups]`. */

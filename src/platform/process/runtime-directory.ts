@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { attempt } from '#base/attempt';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { ownerOf, ownerSuffix } from '#base/process-identity';
+import { isProcessAlive, ownerOf, ownerSuffix } from '#base/process-identity';
 
 /** Directory of one server process. It is removed when the process ends. */
 export interface RuntimeDirectory {
@@ -153,16 +153,4 @@ function removeTemporaryOfDead(parent: string): void {
 function namesIn(parent: string): string[] {
   // On failure: others' temporary files may be hidden; creating a directory is all we need
   return attempt(() => readdirSync(parent)) ?? [];
-}
-
-/** Reports whether a process of this user, or of root for root, runs. */
-export function isProcessAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    // ESRCH: no such process. EPERM: another user's process, so not the server that created the
-    // directory.
-    return false;
-  }
 }

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { codeOf } from '#base/gitaly-error';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
 /** Checks in a row that must find no server before a node is gone: a restart may take as long as one. */
@@ -13,7 +13,7 @@ export class GoneNodes {
 
   /** Records a check. @param error of the check; `undefined` for a good one. */
   checked(node: GitalyNode, error: unknown): void {
-    if (!isRefusal(error)) this.#missed.delete(node);
+    if (codeOf(error) !== 'UNAVAILABLE') this.#missed.delete(node);
     else this.#missed.set(node, (this.#missed.get(node) ?? 0) + 1);
   }
 
@@ -25,8 +25,4 @@ export class GoneNodes {
   get isSuspected(): boolean {
     return [...this.#missed.values()].some((count) => count < CHECKS);
   }
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof GitalyError && error.code === 'UNAVAILABLE';
 }

@@ -1,4 +1,4 @@
-import { GitalyError, type StatusCode } from '#base/gitaly-error';
+import { codeOf, GitalyError, type StatusCode } from '#base/gitaly-error';
 
 /** State of a voter in a subtransaction. All but `undecided` are final. */
 export type VoterState = 'undecided' | 'committed' | 'failed' | 'canceled' | 'stopped';
@@ -107,10 +107,10 @@ function successorsOf(
   after: readonly string[],
 ): readonly (readonly string[])[] {
   // The primary is there, and it had at least as many votes.
-  if (!isLost(errors.get(primary))) return after.length > 0 ? [after] : [];
+  if (codeOf(errors.get(primary)) !== 'UNAVAILABLE') return after.length > 0 ? [after] : [];
   const before = secondaries.filter((node) => !after.includes(node) && !transaction.commits.get(node));
   const unknown = secondaries.filter((node) => !after.includes(node) && !before.includes(node));
-  const isReachable = (node: string): boolean => !isLost(errors.get(node));
+  const isReachable = (node: string): boolean => codeOf(errors.get(node)) !== 'UNAVAILABLE';
   // Each of these may have another part of the write.
   const groups = [after, before, ...unknown.map((node) => [node])].filter((group) => group.length > 0);
   return [
@@ -122,11 +122,6 @@ function successorsOf(
 /** Returns the secondaries that have the whole write, whatever the outcome on the primary is. */
 function completedOf({ errors, secondaries, transaction }: WriteResult): readonly string[] {
   return secondaries.filter((node) => !errors.has(node) && transaction.states.get(node) === 'committed');
-}
-
-/** Reports whether a node has gone, or the connection to it. */
-function isLost(error: unknown): boolean {
-  return error instanceof GitalyError && error.code === 'UNAVAILABLE';
 }
 
 function reasonFor(storage: string, { errors, primary, transaction }: WriteResult): ReplicaReason {

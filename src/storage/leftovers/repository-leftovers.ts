@@ -1,5 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { entryNamesIn } from '#base/files/typed-entries';
 import { REFERENCE_DRAFT } from '../lifecycle/reference-files.ts';
 import { QUARANTINE } from '../quarantine/stale-quarantines.ts';
 
@@ -65,7 +66,7 @@ export async function* repositoryLeftovers(
   for (const { kind, directory, name } of PLACES)
     for await (const path of oldIn(`${repositoryPath}/${directory}`, name, bornBeforeMs))
       yield { kind, path };
-  for (const entry of await namesIn(`${repositoryPath}/objects`))
+  for (const entry of await entryNamesIn(`${repositoryPath}/objects`))
     if (FAN_OUT.test(entry))
       for await (const path of oldIn(`${repositoryPath}/objects/${entry}`, /^tmp_obj_/, bornBeforeMs))
         yield { kind: 'objects', path };
@@ -79,7 +80,7 @@ export async function* repositoryLeftovers(
 }
 
 async function* oldIn(directory: string, name: RegExp, bornBeforeMs: number): AsyncGenerator<string> {
-  for (const entry of await namesIn(directory)) {
+  for (const entry of await entryNamesIn(directory)) {
     const path = `${directory.replace(/\/$/, '')}/${entry}`;
     if (name.test(entry) && (await isOld(path, bornBeforeMs))) yield path;
   }
@@ -92,8 +93,4 @@ async function* oldIn(directory: string, name: RegExp, bornBeforeMs: number): As
 async function isOld(path: string, bornBeforeMs: number): Promise<boolean> {
   const stats = await lstat(path).catch(ignoreMissing);
   return stats !== undefined && (stats.birthtimeMs || stats.ctimeMs) < bornBeforeMs;
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return (await readdir(directory).catch(ignoreMissing)) ?? [];
 }

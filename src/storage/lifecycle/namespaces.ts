@@ -1,8 +1,8 @@
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { isMissing } from '#base/files/ignore-missing';
 import { syncPath } from '#base/files/sync-path';
 import { type GitalyError, invalidArgument } from '#base/gitaly-error';
-import { systemErrorCode } from '#base/go/system-error';
 import { joinInside } from '../relative-path.ts';
 import type { Storage } from '../repository-target.ts';
 import { isOwnPath } from '../storage-layout.ts';
@@ -34,7 +34,7 @@ export class Namespace {
     try {
       return (await stat(this.path)).isDirectory();
     } catch (error) {
-      if (isAbsent(error)) return false;
+      if (isMissing(error)) return false;
       throw error;
     }
   }
@@ -54,7 +54,7 @@ export class Namespace {
       await rename(this.path, `${scratch.path}/namespace`);
       await syncPath(path.posix.dirname(this.path));
     } catch (error) {
-      if (!isAbsent(error)) throw error;
+      if (!isMissing(error)) throw error;
     } finally {
       await removeTree(scratch.path);
     }
@@ -78,9 +78,4 @@ export class Namespace {
 
 function escapes(): GitalyError {
   return invalidArgument('relative path escapes root directory');
-}
-
-function isAbsent(error: unknown): boolean {
-  const code = systemErrorCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
 }

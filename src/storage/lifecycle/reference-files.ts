@@ -1,7 +1,8 @@
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeOneDirectory } from '#base/files/make-directory';
 import { syncPath } from '#base/files/sync-path';
+import { entryNamesIn } from '#base/files/typed-entries';
 import { NO_HEAD } from '#git/refs/storage/reftable/stacks';
 import { readFormat, type StoredBackend } from '#git/repository-files/repository-format';
 
@@ -37,13 +38,13 @@ export async function moveReferences(
     await rename(`${draft}/reftable`, `${repository}/reftable`);
   } else {
     await emptyReferences(repository);
-    for (const name of await namesIn(`${draft}/refs`))
+    for (const name of await entryNamesIn(`${draft}/refs`))
       await rename(`${draft}/refs/${name}`, `${repository}/refs/${name}`);
     await makeOneDirectory(`${repository}/refs/heads`);
     await rm(`${repository}/packed-refs`, { force: true });
     await rm(`${repository}/logs`, { recursive: true, force: true });
     // packed-refs, HEAD, other references outside refs/, and logs.
-    for (const name of await namesIn(draft))
+    for (const name of await entryNamesIn(draft))
       if (!['refs', JOURNAL, 'config'].includes(name))
         await rename(`${draft}/${name}`, `${repository}/${name}`);
     await syncPath(`${repository}/refs`);
@@ -81,10 +82,6 @@ async function removeReferenceFiles(repository: string, draft: string): Promise<
 
 /** Empties the directory of references. It has to stay: without it, git finds no repository. */
 async function emptyReferences(repository: string): Promise<void> {
-  for (const name of await namesIn(`${repository}/refs`))
+  for (const name of await entryNamesIn(`${repository}/refs`))
     await rm(`${repository}/refs/${name}`, { recursive: true, force: true });
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return (await readdir(directory).catch(ignoreMissing)) ?? [];
 }

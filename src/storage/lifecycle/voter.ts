@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** Phases of a change in which the nodes of a cluster compare their changes. */
 export type VotePhase = 'preparing' | 'prepared' | 'committed' | 'synchronized';
 
@@ -9,3 +11,8 @@ export type Vote = (phase: VotePhase, hash: Uint8Array) => Promise<void>;
 
 /** Votes for changes without other nodes. */
 export async function noVote(): Promise<void> {}
+
+/** Returns the hash of a vote: always SHA-1, also in repositories with another hash. */
+export function voteHash(data: string | Uint8Array): Buffer {
+  return createHash('sha1').update(data).digest();
+}

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { syncPath } from '#base/files/sync-path';
 import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import type { Vote } from '../lifecycle/voter.ts';
+import { type Vote, voteHash } from '../lifecycle/voter.ts';
 import { LockTakenError } from './repository-lock.ts';
 
 /** Value that the nodes compare before the content is known. */
@@ -44,13 +43,15 @@ export async function replaceLocked(
     throw error;
   }
   await syncPath(path.posix.dirname(file));
-  await options.vote?.('committed', sha1(content)).catch(wrapped('committing vote', 'FAILED_PRECONDITION'));
+  await options
+    .vote?.('committed', voteHash(content))
+    .catch(wrapped('committing vote', 'FAILED_PRECONDITION'));
 }
 
 async function castVotes(vote: Vote | undefined, content: Uint8Array): Promise<void> {
   try {
-    await vote?.('preparing', sha1(PREPARING));
-    await vote?.('prepared', sha1(content));
+    await vote?.('preparing', voteHash(PREPARING));
+    await vote?.('prepared', voteHash(content));
   } catch (error) {
     throw wrap(error, 'preimage vote', 'FAILED_PRECONDITION');
   }
@@ -78,8 +79,4 @@ async function fill(
   } finally {
     await handle.close();
   }
-}
-
-function sha1(content: string | Uint8Array): Buffer {
-  return createHash('sha1').update(content).digest();
 }

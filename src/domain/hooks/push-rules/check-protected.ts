@@ -1,10 +1,9 @@
-import { LoopSlice } from '#base/async/loop-turns';
 import { isAncestor } from '#git/history/graph/is-ancestor';
 import { isZeroOid } from '#git/names/object-id';
 import type { ProtectedAction, ProtectedReference } from '#tokens/protected-references';
 import { applying, isNamed } from '#tokens/restriction';
 import { movedReference, refusal } from './moved-reference.ts';
-import type { PushChange, PushChanges } from './push-changes.ts';
+import { checkEach, type PushChange, type PushChanges } from './push-changes.ts';
 
 const TAGS = 'refs/tags/';
 const WORDS: Readonly<Record<ProtectedAction, string>> = {
@@ -19,11 +18,7 @@ export async function checkProtected(
   rules: readonly ProtectedReference[] = [],
   push: PushChanges,
 ): Promise<void> {
-  const slice = new LoopSlice();
-  for (const change of push.changes) {
-    await checkChange(rules, push, change);
-    await slice.pause(push.signal);
-  }
+  await checkEach(push, (change) => checkChange(rules, push, change));
 }
 
 async function checkChange(

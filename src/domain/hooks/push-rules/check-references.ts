@@ -1,10 +1,9 @@
-import { LoopSlice } from '#base/async/loop-turns';
 import { isAncestor } from '#git/history/graph/is-ancestor';
 import { isZeroOid } from '#git/names/object-id';
 import { isInPaths, type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
 import { movedReference, refusal } from './moved-reference.ts';
 import { headOf, knownCommits } from './new-commits.ts';
-import type { PushChange, PushChanges, RuleRefusal } from './push-changes.ts';
+import { checkEach, type PushChange, type PushChanges, type RuleRefusal } from './push-changes.ts';
 import { refusedPath } from './refused-path.ts';
 
 const TAGS = 'refs/tags/';
@@ -13,11 +12,7 @@ const ALL = '**';
 
 /** Checks the changes of a push by the rules of references. */
 export async function checkReferences(rules: readonly ReferenceRule[], push: PushChanges): Promise<void> {
-  const slice = new LoopSlice();
-  for (const change of push.changes) {
-    await checkChange(rules, push, change);
-    await slice.pause(push.signal);
-  }
+  await checkEach(push, (change) => checkChange(rules, push, change));
 }
 
 async function checkChange(

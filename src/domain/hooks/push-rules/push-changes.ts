@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { posix } from 'node:path';
+import { LoopSlice } from '#base/async/loop-turns';
 import type { GitRepository } from '#git/repository';
 import { quarantineOf } from '../access.ts';
 import type { HookCall } from '../hook-call.ts';
@@ -71,5 +72,17 @@ function* parseChanges(changes: Buffer): Generator<PushChange> {
       newOid: line.toString('latin1', first + 1, second),
       reference: line.subarray(second + 1),
     };
+  }
+}
+
+/** Checks each change of a push. @throws what `check` throws. */
+export async function checkEach(
+  push: PushChanges,
+  check: (change: PushChange) => Promise<void>,
+): Promise<void> {
+  const slice = new LoopSlice();
+  for (const change of push.changes) {
+    await check(change);
+    await slice.pause(push.signal);
   }
 }

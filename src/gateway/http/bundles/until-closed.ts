@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { prematureClose } from '#base/streams/copy-stream';
 
 /** Waits for work on a response, unless that is closed before: then its callbacks may never come. */
 export class UntilClosed implements Disposable {
@@ -32,8 +33,4 @@ export class UntilClosed implements Disposable {
   [Symbol.dispose](): void {
     this.#response.off('close', this.#onClose);
   }
-}
-
-function prematureClose(): Error {
-  return Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
+import { once } from '#base/streams/once';
 import type { ObjectStore } from '#object-store/object-store';
 import { PreconditionError } from '#object-store/store-error';
 
@@ -82,7 +83,7 @@ export class LfsLocks {
         );
       const onlyIf = version === undefined ? 'absent' : { version };
       try {
-        await this.#store.put(this.#key, piecesOf(list), { onlyIf, signal });
+        await this.#store.put(this.#key, once(Buffer.from(list)), { onlyIf, signal });
         return result;
       } catch (error) {
         if (!(error instanceof PreconditionError) || attempt === MAX_ATTEMPTS) throw error;
@@ -106,8 +107,4 @@ function lockOf(value: unknown): LfsLock | undefined {
   if (id === undefined || path === undefined || lockedAt === undefined || name === undefined)
     return undefined;
   return { id, path, locked_at: lockedAt, owner: { name } };
-}
-
-async function* piecesOf(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text);
 }

@@ -1,4 +1,5 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { sshString } from '#base/ssh/ssh-fields';
 
 const TYPE = 'ssh-ed25519';
 const MAGIC = Buffer.from('openssh-key-v1\0');
@@ -17,26 +18,26 @@ export function newEd25519Key(comment = ''): { readonly private: string; readonl
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const seed = fromBase64Url(privateKey.export({ format: 'jwk' }).d);
   const point = fromBase64Url(publicKey.export({ format: 'jwk' }).x);
-  const publicBlob = Buffer.concat([field(TYPE), field(point)]);
+  const publicBlob = Buffer.concat([sshString(TYPE), sshString(point)]);
   const check = randomBytes(4); // stored twice, to detect a wrong passphrase
   const secret = Buffer.concat([
     check,
     check,
     publicBlob,
-    field(Buffer.concat([seed, point])),
-    field(comment),
+    sshString(Buffer.concat([seed, point])),
+    sshString(comment),
   ]);
   const padding = Buffer.from(
     [1, 2, 3, 4, 5, 6, 7].slice(0, (BLOCK_BYTES - (secret.length % BLOCK_BYTES)) % BLOCK_BYTES),
   );
   const file = Buffer.concat([
     MAGIC,
-    field('none'),
-    field('none'),
-    field(''),
+    sshString('none'),
+    sshString('none'),
+    sshString(''),
     Buffer.from([0, 0, 0, 1]),
-    field(publicBlob),
-    field(Buffer.concat([secret, padding])),
+    sshString(publicBlob),
+    sshString(Buffer.concat([secret, padding])),
   ]);
   const lines = file.toString('base64').match(new RegExp(`.{1,${LINE_LENGTH}}`, 'g')) ?? [];
   return {
@@ -45,13 +46,6 @@ export function newEd25519Key(comment = ''): { readonly private: string; readonl
     ),
     public: `${TYPE} ${publicBlob.toString('base64')}${comment === '' ? '' : ` ${comment}`}`,
   };
-}
-
-function field(content: string | Uint8Array): Buffer {
-  const data = Buffer.from(content);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(data.length);
-  return Buffer.concat([length, data]);
 }
 
 function fromBase64Url(text: string | undefined): Buffer {

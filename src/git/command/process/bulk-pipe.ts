@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import { LoopSlice } from '#base/async/loop-turns';
 import { attempt } from '#base/attempt';
 import { bulkBuffers, PIECE_BYTES, withoutWaste } from '#base/memory/bulk-buffers';
+import { prematureClose } from '#base/streams/copy-stream';
 import { Handover } from '#base/streams/handover';
 import { type Libc, loadLibc } from '../spawner/libc.ts';
 import { READS_DESCRIPTORS } from '../spawner/reads-descriptors.ts';
@@ -200,8 +201,4 @@ function findLibc(): Libc | 'missing' {
   if (process.platform !== 'linux' || !READS_DESCRIPTORS) return 'missing';
   // On failure: no FFI: an ordinary pipe is used
   return attempt(() => loadLibc()) ?? 'missing';
-}
-
-function prematureClose(): Error {
-  return Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 }

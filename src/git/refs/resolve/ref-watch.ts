@@ -1,7 +1,8 @@
-import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import { TABLES_LIST } from '../storage/reftable/stacks.ts';
+import { statsOf } from '../storage/resolved-refs.ts';
 
 /** Files on which a list of references depends, in addition to those below `refs/`. */
 const FILES = [
@@ -73,14 +74,14 @@ export function watchRefs(gitDirectory: string, nowMs = Date.now()): RefWatch | 
   const names: string[] = [];
   const stamps: FileStamp[] = [];
   const note = (name: string): boolean => {
-    const stats = statsAt(`${gitDirectory}/${name}`);
+    const stats = statsOf(`${gitDirectory}/${name}`);
     if (stats === 'unknown' || stats?.isSymbolicLink()) return false;
     if (stats !== undefined && !isSettled(stats, nowMs)) return false;
     stamps.push(stats === undefined ? NO_FILE : stampOf(stats));
     return true;
   };
   // References of another directory.
-  if (statsAt(`${gitDirectory}/commondir`) !== undefined) return undefined;
+  if (statsOf(`${gitDirectory}/commondir`) !== undefined) return undefined;
   if (!FILES.every(note)) return undefined;
   const waiting = ['refs'];
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
@@ -96,17 +97,9 @@ export function watchRefs(gitDirectory: string, nowMs = Date.now()): RefWatch | 
 }
 
 function stampAt(path: string): FileStamp | undefined {
-  const stats = statsAt(path);
+  const stats = statsOf(path);
   if (stats === 'unknown') return undefined;
   return stats === undefined ? NO_FILE : stampOf(stats);
-}
-
-function statsAt(path: string): Stats | 'unknown' | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (error) {
-    return systemErrorCode(error) === 'ENOTDIR' ? undefined : 'unknown';
-  }
 }
 
 /** Returns the entries; a missing directory changes the stamp of the one above. */

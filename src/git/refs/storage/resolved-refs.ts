@@ -170,7 +170,8 @@ function stampOrNone(stats: Stats | undefined): FileStamp {
   return stats === undefined ? NO_FILE : stampOf(stats);
 }
 
-function statsOf(path: string): Stats | 'unknown' | undefined {
+/** Returns what is at a path now; `unknown` if that cannot be read. */
+export function statsOf(path: string): Stats | 'unknown' | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
   } catch (error) {

@@ -1,6 +1,7 @@
 import { type Dir, type Dirent, opendirSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
+import { isMissing } from '#base/files/ignore-missing';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/command/in-process';
 import { beginsWith } from '#git/names/prefixes';
@@ -141,7 +142,7 @@ async function entriesOfLarge(path: Buffer, count: number): Promise<LooseEntry[]
     for (; entry !== null && entries.length < count; entry = opened.readSync())
       entries.push(looseEntry(entry));
   } catch (error) {
-    if (!isGone(error)) throw error;
+    if (!isMissing(error)) throw error;
   }
   return entries;
 }
@@ -171,15 +172,9 @@ function openIfThere(path: Buffer): Dir | undefined {
   try {
     return opendirSync(path, { encoding: 'latin1', bufferSize: ENTRIES_PER_READ });
   } catch (error) {
-    if (isGone(error)) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
-}
-
-/** Reports whether there is no such directory. Git removes those that become empty. */
-function isGone(error: unknown): boolean {
-  const code = systemErrorCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 function looseEntry(entry: Dirent): LooseEntry {
