@@ -19,6 +19,8 @@ import { RandomChanges } from './random-changes.ts';
 const KILLS = repetitions('ARCHIVE_KILLS', { short: 2, long: 60 });
 /** Most commits of the counter in a life. One before the disk is lost takes some seconds. */
 const MAX_COMMITS = { kept: 25, lost: 120 };
+/** Longest time for the commits of a life, on a busy machine. */
+const COMMITS_MS = 120_000;
 /** Number of kills after which the disk is lost, too. */
 const LOST_EVERY = KILLS < 10 ? 2 : 10;
 /** Changes that are older are never lost. */
@@ -60,14 +62,18 @@ async function liveAndDie(directory: string, archive: string, commits: number, r
     }
   };
   const working = [change(), count()];
-  await until(() => acknowledged.length >= commits);
-  const killedMs = Date.now();
-  isOver = true;
-  gitaly.kill('SIGKILL');
-  await gitaly.exited;
-  await Promise.all(working);
-  for (const connection of [changing, counting]) await connection.close();
-  await gitaly[Symbol.asyncDispose]();
+  let killedMs = 0;
+  try {
+    await until(() => acknowledged.length >= commits, 'the commits of the counter', COMMITS_MS);
+  } finally {
+    killedMs = Date.now();
+    isOver = true;
+    gitaly.kill('SIGKILL');
+    await gitaly.exited;
+    await Promise.all(working);
+    for (const connection of [changing, counting]) await connection.close();
+    await gitaly[Symbol.asyncDispose]();
+  }
   return { acknowledged, killedMs };
 }
 
