@@ -2,8 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
-import { type BitmapCount, countBitmaps } from '#storage/statistics/bitmap-count';
-import { DirectoryMemory } from '#storage/statistics/directory-memory';
+import { BitmapCounts } from '#storage/statistics/bitmap-count';
 import type { ServerMetrics } from '../metrics.ts';
 
 /** Checks the bitmaps of a repository from which a client fetches. Never rejects. */
@@ -20,11 +19,11 @@ export function bitmapCheck({
   readonly logger: Logger;
   readonly metrics: Pick<ServerMetrics, 'countBadBitmaps'>;
 }): BitmapCheck {
-  const counts = new DirectoryMemory<BitmapCount>();
+  const counts = new BitmapCounts();
   return async ({ path }, { correlationId, method }) => {
     const fields = { correlation_id: correlationId, 'grpc.request.fullMethod': method.path };
     try {
-      const { bitmaps, packs } = await countBitmaps(path, counts);
+      const { bitmaps, packs } = await counts.count(path);
       if (packs === 0 || bitmaps === 1) return;
       if (bitmaps > 1)
         logger.warn({ ...fields, bitmaps }, 'found more than one packfile bitmap in repository');

@@ -32,3 +32,11 @@ export class FoundCommit {
     return this.#parsed;
   }
 }
+
+const PEEL_COMMIT = Buffer.from('^{commit}');
+
+/** Returns a revision with `^{commit}` at its end. */
+export function peeledToCommit(revision: Buffer): Buffer {
+  const isPeeled = !revision.includes(':') && revision.subarray(-PEEL_COMMIT.length).equals(PEEL_COMMIT);
+  return isPeeled ? revision : Buffer.concat([revision, PEEL_COMMIT]);
+}

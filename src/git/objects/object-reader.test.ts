@@ -9,6 +9,7 @@ import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { steady, until } from '#testkit/until';
 import { InProcess } from '../command/in-process.ts';
+import { readTrailers } from './read-trailers.ts';
 
 const directory = makeScratchDirectory('objects');
 const git = await GitFixture.start();
@@ -422,7 +423,7 @@ test('trailers are those that git sees', async () => {
   const commit = await objects.readCommit('main');
   assert.ok(commit);
 
-  const trailers = await objects.readTrailers(commit);
+  const trailers = await readTrailers(fixture.repository, commit, new AbortController().signal);
 
   assert.deepEqual(
     trailers.map(({ key, value }) => `${key}|${value}`),

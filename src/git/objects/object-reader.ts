@@ -14,16 +14,22 @@ import {
 } from '../names/object-id.ts';
 import type { ObjectInfo, RawObject } from '../names/object-info.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
-import { type FoundObject, Lookup, type LookupMode, type LookupObserver } from './cat-file/lookup.ts';
+import {
+  type FoundObject,
+  infoOf,
+  Lookup,
+  type LookupMode,
+  type LookupObserver,
+  rawObject,
+} from './cat-file/lookup.ts';
 import type { ObjectDatabases } from './database/object-databases.ts';
-import { FoundCommit } from './found-commit.ts';
+import { FoundCommit, peeledToCommit } from './found-commit.ts';
 import { OpenedObject, type OpenObject } from './opened-object.ts';
 import { PackEntries } from './pack-entries.ts';
 import type { Mailmap } from './parse/mailmap.ts';
 import { MAX_MAILMAP_BYTES, type MailmapCache } from './parse/mailmap-cache.ts';
 import type { Commit } from './parse/parse-commit.ts';
 import { parseTagInTurns, type Tag } from './parse/parse-tag.ts';
-import { parseTrailers, type Trailer } from './parse/parse-trailers.ts';
 import {
   type InfoOf,
   infoMany,
@@ -61,7 +67,6 @@ export interface PeopleOptions extends ReadOptions {
 /** Limit of an object in memory, unless the caller sets another one. */
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
-const PEEL_COMMIT = Buffer.from('^{commit}');
 const PEEL_TAG = Buffer.from('^{tag}');
 const MAILMAP = Buffer.from('HEAD:.mailmap');
 const NO_MAILMAP = Promise.resolve(undefined);
@@ -225,18 +230,6 @@ export class ObjectReader {
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
     return await parseTagInTurns(found.oid, found.data, await mailmap);
-  }
-
-  /**
-   * Returns the trailers of a commit, by git's rules and the repository's `trailer.*` settings. A
-   * message without a colon has none, so git is not started for it.
-   */
-  async readTrailers(commit: Commit, { signal }: ReadOptions = {}): Promise<Trailer[]> {
-    if (!commit.body.includes(':')) return [];
-    const format = '--format=%(trailers:unfold,separator=%x00)';
-    const show = gitCommand('show', { options: [flag(format), flag('--no-patch')], revisions: [commit.oid] });
-    const output = await this.#repository.run(show, { signal });
-    return parseTrailers(output.at(-1) === 0x0a ? output.subarray(0, -1) : output);
   }
 
   /**
@@ -445,20 +438,6 @@ export class ObjectReader {
     if (isFixed) this.#mailmaps.setIdAt(place, oid);
     return oid;
   }
-}
-
-/** Adds `^{commit}`, unless the revision already ends with it. */
-function peeledToCommit(revision: Buffer): Buffer {
-  const isPeeled = !revision.includes(':') && revision.subarray(-PEEL_COMMIT.length).equals(PEEL_COMMIT);
-  return isPeeled ? revision : Buffer.concat([revision, PEEL_COMMIT]);
-}
-
-function rawObject({ oid, type, size, data = Buffer.alloc(0), isCached = false }: FoundObject): RawObject {
-  return { oid, type, size, data, isCached };
-}
-
-function infoOf({ oid, type, size }: ObjectInfo): ObjectInfo {
-  return { oid, type, size };
 }
 
 function bytesOf(revision: Revision): Buffer {

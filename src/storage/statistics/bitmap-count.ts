@@ -1,5 +1,5 @@
 import { withAlternates } from '#git/repository-files/alternates-file';
-import type { DirectoryMemory } from './directory-memory.ts';
+import { DirectoryMemory } from './directory-memory.ts';
 import { entriesOf } from './directory-size.ts';
 
 const PACK = /^(pack-[0-9a-f]{40}(?:[0-9a-f]{24})?)\.pack$/;
@@ -10,31 +10,35 @@ export interface BitmapCount {
   readonly bitmaps: number;
 }
 
-/**
- * Counts the packs of a repository and of its alternates, and their bitmaps.
- *
- * @param counts Remembers those of directories that have not changed since.
- */
-export async function countBitmaps(
-  repositoryPath: string,
-  counts?: DirectoryMemory<BitmapCount>,
-): Promise<BitmapCount> {
-  let [packs, bitmaps] = [0, 0];
-  for (const directory of withAlternates([`${repositoryPath}/objects`])) {
-    const count = await countIn(`${directory}/pack`, counts);
-    packs += count.packs;
-    bitmaps += count.bitmaps;
-  }
-  return { packs, bitmaps };
-}
+/** Counts packs and bitmaps; those of directories that have not changed are remembered. */
+export class BitmapCounts {
+  readonly #known: DirectoryMemory<BitmapCount>;
 
-async function countIn(directory: string, counts?: DirectoryMemory<BitmapCount>): Promise<BitmapCount> {
-  const known = counts?.look(directory);
-  if (typeof known === 'object') return known;
-  const entries = await entriesOf(directory);
-  const names = new Set(Array.from(entries, ({ name }) => name));
-  const packs = [...names].flatMap((name) => PACK.exec(name)?.[1] ?? []);
-  const count = { packs: packs.length, bitmaps: packs.filter((pack) => names.has(`${pack}.bitmap`)).length };
-  known?.(count, entries);
-  return count;
+  /** @param now as for {@link DirectoryMemory}. */
+  constructor(now?: () => number) {
+    this.#known = new DirectoryMemory(now);
+  }
+
+  /** Counts the packs of a repository and of its alternates, and their bitmaps. */
+  async count(repositoryPath: string): Promise<BitmapCount> {
+    let [packs, bitmaps] = [0, 0];
+    for (const directory of withAlternates([`${repositoryPath}/objects`])) {
+      const count = await this.#countIn(`${directory}/pack`);
+      packs += count.packs;
+      bitmaps += count.bitmaps;
+    }
+    return { packs, bitmaps };
+  }
+
+  async #countIn(directory: string): Promise<BitmapCount> {
+    const known = this.#known.look(directory);
+    if (typeof known === 'object') return known;
+    const entries = await entriesOf(directory);
+    const names = new Set(Array.from(entries, ({ name }) => name));
+    const packs = [...names].flatMap((name) => PACK.exec(name)?.[1] ?? []);
+    const bitmaps = packs.filter((pack) => names.has(`${pack}.bitmap`)).length;
+    const count = { packs: packs.length, bitmaps };
+    known(count, entries);
+    return count;
+  }
 }

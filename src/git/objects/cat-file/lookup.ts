@@ -15,6 +15,22 @@ export interface FoundObject extends ObjectInfo, Pick<RawObject, 'isCached'> {
   readonly stream?: Readable;
 }
 
+/** Returns what was read into memory. */
+export function rawObject({
+  oid,
+  type,
+  size,
+  data = Buffer.alloc(0),
+  isCached = false,
+}: FoundObject): RawObject {
+  return { oid, type, size, data, isCached };
+}
+
+/** Returns an object without its contents. */
+export function infoOf({ oid, type, size }: ObjectInfo): ObjectInfo {
+  return { oid, type, size };
+}
+
 export type LookupMode =
   /** Type and size. */
   | 'info'

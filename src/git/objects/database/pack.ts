@@ -27,7 +27,7 @@ const ZLIB_BYTES = 32;
 const DELTA_HEAD_BYTES = 128;
 /** The same for all deltas: zlib's codes of a block take up to 562 bytes. */
 const MAX_DELTA_HEAD_BYTES = 640;
-/** What either of them gives, mostly. */
+/** Bytes that are mostly inflated from either of them. */
 const INFLATED_HEAD_BYTES = 1024;
 /** Bytes of two sizes below 4 GiB. */
 const DELTA_SIZES_BYTES = 10;

@@ -1,3 +1,4 @@
+import { readTrailers } from '#git/objects/read-trailers';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
@@ -19,13 +20,13 @@ export async function findCommit(
   context: HandlerContext,
   deps: CommitDependencies,
 ): ResponseOf<typeof FindCommitResponseSchema> {
-  const { objects } = deps.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
 
   const { signal } = context;
-  const commit = await objects.findCommit(revision, { signal, mailmap: usesMailmap(context) });
+  const commit = await repository.objects.findCommit(revision, { signal, mailmap: usesMailmap(context) });
   if (commit === undefined) return {};
-  const extras = request.trailers ? { trailers: await objects.readTrailers(commit.parsed, { signal }) } : {};
+  const extras = request.trailers ? { trailers: await readTrailers(repository, commit.parsed, signal) } : {};
   const message = encodedCommit(commit, extras);
   return encodedMessage(
     FindCommitResponseSchema,
