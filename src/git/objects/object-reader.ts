@@ -4,14 +4,7 @@ import type { CommandRepository } from '../command/command-repository.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit } from '../command/in-process.ts';
 import { abortError, GitExitError } from '../command/process/exit-error.ts';
-import {
-  cutPaddedOid,
-  isOid,
-  OID_DIGITS,
-  type Oid,
-  SHORT_OID_SOURCE,
-  trustedOid,
-} from '../names/object-id.ts';
+import { cutPaddedOid, isOid, OID_DIGITS, type Oid, SHORT_OID_SOURCE } from '../names/object-id.ts';
 import type { ObjectInfo, RawObject } from '../names/object-info.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
 import {
@@ -174,14 +167,17 @@ export class ObjectReader {
   }
 
   /**
-   * Reads an object by its id, without a process in any case. Pauses like other reads.
+   * Reads an object by its id, possibly peeled, without a process in any case. Pauses like other
+   * reads.
    *
    * @throws {FallBackToGit} when only git can read it, or report that it is missing.
    */
   async readInProcess(oid: string, { signal }: ReadOptions = {}): Promise<RawObject> {
     if (this.#databases.iteration.isOver) await loopTurn();
     if (signal?.aborted === true) throw abortError(signal);
-    const found = this.#readIdHere('whole', trustedOid(oid), DEFAULT_MAX_BYTES);
+    const found = isOid(oid)
+      ? this.#readIdHere('whole', oid, DEFAULT_MAX_BYTES)
+      : this.#readHere('whole', Buffer.from(oid, 'latin1'), DEFAULT_MAX_BYTES);
     if (found?.data === undefined) throw new FallBackToGit('an object is not found');
     const { type, size, data } = found;
     return { oid: found.oid, type, size, data };
