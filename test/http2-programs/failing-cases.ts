@@ -1,11 +1,8 @@
-/** Cases of h2spec, `SPECIFICATION/SECTION/NUMBER`, that do not pass, with the reasons. */
-export type FailingCases = Readonly<Record<string, string>>;
-
 const CLOSED = 'Node keeps no closed streams, so that nghttp2 ignores frames of one';
 const PRIORITY = 'nghttp2 ignores PRIORITY, which RFC 9113 deprecates';
 
-/** Those of each connection. */
-export const OF_CONNECTION: FailingCases = {
+/** Cases of h2spec, `SPECIFICATION/SECTION/NUMBER`, that do not pass, with the reasons. */
+export const FAILING_CASES: Readonly<Record<string, string>> = {
   'http2/5.1/8': CLOSED, // fails with grpc-go, too
   'http2/5.1/9': CLOSED,
   'http2/5.1/11': CLOSED, // fails with grpc-go, too
@@ -15,18 +12,4 @@ export const OF_CONNECTION: FailingCases = {
   'http2/6.3/1': PRIORITY,
   'http2/6.7/2': 'Node closes a connection on which a ping is acknowledged that it has not sent',
   'http2/6.9.1/3': 'Node closes the connection where the stream alone may end', // fails with grpc-go, too
-};
-
-const NO_DATA = "needs DATA, and a gRPC server refuses h2spec's GET with headers alone";
-
-/** Those of the server's ports; grpc-go neither passes what needs DATA. */
-export const OF_SERVER: FailingCases = {
-  ...OF_CONNECTION,
-  'generic/2/2': NO_DATA,
-  'generic/2/3': NO_DATA,
-  'http2/5.1.2/1': 'the calls end without DATA, so that they are not open at the same time',
-  'http2/6.5.3/1': NO_DATA,
-  'http2/6.9.1/1': NO_DATA,
-  'http2/6.9.2/1': NO_DATA,
-  'http2/6.9.2/2': NO_DATA,
 };

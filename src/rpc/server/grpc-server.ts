@@ -10,7 +10,7 @@ import { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import { GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT } from '#rpc/common/header-names';
 import { Metadata } from '#rpc/common/metadata';
 import { ActiveCall } from './call/active-call.ts';
-import { respondTrailersOnly } from './call/response-writer.ts';
+import { respondText, respondTrailersOnly } from './call/response-writer.ts';
 import type { ServerStream } from './call/server-stream.ts';
 import { CallContext, type ContextExtras } from './call-context.ts';
 import { CallStarts } from './call-starts.ts';
@@ -19,7 +19,7 @@ import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './con
 import { errorHeaders } from './error-headers.ts';
 import type { Peer, ServedService } from './handler.ts';
 import { LocalSession } from './local/local-session.ts';
-import { refusalOf } from './refusal.ts';
+import { type CallRefusal, refusalOf } from './refusal.ts';
 import { ConnectionRequestLimits, RequestLimits } from './request-limits.ts';
 import { type CallRoute, type RawMethod, rawRoute, routesOf } from './route.ts';
 import type { ServerInterceptor } from './server-call.ts';
@@ -44,6 +44,8 @@ export interface GrpcServerOptions {
 
 /** Time for which a hard stop waits for handlers to detect the abort. */
 const ABORT_GRACE_MS = 5000;
+const EXPLANATION =
+  'This port serves gRPC for clients of Gitaly. Browsers and git use the HTTP gateway: gitaly-ts up\n';
 const ROUTE_PATH = /^\/(?<service>[^/]+)\/(?<method>[^/]+)$/;
 
 /** Serves gRPC on accepted connections. */
@@ -219,7 +221,8 @@ export class GrpcServer {
     const timeoutMs = timeout === undefined ? undefined : (parseGrpcTimeout(timeout) ?? Number.NaN);
     const refusal = refusalOf(headers, rawHeaders, timeoutMs);
     if (refusal !== undefined) {
-      refuse(stream, refusal.error, refusal.httpStatus);
+      if (headers[':method'] === 'GET') explain(stream, refusal);
+      else refuse(stream, refusal.error, refusal.httpStatus);
       return undefined;
     }
     const metadata = Metadata.fromWire(rawHeaders);
@@ -281,6 +284,12 @@ interface Accepting {
 function refuse(stream: ServerStream, error: GitalyError, httpStatus = 200): void {
   stream.resume();
   respondTrailersOnly(stream, errorHeaders(error, Number.POSITIVE_INFINITY), httpStatus);
+}
+
+/** Tells a person with a browser or curl what this port is for. */
+function explain(stream: ServerStream, { error, httpStatus }: CallRefusal): void {
+  stream.resume();
+  respondText(stream, errorHeaders(error, Number.POSITIVE_INFINITY), httpStatus, EXPLANATION);
 }
 
 /** Returns headers as `node:http2` passes them. */

@@ -15,6 +15,7 @@ const RESPONSE_HEADERS: Readonly<OutgoingHttpHeaders> = {
   'content-type': 'application/grpc',
 };
 const WITH_TRAILERS = { waitForTrailers: true, sendDate: false } as const;
+const NO_DATE = { endStream: false, sendDate: false } as const;
 const TRAILERS_ONLY = { endStream: true, sendDate: false } as const;
 /** Interval for checking whether the status has been sent to a client that reads slowly. */
 const RELEASE_RETRY_MS = 20;
@@ -169,6 +170,20 @@ export function respondTrailersOnly(
 ): void {
   if (stream.destroyed || stream.closed) return; // the client has disconnected
   stream.respond({ ...RESPONSE_HEADERS, ':status': httpStatus, ...trailers }, TRAILERS_ONLY);
+  releaseSender(stream);
+}
+
+/** Responds with a status and a text, for someone who calls with a browser or curl. */
+export function respondText(
+  stream: ServerStream,
+  trailers: OutgoingHttpHeaders,
+  httpStatus: number,
+  text: string,
+): void {
+  if (stream.destroyed || stream.closed) return; // the client has disconnected
+  const headers = { ...trailers, ':status': httpStatus, 'content-type': 'text/plain; charset=utf-8' };
+  stream.respond(headers, NO_DATE);
+  stream.end(text);
   releaseSender(stream);
 }
 

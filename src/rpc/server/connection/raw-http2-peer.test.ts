@@ -70,6 +70,8 @@ test('requests that are not gRPC are refused as by grpc-go', async () => {
   assert.equal(html.headers['grpc-message'], 'invalid gRPC request content-type "text/html"');
   const get = await ask(server.port, { ':method': 'GET' });
   assert.equal(get.headers[':status'], 405);
+  assert.equal(get.headers['grpc-status'], '13');
+  assert.match(get.body.toString(), /^This port serves gRPC .* gitaly-ts up\n$/);
   const hurry = await ask(server.port, { 'grpc-timeout': '5 minutes' });
   assert.deepEqual([hurry.headers[':status'], hurry.headers['grpc-status']], [400, '13']);
   const unit = 'malformed grpc-timeout: transport: timeout unit is not recognized: "5 minutes"';
