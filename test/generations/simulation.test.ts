@@ -6,7 +6,7 @@ import { namedRun, report } from './seeds.ts';
 import { simulate } from './simulate-runs.ts';
 
 /** Runs that found faults of the protocol, each long after the first seeds. */
-const FOUND_FAULTS = ['checkpoints:7006506'];
+const FOUND_FAULTS = ['checkpoints:7006506', 'mixed:3100025425'];
 
 /** Runs in which a generation appears below the head (`zombies`): by chance, one in 250 has one. */
 const ZOMBIES = ['zombie:2', 'zombie:5', 'zombie:12', 'zombie-deep:2', 'zombie-deep:23', 'mixed:324'];

@@ -82,12 +82,23 @@ export class Maintenance {
       // The floor is read before the owner asks: it has not been written by a later owner then.
       const floor = await this.repository.options.chain.floor();
       if ((await this.#head()) === undefined) return undefined;
+      await this.adoptFloor(floor);
       const state = await this.repository.serial(async () => await this.stateToStore(floor));
       if (state === undefined) return undefined;
       await this.coverInline(state, floor);
       const packs = await this.repository.options.chain.storeCheckpoint(state);
       return await this.#moveFloor(floor, { n: state.n, packs });
     });
+  }
+
+  /**
+   * Takes over what the floor covers, if a former owner has written it after the takeover: it may
+   * have deleted the inline packs below it.
+   */
+  async adoptFloor({ n }: Floor): Promise<void> {
+    if (this.repository.state?.inline.values().some((each) => each <= n) !== true) return;
+    const checkpoint = await this.repository.options.chain.checkpoint(n);
+    if (checkpoint !== undefined) this.repository.state?.cover(checkpoint);
   }
 
   /**

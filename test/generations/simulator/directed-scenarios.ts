@@ -431,6 +431,18 @@ export const DIRECTED: Readonly<
       { server: 1, script: repeated(12, 'cold', 'wait 5000') },
     ],
   },
+  restore: {
+    untilMs: 200_000,
+    thinkMs: 400,
+    threads: [
+      {
+        server: 0,
+        script: repeated(8, 'own', 'push a', 'wait 9000', 'push b', 'own', 'repack', 'checkpoint', 'release'),
+      },
+      { server: 1, script: repeated(60, 'own', 'claim', 'collect', 'release', 'wait 1500') },
+      { server: 1, script: repeated(40, 'restore') },
+    ],
+  },
   inline: {
     threads: [
       {

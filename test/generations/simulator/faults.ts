@@ -194,6 +194,13 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
       },
     },
   },
+  'late floor of a former owner not adopted': {
+    parts: {
+      Maintenance: class extends Maintenance {
+        override async adoptFloor(): Promise<void> {}
+      },
+    },
+  },
   'young floor claimed': {
     parts: {
       Maintenance: class extends Maintenance {

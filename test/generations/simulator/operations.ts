@@ -1,7 +1,7 @@
 import type { ChainState } from '#generations/chain/chain-state';
 import { ProtocolError, type ProtocolProblem } from '#generations/errors';
 import type { NewObjects } from '#generations/repository/publisher';
-import type { Process, SimulatedServer } from './server.ts';
+import { type Process, SIMULATED_TIMES, type SimulatedServer } from './server.ts';
 import { idsOf, packOf, shownReferences, type Truth } from './truth.ts';
 import type { World } from './world.ts';
 
@@ -9,6 +9,7 @@ import type { World } from './world.ts';
 export type Operation =
   | 'read'
   | 'cold'
+  | 'restore'
   | 'takeover'
   | 'create'
   | 'remove'
@@ -76,7 +77,7 @@ async function outcomeOf(world: World, work: Promise<void>): Promise<Result> {
 }
 
 async function execute(operation: Operation, actor: Actor, process: Process): Promise<void> {
-  const { truth, name, server } = actor;
+  const { truth, name, server, world } = actor;
   const { repository, maintenance, lease, leases, publisher } = process;
   const who = `${name} at ${process.name}`;
   const from = truth.known;
@@ -92,6 +93,13 @@ async function execute(operation: Operation, actor: Actor, process: Process): Pr
       const work = repository.readCold();
       const state = (await isMissing(work)) ? undefined : await work;
       return truth.endRead(from, shownReferences(state?.references), who);
+    }
+    case 'restore': {
+      const startMs = world.nowMs;
+      const { state } = await process.chain.follow();
+      await process.wait(world.spread(1, SIMULATED_TIMES.graceMs));
+      if (world.nowMs - startMs < SIMULATED_TIMES.graceMs) truth.checkObjects(state);
+      return;
     }
     case 'takeover':
     case 'create': {

@@ -103,6 +103,16 @@ export class Truth {
     if (value !== this.value) this.world.fail(`the last reader sees ${value}; the head is ${this.value}`);
   }
 
+  /** Checks that what a reader has found stays for the grace. */
+  checkObjects({ packs, inline }: ChainState): void {
+    const keys = [
+      ...[...packs].map((name) => this.keys.pack(name)),
+      ...[...inline].map((n) => this.keys.generation(n)),
+    ];
+    const gone = keys.find((key) => !this.objects.has(key));
+    this.#report(gone && `${gone} is gone while it is read`);
+  }
+
   #pinnedProblem(when: string): string | undefined {
     const gone = [...this.#pinned].find((name) => !this.objects.has(this.keys.pack(name)));
     return gone && `I12: pack ${gone} of a fork is gone ${when}`;
