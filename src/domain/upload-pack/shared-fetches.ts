@@ -1,5 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { OTHERS_FIRST, Overflow } from '#git/command/overflow';
 import { abortError } from '#git/command/process/exit-error';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
@@ -30,6 +31,7 @@ interface WantedPack {
   readonly request: FetchRequest;
   readonly bytes: Buffer;
   readonly observer: PackTraceObserver;
+  readonly overflow: Overflow;
 }
 
 /**
@@ -42,6 +44,7 @@ interface WantedPack {
 export class SharedFetches implements FetchServer {
   readonly #options: SharedPacksOptions;
   readonly #kept = new KeptAnswers();
+  readonly #overflow = new Overflow();
 
   constructor(options: SharedPacksOptions) {
     this.#options = options;
@@ -68,7 +71,7 @@ export class SharedFetches implements FetchServer {
         return SERVED;
       }
     }
-    const wanted = { fetch, request, bytes, observer };
+    const wanted = { fetch, request, bytes, observer, overflow: this.#overflow };
     const pack = {
       key,
       requester: fetch.requester,
@@ -123,15 +126,20 @@ async function reusePacks(
   return SERVED;
 }
 
-/** Sends objects that are found by walking, without git. */
+/** Sends objects that are found by walking, without git. git is as cheap for clients with commits. */
 async function walkObjects(
-  { fetch, request, observer }: WantedPack,
+  { fetch, request, observer, overflow }: WantedPack,
   { signal, writer }: PackTurn,
 ): Promise<ServiceResult | undefined> {
   const { repository, requester } = fetch;
+  const isLeftToGit = overflow.isFull && request.others.some((word) => word.startsWith('have '));
+  using _ = overflow.startInProcess();
   const found = await repository.inProcess.attempt<WalkedPack | undefined>(
     'walked_packs',
-    () => findWalkedPack(fetch, request, signal),
+    () => {
+      if (isLeftToGit) throw OTHERS_FIRST;
+      return findWalkedPack(fetch, request, signal);
+    },
     () => undefined,
   );
   if (found === undefined) return undefined;
@@ -142,10 +150,11 @@ async function walkObjects(
 
 /** Copies git's answer. */
 async function askGit(
-  { bytes, fetch, observer }: WantedPack,
+  { bytes, fetch, observer, overflow }: WantedPack,
   { signal, trace, writer }: PackTurn,
 ): Promise<ServiceResult> {
   const { config, gitProtocol, repository, requester } = fetch;
+  using _ = overflow.startGit();
   const command = gitCommand('upload-pack', {
     options: [flag('--stateless-rpc')],
     args: [repository.path],

@@ -21,6 +21,8 @@ interface Made {
   readonly path?: string;
   readonly name?: string;
   readonly fixture?: GitFixture;
+  /** The output is made after that. */
+  readonly until?: Promise<void>;
 }
 
 /** Reads outputs that are letters of a given number, and notes how each came about. */
@@ -31,12 +33,13 @@ class Reader {
 
   /** @param by where the output is made if it is not kept. */
   async read(by: 'in process' | 'by git', options: Made = {}): Promise<void> {
-    const { bytes = 3, isWhole = true, path = '/x.git', name = 'patch', fixture = git } = options;
+    const { bytes = 3, isWhole = true, path = '/x.git', name = 'patch', fixture = git, until } = options;
     const { made } = this;
     const source: OutputSource = {
       question: 'diff_files',
       async compare() {
         if (by === 'by git') throw new FallBackToGit('an unusual file');
+        await until;
         made.push('in process');
         return Buffer.alloc(bytes, 'x');
       },
@@ -76,6 +79,18 @@ for (const by of ['in process', 'by git'] as const) {
     assert.deepEqual(reader.made, [by, by, by]);
   });
 }
+
+test('git makes an output while two others are made in process', async () => {
+  const reader = new Reader();
+  const gate = Promise.withResolvers<void>();
+  const waiting = ['one', 'two'].map((name) => reader.read('in process', { name, until: gate.promise }));
+  await reader.read('in process', { name: 'three' });
+  gate.resolve();
+  await Promise.all(waiting);
+  await reader.read('in process', { name: 'four' });
+
+  assert.deepEqual(reader.made, ['by git', 'in process', 'in process', 'in process']);
+});
 
 test('an output is that of its command, and of its repository until that is forgotten', async () => {
   const reader = new Reader();

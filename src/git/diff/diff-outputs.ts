@@ -2,6 +2,7 @@ import { BoundedMap } from '#base/memory/bounded-map';
 import { keptBytes } from '#base/memory/kept-bytes';
 import type { CommandRepository } from '../command/command-repository.ts';
 import type { InProcessName } from '../command/in-process.ts';
+import { OTHERS_FIRST, Overflow } from '../command/overflow.ts';
 import { directoriesKey, type GitDirectory } from '../repository-files/git-directory.ts';
 import { piecesOfPatch } from './parse/patch-pieces.ts';
 
@@ -61,6 +62,7 @@ export class DiffOutputs {
   /** Set once, before outputs are read. Without it, git makes a large output for each call. */
   large: LargeOutputs | undefined;
   readonly #kept: BoundedMap<string, Buffer>;
+  readonly #overflow = new Overflow();
 
   /** Creates the cache. @param now clock in milliseconds, for tests. */
   constructor(now?: () => number) {
@@ -89,12 +91,21 @@ export class DiffOutputs {
       yield* piecesOfPatch([kept], PIECE_BYTES);
       return;
     }
-    const made = await repository.inProcess.attempt<Buffer | undefined>(question, compare, () => undefined);
+    const made = await repository.inProcess.attempt<Buffer | undefined>(
+      question,
+      async () => {
+        if (this.#overflow.isFull) throw OTHERS_FIRST;
+        using _ = this.#overflow.startInProcess();
+        return await compare();
+      },
+      () => undefined,
+    );
     if (made !== undefined) {
       if (made.length <= MAX_OUTPUT_BYTES) this.#kept.set(key, keptBytes([made]));
       yield* piecesOfPatch([made], PIECE_BYTES);
       return;
     }
+    using _ = this.#overflow.startGit();
     const note = new NotedOutput();
     const large = isEnabled ? this.large : undefined;
     const isWhole = yield* note.from(large?.read(key, askGit, signal) ?? askGit(signal));

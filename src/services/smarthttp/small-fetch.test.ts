@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -6,12 +7,15 @@ import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
 import { REPOSITORY } from '#testkit/operation-fixture';
+import { commitFiles } from '#testkit/repositories/commit-files';
 import { idsInPack } from '#testkit/repositories/ids-in-pack';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
+/** More than the window of a stream in memory (2 MiB). */
+const LARGE = 3_000_000;
 /** A setting that git does not know, and of which the server does not know that. */
 const ASK_GIT = { gitConfigOptions: ['testing.askGit=yes'] };
 
@@ -32,15 +36,18 @@ async function start(config: Readonly<Record<string, unknown>> = {}) {
   await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(gitaly.address, registry);
-  const post = async (body: string, request: object = {}): Promise<Buffer> => {
-    const stdout = new PassThrough();
-    const answer = buffer(stdout);
+  const postTo = async (stdout: PassThrough, body: string, request: object = {}): Promise<void> => {
     const io = { stdin: Readable.from([Buffer.from(body)]), stdout };
     await postUploadPack(connection, registry, io, {
       repository: REPOSITORY,
       gitProtocol: 'version=2',
       ...request,
     }).finally(() => stdout.end());
+  };
+  const post = async (body: string, request: object = {}): Promise<Buffer> => {
+    const stdout = new PassThrough();
+    const answer = buffer(stdout);
+    await postTo(stdout, body, request);
     return await answer;
   };
   const git = (...args: string[]): Promise<string> => runGit(['-C', path, ...args]);
@@ -49,7 +56,7 @@ async function start(config: Readonly<Record<string, unknown>> = {}) {
     await connection.close();
     await gitaly[Symbol.asyncDispose]();
   };
-  return { gitaly, path, oid, post, git, idsIn, [Symbol.asyncDispose]: close };
+  return { gitaly, path, oid, post, postTo, git, idsIn, [Symbol.asyncDispose]: close };
 }
 
 /** Returns the pack, which git cuts into packets as it reads it from a pipe. */
@@ -58,11 +65,14 @@ function packIn(answer: Buffer): Buffer {
   return Buffer.concat(bands.map((each) => each.subarray(1)));
 }
 
+/** Returns the log lines of fetches. */
+function fetches(gitaly: TestGitaly) {
+  return gitaly.log.filter((entry) => String(entry['grpc.method']).startsWith('PostUploadPack'));
+}
+
 /** Returns the numbers of git processes that fetches have started. */
 function started(gitaly: TestGitaly): unknown[] {
-  return gitaly.log
-    .filter((entry) => String(entry['grpc.method']).startsWith('PostUploadPack'))
-    .map((entry) => entry['command.count']);
+  return fetches(gitaly).map((entry) => entry['command.count']);
 }
 
 test('clones of a small repository start no process, and get the objects that git sends', async () => {
@@ -81,6 +91,33 @@ test('clones of a small repository start no process, and get the objects that gi
     (each) => each['command.count'] === undefined && each['negotiation.wants'],
   );
   assert.ok(entry !== undefined, 'the statistics of an answer without git are logged');
+});
+
+test('git serves a further fetch while two others are sent, on another processor', async () => {
+  await using server = await start();
+  const { git, gitaly, oid, path, post, postTo } = server;
+  const tips: string[] = [];
+  for (const ref of ['refs/heads/one', 'refs/heads/two', 'refs/heads/three']) {
+    await git('update-ref', ref, oid);
+    tips.push(commitFiles(path, { file: randomBytes(LARGE) }, { ref }));
+  }
+  await git('-c', 'pack.writeReverseIndex=true', 'repack', '-adq');
+  const slow = tips.slice(0, 2).map((tip) => {
+    const stdout = new PassThrough();
+    return { stdout, sent: postTo(stdout, clone(tip, `have ${oid}`)) };
+  });
+  for (const { stdout } of slow) await until(() => stdout.readableLength > 0, 'the beginning of a pack');
+
+  const answer = await post(clone(tips[2] ?? '', `have ${oid}`));
+
+  assert.ok(packIn(answer).length > LARGE);
+  const reason = 'walked_packs: the event loop has others first';
+  const reasons = (): boolean[] =>
+    fetches(gitaly).map((entry) => String(entry['in_process.reasons']).includes(reason));
+  assert.deepEqual(reasons(), [true]);
+  for (const { stdout } of slow) stdout.resume();
+  await Promise.all(slow.map(({ sent }) => sent));
+  assert.deepEqual(reasons(), [true, false, false]);
 });
 
 test('a new tag, a new branch and a limit on the depth change the answer', async () => {
