@@ -56,8 +56,8 @@ import { decodeHeaders } from '#rpc/common/http2/decode-headers';
 import { FrameSplitter } from '#rpc/common/http2/frame-splitter';
 import { IncomingBlocks } from '#rpc/common/http2/incoming-blocks';
 import { readBitmap } from '#storage/statistics/bitmap';
-import { readCommitGraph as readGraphFacts } from '#storage/statistics/commit-graph';
-import { readMultiPackIndex } from '#storage/statistics/multi-pack-index';
+import { readCommitGraphInfo as readGraphFacts } from '#storage/statistics/commit-graph';
+import { readMultiPackIndexInfo } from '#storage/statistics/multi-pack-index';
 import type { GitSamples } from './git-samples.ts';
 import { AUTH_FILE, AUTHORIZED_KEYS, CONFIG_TOML, PEOPLE_FILE, SETTINGS, TEXTS } from './text-samples.ts';
 
@@ -269,10 +269,10 @@ function fileTargets(git: GitSamples, scratch: string): Target[] {
       },
     },
     {
-      name: 'readMultiPackIndex',
+      name: 'readMultiPackIndexInfo',
       samples: [git.multiPackIndex],
       errors: [Error, GitalyError],
-      parse: (input) => readMultiPackIndex(asFile('midx', input)),
+      parse: (input) => readMultiPackIndexInfo(asFile('midx', input)),
     },
     {
       name: 'readBitmap',

@@ -6,7 +6,7 @@ import { readAlternates } from '#storage/alternates';
 import { FULL_REPACK_TIMESTAMP } from '#storage/lifecycle/create-repository';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';
-import { type CommitGraph, readCommitGraph } from '#storage/statistics/commit-graph';
+import { type CommitGraphInfo, readCommitGraphInfo } from '#storage/statistics/commit-graph';
 import { countLooseObjects, type LooseObjects } from '#storage/statistics/loose-objects';
 import { countPackfiles, type Packfiles } from '#storage/statistics/packfiles';
 import { countReferences } from '#storage/statistics/references';
@@ -24,7 +24,7 @@ export interface RepositoryState {
   readonly looseObjects: LooseObjects;
   readonly packfiles: Packfiles;
   readonly references: ReferencesState;
-  readonly commitGraph: CommitGraph | undefined;
+  readonly commitGraph: CommitGraphInfo | undefined;
   readonly alternateCount: number;
   /** Milliseconds since 1970, as the next one; `undefined` without an alternates file. */
   readonly alternatesModifiedMs: number | undefined;
@@ -39,7 +39,7 @@ export async function measureRepository(repository: Repository): Promise<Reposit
     countLooseObjects(path),
     countPackfiles(path),
     measureReferences(repository),
-    readCommitGraph(path),
+    readCommitGraphInfo(path),
     readAlternates(path),
     modifiedMs(`${path}/${FULL_REPACK_TIMESTAMP}`),
   ]);

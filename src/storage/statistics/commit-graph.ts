@@ -9,7 +9,7 @@ const HEADER_BYTES = 8;
 const CHUNK_ENTRY_BYTES = 12;
 
 /** Contents of a repository's commit-graph; a feature is present if any of its layers has it. */
-export interface CommitGraph {
+export interface CommitGraphInfo {
   /** Number of layers of a split commit-graph, 0 for one that is a single file. */
   readonly chainLength: number;
   readonly hasBloomFilters: boolean;
@@ -24,7 +24,7 @@ export interface CommitGraph {
  * @throws {Error} when a file is not a commit-graph.
  * @see git: Documentation/gitformat-commit-graph.adoc
  */
-export async function readCommitGraph(repositoryPath: string): Promise<CommitGraph | undefined> {
+export async function readCommitGraphInfo(repositoryPath: string): Promise<CommitGraphInfo | undefined> {
   const info = `${repositoryPath}/objects/info`;
   const chain = await readChain(`${info}/commit-graphs/commit-graph-chain`);
   if (chain === undefined) {
@@ -38,7 +38,9 @@ export async function readCommitGraph(repositoryPath: string): Promise<CommitGra
   return { chainLength: chain.length, ...features(layers) };
 }
 
-function features(layers: readonly (ReadonlySet<string> | undefined)[]): Omit<CommitGraph, 'chainLength'> {
+function features(
+  layers: readonly (ReadonlySet<string> | undefined)[],
+): Omit<CommitGraphInfo, 'chainLength'> {
   const someLayerHas = (...names: readonly string[]) =>
     layers.some((layer) => names.every((name) => layer?.has(name)));
   return {

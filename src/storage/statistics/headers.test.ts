@@ -5,9 +5,9 @@ import { after, test } from 'node:test';
 import { openFilesBelow } from '#testkit/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { readBitmap } from './bitmap.ts';
-import { readCommitGraph } from './commit-graph.ts';
+import { readCommitGraphInfo } from './commit-graph.ts';
 import { addLooseObjects } from './loose-objects.ts';
-import { readMultiPackIndex } from './multi-pack-index.ts';
+import { readMultiPackIndexInfo } from './multi-pack-index.ts';
 import { countPackfiles } from './packfiles.ts';
 import { readStart } from './read-start.ts';
 import { countReferences } from './references.ts';
@@ -96,7 +96,7 @@ for (const [chunks, features] of [
     write(`${repository}/objects/info/commit-graph`, graph(chunks));
 
     const [hasBloomFilters, hasGenerationData, hasGenerationDataOverflow] = features;
-    assert.deepEqual(await readCommitGraph(repository), {
+    assert.deepEqual(await readCommitGraphInfo(repository), {
       chainLength: 0,
       hasBloomFilters,
       hasGenerationData,
@@ -108,13 +108,13 @@ for (const [chunks, features] of [
 test('a split commit-graph has what one of its layers has, and one may be missing', async () => {
   const repository = join(root, 'split');
   const info = `${repository}/objects/info/commit-graphs`;
-  assert.equal(await readCommitGraph(repository), undefined);
+  assert.equal(await readCommitGraphInfo(repository), undefined);
   const [a = '', b = '', c] = ['a', 'b', 'c'].map((digit) => digit.repeat(40));
   write(`${info}/commit-graph-chain`, `${a}\n${b}\n${c}\n`);
   write(`${info}/graph-${a}.graph`, graph(['OIDF']));
   write(`${info}/graph-${b}.graph`, graph(['GDA2']));
 
-  assert.deepEqual(await readCommitGraph(repository), {
+  assert.deepEqual(await readCommitGraphInfo(repository), {
     chainLength: 3,
     hasBloomFilters: false,
     hasGenerationData: true,
@@ -135,7 +135,7 @@ test('what is no commit-graph is an error that says why', async () => {
     ['', `read commit graph file "${file}" header: EOF`],
   ] as const) {
     write(file, content);
-    await assert.rejects(readCommitGraph(repository), { message });
+    await assert.rejects(readCommitGraphInfo(repository), { message });
   }
 });
 
@@ -162,7 +162,7 @@ for (const [chunks, features] of [
 ] as const) {
   test(`a multi-pack-index with the chunks ${chunks.join(' ')}`, async () => {
     const [hasLargeOffsets, hasBitmappedPacks, hasReverseIndex] = features;
-    assert.deepEqual(await readMultiPackIndex(newFile(multiPackIndex(chunks))), {
+    assert.deepEqual(await readMultiPackIndexInfo(newFile(multiPackIndex(chunks))), {
       version: 1,
       packfileCount: 2,
       hasLargeOffsets,
@@ -180,7 +180,7 @@ test('what is no multi-pack-index is an error that says why', async () => {
     ['MIDX', 'reading header: unexpected EOF'],
     [multiPackIndex(['PNAM']).subarray(0, 20), 'reading table of contents: unexpected EOF'],
   ] as const)
-    await assert.rejects(readMultiPackIndex(newFile(content)), { message });
+    await assert.rejects(readMultiPackIndexInfo(newFile(content)), { message });
 });
 
 test('packs are counted by their names, and an index that is damaged is named', async () => {

@@ -6,7 +6,7 @@ const HEADER_BYTES = 12;
 const CHUNK_ENTRY_BYTES = 12;
 
 /** Header of a multi-pack-index. */
-export interface MultiPackIndex {
+export interface MultiPackIndexInfo {
   readonly version: number;
   readonly packfileCount: number;
   readonly hasLargeOffsets: boolean;
@@ -20,7 +20,7 @@ export interface MultiPackIndex {
  * @throws {Error} when it is not one, or of an unknown format.
  * @see git: Documentation/gitformat-pack.adoc
  */
-export async function readMultiPackIndex(file: string): Promise<MultiPackIndex> {
+export async function readMultiPackIndexInfo(file: string): Promise<MultiPackIndexInfo> {
   const header = await readStart(file, HEADER_BYTES).catch(wrapped('reading header'));
   const signature = header.subarray(0, 4);
   if (signature.toString('latin1') !== 'MIDX') throw new Error(`invalid signature: ${quote(signature)}`);

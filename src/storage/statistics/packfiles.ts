@@ -2,7 +2,7 @@ import { eachInTurn } from '#base/async/loop-turns';
 import { wrapped } from '#base/gitaly-error';
 import { type Bitmap, readBitmap } from './bitmap.ts';
 import { entriesOf, statAll } from './directory-size.ts';
-import { type MultiPackIndex, readMultiPackIndex } from './multi-pack-index.ts';
+import { type MultiPackIndexInfo, readMultiPackIndexInfo } from './multi-pack-index.ts';
 
 /**
  * Sizes in bytes of only the packs. Kept and cruft packs are included in `count` and `size`; a
@@ -17,7 +17,7 @@ export interface Packfiles {
   readonly keepCount: number;
   readonly keepSize: bigint;
   readonly bitmap: Bitmap | undefined;
-  readonly multiPackIndex: MultiPackIndex | undefined;
+  readonly multiPackIndex: MultiPackIndexInfo | undefined;
   readonly multiPackIndexBitmap: Bitmap | undefined;
 }
 
@@ -61,7 +61,7 @@ export async function countPackfiles(repositoryPath: string): Promise<Packfiles>
     multiPackIndex: await readIf(
       names.has('multi-pack-index') ? 'multi-pack-index' : undefined,
       directory,
-      readMultiPackIndex,
+      readMultiPackIndexInfo,
       'reading multi-pack-index',
     ),
     multiPackIndexBitmap: await readIf(

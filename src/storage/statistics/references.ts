@@ -3,7 +3,7 @@ import { systemErrorCode } from '#base/go/system-error';
 import { entriesOf } from './directory-size.ts';
 
 /** Storage of references in a repository with the files backend. */
-export interface References {
+export interface ReferencesInfo {
   /** Number of files below `refs/`, including locks. */
   readonly looseCount: number;
   /** Size of `packed-refs` in bytes, 0 if there is none. */
@@ -11,7 +11,7 @@ export interface References {
 }
 
 /** Counts the references of a repository as files, without reading them. */
-export async function countReferences(repositoryPath: string): Promise<References> {
+export async function countReferences(repositoryPath: string): Promise<ReferencesInfo> {
   let looseCount = 0;
   const pending = [`${repositoryPath}/refs`];
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {

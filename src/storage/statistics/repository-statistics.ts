@@ -7,11 +7,11 @@ import { type Alternates, alternateDirectory, readAlternates } from '../alternat
 import { FULL_REPACK_TIMESTAMP } from '../lifecycle/create-repository.ts';
 import type { Repository } from '../repository.ts';
 import type { Storages } from '../storages.ts';
-import { type CommitGraph, readCommitGraph } from './commit-graph.ts';
+import { type CommitGraphInfo, readCommitGraphInfo } from './commit-graph.ts';
 import { directorySizeBytes } from './directory-size.ts';
 import { addLooseObjects, countLooseObjects, type LooseObjects } from './loose-objects.ts';
 import { countPackfiles, type Packfiles } from './packfiles.ts';
-import { countReferences, type References } from './references.ts';
+import { countReferences, type ReferencesInfo } from './references.ts';
 
 /**
  * Names of files at the top that are not included in a repository's size: earlier releases used
@@ -26,10 +26,10 @@ export const REPOSITORY_SIZE_OPTIONS = { skip: ['worktrees', 'gitlab-worktree'] 
 export interface RepositoryStatistics {
   readonly sizeBytes: bigint;
   readonly referenceBackend: 'files' | 'reftable';
-  readonly references: References;
+  readonly references: ReferencesInfo;
   readonly looseObjects: LooseObjects;
   readonly packfiles: Packfiles;
-  readonly commitGraph: CommitGraph | undefined;
+  readonly commitGraph: CommitGraphInfo | undefined;
   readonly alternates: Alternates | undefined;
   /** Milliseconds since 1970; `undefined` if it was not recorded. */
   readonly lastFullRepackMs: number | undefined;
@@ -75,7 +75,7 @@ async function ownStatistics(
       countLooseObjects(directory, { shards }),
       countPackfiles(directory).catch(wrapped('deriving repository info: counting packfiles')),
       referenceBackend === 'files' ? countReferences(directory) : { looseCount: 0, packedSize: 0 },
-      readCommitGraph(directory).catch(wrapped('deriving repository info: checking commit-graph info')),
+      readCommitGraphInfo(directory).catch(wrapped('deriving repository info: checking commit-graph info')),
       readAlternates(directory).catch(wrapped('deriving repository info')),
       modifiedMs(`${directory}/${FULL_REPACK_TIMESTAMP}`),
     ]);

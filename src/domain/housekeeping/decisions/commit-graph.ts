@@ -1,4 +1,4 @@
-import type { CommitGraph } from '#storage/statistics/commit-graph';
+import type { CommitGraphInfo } from '#storage/statistics/commit-graph';
 import type { CommitGraphPlan, PrunePlan, RepackPlan } from '../plan.ts';
 import type { RepositoryState } from '../repository-state.ts';
 
@@ -25,7 +25,7 @@ export function decideCommitGraph(
  * Reports whether a commit-graph has to be written anew: git adds filters and generation data to a
  * new layer only if all others have them.
  */
-export function isOutdatedCommitGraph(commitGraph: CommitGraph | undefined): boolean {
+export function isOutdatedCommitGraph(commitGraph: CommitGraphInfo | undefined): boolean {
   return (
     commitGraph === undefined ||
     commitGraph.chainLength === 0 ||
