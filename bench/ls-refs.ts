@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { lsRefsAnswer } from '#domain/upload-pack/list-references';
+import { lsRefsAnswer } from '#domain/upload-pack/ls-refs-server';
 import { RequestParser } from '#domain/upload-pack/request-parser';
 import { Git } from '#git/command/git';
 import { RepositoryCaches } from '#git/repository-caches';

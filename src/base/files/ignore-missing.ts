@@ -8,11 +8,11 @@ import { systemErrorCode } from '../go/system-error.ts';
  * @throws any other error.
  */
 export function ignoreMissing(error: unknown): undefined {
-  if (!isMissing(error)) throw error;
+  if (!isMissingFile(error)) throw error;
 }
 
 /** Reports whether a call failed because the file does not exist. */
-export function isMissing(error: unknown): boolean {
+export function isMissingFile(error: unknown): boolean {
   const code = systemErrorCode(error);
   // ENOTDIR: a file is where the path has a directory.
   return code === 'ENOENT' || code === 'ENOTDIR';

@@ -3,7 +3,7 @@ import { objectIdProblem, ZERO_OID } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import { signatureOf, type UserChange } from '../commit/signature.ts';
 import { type UpdateContext, updateWithHooks } from '../ref-update/update-with-hooks.ts';
-import { type SignalOption, tipOf } from '../revisions/commit-of.ts';
+import { type SignalOption, tipOf } from '../revisions/commit-id-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import { applyPatches } from './apply-patches.ts';

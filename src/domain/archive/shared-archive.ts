@@ -5,7 +5,7 @@ import type { Produce, StreamCache } from '#storage/cache/streams/stream-cache';
 import type { LentBytes } from '#storage/cache/streams/stream-reader';
 import type { Repository } from '#storage/repository';
 import type { ArchiveSource } from './archive-source.ts';
-import { type ArchiveOptions, writeArchive } from './write-archive.ts';
+import { type WriteArchiveOptions, writeArchive } from './write-archive.ts';
 
 /** Archives that identical requests share. */
 export interface SharedArchives {
@@ -28,7 +28,7 @@ export interface SharedArchiveOptions {
  */
 export async function* sharedArchive(
   repository: Repository,
-  { source, options }: { readonly source: ArchiveSource; readonly options: ArchiveOptions },
+  { source, options }: { readonly source: ArchiveSource; readonly options: WriteArchiveOptions },
   { streams, isCacheEnabled }: SharedArchives,
   { signal, log }: SharedArchiveOptions,
 ): AsyncGenerator<LentBytes, void, undefined> {

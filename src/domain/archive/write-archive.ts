@@ -14,7 +14,7 @@ import type { LfsFilter } from './lfs-filter.ts';
 
 export type ArchiveFormat = 'tar' | 'tar.gz' | 'tar.bz2' | 'zip';
 
-export interface ArchiveOptions {
+export interface WriteArchiveOptions {
   readonly format: ArchiveFormat;
   /** Directory of all entries, without the slash. */
   readonly prefix: string;
@@ -47,7 +47,7 @@ const BULK_PIPE_BYTES = 256 * 1024;
 export async function writeArchive(
   repository: Repository,
   { tree, pathspecs }: ArchiveSource,
-  { format, prefix, lfs }: ArchiveOptions,
+  { format, prefix, lfs }: WriteArchiveOptions,
   { writer, signal }: { readonly writer: StreamWriter; readonly signal: AbortSignal },
 ): Promise<void> {
   const command = gitCommand('archive', {

@@ -6,7 +6,7 @@ import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { fetchBundle } from '../bundle/fetch-bundle.ts';
-import { checkHooks, setHooks } from '../custom-hooks/set-hooks.ts';
+import { setHooks, tryHooks } from '../custom-hooks/set-hooks.ts';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackupManifest, BackupStep } from './manifest.ts';
@@ -79,7 +79,7 @@ export async function requireHooks(
   manifest: BackupManifest,
   { signal }: Pick<RestoreContentsOptions, 'signal'>,
 ): Promise<void> {
-  await withHooks(bucket, manifest, { signal }, (archive) => checkHooks(repository, archive, { signal }));
+  await withHooks(bucket, manifest, { signal }, (archive) => tryHooks(repository, archive, { signal }));
 }
 
 async function restoreHooks(

@@ -11,7 +11,7 @@ import { inRefTransaction } from '../ref-update/update-reference.ts';
 import { type BundleHeader, type BundleReference, isBelowRefs } from './bundle-header.ts';
 import { feedLines } from './feed-lines.ts';
 
-export interface FillOptions {
+export interface FillFromBundleOptions {
   readonly header: BundleHeader;
   /** The bundle; its descriptor is at the pack. */
   readonly file: FileHandle;
@@ -39,7 +39,7 @@ const COMMIT = 'commit';
  */
 export async function fillFromBundle(
   draft: Repository,
-  { header, file, signal }: FillOptions,
+  { header, file, signal }: FillFromBundleOptions,
 ): Promise<boolean> {
   if (!(await isUsual(draft, header, signal)) || !(await hasNoReferences(draft, signal))) return false;
   return await unlessRefused(signal, async () => {
@@ -56,7 +56,7 @@ export async function fillFromBundle(
  */
 export async function fillReferences(
   draft: Repository,
-  { header, signal }: Pick<FillOptions, 'header' | 'signal'>,
+  { header, signal }: Pick<FillFromBundleOptions, 'header' | 'signal'>,
 ): Promise<boolean> {
   if (!(await isUsual(draft, header, signal))) return false;
   return await unlessRefused(signal, () => writeReferences(draft, header, signal));

@@ -14,7 +14,7 @@ import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { NewValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
 import { findStart, type Start } from '../remote/server/find-start.ts';
 import type { OpenRemote } from '../remote/server/remote-repository.ts';
-import { tipOf } from '../revisions/commit-of.ts';
+import { tipOf } from '../revisions/commit-id-of.ts';
 import { expectedOid } from '../revisions/expected-oid.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 

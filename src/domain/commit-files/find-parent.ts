@@ -4,7 +4,7 @@ import { asGoStatus } from '#base/go/status';
 import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 import type { OpenRemote, RemoteRepository } from '../remote/server/remote-repository.ts';
-import type { SignalOption } from '../revisions/commit-of.ts';
+import type { SignalOption } from '../revisions/commit-id-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 
 /** The branch of a commit of files, and the commit that it changes. */

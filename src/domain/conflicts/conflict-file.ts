@@ -17,7 +17,7 @@ export interface ConflictFile {
  *
  * @throws the reason of the signal.
  */
-export async function conflictFiles(
+export async function groupByPath(
   entries: readonly ConflictEntry[],
   signal: AbortSignal,
 ): Promise<ConflictFile[]> {

@@ -5,8 +5,8 @@ import { EntryFinder } from '#git/trees/find-entry';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { MergeWorkspace } from '../merge/merge-workspace.ts';
-import { commitOf, type SignalOption, whyNoCommit } from '../revisions/commit-of.ts';
-import { type ConflictFile, conflictFiles, withPaths } from './conflict-file.ts';
+import { commitIdOf, type SignalOption, whyNoCommit } from '../revisions/commit-id-of.ts';
+import { type ConflictFile, groupByPath, withPaths } from './conflict-file.ts';
 
 /** Revisions of the commits to merge. */
 export interface ConflictSides {
@@ -45,7 +45,7 @@ export async function* listConflicts(
   const { objects } = quarantine.repository;
   const finder = new EntryFinder(objects, options);
   const tree = Buffer.from(merged.treeOid);
-  for (const file of await conflictFiles(merged.conflicts, signal)) {
+  for (const file of await groupByPath(merged.conflicts, signal)) {
     yield { file, read: () => read(file) };
   }
 
@@ -73,7 +73,7 @@ async function resolve(
   revision: string,
   options: SignalOption,
 ): Promise<string> {
-  const oid = await commitOf(repository, revision, options);
+  const oid = await commitIdOf(repository, revision, options);
   if (oid === undefined) throw refused(`could not lookup '${whose}' OID: ${whyNoCommit(revision)}`);
   return oid;
 }

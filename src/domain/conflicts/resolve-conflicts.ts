@@ -8,7 +8,7 @@ import type { WriteFile } from '../commit-files/receive-actions.ts';
 import { TreeEditor } from '../commit-files/tree-editor.ts';
 import { fileWriter } from '../commit-files/write-file.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
-import { type ConflictFile, conflictFiles, withPaths } from './conflict-file.ts';
+import { type ConflictFile, groupByPath, withPaths } from './conflict-file.ts';
 import type { Resolution } from './resolution-reader.ts';
 import { ResolutionError, resolveFile } from './resolve-file.ts';
 
@@ -40,7 +40,7 @@ export async function resolveConflicts(
   let { treeOid } = merged;
   if (!merged.isClean) {
     const resolving = new Resolving(workspace, target, merge, treeOid);
-    await resolving.resolve(await conflictFiles(merged.conflicts, workspace.signal));
+    await resolving.resolve(await groupByPath(merged.conflicts, workspace.signal));
     treeOid = await resolving.write();
   }
   return await writeCommit(workspace.writer, {

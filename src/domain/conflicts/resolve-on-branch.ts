@@ -9,7 +9,7 @@ import { MergeWorkspace } from '../merge/merge-workspace.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
 import type { OpenRemote, RemoteRepository } from '../remote/server/remote-repository.ts';
-import { commitOf } from '../revisions/commit-of.ts';
+import { commitIdOf } from '../revisions/commit-id-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import { parseResolutions } from './parse-resolutions.ts';
 import { resolveConflicts } from './resolve-conflicts.ts';
@@ -94,7 +94,7 @@ async function sourceOf(
     throw wrap(asGoStatus(error), where);
   });
   if (oid === undefined) throw new GitalyError('INTERNAL', `${where}: reference not found`);
-  if ((await commitOf(repository, oid, { signal })) !== undefined) return repository;
+  if ((await commitIdOf(repository, oid, { signal })) !== undefined) return repository;
   await remote.fetchInto(target, oid).catch((error: unknown) => {
     throw wrap(asGoStatus(error), 'could not fetch target commit');
   });

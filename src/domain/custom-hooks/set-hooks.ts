@@ -58,7 +58,7 @@ export async function setHooks(
 }
 
 /** Checks that an archive of hooks can be set. @throws {GitalyError} INTERNAL `extracting hooks: …`. */
-export async function checkHooks(
+export async function tryHooks(
   { storage }: Repository,
   archive: AsyncIterable<Uint8Array>,
   { signal }: Pick<SetHooksOptions, 'signal'>,

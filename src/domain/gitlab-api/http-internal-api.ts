@@ -1,7 +1,8 @@
 import { describeJsonError } from '#base/go/encoding/json-error';
 import { isError } from '#base/is-error';
 import { JsonFields } from '#base/json-fields';
-import type { Answer, HttpTransport } from './http-transport.ts';
+import { ApiRequestHeaders } from './api-request-headers.ts';
+import type { ApiResponse, HttpTransport } from './http-transport.ts';
 import {
   type AccessCheck,
   type AccessDecision,
@@ -15,7 +16,6 @@ import {
   RateLimitedError,
 } from './internal-api.ts';
 import { poolMembers, poolQuery } from './object-pool-members.ts';
-import { RequestHeaders } from './request-headers.ts';
 import { allowedBody, postReceiveBody, preReceiveBody } from './requests.ts';
 
 /**
@@ -60,11 +60,11 @@ const API_PATH = '/api/v4/internal';
 export class HttpInternalApi implements InternalApi {
   readonly standAlone = false;
   readonly #options: HttpInternalApiOptions;
-  readonly #headers: RequestHeaders;
+  readonly #headers: ApiRequestHeaders;
 
   constructor(options: HttpInternalApiOptions) {
     this.#options = options;
-    this.#headers = new RequestHeaders({ ...options, key: Buffer.from(options.secret.trim()) });
+    this.#headers = new ApiRequestHeaders({ ...options, key: Buffer.from(options.secret.trim()) });
   }
 
   async allowed(check: AccessCheck, options: ApiCallOptions): Promise<AccessDecision> {
@@ -130,7 +130,7 @@ export class HttpInternalApi implements InternalApi {
     return poolMembers(decode(answer, 'decode response body'));
   }
 
-  #post(endpoint: ApiEndpoint, path: string, body: string, options: ApiCallOptions): Promise<Answer> {
+  #post(endpoint: ApiEndpoint, path: string, body: string, options: ApiCallOptions): Promise<ApiResponse> {
     return prefixed(`http post to gitlab api ${path} endpoint`, () =>
       this.#call(endpoint, 'POST', path, body, options),
     );
@@ -144,7 +144,7 @@ export class HttpInternalApi implements InternalApi {
     options: ApiCallOptions,
   ) {
     const start = performance.now();
-    let answer: Answer | undefined;
+    let answer: ApiResponse | undefined;
     let failure: unknown;
     try {
       const headers = this.#headers.of(options);
@@ -178,7 +178,7 @@ export class HttpInternalApi implements InternalApi {
   }
 }
 
-async function reach(exchange: () => Promise<Answer>): Promise<Answer> {
+async function reach(exchange: () => Promise<ApiResponse>): Promise<ApiResponse> {
   try {
     return await exchange();
   } catch (error) {
@@ -186,7 +186,7 @@ async function reach(exchange: () => Promise<Answer>): Promise<Answer> {
   }
 }
 
-function refuseErrors(answer: Answer): void {
+function refuseErrors(answer: ApiResponse): void {
   if (answer.status >= 200 && answer.status <= 399) return;
   if (answer.status === 429) throw new RateLimitedError();
   const body = parseBody(answer.body.toString());
@@ -203,13 +203,13 @@ async function prefixed<T>(prefix: string, run: () => Promise<T>): Promise<T> {
   }
 }
 
-function requireJson(answer: Answer, path: string): void {
+function requireJson(answer: ApiResponse, path: string): void {
   const type = answer.contentType?.split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'application/json') return;
   throw new Error(`${path} endpoint respond with unsupported content type: ${type || 'mime: no media type'}`);
 }
 
-function decode(answer: Answer, prefix: string): JsonFields {
+function decode(answer: ApiResponse, prefix: string): JsonFields {
   const document = answer.body.toString();
   const fields = parseBody(document);
   if (fields !== undefined) return fields;

@@ -39,7 +39,7 @@ export interface HttpExchange {
   readonly signal: AbortSignal;
 }
 
-export interface Answer {
+export interface ApiResponse {
   readonly status: number;
   readonly contentType: string | undefined;
   /** The server's clock, in whole seconds. */
@@ -48,7 +48,7 @@ export interface Answer {
 }
 
 /** Sends one request. Rejects with the error that broke the exchange. */
-export type HttpTransport = (exchange: HttpExchange) => Promise<Answer>;
+export type HttpTransport = (exchange: HttpExchange) => Promise<ApiResponse>;
 
 const UNIX_PREFIX = 'http+unix://';
 const DEFAULT_TIMEOUT_SECONDS = 300;
@@ -195,7 +195,7 @@ async function responseTo(
   return await promise;
 }
 
-async function exchangeOnce(send: Sender, exchange: HttpExchange, signal: AbortSignal): Promise<Answer> {
+async function exchangeOnce(send: Sender, exchange: HttpExchange, signal: AbortSignal): Promise<ApiResponse> {
   const response = await responseTo(send, exchange, signal);
   const body = await bodyOf(response);
   return {

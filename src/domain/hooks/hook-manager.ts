@@ -9,7 +9,7 @@ import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { PushRules } from '#tokens/push-rules';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';
-import { changesOf, namedReferences, type References } from '../transactions/named-references.ts';
+import { changesOf, type NamedReferences, namedReferences } from '../transactions/named-references.ts';
 import type { Voter } from '../transactions/voter.ts';
 import { checkAccess, quarantineOf } from './access.ts';
 import { type CustomHookName, findCustomHooks, hasCustomHooks } from './custom-hook-files.ts';
@@ -40,7 +40,7 @@ export interface HookManagerOptions {
 }
 
 /** The call of a hook after which the nodes of a cluster vote. */
-type VotingCall = HookCall & { readonly references?: References };
+type VotingCall = HookCall & { readonly references?: NamedReferences };
 
 /** The change of one reference, with the arguments of git's update hook. */
 export interface UpdateHookInput {
@@ -154,7 +154,7 @@ export class HookManager {
    * @param call.references what is locked after the vote.
    */
   async referenceTransaction(
-    call: Pick<HookCall, 'payload' | 'signal'> & { readonly references?: References },
+    call: Pick<HookCall, 'payload' | 'signal'> & { readonly references?: NamedReferences },
     state: ReferenceTransactionState,
     changes: Buffer,
   ): Promise<void> {

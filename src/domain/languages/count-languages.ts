@@ -3,7 +3,7 @@ import { once } from '#base/streams/once';
 import { type Attributes, TreeAttributes } from '#git/attributes/tree-attributes';
 import { namedBlobs } from '#git/objects/named-blobs';
 import type { Repository } from '#storage/repository';
-import { allFiles, type CountedFile, changedFiles, type FileList } from './counted-files.ts';
+import { allFiles, type CountedFile, changedFileList, type FileList } from './counted-files.ts';
 import type { QuestionedFile } from './detector-protocol.ts';
 import { LINGUIST_ATTRIBUTES, type LinguistAttributes, LOOKED_AT_BYTES } from './file-language.ts';
 import type { KeptLanguageStats } from './kept-stats.ts';
@@ -56,7 +56,7 @@ export async function countLanguages(
     const changes =
       before.commitId === ''
         ? undefined
-        : await changedFiles(repository, { from: before.commitId, to: commitId }, signal);
+        : await changedFileList(repository, { from: before.commitId, to: commitId }, signal);
     const continued = changes && (await before.for(commitId, signal));
     const stats = continued ?? LanguageStats.empty(commitId);
     const files = (continued && changes) ?? (await allFiles(repository, commitId, signal));

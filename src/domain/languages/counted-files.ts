@@ -67,7 +67,7 @@ export async function allFiles(
  * Lists the files that differ between two commits; `undefined` when all files have to be counted:
  * attributes changed, or the old commit no longer exists.
  */
-export async function changedFiles(
+export async function changedFileList(
   repository: Repository,
   { from, to }: { readonly from: string; readonly to: string },
   signal: AbortSignal,

@@ -6,7 +6,7 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
-import { type Bytes, formatStored, parseFilesInTurns, parseStored } from './stored-stats.ts';
+import { type ByteCounts, formatStored, parseFilesInTurns, parseStored } from './stored-stats.ts';
 
 /**
  * In the repository. Gitaly's name and format, so that either server can go on with what the other
@@ -30,7 +30,7 @@ export class LanguageStats {
   /** Counted commit; empty before the first count. */
   readonly commitId: string;
   readonly #totals: Map<string, number>;
-  readonly #byFile = new Map<string, Bytes>();
+  readonly #byFile = new Map<string, ByteCounts>();
   /** Counts of the files as they are stored: only another commit needs them. */
   readonly #stored: Buffer;
 

@@ -6,7 +6,7 @@ const VERSION = 'v3:gitaly';
 
 /** Bytes by language. */
 const bytes = record(number);
-export type Bytes = Shaped<typeof bytes>;
+export type ByteCounts = Shaped<typeof bytes>;
 const storedFiles = record(bytes);
 const storedHead = object({ version: oneOf(VERSION), commit_id: text, totals: bytes });
 
@@ -52,7 +52,7 @@ export function parseStored(json: Buffer): StoredStats | undefined {
 export async function* parseFilesInTurns(
   files: Buffer,
   signal: AbortSignal,
-): AsyncGenerator<[path: string, Bytes][] | undefined, void, undefined> {
+): AsyncGenerator<[path: string, ByteCounts][] | undefined, void, undefined> {
   const slice = new LoopSlice();
   for (let start = 0; start < files.length; ) {
     let end = endOfFile(files, start + PARSED_BYTES);
@@ -75,7 +75,7 @@ function endOfFile(files: Buffer, start: number): number {
   return end === -1 ? files.length : end + 1;
 }
 
-function parseFiles(files: Buffer, start: number, end: number): [path: string, Bytes][] | undefined {
+function parseFiles(files: Buffer, start: number, end: number): [path: string, ByteCounts][] | undefined {
   const parsed = parseAs(storedFiles, `{${files.toString('utf8', start, end)}}`);
   return parsed && Object.entries(parsed);
 }
@@ -84,7 +84,7 @@ function parseFiles(files: Buffer, start: number, end: number): [path: string, B
 export async function formatStored(
   commitId: string,
   totals: ReadonlyMap<string, number>,
-  files: ReadonlyMap<string, Bytes>,
+  files: ReadonlyMap<string, ByteCounts>,
 ): Promise<Buffer> {
   const head = JSON.stringify({ version: VERSION, commit_id: commitId, totals: Object.fromEntries(totals) });
   const pieces = [Buffer.from(`${head.slice(0, -1)}${FILES_KEY}`)];

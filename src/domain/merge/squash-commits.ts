@@ -4,7 +4,7 @@ import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { committedBy, type UserCommit } from '../commit/commit-signing.ts';
 import { type Person, signatureOf } from '../commit/signature.ts';
-import { commitOf, type SignalOption, whyNoCommit } from '../revisions/commit-of.ts';
+import { commitIdOf, type SignalOption, whyNoCommit } from '../revisions/commit-id-of.ts';
 import { MergeConflictError } from './merge-conflict-error.ts';
 import { mergeIntoCommit } from './merge-into-commit.ts';
 import { MergeWorkspace } from './merge-workspace.ts';
@@ -81,7 +81,7 @@ async function resolve(
   revision: string,
   options: SignalOption,
 ): Promise<string> {
-  const oid = await commitOf(repository, revision, options);
+  const oid = await commitIdOf(repository, revision, options);
   if (oid === undefined) throw new SquashRevisionError(which, revision);
   return oid;
 }

@@ -7,7 +7,7 @@ import { type PreparedUpdate, prepareUpdate } from '../ref-update/quarantined-up
 import type { NewValue } from '../ref-update/update-with-hooks.ts';
 import { findStart } from '../remote/server/find-start.ts';
 import type { OpenRemote } from '../remote/server/remote-repository.ts';
-import type { SignalOption } from '../revisions/commit-of.ts';
+import type { SignalOption } from '../revisions/commit-id-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import { RebaseConflictError, rebase } from './rebase.ts';
 

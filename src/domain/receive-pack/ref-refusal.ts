@@ -22,7 +22,7 @@ export interface RefRefusal {
 }
 
 /** A change, and the git that refused it. */
-export interface RefusedChange {
+export interface RefusedUpdate {
   readonly isAtomic: boolean;
   /** Directory of the repository. */
   readonly path: string;
@@ -38,7 +38,7 @@ export interface RefusedChange {
  */
 export function refRefusal(
   stderr: Buffer,
-  { isAtomic, path, capabilities: { batchedPushes, explainsRejections } }: RefusedChange,
+  { isAtomic, path, capabilities: { batchedPushes, explainsRejections } }: RefusedUpdate,
 ): RefRefusal | undefined {
   const text = stderr.toString('latin1');
   const at = text.lastIndexOf('fatal: ');

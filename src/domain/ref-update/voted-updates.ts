@@ -9,8 +9,8 @@ import type { Repository } from '#storage/repository';
 import {
   type EnterOrder,
   type NamedChange,
+  type NamedReferences,
   namedReferences,
-  type References,
 } from '../transactions/named-references.ts';
 
 const LINE_FEED = Buffer.from('\n');
@@ -129,7 +129,7 @@ export class VotedUpdates implements RefUpdates {
     if (!isZeroOid(expected) || !isZeroOid(newOid)) this.#hasChanges = true;
   }
 
-  #references(): References {
+  #references(): NamedReferences {
     return this.#locksMore ? undefined : namedReferences(this.#repository, this.#named);
   }
 

@@ -1,7 +1,7 @@
 import { GitExitError } from '#git/command/process/exit-error';
 import { parseRefName } from '#git/names/ref-name';
 import type { Repository } from '#storage/repository';
-import type { SignalOption } from './commit-of.ts';
+import type { SignalOption } from './commit-id-of.ts';
 
 /**
  * Returns the id that a reference leads to; `undefined` when there is none. A name that no

@@ -1,6 +1,6 @@
 import { isOidInAnyCase } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
-import type { SignalOption } from './commit-of.ts';
+import type { SignalOption } from './commit-id-of.ts';
 
 /**
  * Returns the id that a revision names, as `git rev-parse --verify` does: a full id names itself,

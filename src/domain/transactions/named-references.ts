@@ -5,10 +5,10 @@ import type { ReferenceBackend } from '#git/repository-files/repository-format';
  * Full names of the references that a change is about to lock; `undefined` if it may lock more than
  * it names. A cluster then has it wait for all other changes of the repository.
  */
-export type References = readonly Uint8Array[] | undefined;
+export type NamedReferences = readonly Uint8Array[] | undefined;
 
 /** Waits until references may be locked. */
-export type EnterOrder = (references: References) => Promise<void>;
+export type EnterOrder = (references: NamedReferences) => Promise<void>;
 
 /** A change with more names locks all references. */
 const MAX_NAMES = 8;
@@ -30,7 +30,7 @@ export interface NamedChange {
 export function namedReferences(
   { referenceBackend }: { readonly referenceBackend: ReferenceBackend },
   changes: readonly NamedChange[],
-): References {
+): NamedReferences {
   if (referenceBackend !== 'files' || changes.length === 0 || changes.length > MAX_NAMES) return undefined;
   const isLockedAlone = ({ name, newOid }: NamedChange): boolean =>
     !isZeroOid(newOid) && name.length <= MAX_NAME_BYTES && PREFIX.equals(name.subarray(0, PREFIX.length));

@@ -2,7 +2,7 @@ import { limitedSignal } from '#base/async/limited-signal';
 import { GitalyError } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
-import type { EnterOrder, References } from './named-references.ts';
+import type { EnterOrder, NamedReferences } from './named-references.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Outcome of a vote: make the change, undo it, or stop (another participant refused it). */
@@ -23,14 +23,14 @@ export interface VoteRequest {
   readonly hash: Uint8Array;
   readonly phase: VotePhase;
   /** References that are about to be locked. */
-  readonly references?: References;
+  readonly references?: NamedReferences;
 }
 
 /** Options of a vote. */
 export interface VoteOptions {
   readonly signal: AbortSignal;
   /** References that are about to be locked. They are part of the first vote. */
-  readonly references?: References;
+  readonly references?: NamedReferences;
 }
 
 export interface VoterOptions {

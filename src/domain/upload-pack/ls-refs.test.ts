@@ -9,7 +9,7 @@ import { FLUSH, packet } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { testSeed } from '#testkit/test-seed';
-import { lsRefsAnswer } from './list-references.ts';
+import { lsRefsAnswer } from './ls-refs-server.ts';
 import { RequestParser } from './request-parser.ts';
 
 /** `SEED=7` repeats a run. */

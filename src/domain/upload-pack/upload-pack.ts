@@ -11,7 +11,7 @@ import { runLimited } from '../git-service/run-limited.ts';
 import { SERVED, type ServiceResult, sendPieces } from '../git-service/service-streams.ts';
 import { ClientInput } from './client-input.ts';
 import type { Fetch, FetchResult, FetchServer } from './fetch.ts';
-import { listReferences } from './list-references.ts';
+import { lsRefsServer } from './ls-refs-server.ts';
 import { Negotiation } from './negotiation.ts';
 import { type PackTurns, packGate } from './pack-gate.ts';
 import type { SharedFetches } from './shared-fetches.ts';
@@ -45,7 +45,7 @@ export class UploadPack {
 
   constructor(options: UploadPackOptions) {
     this.#options = options;
-    this.#servers = [listReferences, options.shared];
+    this.#servers = [lsRefsServer, options.shared];
   }
 
   /**

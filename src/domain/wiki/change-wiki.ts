@@ -15,7 +15,7 @@ import { areSamePage, DuplicatePageError, fileForPage, type PageFile, pageFileOf
 import { findPage, findVersion, type WikiPage, type WikiVersion } from './wiki-pages.ts';
 
 /** A page as it shall be. */
-export interface PageChange {
+export interface WikiPageChange {
   /** With the directories of the page. */
   readonly title: Uint8Array;
   readonly format: string;
@@ -54,7 +54,7 @@ interface ChangeOptions {
  */
 export async function commitWikiPage(
   repository: Repository,
-  change: PageChange,
+  change: WikiPageChange,
   context: UpdateContext,
 ): Promise<void> {
   await updateFromQuarantine(
@@ -67,7 +67,7 @@ export async function commitWikiPage(
 async function makeCommit(
   repository: Repository,
   quarantine: Quarantine,
-  change: PageChange,
+  change: WikiPageChange,
   { signal }: UpdateContext,
 ): Promise<NewValue> {
   await using writer = new ObjectWriter(quarantine.repository, repository.objectFormat);
@@ -105,7 +105,7 @@ interface Target {
 async function targetOf(
   repository: Repository,
   version: WikiVersion | undefined,
-  { title, format, pagePath }: PageChange,
+  { title, format, pagePath }: WikiPageChange,
   signal: AbortSignal,
 ): Promise<Target> {
   const file = fileForPage(title, format);

@@ -4,7 +4,7 @@ import type { Commit } from '#git/objects/parse/parse-commit';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { walkTree } from '#git/trees/walk-tree';
 import type { Repository } from '#storage/repository';
-import type { SignalOption } from '../revisions/commit-of.ts';
+import type { SignalOption } from '../revisions/commit-id-of.ts';
 import { type PageNames, pageNamesOf, titleMatcher } from './page-names.ts';
 
 /** A page of a wiki in one of its commits. */

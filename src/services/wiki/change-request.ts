@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument, messageOf, withCode } from '#base/gitaly-error';
 import { DisallowedCharactersError } from '#domain/commit/write-commit';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import { commitWikiPage, type PageChange } from '#domain/wiki/change-wiki';
+import { commitWikiPage, type WikiPageChange } from '#domain/wiki/change-wiki';
 import { DuplicatePageError } from '#domain/wiki/page-file';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type OpenedRequests, openRequests } from '#services/convert/request/first-request';
@@ -48,7 +48,7 @@ function requireFilled(rpc: string, fields: Readonly<Record<string, Uint8Array |
     if (value.length === 0) throw invalidArgument(`${rpc}: empty ${name}`);
 }
 
-interface RequestedChange extends Pick<PageChange, 'title' | 'format' | 'content' | 'pagePath'> {
+interface RequestedChange extends Pick<WikiPageChange, 'title' | 'format' | 'content' | 'pagePath'> {
   readonly details: WikiCommitDetails;
 }
 

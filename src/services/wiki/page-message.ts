@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { SignalOption } from '#domain/revisions/commit-of';
+import type { SignalOption } from '#domain/revisions/commit-id-of';
 import type { WikiPage, WikiVersion } from '#domain/wiki/wiki-pages';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { toCommitMessage } from '#services/convert/response/commit';

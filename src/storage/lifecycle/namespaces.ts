@@ -1,6 +1,6 @@
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { isMissing } from '#base/files/ignore-missing';
+import { isMissingFile } from '#base/files/ignore-missing';
 import { syncPath } from '#base/files/sync-path';
 import { type GitalyError, invalidArgument } from '#base/gitaly-error';
 import { joinInside } from '../relative-path.ts';
@@ -34,7 +34,7 @@ export class Namespace {
     try {
       return (await stat(this.path)).isDirectory();
     } catch (error) {
-      if (isMissing(error)) return false;
+      if (isMissingFile(error)) return false;
       throw error;
     }
   }
@@ -54,7 +54,7 @@ export class Namespace {
       await rename(this.path, `${scratch.path}/namespace`);
       await syncPath(path.posix.dirname(this.path));
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissingFile(error)) throw error;
     } finally {
       await removeTree(scratch.path);
     }

@@ -5,7 +5,7 @@ import { privateKeyPem } from '#base/go/private-key-pem';
 import { JsonFields } from '#base/json-fields';
 import { copyStream } from '#base/streams/copy-stream';
 import type { GitlabSettings } from '#domain/gitlab-api/create-internal-api';
-import { LfsObjects as GitlabLfsObjects } from '#domain/gitlab-api/lfs-objects';
+import { LfsDownloads as GitlabLfsObjects } from '#domain/gitlab-api/lfs-downloads';
 import { MAX_LFS_FILE_POINTER_BYTES, parseLfsFilePointer } from '#git/objects/parse/lfs-file-pointer';
 import { LfsObjects } from '#object-store/lfs-objects';
 import { openStore } from '#object-store/open-store';

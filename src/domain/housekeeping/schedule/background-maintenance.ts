@@ -11,7 +11,7 @@ import type { Housekeeping } from '../housekeeping.ts';
 import { type MaintenanceTask, restrictPlan } from '../plan.ts';
 import { BackgroundQueue } from './background-queue.ts';
 import { reasonToGiveWay } from './quiet/decide-start.ts';
-import { type LoadSensor, QuietWait, repositoryKey, type WaitReport } from './quiet/quiet-wait.ts';
+import { type LoadSensor, QuietWait, targetKey, type WaitReport } from './quiet/quiet-wait.ts';
 import { allTasks, ENOUGH_ENTRIES, tasksForEntries, WriteCounts } from './write-counts.ts';
 
 /** Number of simultaneous runs; calls need the machine as well. */
@@ -75,7 +75,7 @@ export class BackgroundMaintenance implements AsyncDisposable {
    * @param force starts everything, after a change of the whole history.
    */
   afterWrite(target: RepositoryTarget, { force = false }: { readonly force?: boolean } = {}): void {
-    const key = repositoryKey(target);
+    const key = targetKey(target);
     this.#wait.written(target);
     const due = this.#counts.countWrite(key);
     const tasks = force ? allTasks() : due;
@@ -85,7 +85,7 @@ export class BackgroundMaintenance implements AsyncDisposable {
 
   /** Counts a repository that is read for the first time, at a quiet moment; no call waits. */
   onRead(target: RepositoryTarget): void {
-    const key = repositoryKey(target);
+    const key = targetKey(target);
     if (this.#seen.get(key) === true || this.#wait.size >= MAX_COUNTS_WAITING) return;
     if (this.#addDue(target, new Set())) this.#seen.set(key, true);
   }
@@ -97,7 +97,7 @@ export class BackgroundMaintenance implements AsyncDisposable {
 
   /** Queues a repository for its tasks, or for counting if it has none. */
   #addDue(target: RepositoryTarget, tasks: ReadonlySet<MaintenanceTask>): boolean {
-    const key = repositoryKey(target);
+    const key = targetKey(target);
     const run = (all: ReadonlySet<MaintenanceTask>, report: WaitReport): boolean => {
       if (all.size === 0) return this.#add(target, key, (signal) => this.#count(target, signal));
       return (
@@ -153,8 +153,8 @@ export class BackgroundMaintenance implements AsyncDisposable {
   /** Reports whether calls have started since the quiet moment. */
   async #isBusy(target: RepositoryTarget): Promise<boolean> {
     const { host, targets } = await this.#options.sensor.read();
-    const key = repositoryKey(target);
-    const calls = targets.filter((other) => repositoryKey(other) === key).length;
+    const key = targetKey(target);
+    const calls = targets.filter((other) => targetKey(other) === key).length;
     return reasonToGiveWay(calls, host) !== undefined;
   }
 

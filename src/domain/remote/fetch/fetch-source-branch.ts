@@ -1,6 +1,6 @@
 import { wrap } from '#base/gitaly-error';
 import { updateReference } from '#domain/ref-update/update-reference';
-import { commitOf } from '#domain/revisions/commit-of';
+import { commitIdOf } from '#domain/revisions/commit-id-of';
 import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import { Quarantine } from '#storage/quarantine/quarantine';
@@ -39,7 +39,7 @@ export async function fetchSourceBranch(
 ): Promise<boolean> {
   const oid =
     source === undefined
-      ? await commitOf(repository, revision, { signal })
+      ? await commitIdOf(repository, revision, { signal })
       : await source.resolveCommit(revision);
   if (oid === undefined) return false;
   if (source !== undefined && !(await bring(repository, source, oid, signal))) return false;
@@ -61,7 +61,7 @@ async function bring(
   oid: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if ((await commitOf(repository, oid, { signal })) !== undefined) return true;
+  if ((await commitIdOf(repository, oid, { signal })) !== undefined) return true;
   await using quarantine = await Quarantine.create(repository);
   try {
     await source.fetchInto(quarantine.repository, oid);

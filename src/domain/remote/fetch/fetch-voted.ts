@@ -1,6 +1,6 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { inRefTransaction } from '#domain/ref-update/update-reference';
-import { commitOf } from '#domain/revisions/commit-of';
+import { commitIdOf } from '#domain/revisions/commit-id-of';
 import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { GitExitError } from '#git/command/process/exit-error';
 import { ZERO_OID } from '#git/names/object-id';
@@ -77,7 +77,7 @@ async function checksOldValue(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (oldOid === undefined || name.subarray(0, TAGS.length).equals(TAGS)) return false;
-  const commits = await Promise.all([oldOid, newOid].map((oid) => commitOf(repository, oid, { signal })));
+  const commits = await Promise.all([oldOid, newOid].map((oid) => commitIdOf(repository, oid, { signal })));
   return commits.every((commit) => commit !== undefined);
 }
 

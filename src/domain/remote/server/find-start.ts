@@ -1,5 +1,5 @@
 import { type GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
-import { commitOf, type SignalOption, whyNoCommit } from '#domain/revisions/commit-of';
+import { commitIdOf, type SignalOption, whyNoCommit } from '#domain/revisions/commit-id-of';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import type { OpenRemote } from './remote-repository.ts';
@@ -32,7 +32,7 @@ export async function findStart(
   options: SignalOption,
 ): Promise<Start> {
   if (openRemote === undefined) {
-    const oid = revision.includes(0) ? undefined : await commitOf(repository, revision, options);
+    const oid = revision.includes(0) ? undefined : await commitIdOf(repository, revision, options);
     if (oid === undefined) throw notFound(whyNoCommit(revision));
     return { oid, repository };
   }
@@ -41,7 +41,7 @@ export async function findStart(
   const peeled = Buffer.concat([revision, Buffer.from('^{commit}')]);
   const oid = await remote.resolveCommit(peeled).catch(wrapped('resolve start ref'));
   if (oid === undefined) throw notFound('reference not found');
-  if ((await commitOf(repository, oid, options)) !== undefined) return { oid, repository };
+  if ((await commitIdOf(repository, oid, options)) !== undefined) return { oid, repository };
   await remote.fetchInto(quarantine.repository, oid).catch(wrapped('fetch start'));
   return { oid, repository: quarantine.repository };
 }

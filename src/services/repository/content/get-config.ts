@@ -1,4 +1,4 @@
-import { readConfig } from '#domain/settings/read-config';
+import { readConfigFile } from '#domain/settings/read-config-file';
 import type { ResponsesOf } from '#rpc/server/handler';
 import type { GetConfigRequest, GetConfigResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -12,5 +12,5 @@ export async function* getConfig(
   deps: RepositoryDependencies,
 ): ResponsesOf<typeof GetConfigResponseSchema> {
   const repository = deps.storages.open(request.repository);
-  for await (const data of readConfig(repository, PIECE_BYTES)) yield { data };
+  for await (const data of readConfigFile(repository, PIECE_BYTES)) yield { data };
 }

@@ -77,7 +77,7 @@ export class QuietWait implements Disposable {
 
   /** Adds a repository, or tasks to one that waits. @returns false if too many wait. */
   add(due: DueMaintenance): boolean {
-    const key = repositoryKey(due.target);
+    const key = targetKey(due.target);
     const known = this.#waiting.get(key);
     if (known !== undefined) {
       // A run for the first tasks replaces a run for a check, because its cause is known.
@@ -96,7 +96,7 @@ export class QuietWait implements Disposable {
 
   /** Notes a write, which moves the quiet moment and adds to the debt. */
   written(target: RepositoryTarget): void {
-    const waiting = this.#waiting.get(repositoryKey(target));
+    const waiting = this.#waiting.get(targetKey(target));
     if (waiting === undefined) return;
     waiting.lastBusyMs = this.#now();
     waiting.debt++;
@@ -148,14 +148,14 @@ export class QuietWait implements Disposable {
   }
 }
 
-/** Returns the number of calls by {@link repositoryKey} of their repository. */
+/** Returns the number of calls by {@link targetKey} of their repository. */
 function countBy(targets: readonly RepositoryTarget[]): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const key of targets.map(repositoryKey)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  for (const key of targets.map(targetKey)) counts.set(key, (counts.get(key) ?? 0) + 1);
   return counts;
 }
 
 /** Returns the key of a repository in maps and queues. */
-export function repositoryKey({ storageName, relativePath }: RepositoryTarget): string {
+export function targetKey({ storageName, relativePath }: RepositoryTarget): string {
   return `${storageName}\0${relativePath}`;
 }

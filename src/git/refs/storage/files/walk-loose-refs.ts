@@ -1,7 +1,7 @@
 import { type Dir, type Dirent, opendirSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
-import { isMissing } from '#base/files/ignore-missing';
+import { isMissingFile } from '#base/files/ignore-missing';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/command/in-process';
 import { beginsWith } from '#git/names/prefixes';
@@ -142,7 +142,7 @@ async function entriesOfLarge(path: Buffer, count: number): Promise<LooseEntry[]
     for (; entry !== null && entries.length < count; entry = opened.readSync())
       entries.push(looseEntry(entry));
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!isMissingFile(error)) throw error;
   }
   return entries;
 }
@@ -172,7 +172,7 @@ function openIfThere(path: Buffer): Dir | undefined {
   try {
     return opendirSync(path, { encoding: 'latin1', bufferSize: ENTRIES_PER_READ });
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isMissingFile(error)) return undefined;
     throw error;
   }
 }

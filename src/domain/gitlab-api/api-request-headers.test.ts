@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { jwtVerify } from 'jose';
 import { replaceMethod } from '#testkit/replace-method';
-import { RequestHeaders } from './request-headers.ts';
+import { ApiRequestHeaders } from './api-request-headers.ts';
 
 test('each second has a token, which begins with it', async (context) => {
   let nowMs = 1_600_000_000_900;
   replaceMethod(context, Date, 'now', () => nowMs);
   const key = Buffer.from('secret');
-  const headers = new RequestHeaders({ key, userAgent: 'x' });
+  const headers = new ApiRequestHeaders({ key, userAgent: 'x' });
   const token = (): string => headers.of({ correlationId: '' })['Gitlab-Shell-Api-Request'] ?? '';
 
   const first = token();

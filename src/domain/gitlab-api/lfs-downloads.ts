@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
+import { ApiRequestHeaders } from './api-request-headers.ts';
 import { type GitlabSettings, tokenKey } from './create-internal-api.ts';
 import { createHttpDownloads } from './http-transport.ts';
 import type { ApiCallOptions } from './internal-api.ts';
-import { RequestHeaders } from './request-headers.ts';
 
 const PATH = '/api/v4/internal/lfs';
 const OK = 200;
@@ -16,16 +16,16 @@ export interface LfsObjectName {
 }
 
 /** Downloads objects of Git LFS from GitLab's internal API. */
-export class LfsObjects {
+export class LfsDownloads {
   readonly #download: ReturnType<typeof createHttpDownloads>;
-  readonly #headers: RequestHeaders;
+  readonly #headers: ApiRequestHeaders;
 
   /** @throws {Error} when a configured file cannot be read. */
   constructor(settings: GitlabSettings, options: { readonly userAgent: string }) {
     this.#download = createHttpDownloads(settings);
     const { user, password } = settings;
     const { userAgent } = options;
-    this.#headers = new RequestHeaders({ key: tokenKey(settings), user, password, userAgent });
+    this.#headers = new ApiRequestHeaders({ key: tokenKey(settings), user, password, userAgent });
   }
 
   /**

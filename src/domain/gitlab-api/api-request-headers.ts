@@ -16,7 +16,7 @@ export interface ApiIdentity {
 const TOKEN_LIFE_SECONDS = 60;
 
 /** Makes the headers of requests to the internal API. */
-export class RequestHeaders {
+export class ApiRequestHeaders {
   readonly #identity: ApiIdentity;
   /** Requests of one second have the same token. */
   #token: { readonly seconds: number; readonly text: string } | undefined;
@@ -43,7 +43,7 @@ export class RequestHeaders {
     const seconds = Math.floor(Date.now() / 1000);
     if (this.#token?.seconds !== seconds) {
       const claims = { iss: 'gitlab-shell', iat: seconds, exp: seconds + TOKEN_LIFE_SECONDS };
-      this.#token = { seconds, text: signToken(claims, this.#identity.key) };
+      this.#token = { seconds, text: signWebToken(claims, this.#identity.key) };
     }
     return this.#token.text;
   }
@@ -58,7 +58,7 @@ interface TokenClaims {
 }
 
 /** Signs a JSON web token with HMAC-SHA256 (RFC 7515 and 7519, `alg` HS256). */
-export function signToken(claims: TokenClaims, key: Uint8Array): string {
+export function signWebToken(claims: TokenClaims, key: Uint8Array): string {
   const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;
   return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
 }

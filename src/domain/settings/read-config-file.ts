@@ -9,7 +9,7 @@ import type { Repository } from '#storage/repository';
  * @param pieceBytes size of the pieces; the last one may be smaller.
  * @throws {GitalyError} NOT_FOUND `opening gitconfig: open <path>: no such file or directory`.
  */
-export async function* readConfig(repository: Repository, pieceBytes: number): AsyncGenerator<Buffer> {
+export async function* readConfigFile(repository: Repository, pieceBytes: number): AsyncGenerator<Buffer> {
   await using file = await openConfig(`${repository.path}/config`);
   for (;;) {
     const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(pieceBytes), 0, pieceBytes);

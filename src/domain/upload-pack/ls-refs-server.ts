@@ -6,7 +6,7 @@ import type { FetchServer } from './fetch.ts';
 import type { LsRefsRequest } from './request-parser.ts';
 
 /** Answers `ls-refs` in process. */
-export const listReferences: FetchServer = {
+export const lsRefsServer: FetchServer = {
   async serve({ command }, { config, repository, signal, streams }) {
     if (command?.name !== 'ls-refs') return undefined;
     const answer = await lsRefsAnswer(repository, command, { config, signal });

@@ -12,7 +12,7 @@ export interface SignalOption {
  * Returns the id of the commit at a revision; `undefined` if there is none, and for text that git
  * would read as an option.
  */
-export async function commitOf(
+export async function commitIdOf(
   repository: Repository,
   revision: Uint8Array | string,
   { signal }: SignalOption,
@@ -39,5 +39,5 @@ export async function tipOf(
   reference: Buffer,
   options: SignalOption,
 ): Promise<string | undefined> {
-  return reference.includes(0) ? undefined : await commitOf(repository, reference, options);
+  return reference.includes(0) ? undefined : await commitIdOf(repository, reference, options);
 }

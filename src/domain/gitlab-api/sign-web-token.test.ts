@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { jwtVerify } from 'jose';
-import { signToken } from './request-headers.ts';
+import { signWebToken } from './api-request-headers.ts';
 
 const CLAIMS = { iss: 'gitlab-shell', iat: 1_600_000_000, exp: 1_600_000_060 };
 
@@ -9,7 +9,7 @@ test('a token is what another implementation accepts, with its claims', async ()
   for (const length of [1, 32, 64, 65, 200]) {
     const key = Buffer.alloc(length, 'é');
 
-    const { payload, protectedHeader } = await jwtVerify(signToken(CLAIMS, key), key, {
+    const { payload, protectedHeader } = await jwtVerify(signWebToken(CLAIMS, key), key, {
       currentDate: new Date(CLAIMS.iat * 1000),
     });
 
@@ -19,7 +19,7 @@ test('a token is what another implementation accepts, with its claims', async ()
 });
 
 test('another key does not accept it', async () => {
-  await assert.rejects(jwtVerify(signToken(CLAIMS, Buffer.from('one')), Buffer.from('two')), {
+  await assert.rejects(jwtVerify(signWebToken(CLAIMS, Buffer.from('one')), Buffer.from('two')), {
     code: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED',
   });
 });
