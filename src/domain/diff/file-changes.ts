@@ -1,5 +1,5 @@
 import type { Sides } from '#git/diff/commands';
-import { type FileChange, splitTypeChange } from '#git/diff/parse/raw-line';
+import { type ChangedPath, splitTypeChange } from '#git/diff/parse/raw-line';
 import { parseRawRecords, type RawRecord } from '#git/diff/parse/raw-records';
 import { rawOutput } from '#git/diff/raw-output';
 import type { Repository } from '#storage/repository';
@@ -15,7 +15,7 @@ export async function* fileChanges(
   repository: Repository,
   sides: Sides,
   { signal }: { readonly signal: AbortSignal },
-): AsyncGenerator<FileChange[]> {
+): AsyncGenerator<ChangedPath[]> {
   const output = checked(() => rawOutput(repository, sides, signal));
   try {
     for await (const records of parseRawRecords(output)) yield records.map(changeOf).flatMap(splitTypeChange);
@@ -24,7 +24,7 @@ export async function* fileChanges(
   }
 }
 
-function changeOf({ sources: [source], newMode, newOid, path, oldPath }: RawRecord): FileChange {
+function changeOf({ sources: [source], newMode, newOid, path, oldPath }: RawRecord): ChangedPath {
   const { status, mode, oid } = source;
   return {
     status,

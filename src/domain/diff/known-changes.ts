@@ -5,7 +5,7 @@ import { diffPairs } from '#git/diff/diff-pairs';
 import type { KnownChange } from '#git/diff/known-change';
 import { DiffFormatError } from '#git/diff/parse/diff-format-error';
 import { type FileDiff, parsePatches } from '#git/diff/parse/parse-diff';
-import { type FileChange, splitTypeChange } from '#git/diff/parse/raw-line';
+import { type ChangedPath, splitTypeChange } from '#git/diff/parse/raw-line';
 import { quotePath } from '#git/names/quote-path';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
@@ -91,7 +91,7 @@ function expected({
   newOid,
   path,
   oldPath,
-}: KnownChange): FileChange[] {
+}: KnownChange): ChangedPath[] {
   return splitTypeChange({
     status,
     oldMode,
@@ -107,11 +107,11 @@ function expected({
  * Reports whether a file was only renamed: `diff-pairs` prints a header for it, and a diff of a
  * path with itself prints nothing.
  */
-function isOnlyRenamed({ oldMode, newMode, fromOid, toOid }: FileChange): boolean {
+function isOnlyRenamed({ oldMode, newMode, fromOid, toOid }: ChangedPath): boolean {
   return newMode !== 0 && oldMode === newMode && fromOid === toOid;
 }
 
-function binaryText({ fromPath, toPath }: FileChange): Buffer {
+function binaryText({ fromPath, toPath }: ChangedPath): Buffer {
   const [from, to] = [
     Buffer.concat([Buffer.from('a/'), fromPath]),
     Buffer.concat([Buffer.from('b/'), toPath]),

@@ -1,6 +1,6 @@
 import { type FileDiff, parseDiff } from '#git/diff/parse/parse-diff';
 import type { PatchRules } from '#git/diff/parse/patch-reader';
-import type { FileChange } from '#git/diff/parse/raw-line';
+import type { ChangedPath } from '#git/diff/parse/raw-line';
 import type { OidDigits } from '#git/names/object-id';
 
 import { DiffLimiter, type DiffLimits, type Verdict } from './diff-limiter.ts';
@@ -33,7 +33,7 @@ export async function* limitedDiffs(
 ): AsyncGenerator<LimitedDiff[]> {
   const limiter = new DiffLimiter(limits);
   let isCutOff = false;
-  const rulesFor = ({ toPath }: FileChange): PatchRules => ({
+  const rulesFor = ({ toPath }: ChangedPath): PatchRules => ({
     isSkipped: limiter.isOver,
     isWanted: (progress) => limiter.isWanted(toPath, progress),
   });

@@ -3,7 +3,7 @@ import type { CompareWork } from './compare-work.ts';
 import { type EdgeScore, type Indents, isAsGood } from './indents.ts';
 
 /** A file, and its changed lines: 1, with a 0 at the end. */
-export interface ChangedFile {
+export interface ComparedFile {
   readonly ids: Uint32Array;
   readonly changed: Uint8Array;
 }
@@ -15,9 +15,9 @@ export interface ChangedFile {
 class Run {
   start = 0;
   end = 0;
-  readonly #file: ChangedFile;
+  readonly #file: ComparedFile;
 
-  constructor(file: ChangedFile) {
+  constructor(file: ComparedFile) {
     this.#file = file;
     this.#absorbNext();
   }
@@ -90,7 +90,7 @@ const MAX_INDENT_SLIDE = 100;
  *
  * @throws {FallBackToGit} when there is too much work, or versions of git differ.
  */
-export function slideChanges(file: ChangedFile, other: ChangedFile, rules: SlideRules): void {
+export function slideChanges(file: ComparedFile, other: ComparedFile, rules: SlideRules): void {
   const run = new Run(file);
   const twin = new Run(other);
   do {
@@ -147,7 +147,7 @@ function bestEnd({ end: lowest, length }: Run, highestEnd: number, indents: Inde
 }
 
 interface RunOfFile {
-  readonly file: ChangedFile;
+  readonly file: ComparedFile;
   readonly run: Run;
 }
 

@@ -5,7 +5,7 @@ import { canonicalMode, kindOf } from '../names/entry-kind.ts';
 import { EMPTY_TREE, OID_DIGITS } from '../names/object-id.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { areSorted, formatTree, isTreeName, type NewTreeEntry } from '../objects/write/format-tree.ts';
-import { objectId } from '../objects/write/object-hash.ts';
+import { hashObject } from '../objects/write/object-hash.ts';
 
 /** Reads and writes objects of a merge. */
 export interface TreeAccess {
@@ -264,5 +264,5 @@ function isUsualFile(entry: Entry | undefined): entry is Entry {
 /** Reports whether git writes entries as the tree of an id: another one has them in a different form. */
 function isTreeOf(entries: readonly NewTreeEntry[], oid: string): boolean {
   const objectFormat = oid.length === OID_DIGITS.sha1 ? 'sha1' : 'sha256';
-  return objectId(objectFormat, 'tree', formatTree(entries)) === oid;
+  return hashObject(objectFormat, 'tree', formatTree(entries)) === oid;
 }

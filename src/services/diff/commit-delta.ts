@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { fileChanges } from '#domain/diff/file-changes';
-import type { FileChange } from '#git/diff/parse/raw-line';
+import type { ChangedPath } from '#git/diff/parse/raw-line';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { CommitDeltaRequest, CommitDeltaResponseSchema, CommitDeltaSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
@@ -41,10 +41,10 @@ export async function* commitDelta(
   if (deltas.length > 0) yield { deltas };
 }
 
-function sizeOf({ fromOid, toOid, fromPath, toPath }: FileChange): number {
+function sizeOf({ fromOid, toOid, fromPath, toPath }: ChangedPath): number {
   return fromOid.length + toOid.length + MODES_BYTES + fromPath.length + toPath.length;
 }
 
-function deltaMessage({ fromPath, toPath, fromOid, toOid, oldMode, newMode }: FileChange): Delta {
+function deltaMessage({ fromPath, toPath, fromOid, toOid, oldMode, newMode }: ChangedPath): Delta {
   return { fromPath, toPath, fromId: fromOid, toId: toOid, oldMode, newMode };
 }

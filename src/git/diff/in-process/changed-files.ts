@@ -4,7 +4,7 @@ import { EMPTY_TREE, oidBytesOf, zeroOidLike } from '#git/names/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
 import { areEqual, orderOf, TreeEntries } from '#git/trees/tree-entries';
-import type { ChangeStatus, FileChange } from '../parse/raw-line.ts';
+import type { ChangedPath, ChangeStatus } from '../parse/raw-line.ts';
 
 /** Limit of trees that are read. */
 const MAX_TREES = 500;
@@ -31,14 +31,14 @@ export async function changedFiles(
   repository: GitRepository,
   { before, after }: Trees,
   options: ReadOptions,
-): Promise<FileChange[]> {
+): Promise<ChangedPath[]> {
   const comparison = new TreeComparison(repository, options);
   if (before !== after) await comparison.compare(before, after, Buffer.alloc(0));
   return comparison.changes;
 }
 
 class TreeComparison {
-  readonly changes: FileChange[] = [];
+  readonly changes: ChangedPath[] = [];
   readonly #repository: GitRepository;
   readonly #options: ReadOptions;
   #reads = 0;

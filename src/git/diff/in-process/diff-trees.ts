@@ -4,7 +4,7 @@ import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
 import { readSettings } from '#git/repository-files/config-file';
 import type { TreePair } from '../diff-outputs.ts';
-import type { FileChange } from '../parse/raw-line.ts';
+import type { ChangedPath } from '../parse/raw-line.ts';
 import { changedFiles, type Trees } from './changed-files.ts';
 import { FileDrivers } from './drivers/file-drivers.ts';
 import { ContentsReader } from './file-contents.ts';
@@ -52,7 +52,7 @@ export async function rawOfTrees(
   return writer.bytes;
 
   function withRawRenames(
-    all: readonly FileChange[],
+    all: readonly ChangedPath[],
     { minimum, attributes }: RenameRules,
   ): Promise<ComparedChange[]> {
     return withRenames(all, {
@@ -119,7 +119,7 @@ function similaritiesIn(
 const FIRST_UNUSUAL = 0x7f;
 
 /** @throws {FallBackToGit} when a setting may change how paths are quoted. */
-function requirePlainQuotes(repository: GitRepository, changes: readonly FileChange[]): void {
+function requirePlainQuotes(repository: GitRepository, changes: readonly ChangedPath[]): void {
   const isUnusual = (byte: number): boolean => byte >= FIRST_UNUSUAL;
   if (!changes.some(({ fromPath, toPath }) => fromPath.some(isUnusual) || toPath.some(isUnusual))) return;
   const settings = [

@@ -6,7 +6,7 @@ import { kindOf } from '#git/names/entry-kind';
 import { isZeroOid } from '#git/names/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
-import type { FileChange } from '../parse/raw-line.ts';
+import type { ChangedPath } from '../parse/raw-line.ts';
 import { DEFAULT_DRIVER, type FileDriver, type FileDrivers } from './drivers/file-drivers.ts';
 import type { ComparedLines } from './hunks.ts';
 
@@ -44,7 +44,7 @@ export class ContentsReader {
   }
 
   /** @throws as {@link blob}. */
-  async read(change: FileChange, drivers: FileDrivers): Promise<FileContents> {
+  async read(change: ChangedPath, drivers: FileDrivers): Promise<FileContents> {
     const { oldMode, newMode, fromOid, toOid } = change;
     return {
       before: {

@@ -1,18 +1,18 @@
 import type { OidDigits } from '#git/names/object-id';
 import { ChunkReader } from './chunk-reader.ts';
 import { type Patch, PatchReader, type PatchRules } from './patch-reader.ts';
-import { type FileChange, parseRawLine, splitTypeChange } from './raw-line.ts';
+import { type ChangedPath, parseRawLine, splitTypeChange } from './raw-line.ts';
 
 /** One changed file with its patch. */
 export interface FileDiff {
-  readonly change: FileChange;
+  readonly change: ChangedPath;
   readonly patch: Patch;
 }
 
 /** Callbacks for files during the parsing. */
 export interface FileVisitor<T> {
   /** Called for each file before its patch is read, possibly several times. */
-  readonly rulesFor?: (change: FileChange) => PatchRules;
+  readonly rulesFor?: (change: ChangedPath) => PatchRules;
   /**
    * Called for each file, in order, before the next one is parsed. Its result is yielded unless it
    * is `undefined`.
@@ -54,7 +54,7 @@ export async function* parseDiff<T>(
  */
 export async function* parsePatches<T>(
   chunks: AsyncIterable<Uint8Array>,
-  changes: Iterable<FileChange>,
+  changes: Iterable<ChangedPath>,
   visitor: FileVisitor<T>,
 ): AsyncGenerator<T[]> {
   const reader = new ChunkReader(chunks);
@@ -67,7 +67,7 @@ export async function* parsePatches<T>(
 
 async function* readPatches<T>(
   reader: ChunkReader,
-  changes: Iterable<FileChange>,
+  changes: Iterable<ChangedPath>,
   visitor: FileVisitor<T>,
 ): AsyncGenerator<T[]> {
   const patches = new PatchReader(reader);
@@ -87,7 +87,7 @@ async function* readPatches<T>(
   if (batch.length > 0) yield batch;
 }
 
-function* changesOf(lines: RawLines, hexLength: OidDigits): Generator<FileChange> {
+function* changesOf(lines: RawLines, hexLength: OidDigits): Generator<ChangedPath> {
   for (const line of lines.all()) yield* splitTypeChange(parseRawLine(line, hexLength));
 }
 

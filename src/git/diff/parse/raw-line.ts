@@ -9,7 +9,7 @@ import { DiffFormatError } from './diff-format-error.ts';
 export type ChangeStatus = 'A' | 'D' | 'M' | 'T' | 'R' | 'C' | 'U' | 'X';
 
 /** One changed file of two trees. */
-export interface FileChange {
+export interface ChangedPath {
   readonly status: ChangeStatus;
   /** 0 if the file does not exist. */
   readonly oldMode: number;
@@ -41,7 +41,7 @@ function linesWith(digits: OidDigits): RegExp {
  *
  * @throws {DiffFormatError} `raw line regexp mismatch` (Gitaly's text).
  */
-export function parseRawLine(line: Buffer, hexLength: OidDigits): FileChange {
+export function parseRawLine(line: Buffer, hexLength: OidDigits): ChangedPath {
   const match = LINES[hexLength].exec(line.toString('latin1'));
   if (match === null) throw new DiffFormatError('raw line regexp mismatch');
   const [, oldMode = '', newMode = '', fromOid = '', toOid = '', letter, first = '', second = ''] = match;
@@ -62,7 +62,7 @@ export function parseRawLine(line: Buffer, hexLength: OidDigits): FileChange {
  * Splits a type change as Gitaly does: the old file is deleted, the new one is added. Returns any
  * other change unchanged.
  */
-export function splitTypeChange(change: FileChange): FileChange[] {
+export function splitTypeChange(change: ChangedPath): ChangedPath[] {
   if (change.status !== 'T') return [change];
   const zero = zeroOidLike(change.fromOid);
   return [

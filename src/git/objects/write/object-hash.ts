@@ -13,12 +13,12 @@ export function objectHeader(type: ObjectType, sizeBytes: number): Buffer {
 }
 
 /** Returns the id of an object. */
-export function objectId(objectFormat: ObjectFormatName, type: ObjectType, data: Uint8Array): Oid {
+export function hashObject(objectFormat: ObjectFormatName, type: ObjectType, data: Uint8Array): Oid {
   return oidAt(createHash(objectFormat).update(objectHeader(type, data.length)).update(data).digest());
 }
 
-/** Returns the id of an object as {@link objectId} does, in slices of the event loop. */
-export async function objectIdInTurns(
+/** Returns the id of an object as {@link hashObject} does, in slices of the event loop. */
+export async function hashObjectInTurns(
   objectFormat: ObjectFormatName,
   type: ObjectType,
   data: Uint8Array,

@@ -5,7 +5,7 @@ import type { GitRepository } from '#git/repository';
 import { isQuarantined } from '#git/repository-files/git-directory';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { formatTree, type NewTreeEntry } from './format-tree.ts';
-import { objectId, objectIdInTurns } from './object-hash.ts';
+import { hashObject, hashObjectInTurns } from './object-hash.ts';
 import { PackWriter } from './pack-writer.ts';
 import { StoredObjects } from './stored-objects.ts';
 import { streamLoose, TempObject, writeAll, writeLoose } from './write-loose.ts';
@@ -90,8 +90,8 @@ export class ObjectWriter implements AsyncDisposable {
     this.#rethrow();
     const oid =
       data.length <= MAX_BLOB_IN_MEMORY
-        ? objectId(this.objectFormat, type, data)
-        : await objectIdInTurns(this.objectFormat, type, data);
+        ? hashObject(this.objectFormat, type, data)
+        : await hashObjectInTurns(this.objectFormat, type, data);
     if (this.#oids.has(oid)) return oid;
     this.#oids.add(oid);
     if (

@@ -3,7 +3,7 @@ import { attributeFilesFor } from '#git/attributes/attribute-files';
 import { type Attributes, TreeAttributes } from '#git/attributes/tree-attributes';
 import type { GitCapabilities } from '#git/command/capabilities';
 import { fallBackOnFailure } from '#git/command/in-process';
-import type { FileChange } from '#git/diff/parse/raw-line';
+import type { ChangedPath } from '#git/diff/parse/raw-line';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
 import { rulesOfDriver } from './built-in-drivers.ts';
@@ -50,7 +50,7 @@ export class FileDrivers {
    */
   static async read(
     repository: GitRepository,
-    changes: readonly FileChange[],
+    changes: readonly ChangedPath[],
     tree: string,
     options: ReadOptions,
   ): Promise<FileDrivers> {

@@ -1,11 +1,11 @@
-import type { FileChange } from '#git/diff/parse/raw-line';
+import type { ChangedPath } from '#git/diff/parse/raw-line';
 import { bestCandidates, type Candidate, chooseRenames } from './best-matches.ts';
 import { exactRenames } from './exact-renames.ts';
 import { fileNameOf, haveSameName } from './file-names.ts';
 import { MAX_SCORE, type SimilarFile, type Similarities } from './similarities.ts';
 
 /** A change; a rename has the similarity of its sides. */
-export interface ComparedChange extends FileChange {
+export interface ComparedChange extends ChangedPath {
   /** In percent. */
   readonly similarity?: number;
 }
@@ -19,7 +19,7 @@ export interface RenameOptions {
 
 /** A removed or added file. */
 interface End extends SimilarFile {
-  readonly change: FileChange;
+  readonly change: ChangedPath;
 }
 
 /**
@@ -29,7 +29,7 @@ interface End extends SimilarFile {
  * @throws {FallBackToGit} for many equal files, and as {@link Similarities.score}.
  */
 export async function withRenames(
-  changes: readonly FileChange[],
+  changes: readonly ChangedPath[],
   { minimum, similarities }: RenameOptions,
 ): Promise<ComparedChange[]> {
   const removed = changes.filter(({ status }) => status === 'D');
@@ -48,21 +48,21 @@ export async function withRenames(
 
 /** Renames that were found so far. */
 class Renames {
-  readonly #sources = new Set<FileChange>();
-  readonly #byTarget = new Map<FileChange, { readonly source: FileChange; readonly score: number }>();
+  readonly #sources = new Set<ChangedPath>();
+  readonly #byTarget = new Map<ChangedPath, { readonly source: ChangedPath; readonly score: number }>();
 
-  add(source: FileChange, target: FileChange, score: number): void {
+  add(source: ChangedPath, target: ChangedPath, score: number): void {
     this.#sources.add(source);
     this.#byTarget.set(target, { source, score });
   }
 
   /** Reports whether files are left on both sides. */
-  hasLeft(removed: readonly FileChange[], added: readonly FileChange[]): boolean {
+  hasLeft(removed: readonly ChangedPath[], added: readonly ChangedPath[]): boolean {
     return this.#sources.size < removed.length && this.#byTarget.size < added.length;
   }
 
   /** Returns the files that are no part of a rename. */
-  endsOf(removed: readonly FileChange[], added: readonly FileChange[]): readonly [End[], End[]] {
+  endsOf(removed: readonly ChangedPath[], added: readonly ChangedPath[]): readonly [End[], End[]] {
     return [
       removed
         .filter((change) => !this.#sources.has(change))
@@ -73,7 +73,7 @@ class Renames {
     ];
   }
 
-  apply(changes: readonly FileChange[]): ComparedChange[] {
+  apply(changes: readonly ChangedPath[]): ComparedChange[] {
     return changes
       .filter((change) => !this.#sources.has(change))
       .map((change) => {
