@@ -4,7 +4,7 @@ import type { StoreObserver } from '#object-store/observed-store';
 import type { Storages } from '#storage/storages';
 import { chainOf } from './bucket/archive-bucket.ts';
 import { archivedPaths } from './bucket/archived-paths.ts';
-import { SETTING } from './capture/read-settings.ts';
+import { SETTING } from './capture/capture-settings.ts';
 import type { ArchivedLfsStore } from './lfs/lfs-store.ts';
 import { type LoggedGeneration, logOf } from './log.ts';
 import type { Retention } from './maintain/retention.ts';
@@ -53,7 +53,7 @@ export interface RepositoryArchiveStatus {
 }
 
 /** A repository of an archive, with its last state. */
-export interface RepositoryState extends RepositoryArchiveStatus {
+export interface ArchivedState extends RepositoryArchiveStatus {
   readonly path: string;
 }
 
@@ -135,9 +135,9 @@ export class Archive implements AsyncDisposable {
   }
 
   /** Yields the repositories of an archive with their last states, in the order of the bucket. */
-  async *repositories(storage: string, archive = 0): AsyncGenerator<RepositoryState> {
-    let reading: Promise<RepositoryState | undefined>[] = [];
-    const read = async (path: string): Promise<RepositoryState | undefined> => {
+  async *repositories(storage: string, archive = 0): AsyncGenerator<ArchivedState> {
+    let reading: Promise<ArchivedState | undefined>[] = [];
+    const read = async (path: string): Promise<ArchivedState | undefined> => {
       const status = await this.repositoryStatus({ storage, path }, archive);
       return status && { path, ...status };
     };

@@ -2,7 +2,7 @@ import { mapAhead } from '#base/streams/map-ahead';
 import type { GenerationKind } from '#generations/codec/generation';
 import { numberOfKey } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from './bucket/archive-bucket.ts';
-import { SETTING } from './capture/read-settings.ts';
+import { SETTING } from './capture/capture-settings.ts';
 
 /** Generations that are requested at once. */
 const READ_AHEAD = 8;

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { type Finding, RepositoryTracker } from './repository-tracker.ts';
+import { type FoundChange, RepositoryTracker } from './repository-tracker.ts';
 
 for (const isNew of [true, false])
   test(`a reference that is read first, in a ${isNew ? 'new' : 'known'} repository`, async () => {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git', { commits: 1 });
     const newValue = fixture.runGit(repository.path, ['rev-parse', 'main']);
-    const found: Finding[] = [];
+    const found: FoundChange[] = [];
     const tracker = new RepositoryTracker((finding) => found.push(finding));
     if (isNew) tracker.startEmpty();
 

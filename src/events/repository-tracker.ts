@@ -4,7 +4,7 @@ import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
 import { listValues, type ReferenceValue, readRaw, readValue } from './reference-values.ts';
 
 /** A change of a reference, or that there may be changes which a tracker cannot name. */
-export type Finding =
+export type FoundChange =
   | {
       readonly kind: 'reference';
       readonly reference: string;
@@ -36,12 +36,12 @@ const MAX_READS = 100;
  * one, so each change is found once and in order, whichever reader finds it.
  */
 export class RepositoryTracker {
-  readonly #report: (finding: Finding) => void;
+  readonly #report: (finding: FoundChange) => void;
   readonly #known = new Map<string, Known>();
   #startsEmpty = false;
 
   /** @param report called in the order of the changes. */
-  constructor(report: (finding: Finding) => void) {
+  constructor(report: (finding: FoundChange) => void) {
     this.#report = report;
   }
 

@@ -11,7 +11,7 @@ import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
 import type { NewEvent } from './event.ts';
 import type { Intent, IntentFile, Intents } from './intents.ts';
 import type { Journal } from './journal.ts';
-import { type Finding, MAX_REFERENCES, type Observed, RepositoryTracker } from './repository-tracker.ts';
+import { type FoundChange, MAX_REFERENCES, type Observed, RepositoryTracker } from './repository-tracker.ts';
 import type { UnrecordedChanges } from './unrecorded-changes.ts';
 
 export interface StorageFeedOptions {
@@ -212,7 +212,7 @@ export class StorageFeed implements AsyncDisposable {
     for (const path of relativePaths) await this.#unrecorded.note(path);
   }
 
-  #add({ isGone, relativePath, running }: Tracked, finding: Finding): void {
+  #add({ isGone, relativePath, running }: Tracked, finding: FoundChange): void {
     if (isGone) return;
     const user = finding.kind === 'reference' ? userOf(running, finding) : undefined;
     void this.journal.add([{ ...eventOf(relativePath, finding), ...(user && { user }) }]);
@@ -235,7 +235,7 @@ export class StorageFeed implements AsyncDisposable {
  */
 function userOf(
   running: ReadonlySet<RunningChange>,
-  { newValue, reference }: Extract<Finding, { kind: 'reference' }>,
+  { newValue, reference }: Extract<FoundChange, { kind: 'reference' }>,
 ): ChangeUser | undefined {
   const all = [...running];
   const setters = all.filter(({ wanted }) => wanted?.has(reference) && wanted.get(reference) === newValue);
@@ -246,7 +246,7 @@ function userOf(
 }
 
 /** Returns the event of a finding, without fields that have no value. */
-export function eventOf(relativePath: string, finding: Finding): NewEvent {
+export function eventOf(relativePath: string, finding: FoundChange): NewEvent {
   if (finding.kind === 'resync') return { kind: 'resync', relativePath };
   const { kind, reference, oldValue, newValue } = finding;
   return {

@@ -45,7 +45,7 @@ export interface Clock {
   sleep(ms: number): Promise<void>;
 }
 
-export interface Random {
+export interface NonceSource {
   /** Returns a text that is never returned again, by any server. */
   nonce(): string;
 }
@@ -54,7 +54,7 @@ export interface Random {
 export interface Environment {
   readonly bucket: Bucket;
   readonly clock: Clock;
-  readonly random: Random;
+  readonly random: NonceSource;
 }
 
 /** Times of the protocol. All servers of a bucket need the same. */

@@ -2,7 +2,7 @@ import { kernelLock } from '#object-store/file/lock-object';
 import type { ObjectStore } from '#object-store/object-store';
 import { localDirectoryOf, type OpenStoreOptions, openStore } from '#object-store/open-store';
 import { STORE } from './codec/small-records.ts';
-import type { Bucket, Random } from './environment.ts';
+import type { Bucket, NonceSource } from './environment.ts';
 import { ProtocolError } from './errors.ts';
 import { STORE_KEY } from './keys.ts';
 import { type MissingGuarantee, probeBucket } from './probe.ts';
@@ -21,7 +21,7 @@ export interface OpenedBucket {
 }
 
 export interface OpenBucketOptions extends OpenStoreOptions {
-  readonly random: Random;
+  readonly random: NonceSource;
   readonly signal: AbortSignal;
 }
 
@@ -46,7 +46,7 @@ export async function openBucket(
 export async function missingGuarantee(
   url: string,
   store: ObjectStore,
-  { random, signal }: { readonly random: Random; readonly signal: AbortSignal },
+  { random, signal }: { readonly random: NonceSource; readonly signal: AbortSignal },
 ): Promise<MissingGuarantee | undefined> {
   if (localDirectoryOf(url) !== undefined && kernelLock() === undefined)
     return {
@@ -63,7 +63,7 @@ export function sentenceOf({ guarantee, observed, fix }: MissingGuarantee): stri
 }
 
 /** Returns the identity of a bucket, which its first server writes. */
-async function incarnationOf(bucket: Bucket, random: Random): Promise<string> {
+async function incarnationOf(bucket: Bucket, random: NonceSource): Promise<string> {
   const object = await bucket.get(STORE_KEY);
   if (object !== undefined) return STORE.open(object.content).incarnation;
   await bucket.create(STORE_KEY, STORE.seal({ incarnation: random.nonce() }));

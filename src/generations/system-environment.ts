@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { uptime } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
-import type { Clock, Random } from './environment.ts';
+import type { Clock, NonceSource } from './environment.ts';
 
 /** The clock of this machine. It goes on while the machine is suspended, as CLOCK_BOOTTIME does. */
 export function systemClock(signal: AbortSignal): Clock {
@@ -12,4 +12,4 @@ export function systemClock(signal: AbortSignal): Clock {
   };
 }
 
-export const systemRandom: Random = { nonce: () => randomUUID() };
+export const systemRandom: NonceSource = { nonce: () => randomUUID() };

@@ -4,13 +4,13 @@ import { Limit } from '#base/limits/limit';
 import { lfsIdsOf } from '#domain/settings/lfs-ids';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
 import type { ChainState } from '#generations/chain/chain-state';
-import { eachInTurn } from '#object-store/each-in-turn';
+import { eachConcurrently } from '#object-store/each-concurrently';
 import type { LfsPointer } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import type { Repository } from '#storage/repository';
 import { type ArchiveBucket, lfsFilesOf } from '../bucket/archive-bucket.ts';
+import { SETTING } from '../capture/capture-settings.ts';
 import { HEAD_NAME, SYMBOLIC } from '../capture/read-references.ts';
-import { SETTING } from '../capture/read-settings.ts';
 import { copyLfsFile, type LfsIds } from './copy-lfs-file.ts';
 import { archivedLfsIds } from './lfs-ids.ts';
 import { type PendingFile, PendingFiles } from './pending-files.ts';
@@ -78,7 +78,7 @@ export class LfsArchive {
     try {
       const counts = { failed: 0, reason: '' };
       for await (const pointers of inChunks(lfsPointersOf(repository, revisions, signal)))
-        await eachInTurn(pointers, OF_ONE, (each) => this.#archiveNew(each, ids, counts));
+        await eachConcurrently(pointers, OF_ONE, (each) => this.#archiveNew(each, ids, counts));
       if (counts.failed > 0) onProblem(failure(counts), repository.relativePath);
     } catch (error) {
       signal.throwIfAborted();
@@ -94,7 +94,7 @@ export class LfsArchive {
     const { onProblem, pending, signal } = this.#options;
     const counts = { failed: 0, reason: '' };
     try {
-      await eachInTurn(pending.of(Date.now()), OF_ONE, async (each) => {
+      await eachConcurrently(pending.of(Date.now()), OF_ONE, async (each) => {
         const [own, ...sources] = each.ids;
         const failures = this.#failures.get(each) ?? 0;
         if (own === undefined || round % Math.min(failures + 1, MAX_ROUNDS) !== 0) return;

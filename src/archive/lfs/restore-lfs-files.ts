@@ -1,6 +1,6 @@
 import { lfsIdsOf } from '#domain/settings/lfs-ids';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
-import { eachInTurn } from '#object-store/each-in-turn';
+import { eachConcurrently } from '#object-store/each-concurrently';
 import type { ObjectStore } from '#object-store/object-store';
 import type { Repository } from '#storage/repository';
 import { type ArchiveBucket, lfsFilesOf } from '../bucket/archive-bucket.ts';
@@ -31,7 +31,7 @@ export async function restoreLfsFiles(
     if (lost.names.size < MAX_NAMED) lost.names.add(oid);
   };
   for await (const pointers of lfsPointersOf(repository, ['--all'], signal))
-    await eachInTurn(pointers, AT_ONCE, async ({ fileOid: oid, fileSize }) => {
+    await eachConcurrently(pointers, AT_ONCE, async ({ fileOid: oid, fileSize }) => {
       if (fileSize === 0n) return; // git-lfs stores no empty files
       try {
         const result = await copyLfsFile({ oid, size: Number(fileSize) }, options);

@@ -3,7 +3,7 @@ import { ProtocolError } from '#generations/errors';
 import { unpin } from '#generations/forks';
 import { nameOfKey, repositoryKeys } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
-import { borrowedIds } from '../capture/read-settings.ts';
+import { borrowedIds } from '../capture/capture-settings.ts';
 
 /** Notes that the chain of a path cannot be read, and is replaced by another one. */
 export async function noteGivenUp(bucket: ArchiveBucket, id: string, path: string): Promise<void> {

@@ -4,7 +4,7 @@ import { ProtocolError } from '#generations/errors';
 import { unpin } from '#generations/forks';
 import { nameOfKey, numberOfKey, partOfKey, repositoriesPrefix } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
-import { SETTING } from '../capture/read-settings.ts';
+import { SETTING } from '../capture/capture-settings.ts';
 import { chooseKept, type DatedCheckpoint, type Kept, type Retention } from './retention.ts';
 
 /** Repositories with nothing to do that are remembered. */

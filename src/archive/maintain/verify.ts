@@ -13,7 +13,7 @@ import type { Storages } from '#storage/storages';
 import { createTempDirectory } from '#storage/temp-directories';
 import { type ArchiveBucket, chainOf, DamagedPackError, readPack } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
-import { borrowedIds, SETTING } from '../capture/read-settings.ts';
+import { borrowedIds, SETTING } from '../capture/capture-settings.ts';
 import { archivedLfsIds } from '../lfs/lfs-ids.ts';
 import type { ArchivedLfsStore } from '../lfs/lfs-store.ts';
 import { LfsVerification } from '../lfs/verify-lfs-files.ts';

@@ -8,10 +8,10 @@ import { MAX_INLINE_BYTES, type NewObjects, Publisher } from '#generations/repos
 import type { Repository } from '#storage/repository';
 import { type ArchiveBucket, chainOf, uploadPackFile } from '../bucket/archive-bucket.ts';
 import type { WriterLease } from '../bucket/writer-lease.ts';
+import { SETTING, type Settings } from '../capture/capture-settings.ts';
 import { joinPacks, type PackHash } from '../capture/joined-packs.ts';
 import { type PackContents, packFile, smallPack } from '../capture/make-pack.ts';
 import { HEAD_NAME, SYMBOLIC } from '../capture/read-references.ts';
-import { SETTING, type Settings } from '../capture/read-settings.ts';
 import { joinSmallPacks } from '../maintain/join-small-packs.ts';
 import { RetainingMaintenance } from '../maintain/retaining-maintenance.ts';
 import type { Retention } from '../maintain/retention.ts';

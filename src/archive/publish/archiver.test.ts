@@ -7,7 +7,7 @@ import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { WriterLease } from '../bucket/writer-lease.ts';
-import { stampOfSettings } from '../capture/read-settings.ts';
+import { stampOfSettings } from '../capture/capture-settings.ts';
 import { Archiver } from './archiver.ts';
 import { OpenRepositories } from './open-repositories.ts';
 

@@ -5,25 +5,25 @@ import type { ChainState } from '#generations/chain/chain-state';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import {
+  borrowedIds,
+  captureSettings,
+  changedSettings,
+  lendersOf,
+  SETTING,
+  stampOfSettings,
+} from '../capture/capture-settings.ts';
+import {
   changedReferences,
   HEAD_NAME,
   readReference,
   readReferences,
   SYMBOLIC,
 } from '../capture/read-references.ts';
-import {
-  borrowedIds,
-  changedSettings,
-  lendersOf,
-  readSettings,
-  SETTING,
-  stampOfSettings,
-} from '../capture/read-settings.ts';
 import type { LfsArchive } from '../lfs/lfs-archive.ts';
 import type { Retention } from '../maintain/retention.ts';
 import type { Damage } from '../maintain/verify.ts';
 import type { ArchivedRepository, Changes, Publication } from './archived-repository.ts';
-import type { Moment } from './moment.ts';
+import type { JournalPosition } from './journal-position.ts';
 import type { OpenRepositories } from './open-repositories.ts';
 
 export interface ArchiverOptions {
@@ -35,7 +35,7 @@ export interface ArchiverOptions {
   /** Returns the identity of the journal. Numbers of another one mean nothing. */
   readonly journalId: () => string;
   /** Returns the last event of the journal, and the time. */
-  readonly now: () => Moment;
+  readonly now: () => JournalPosition;
   readonly retention: Retention;
   readonly signal: AbortSignal;
 }
@@ -70,7 +70,7 @@ export class Archiver {
   }
 
   /** Archives new values of references. */
-  async changed(path: string, changes: Changes, at: Moment): Promise<void> {
+  async changed(path: string, changes: Changes, at: JournalPosition): Promise<void> {
     const repository = this.#find(path);
     if (repository === undefined) return; // an event that follows has removed or moved it
     const archived = await this.#options.repositories.get(path);
@@ -84,7 +84,7 @@ export class Archiver {
   }
 
   /** Archives a repository that was created: its settings and HEAD, before its other references. */
-  async created(path: string, at: Moment): Promise<void> {
+  async created(path: string, at: JournalPosition): Promise<void> {
     const repository = this.#find(path);
     if (repository === undefined) return;
     const { repositories } = this.#options;
@@ -118,7 +118,7 @@ export class Archiver {
    * @throws {GitalyError} FAILED_PRECONDITION, once the rest is archived, if an object that a
    *   reference names is missing: the reference may have changed meanwhile, or is damaged.
    */
-  async compare(path: string, from: Moment, depth = 0): Promise<void> {
+  async compare(path: string, from: JournalPosition, depth = 0): Promise<void> {
     const { now, repositories, signal } = this.#options;
     const repository = this.#find(path);
     const existing = await repositories.get(path);
@@ -185,14 +185,14 @@ export class Archiver {
     return true;
   }
 
-  async removed(path: string, at: Moment): Promise<void> {
+  async removed(path: string, at: JournalPosition): Promise<void> {
     const { repositories } = this.#options;
     const archived = await repositories.get(path);
     if (archived === undefined || this.#includes(await archived.head(), at)) return;
     await repositories.remove(path, archived, at.timeMs);
   }
 
-  async renamed(from: string, to: string, at: Moment): Promise<void> {
+  async renamed(from: string, to: string, at: JournalPosition): Promise<void> {
     const { repositories } = this.#options;
     const archived = await repositories.get(from);
     if (archived === undefined || this.#includes(await archived.head(), at))
@@ -212,7 +212,7 @@ export class Archiver {
    *
    * @throws {OlderJournalError}
    */
-  #includes({ settings }: ChainState, { sequence }: Moment): boolean {
+  #includes({ settings }: ChainState, { sequence }: JournalPosition): boolean {
     const [journal, last, start] = (settings.get(SETTING.event) ?? '').split(' ');
     if (journal !== this.#options.journalId()) return false;
     if (start !== this.#start.id && Number(last) > this.#start.last) throw new OlderJournalError();
@@ -236,7 +236,7 @@ export class Archiver {
     { at, changes, lent }: { readonly at: At; readonly changes: Changes; readonly lent?: Lent | undefined },
   ): Promise<void> {
     const stamp = await stampOfSettings(repository);
-    const settings = await readSettings(repository, this.#options.signal);
+    const settings = await captureSettings(repository, this.#options.signal);
     const archivedSettings = (await archived.head()).settings;
     const values = changedSettings(archivedSettings, settings);
     const hooksName = archivedSettings.get(SETTING.hooks);
@@ -299,7 +299,7 @@ export class Archiver {
   }
 
   /** Returns what the archive has of the repositories whose objects a repository uses. */
-  async #lent(repository: Repository, from: Moment, depth: number): Promise<Lent | undefined> {
+  async #lent(repository: Repository, from: JournalPosition, depth: number): Promise<Lent | undefined> {
     const { repositories } = this.#options;
     const ids: string[] = [];
     const tips = new Set<string>();
@@ -316,7 +316,7 @@ export class Archiver {
 }
 
 /** The time of a state, and the last event that it includes, if it is up to one. */
-type At = Pick<Moment, 'timeMs'> & Partial<Moment>;
+type At = Pick<JournalPosition, 'timeMs'> & Partial<JournalPosition>;
 
 /** Other repositories in the archive whose objects may be used. */
 interface Lent {

@@ -15,8 +15,8 @@ import type { IdleRepositories } from '../maintain/idle-repositories.ts';
 import type { Retention } from '../maintain/retention.ts';
 import type { Damage } from '../maintain/verify.ts';
 import { type Archiver, OlderJournalError } from './archiver.ts';
+import type { JournalPosition } from './journal-position.ts';
 import type { Marked, MarkedSettings } from './marks.ts';
-import type { Moment } from './moment.ts';
 import type { OpenRepositories } from './open-repositories.ts';
 import type { Progress } from './progress.ts';
 import { type Step, Steps } from './steps.ts';
@@ -306,7 +306,7 @@ export class Consumer {
     this.steps.add({ kind: 'compare', path, firstMs: 0, last: this.#now() });
   }
 
-  #now(): Moment {
+  #now(): JournalPosition {
     return { sequence: this.#options.journal.last, timeMs: Date.now() };
   }
 

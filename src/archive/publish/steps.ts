@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { timeLeftMs } from '#base/async/time-left';
 import { Limit } from '#base/limits/limit';
-import { isAfter, type Moment } from './moment.ts';
+import { isAfter, type JournalPosition } from './journal-position.ts';
 
 /** A piece of work for one repository. */
 export interface Step {
@@ -18,7 +18,7 @@ export interface Step {
   /** Time of its first event. */
   readonly firstMs: number;
   /** Its last event. */
-  last: Moment;
+  last: JournalPosition;
 }
 
 export interface StepsOptions {

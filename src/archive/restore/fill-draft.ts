@@ -13,9 +13,9 @@ import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import { type ArchiveBucket, chainOf, readPack } from '../bucket/archive-bucket.ts';
+import { borrowedIds, FILES, SETTING } from '../capture/capture-settings.ts';
 import { joinPacks } from '../capture/joined-packs.ts';
 import { HEAD_NAME, SYMBOLIC } from '../capture/read-references.ts';
-import { borrowedIds, FILES, SETTING } from '../capture/read-settings.ts';
 
 /** Inline packs that are joined in memory. */
 const MAX_JOINED = 64;
@@ -24,7 +24,7 @@ const ALTERNATES = 'objects/info/alternates';
 /** git's limit of nested alternates. */
 const MAX_DEPTH = 5;
 
-export interface FillOptions {
+export interface FillDraftOptions {
   readonly bucket: ArchiveBucket;
   readonly signal: AbortSignal;
 }
@@ -38,7 +38,7 @@ export interface FillOptions {
 export async function fillDraft(
   draft: Repository,
   { chain, state }: { readonly chain: Chain; readonly state: ChainState },
-  options: FillOptions,
+  options: FillDraftOptions,
 ): Promise<void> {
   await addObjects(draft, { chain, state }, options);
   await addBorrowed(draft, state, options);
@@ -53,7 +53,7 @@ export async function fillDraft(
 async function addObjects(
   draft: Repository,
   { chain, state }: { readonly chain: Chain; readonly state: ChainState },
-  { bucket, signal }: FillOptions,
+  { bucket, signal }: FillDraftOptions,
 ): Promise<void> {
   for (const name of state.packs) {
     if (!name.endsWith(PACK)) continue;
@@ -95,7 +95,7 @@ async function generation(chain: Chain, n: number) {
  * Adds the objects of the repositories that a state may use. Theirs are never removed. Without one
  * that cannot be read, the state may be complete all the same.
  */
-async function addBorrowed(draft: Repository, state: ChainState, options: FillOptions): Promise<void> {
+async function addBorrowed(draft: Repository, state: ChainState, options: FillDraftOptions): Promise<void> {
   // It grows during the loop.
   const ids = new Map(borrowedIds(state).map((id) => [id, 1]));
   for (const [id, depth] of ids) {
@@ -172,7 +172,7 @@ async function writeFiles({ path }: Repository, { settings }: ChainState): Promi
 async function writeHooks(
   draft: Repository,
   { chain, state }: { readonly chain: Chain; readonly state: ChainState },
-  { bucket, signal }: FillOptions,
+  { bucket, signal }: FillDraftOptions,
 ): Promise<void> {
   const name = state.settings.get(SETTING.hooks);
   if (name === undefined) return;

@@ -8,7 +8,7 @@ import { removeRepository } from '#storage/lifecycle/remove-repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
-import { SETTING } from '../capture/read-settings.ts';
+import { SETTING } from '../capture/capture-settings.ts';
 import type { ArchivedLfsStore } from '../lfs/lfs-store.ts';
 import { restoreLfsFiles } from '../lfs/restore-lfs-files.ts';
 import { unlessGivenUp } from '../maintain/given-up.ts';

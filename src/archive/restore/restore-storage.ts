@@ -5,7 +5,7 @@ import type { Storages } from '#storage/storages';
 import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
 import { chainOf } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
-import { SETTING } from '../capture/read-settings.ts';
+import { SETTING } from '../capture/capture-settings.ts';
 import { unlessGivenUp } from '../maintain/given-up.ts';
 import { type FoundState, type RestoreOptions, restoreState } from './restore-repository.ts';
 

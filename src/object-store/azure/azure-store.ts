@@ -6,7 +6,7 @@ import type {
   ContainerListBlobHierarchySegmentResponse,
 } from '@azure/storage-blob';
 import { limitedSignal } from '#base/async/limited-signal';
-import { eachInTurn } from '../each-in-turn.ts';
+import { eachConcurrently } from '../each-concurrently.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
 import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
@@ -130,7 +130,7 @@ export class AzureStore implements ObjectStore {
   async delete(keys: readonly string[], { signal }: ObjectCall): Promise<void> {
     keys.forEach(requireKey);
     signal.throwIfAborted();
-    await eachInTurn(keys, MAX_DELETIONS, async (key) => {
+    await eachConcurrently(keys, MAX_DELETIONS, async (key) => {
       const send = (abortSignal: AbortSignal) =>
         this.#blob(key).delete({ deleteSnapshots: 'include', abortSignal });
       await this.#run('delete', key, signal, send).catch((error) => {

@@ -1,5 +1,5 @@
 import { addAbortSignal, type Readable } from 'node:stream';
-import { eachInTurn } from '../each-in-turn.ts';
+import { eachConcurrently } from '../each-concurrently.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
 import { type HttpResponse, readText } from '../http-request.ts';
 import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
@@ -139,7 +139,7 @@ export class GcsStore implements ObjectStore {
   async delete(keys: readonly string[], { signal }: ObjectCall): Promise<void> {
     keys.forEach(requireKey);
     signal.throwIfAborted();
-    await eachInTurn(keys, MAX_DELETIONS, async (key) => {
+    await eachConcurrently(keys, MAX_DELETIONS, async (key) => {
       const call: GcsCall = { operation: 'delete', key, signal };
       const request = { method: 'DELETE', url: this.#object(key), read: drained };
       await this.#options.client.send(request, call).catch((error) => {

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { RepositoryState } from '#archive/archive';
+import type { ArchivedState } from '#archive/archive';
 import type { LoggedGeneration } from '#archive/log';
 import type { VerifiedRepository } from '#archive/maintain/verify';
 import type { StorageArchiveStatus } from '#archive/publish/storage-archive';
@@ -43,7 +43,7 @@ export function encodeStatus(status: StorageArchiveStatus): MessageInitShape<typ
 }
 
 export function encodeRepository(
-  repository: RepositoryState,
+  repository: ArchivedState,
 ): MessageInitShape<typeof ArchivedRepositorySchema> {
   const { event, generation, path, references, timeMs } = repository;
   return {

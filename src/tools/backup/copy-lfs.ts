@@ -1,6 +1,6 @@
 import { formatShortBytes } from '#base/format-bytes';
 import { clientMessageOf } from '#base/gitaly-error';
-import { eachInTurn } from '#object-store/each-in-turn';
+import { eachConcurrently } from '#object-store/each-concurrently';
 import { checkedLfsFile, parseLfsKey } from '#object-store/lfs-objects';
 import type { ObjectFacts, ObjectStore } from '#object-store/object-store';
 import { PrefixedStore } from '#object-store/prefixed-store';
@@ -65,7 +65,7 @@ export async function copyLfsFiles({ from, ids, signal, to }: CopyOptions): Prom
         if (next.done !== true && next.value === facts.key) result.present++;
         else missing.push(facts);
       }
-      await eachInTurn(missing, AT_ONCE, copy);
+      await eachConcurrently(missing, AT_ONCE, copy);
     }
   } finally {
     await there.return();

@@ -54,7 +54,7 @@ export interface Settings {
 }
 
 /** Reads the settings of a repository. @throws {GitalyError} FAILED_PRECONDITION for one that is too large; the system's. */
-export async function readSettings(repository: Repository, signal: AbortSignal): Promise<Settings> {
+export async function captureSettings(repository: Repository, signal: AbortSignal): Promise<Settings> {
   const { path, relativePath } = repository;
   const values: Record<string, string> = {
     [SETTING.objectFormat]: repository.objectFormat,

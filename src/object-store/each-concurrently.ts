@@ -2,7 +2,7 @@
  * Runs a function for each value, a number of them concurrently. After a failure no further one
  * starts, and the error is thrown when all have ended.
  */
-export async function eachInTurn<T>(
+export async function eachConcurrently<T>(
   values: readonly T[],
   maxAtOnce: number,
   work: (value: T) => Promise<void>,
