@@ -5,12 +5,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Link, LinkClosedError, type LinkMessage } from './link.ts';
 import { answer, type Remote, remote } from './protocol.ts';
 import {
-  CONNECTIONS,
   type Load,
   type Movable,
   type Readiness,
   TO_SUPERVISOR,
   TO_WORKER,
+  WORKER_CONNECTIONS,
   type WorkerTransport,
 } from './worker-protocol.ts';
 
@@ -102,7 +102,7 @@ class Life {
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<number>();
     [this.ended, this.#end] = [promise, resolve];
-    const { closed, received } = remote(link, CONNECTIONS);
+    const { closed, received } = remote(link, WORKER_CONNECTIONS);
     answer(link, TO_WORKER, {
       directory: (path) => {
         this.#supervisorDirectory = path;

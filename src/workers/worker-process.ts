@@ -5,10 +5,10 @@ import { Link, type Send } from './link.ts';
 import { answer, type Remote, remote } from './protocol.ts';
 import { Stretch } from './stretch.ts';
 import {
-  CONNECTIONS,
   type Load,
   type Readiness,
   TO_WORKER,
+  WORKER_CONNECTIONS,
   type WorkerTransport,
 } from './worker-protocol.ts';
 
@@ -83,7 +83,7 @@ export class WorkerProcess {
     this.link = new Link((message, socket, onSent) => this.#send(message, socket, onSent), number);
     this.tell = remote(this.link, TO_WORKER);
     this.#child.on('message', (message) => this.link.receive(message, undefined));
-    answer(this.link, CONNECTIONS, {
+    answer(this.link, WORKER_CONNECTIONS, {
       received: ({ id, isTaken }) => this.#received(id, isTaken),
       closed: (id) => this.#closed(id),
     });

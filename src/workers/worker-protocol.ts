@@ -54,7 +54,7 @@ export const TO_SUPERVISOR = protocol('supervisor', {
 });
 
 /** Messages of a worker about connections. */
-export const CONNECTIONS = protocol('connections', {
+export const WORKER_CONNECTIONS = protocol('connections', {
   /** Confirms a connection, or leaves it to the supervisor. */
   received: told(object({ id: number, isTaken: flag })),
   closed: told(number),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatDuration, parseDurationMs } from './duration.ts';
+import { formatGoDuration, parseDurationMs } from './duration.ts';
 
 for (const [text, milliseconds, printed] of [
   ['0', 0, '0s'],
@@ -20,7 +20,7 @@ for (const [text, milliseconds, printed] of [
 ] as const) {
   test(`the duration ${text} is ${milliseconds} ms and prints as ${printed}`, () => {
     assert.equal(parseDurationMs(text), milliseconds);
-    assert.equal(formatDuration(milliseconds), printed);
+    assert.equal(formatGoDuration(milliseconds), printed);
   });
 }
 

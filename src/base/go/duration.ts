@@ -42,7 +42,7 @@ export function parseDurationMs(text: string): number {
 /**
  * Formats milliseconds as Go prints a duration: `5m0s`, `24h0m0s`, `1.5s`, `300ms`, `0s`, `-1s`.
  */
-export function formatDuration(milliseconds: number): string {
+export function formatGoDuration(milliseconds: number): string {
   const sign = milliseconds < 0 ? '-' : '';
   const nanoseconds = Math.round(Math.abs(milliseconds) * 1e6);
   if (nanoseconds === 0) return '0s';

@@ -1,12 +1,12 @@
 import { messageOf } from '#base/gitaly-error';
-import { formatDuration } from '#base/go/duration';
+import { formatGoDuration } from '#base/go/duration';
 import type { DailyObserver } from '#domain/housekeeping/schedule/daily-maintenance';
 import type { DailyWindow } from '#domain/housekeeping/schedule/daily-window';
 import type { Logger } from '#platform/log/logger';
 
 /** Returns an observer that logs daily maintenance with Gitaly's texts and fields. */
 export function dailyLog(logger: Logger, { durationMs }: Pick<DailyWindow, 'durationMs'>): DailyObserver {
-  const max_duration = formatDuration(durationMs);
+  const max_duration = formatGoDuration(durationMs);
   return {
     scheduled: (start) => logger.info({ scheduled: start.toISOString() }, 'maintenance: daily scheduled'),
     started: () => logger.info({ max_duration }, 'maintenance: daily starting'),
@@ -23,7 +23,7 @@ export function dailyLog(logger: Logger, { durationMs }: Pick<DailyWindow, 'dura
     },
     completed: ({ repositories, startedAt, error }) => {
       const fields = {
-        actual_duration: formatDuration(Date.now() - startedAt.getTime()),
+        actual_duration: formatGoDuration(Date.now() - startedAt.getTime()),
         max_duration,
         ...(repositories !== undefined && { repositories }),
       };

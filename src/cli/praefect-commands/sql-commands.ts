@@ -1,5 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
-import { formatDuration } from '#base/go/duration';
+import { formatGoDuration } from '#base/go/duration';
 import type { PraefectConfig } from '#praefect/config/schema';
 import type { Database } from '#praefect/database/database';
 import { isSet, type PraefectCommand, type PraefectInput } from './command.ts';
@@ -53,7 +53,7 @@ export const sqlCommands: readonly PraefectCommand[] = [
         const isApplied = await applyMigration(database, migration, { ignoreUnknown }).catch((error) => {
           throw new Error(`${now()}: fail: ${messageOf(error)}`, { cause: error });
         });
-        const took = formatDuration(performance.now() - start);
+        const took = formatGoDuration(performance.now() - start);
         print(`== ${now()} ${migration.id}: ${isApplied ? 'applied' : 'skipped'} (${took})`);
         if (isApplied) applied++;
       }

@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { formatDuration } from '#base/go/duration';
+import { formatGoDuration } from '#base/go/duration';
 import { addressProblem } from '#base/go/net/address-problem';
 import { badEscape } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
@@ -183,7 +183,7 @@ function maintenance(values: ConfigValues): FatalProblem | undefined {
       'start_minute',
     ]);
   if (durationMs > 24 * 3_600_000) {
-    return invalid(`${text} duration ${formatDuration(durationMs)} must be less than 24 hours`, [
+    return invalid(`${text} duration ${formatGoDuration(durationMs)} must be less than 24 hours`, [
       'daily_maintenance',
       'duration',
     ]);

@@ -48,7 +48,7 @@ export interface Key<K extends KeyKind = KeyKind, V = unknown> extends KeyFacts 
 }
 
 /** A TOML table. */
-export interface Table<F extends Fields = Fields> {
+export interface ConfigTable<F extends Fields = Fields> {
   readonly kind: 'table';
   readonly doc: string;
   readonly fields: F;
@@ -56,14 +56,14 @@ export interface Table<F extends Fields = Fields> {
 }
 
 /** An array of TOML tables. */
-export interface Tables<F extends Fields = Fields> {
+export interface ConfigTables<F extends Fields = Fields> {
   readonly kind: 'tables';
   readonly doc: string;
   readonly fields: F;
   readonly noEffect?: string;
 }
 
-export type Node = Key | Table | Tables;
+export type Node = Key | ConfigTable | ConfigTables;
 export interface Fields {
   readonly [name: string]: Node;
 }
@@ -80,9 +80,9 @@ type NameOf<K extends string, N> = N extends Key<'duration', unknown> ? `${Camel
 type ValueOf<N> =
   N extends Key<KeyKind, infer V>
     ? V
-    : N extends Table<infer F>
+    : N extends ConfigTable<infer F>
       ? ConfigOf<F>
-      : N extends Tables<infer F>
+      : N extends ConfigTables<infer F>
         ? readonly ConfigOf<F>[]
         : never;
 
@@ -154,7 +154,11 @@ export function floats(facts: KeyFacts & { default: readonly number[] }): Key<'f
   return { kind: 'floats', ...facts };
 }
 
-export function table<F extends Fields>(doc: string, fields: F, facts: { noEffect?: string } = {}): Table<F> {
+export function table<F extends Fields>(
+  doc: string,
+  fields: F,
+  facts: { noEffect?: string } = {},
+): ConfigTable<F> {
   return { kind: 'table', doc, fields, ...facts };
 }
 
@@ -162,7 +166,7 @@ export function tables<F extends Fields>(
   doc: string,
   fields: F,
   facts: { noEffect?: string } = {},
-): Tables<F> {
+): ConfigTables<F> {
   return { kind: 'tables', doc, fields, ...facts };
 }
 

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { formatDuration } from '#base/go/duration';
+import { formatGoDuration } from '#base/go/duration';
 import type { Secret } from '#base/secret';
 import { ascending, atLeast, type ConfigProblem, fileExists, keyPairProblem, Problems } from './checks.ts';
 
@@ -25,7 +25,7 @@ export function prometheusProblems(values: PrometheusConfig): readonly ConfigPro
   const problems = new Problems();
   if (values.grpcLatencyBuckets.length === 0) return [];
   return problems
-    .add(atLeast(values.scrapeTimeoutMs, 0, formatDuration), 'scrape_timeout')
+    .add(atLeast(values.scrapeTimeoutMs, 0, formatGoDuration), 'scrape_timeout')
     .add(ascending(values.grpcLatencyBuckets), 'grpc_latency_buckets').list;
 }
 

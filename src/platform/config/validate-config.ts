@@ -1,5 +1,5 @@
 import { dirname, isAbsolute } from 'node:path';
-import { formatDuration } from '#base/go/duration';
+import { formatGoDuration } from '#base/go/duration';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import {
@@ -59,7 +59,7 @@ export function validateConfig(config: ReadConfig): ConfigProblem[] {
   if (empty || usesGitlab(values)) gitlab(values.gitlab, problems);
   if (values.gitlabShell.dir !== undefined)
     problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
-  problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
+  problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatGoDuration), 'graceful_restart_timeout');
   problems.add(workersProblem(values.workers), 'workers', 'max');
   problems
     .addAll(archiveProblems(values), 'archive')
@@ -105,9 +105,9 @@ const HOUR_MS = 3600_000;
 export function archiveProblems({ archive }: ConfigValues): ConfigProblem[] {
   const { keepAllMs, removedMs } = archive;
   const problems = new Problems();
-  if (keepAllMs < HOUR_MS) problems.add(`must be at least 1h: ${formatDuration(keepAllMs)}`, 'keep_all');
+  if (keepAllMs < HOUR_MS) problems.add(`must be at least 1h: ${formatGoDuration(keepAllMs)}`, 'keep_all');
   if (removedMs !== 0 && removedMs < HOUR_MS)
-    problems.add(`must be at least 1h, or 0s: ${formatDuration(removedMs)}`, 'removed');
+    problems.add(`must be at least 1h, or 0s: ${formatGoDuration(removedMs)}`, 'removed');
   return problems.list;
 }
 
@@ -174,7 +174,7 @@ function dailyMaintenance(values: ConfigValues, problems: Problems): void {
   problems
     .add(within(job.startHour, 0, 23), 'daily_maintenance', 'start_hour')
     .add(within(job.startMinute, 0, 59), 'daily_maintenance', 'start_minute')
-    .add(within(job.durationMs, 0, 24 * 3_600_000, formatDuration), 'daily_maintenance', 'duration');
+    .add(within(job.durationMs, 0, 24 * 3_600_000, formatGoDuration), 'daily_maintenance', 'duration');
   for (const [index, name] of job.storages.entries()) {
     const known = values.storage.some((storage) => storage.name === name);
     if (!known) problems.add(`doesn't exist: ${quote(name)}`, 'daily_maintenance', 'storages', `[${index}]`);
@@ -212,7 +212,7 @@ function concurrencyLimits(limits: Limits, problems: Problems, ...key: string[])
     .add(atLeast(limits.maxConcurrency, 0), ...key, 'max_concurrency')
     .add(atLeast(limits.maxPerRepo, 0), ...key, 'max_per_repo')
     .add(greaterThan(limits.maxQueueSize, 0), ...key, 'max_queue_size')
-    .add(atLeast(limits.maxQueueWaitMs, 0, formatDuration), ...key, 'max_queue_wait');
+    .add(atLeast(limits.maxQueueWaitMs, 0, formatGoDuration), ...key, 'max_queue_wait');
   adaptiveLimits(limits, problems, ...key);
 }
 
@@ -229,7 +229,7 @@ function packObjectsCache(cache: ConfigValues['packObjectsCache'], problems: Pro
   const dir = cache.dir ?? '';
   problems
     .add(isAbsolute(dir) ? undefined : `not an absolute path: ${quote(dir)}`, 'pack_objects_cache', 'dir')
-    .add(atLeast(cache.maxAgeMs, 0, formatDuration), 'pack_objects_cache', 'max_age');
+    .add(atLeast(cache.maxAgeMs, 0, formatGoDuration), 'pack_objects_cache', 'max_age');
 }
 
 function packObjectsLimiting(limits: ConfigValues['packObjectsLimiting'], problems: Problems): void {
@@ -237,7 +237,7 @@ function packObjectsLimiting(limits: ConfigValues['packObjectsLimiting'], proble
   problems
     .add(atLeast(limits.maxConcurrency, 0), key, 'max_concurrency')
     .add(atLeast(limits.maxPerRepo, 0), key, 'max_per_repo')
-    .add(atLeast(limits.maxQueueWaitMs, 0, formatDuration), key, 'max_queue_wait')
+    .add(atLeast(limits.maxQueueWaitMs, 0, formatGoDuration), key, 'max_queue_wait')
     .add(greaterThan(limits.maxQueueSize, 0), key, 'max_queue_size');
   if (limits.maxQueueLength !== 0)
     problems.add(greaterThan(limits.maxQueueLength, 0), key, 'max_queue_length');

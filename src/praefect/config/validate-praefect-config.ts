@@ -1,6 +1,6 @@
 import { parse, TomlError } from 'smol-toml';
 import { messageOf } from '#base/gitaly-error';
-import { formatDuration } from '#base/go/duration';
+import { formatGoDuration } from '#base/go/duration';
 import { quote } from '#base/go/quote';
 import { ascending, atLeast, type ConfigProblem, notBlank, Problems } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
@@ -52,12 +52,12 @@ export function configProblems(config: PraefectConfig): readonly ConfigProblem[]
     problems.add('none of "socket_path", "listen_addr" or "tls_listen_addr" is set');
   problems
     .add(
-      atLeast(backgroundVerification.verificationIntervalMs, 0, formatDuration),
+      atLeast(backgroundVerification.verificationIntervalMs, 0, formatGoDuration),
       'background_verification',
       'verification_interval',
     )
     .add(
-      atLeast(reconciliation.schedulingIntervalMs, 0, formatDuration),
+      atLeast(reconciliation.schedulingIntervalMs, 0, formatGoDuration),
       'reconciliation',
       'scheduling_interval',
     );
@@ -80,7 +80,7 @@ export function configProblems(config: PraefectConfig): readonly ConfigProblem[]
   if (ofEvents !== undefined) problems.addAll([ofEvents], 'events');
   const { events, webhook } = config;
   problems.addAll(webhookProblems(webhook, { events, storages: virtualStorage }), 'webhook');
-  problems.add(atLeast(config.gracefulStopTimeoutMs, 0, formatDuration), 'graceful_stop_timeout');
+  problems.add(atLeast(config.gracefulStopTimeoutMs, 0, formatGoDuration), 'graceful_stop_timeout');
   cleanup(config.repositoriesCleanup, problems);
   problems
     .add(
@@ -110,9 +110,9 @@ function failover(failover: PraefectConfig['failover'], problems: Problems): voi
   if (!STRATEGIES.some((name) => name === electionStrategy))
     problems.add(`not supported: ${quote(electionStrategy)}`, 'failover', 'election_strategy');
   problems
-    .add(atLeast(failover.bootstrapIntervalMs, 0, formatDuration), 'failover', 'bootstrap_interval')
-    .add(atLeast(failover.monitorIntervalMs, 0, formatDuration), 'failover', 'monitor_interval')
-    .add(atLeast(failover.errorThresholdWindowMs, 0, formatDuration), 'failover', 'error_threshold_window');
+    .add(atLeast(failover.bootstrapIntervalMs, 0, formatGoDuration), 'failover', 'bootstrap_interval')
+    .add(atLeast(failover.monitorIntervalMs, 0, formatGoDuration), 'failover', 'monitor_interval')
+    .add(atLeast(failover.errorThresholdWindowMs, 0, formatGoDuration), 'failover', 'error_threshold_window');
   const thresholds = [
     ['error_threshold_window', failover.errorThresholdWindowMs],
     ['write_error_threshold_count', failover.writeErrorThresholdCount],
@@ -126,7 +126,7 @@ function cleanup(cleanup: PraefectConfig['repositoriesCleanup'], problems: Probl
   if (cleanup.runIntervalMs === 0) return;
   const add = (problem: string | undefined, key: string): Problems =>
     problems.add(problem, 'repositories_cleanup', key);
-  add(atLeast(cleanup.checkIntervalMs, MINUTE_MS, formatDuration), 'check_interval');
-  add(atLeast(cleanup.runIntervalMs, MINUTE_MS, formatDuration), 'run_interval');
+  add(atLeast(cleanup.checkIntervalMs, MINUTE_MS, formatGoDuration), 'check_interval');
+  add(atLeast(cleanup.runIntervalMs, MINUTE_MS, formatGoDuration), 'run_interval');
   add(atLeast(cleanup.repositoriesInBatch, 1), 'repositories_in_batch');
 }

@@ -2,7 +2,7 @@ import { textOutput } from '#git/diff/text-output';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { RawDiffRequest, RawDiffResponseSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
-import { rawOutput } from './raw-output.ts';
+import { outputMessages } from './output-messages.ts';
 import { requireSides } from './sides.ts';
 
 /** Streams `git diff` of two commits as it is. */
@@ -14,5 +14,5 @@ export async function* rawDiff(
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
-  yield* rawOutput(repository, (config) => textOutput(repository, sides, { signal, config }), signal);
+  yield* outputMessages(repository, (config) => textOutput(repository, sides, { signal, config }), signal);
 }

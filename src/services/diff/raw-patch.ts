@@ -3,7 +3,7 @@ import { mailsCommand } from '#git/diff/commands';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { RawPatchRequest, RawPatchResponseSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
-import { rawOutput } from './raw-output.ts';
+import { outputMessages } from './output-messages.ts';
 import { requireSides } from './sides.ts';
 
 /** Streams the commits between two revisions as mails. */
@@ -15,7 +15,7 @@ export async function* rawPatch(
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
-  yield* rawOutput(
+  yield* outputMessages(
     repository,
     async function* (config) {
       yield* outputBytes(repository, mailsCommand(sides), { signal, config: await config() });

@@ -3,8 +3,8 @@ import { rangeDiffOutput } from '#git/diff/range-diff-output';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import type { RawRangeDiffRequest, RawRangeDiffResponseSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
+import { dataMessages } from './output-messages.ts';
 import { requireRanges } from './range-spec.ts';
-import { dataMessages } from './raw-output.ts';
 
 /** Streams the output of `git range-diff` for two series of commits. */
 export async function* rawRangeDiff(

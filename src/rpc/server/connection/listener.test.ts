@@ -23,7 +23,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Peer } from '../handler.ts';
 import { createServerTls, type ServerCertificate } from './certificate.ts';
 import { FIRST_BYTES_MS } from './connection-limits.ts';
-import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
+import { Listener, type ListenerOptions, type ListenTarget } from './listener.ts';
 import { inheritSocketFile } from './unix-socket-file.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../../testkit/fixtures');
@@ -41,7 +41,7 @@ function temporaryDirectory(context: TestContext): string {
 /** Starts a listener that sends its name to each connection. */
 async function listen(
   context: TestContext,
-  target: ListenAddress,
+  target: ListenTarget,
   options: Partial<ListenerOptions> = {},
 ): Promise<Listener> {
   const listener = await Listener.listen(target, {

@@ -28,7 +28,7 @@ import { TlsHandshakes } from './tls-handshakes.ts';
 import { inheritSocketFile, placeSocketFile, type SocketFile } from './unix-socket-file.ts';
 
 /** An address to listen on. `internal` is a Unix socket for our own child processes. */
-export type ListenAddress =
+export type ListenTarget =
   | { readonly transport: 'unix' | 'internal'; readonly path: string }
   | { readonly transport: 'tcp'; readonly host: string; readonly port: number }
   | {
@@ -85,7 +85,7 @@ export class Listener {
   #inherited: InheritedSocket | undefined;
   #acceptedAtMs = Number.NEGATIVE_INFINITY;
 
-  private constructor(target: ListenAddress, options: ListenerOptions) {
+  private constructor(target: ListenTarget, options: ListenerOptions) {
     this.transport = target.transport;
     this.#name = nameOf(target);
     this.#options = options;
@@ -108,7 +108,7 @@ export class Listener {
    * @throws {GitalyError} INTERNAL with Go's text: `listen unix /path: bind: address already in
    *   use`
    */
-  static async listen(target: ListenAddress, options: ListenerOptions): Promise<Listener> {
+  static async listen(target: ListenTarget, options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(target, options);
     try {
       await listener.#listen(target);
@@ -179,7 +179,7 @@ export class Listener {
     await this.stop();
   }
 
-  async #listen(target: ListenAddress): Promise<void> {
+  async #listen(target: ListenTarget): Promise<void> {
     if (this.#options.sharing?.role === 'worker' && target.transport !== 'internal') return;
     if (this.#name !== undefined && target.transport !== 'internal')
       this.#inherited = this.#options.takeSocket?.(this.#name, target.transport);
@@ -252,7 +252,7 @@ export class Listener {
   }
 }
 
-function nameOf(target: ListenAddress): SocketName | undefined {
+function nameOf(target: ListenTarget): SocketName | undefined {
   if (target.transport === 'internal') return undefined;
   return 'path' in target ? unixSocketName(target.path) : tcpSocketName(target);
 }

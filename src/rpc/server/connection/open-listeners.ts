@@ -1,7 +1,7 @@
 import { splitHostPort } from '#base/go/net/host-port';
 import type { Logger } from '#platform/log/logger';
 import { type CertificateConfig, readCertificate } from './certificate.ts';
-import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
+import { Listener, type ListenerOptions, type ListenTarget } from './listener.ts';
 
 export interface TcpListeners {
   readonly listenAddr: string | undefined;
@@ -23,7 +23,7 @@ export interface ListenConfig extends TcpListeners {
 export function listenAddresses(
   config: ListenConfig,
   internalSocket: string | undefined,
-): readonly ListenAddress[] {
+): readonly ListenTarget[] {
   const { socketPath } = config;
   return [
     ...(internalSocket === undefined ? [] : [{ transport: 'internal', path: internalSocket } as const]),
@@ -37,8 +37,8 @@ export function listenAddresses(
  *
  * @throws {GitalyError} for an address that is none, or a certificate that cannot be read.
  */
-export function tcpAddresses({ listenAddr, tls, tlsListenAddr }: TcpListeners): readonly ListenAddress[] {
-  const addresses: ListenAddress[] = [];
+export function tcpAddresses({ listenAddr, tls, tlsListenAddr }: TcpListeners): readonly ListenTarget[] {
+  const addresses: ListenTarget[] = [];
   if (listenAddr) addresses.push({ transport: 'tcp', ...splitHostPort(listenAddr) });
   if (tlsListenAddr)
     addresses.push({ transport: 'tls', ...splitHostPort(tlsListenAddr), tls: readCertificate(tls) });
@@ -47,7 +47,7 @@ export function tcpAddresses({ listenAddr, tls, tlsListenAddr }: TcpListeners): 
 
 /** Opens sockets in this order. A failure closes those that are open already. */
 export async function openListeners(
-  addresses: readonly ListenAddress[],
+  addresses: readonly ListenTarget[],
   { logger, options }: { readonly logger: Logger; readonly options: ListenerOptions },
 ): Promise<readonly Listener[]> {
   const listeners: Listener[] = [];

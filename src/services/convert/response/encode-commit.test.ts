@@ -4,7 +4,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { fc } from '#testkit/fast-check';
 import { ReverseWriter } from '#wire/fast/reverse-writer';
 import { GitCommitSchema, TagSchema } from '#wire/gen/shared_pb';
-import { writeCommit, writeTag } from './encode-commit.ts';
+import { encodeCommit, encodeTag } from './encode-commit.ts';
 
 const bytes = fc.uint8Array({ maxLength: 200 });
 const name = fc.uint8Array({ minLength: 1, maxLength: 200 });
@@ -52,7 +52,7 @@ const writer = new ReverseWriter();
 test('commits are written as the general encoder writes them', () => {
   fc.assert(
     fc.property(commit, (message) => {
-      writeCommit(writer, message);
+      encodeCommit(writer, message);
 
       assert.ok(writer.take().equals(toBinary(GitCommitSchema, create(GitCommitSchema, message))));
     }),
@@ -62,7 +62,7 @@ test('commits are written as the general encoder writes them', () => {
 test('tags are written as the general encoder writes them', () => {
   fc.assert(
     fc.property(tag, (message) => {
-      writeTag(writer, message);
+      encodeTag(writer, message);
 
       assert.ok(writer.take().equals(toBinary(TagSchema, create(TagSchema, message))));
     }),

@@ -51,7 +51,7 @@ const TAG = fieldNumbers(TagSchema, {
 });
 
 /** Writes the fields of a `GitCommit`. For lists; a test compares it with the general encoder. */
-export function writeCommit(writer: ReverseWriter, commit: CommitMessage): void {
+export function encodeCommit(writer: ReverseWriter, commit: CommitMessage): void {
   writer.text(COMMIT.encoding, commit.encoding);
   for (const name of commit.referencedBy?.toReversed() ?? []) writer.bytes(COMMIT.referencedBy, name);
   if (commit.shortStats) {
@@ -98,14 +98,14 @@ export function writePerson(
 }
 
 /** Writes the fields of a `Tag`. */
-export function writeTag(writer: ReverseWriter, tag: TagMessage): void {
+export function encodeTag(writer: ReverseWriter, tag: TagMessage): void {
   writer.number(TAG.signatureType, tag.signatureType);
   writePerson(writer, TAG.tagger, tag.tagger);
   writer.number(TAG.messageSize, tag.messageSize);
   writer.bytes(TAG.message, tag.message);
   if (tag.targetCommit) {
     const end = writer.length;
-    writeCommit(writer, tag.targetCommit);
+    encodeCommit(writer, tag.targetCommit);
     writer.message(TAG.targetCommit, end);
   }
   writer.text(TAG.id, tag.id);

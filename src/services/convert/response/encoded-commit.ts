@@ -4,7 +4,7 @@ import type { FoundCommit } from '#git/objects/found-commit';
 import type { Mailmap } from '#git/objects/parse/mailmap';
 import { encodeWith } from '#wire/fast/reverse-writer';
 import { type CommitExtras, toCommitMessage } from './commit.ts';
-import { writeCommit } from './encode-commit.ts';
+import { encodeCommit } from './encode-commit.ts';
 
 interface Kept {
   /** Bytes of the object, which is kept with its message: a signature is only in the object. */
@@ -41,5 +41,5 @@ export function encodedCommit(found: FoundCommit, extras: CommitExtras = {}): Bu
 }
 
 function encode({ parsed }: FoundCommit, extras?: CommitExtras): Buffer {
-  return encodeWith((writer) => writeCommit(writer, toCommitMessage(parsed, extras)));
+  return encodeWith((writer) => encodeCommit(writer, toCommitMessage(parsed, extras)));
 }

@@ -1,6 +1,6 @@
 import type { MessageShape } from '@bufbuild/protobuf';
 import type { CommitMessage } from '#services/convert/response/commit';
-import { writeCommit, writePerson } from '#services/convert/response/encode-commit';
+import { encodeCommit, writePerson } from '#services/convert/response/encode-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
@@ -42,7 +42,7 @@ export interface EncodedCommit {
 /** Encodes a commit. */
 export function encodeTarget(commit: CommitMessage): EncodedCommit {
   const target = encodeWith((writer) => {
-    writeCommit(writer, commit);
+    encodeCommit(writer, commit);
     writer.message(BRANCH.targetCommit, 0);
   });
   return { target, old: undefined };
@@ -50,7 +50,7 @@ export function encodeTarget(commit: CommitMessage): EncodedCommit {
 
 /** Encodes a commit for clients of all versions; its message is encoded once. */
 export function encodeTargetTwice(commit: CommitMessage): EncodedCommit {
-  const commitBytes = encodeWith((writer) => writeCommit(writer, commit));
+  const commitBytes = encodeWith((writer) => encodeCommit(writer, commit));
   const target = encodeWith((writer) => writer.bytes(BRANCH.targetCommit, commitBytes));
   const old = encodeWith((writer) => {
     writer.bytes(OLD_BRANCH.commit, commitBytes);

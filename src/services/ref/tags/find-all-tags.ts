@@ -11,7 +11,7 @@ import {
   pageOf,
 } from '#services/convert/request/pagination';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
-import { writeTag } from '#services/convert/response/encode-commit';
+import { encodeTag } from '#services/convert/response/encode-commit';
 import { type TagMessage, toTagMessage } from '#services/convert/response/tag';
 import type { Repository } from '#storage/repository';
 import { encodedMessage } from '#wire/fast/encoded-message';
@@ -94,7 +94,7 @@ function sortOf(sortBy: FindAllTagsRequest_SortBy | undefined): string {
 }
 
 async function* encodeTags(batches: AsyncIterable<readonly RefTag[]>): AsyncGenerator<Buffer[], void> {
-  const encode = (tag: RefTag): Buffer => encodeWith((writer) => writeTag(writer, toMessage(tag)));
+  const encode = (tag: RefTag): Buffer => encodeWith((writer) => encodeTag(writer, toMessage(tag)));
   for await (const tags of batches) yield tags.map(encode);
 }
 

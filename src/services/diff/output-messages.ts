@@ -11,7 +11,7 @@ import type { Repository } from '#storage/repository';
  *
  * @throws {GitalyError} INTERNAL `cmd: exit status 128`.
  */
-export async function* rawOutput(
+export async function* outputMessages(
   repository: Repository,
   outputWith: (config: () => Promise<readonly ConfigPair[]>) => AsyncIterable<Buffer>,
   signal: AbortSignal,
