@@ -19,7 +19,7 @@ import { PARTITIONING_HINT, partitioningHint } from './partitioning-hint.ts';
 import { repositoryFields } from './repository-fields.ts';
 import { rewriteRepositories } from './rewrite.ts';
 import { routeError } from './route-error.ts';
-import { type Change, changeOf, isTransactional } from './transactional-methods.ts';
+import { changeOf, isTransactional, type RecordChange } from './transactional-methods.ts';
 
 /** Makes a write wait for the writes of other Praefects, too. */
 const SERIALIZED_WRITE = flagHeader('praefect_serialized_write');
@@ -28,7 +28,7 @@ const UPSERTS: ReadonlySet<string> = new Set(['ReplicateRepository', 'RestoreRep
 
 interface Write extends RepositoryCall {
   readonly route: MutatorRoute;
-  readonly change: Change;
+  readonly change: RecordChange;
   readonly hint: string | undefined;
   /** `undefined` if the nodes do not vote. */
   readonly transaction: Transaction | undefined;
@@ -103,7 +103,7 @@ function addTime({ log }: HandlerContext, field: string, sinceMs: number): void 
 async function routeOf(
   { reachable, router }: CoordinatedCallOptions,
   { context, repository }: RepositoryCall,
-  { change, additionalPath }: { readonly change: Change; readonly additionalPath: string | undefined },
+  { change, additionalPath }: { readonly change: RecordChange; readonly additionalPath: string | undefined },
 ): Promise<MutatorRoute> {
   const isCreation = change === 'create';
   const place = isCreation ? 'route repository creation' : 'mutator call: route repository mutator';
@@ -121,7 +121,11 @@ async function routeOf(
 /**
  * Returns the kind of a change. A copy or restoration onto a repository that exists is an update.
  */
-async function changeBy(method: MethodInfo, repository: RepositoryKey, router: Router): Promise<Change> {
+async function changeBy(
+  method: MethodInfo,
+  repository: RepositoryKey,
+  router: Router,
+): Promise<RecordChange> {
   const isUpdate = UPSERTS.has(method.name) && (await router.exists(repository));
   return isUpdate ? 'update' : changeOf(method);
 }

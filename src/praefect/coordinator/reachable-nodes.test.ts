@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { lineLogger } from '#testkit/line-logger';
 import type { NodeHealth } from '../elections/node-health.ts';
-import { PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
+import { PRIMARY_DOWN, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import { ReachableNodes } from './reachable-nodes.ts';
 
 const logger = createLogger({ format: 'json', level: 'error', stream: { write: () => {} } });
@@ -76,14 +76,14 @@ test('a write waits for another primary after the loss of a node', async () => {
   const health = healthOf({ hasLost: true });
   const other = nodeThat(true, true);
   const reachable = new ReachableNodes({ health, logger });
-  const find = inTurn(new UnhealthyNodesError(PRIMARY), new UnhealthyNodesError(PRIMARY), other);
+  const find = inTurn(new UnhealthyNodesError(PRIMARY_DOWN), new UnhealthyNodesError(PRIMARY_DOWN), other);
 
   assert.equal(await reachable.route({ ...search, find }), other);
   assert.equal(health.rounds, 2);
 });
 
 test('nothing waits without a recent loss, after another error, or for a read', async () => {
-  const find = inTurn(new UnhealthyNodesError(PRIMARY));
+  const find = inTurn(new UnhealthyNodesError(PRIMARY_DOWN));
   const late = new ReachableNodes({ health: healthOf(), logger });
   await assert.rejects(late.route({ ...search, find }), { message: 'primary gitaly is not healthy' });
 
@@ -100,7 +100,7 @@ test('a client that leaves ends the wait', async () => {
   const health = { ...healthOf({ hasLost: true }), nextRound: () => new Promise<void>(() => {}) };
   const reachable = new ReachableNodes({ health, logger });
   const leaving = new AbortController();
-  const find = inTurn(new UnhealthyNodesError(PRIMARY));
+  const find = inTurn(new UnhealthyNodesError(PRIMARY_DOWN));
   const waiting = reachable.route({ ...search, find, context: { signal: leaving.signal } });
 
   leaving.abort(new Error('left'));
@@ -145,7 +145,10 @@ test('a round of checks that does not end is waited for up to the limit', async 
   const reachable = new ReachableNodes({ health, logger, waitMs: 1 });
   const other = nodeThat(true, true);
 
-  const found = await reachable.route({ ...search, find: inTurn(new UnhealthyNodesError(PRIMARY), other) });
+  const found = await reachable.route({
+    ...search,
+    find: inTurn(new UnhealthyNodesError(PRIMARY_DOWN), other),
+  });
 
   assert.equal(found, other);
 });

@@ -8,7 +8,7 @@ import { RepositoryService } from '#wire/gen/repository_pb';
 import type { ReplicationJob } from '../model/job.ts';
 import { Transaction } from '../transactions/transaction.ts';
 import { planVotes } from '../transactions/voters.ts';
-import type { Change } from './transactional-methods.ts';
+import type { RecordChange } from './transactional-methods.ts';
 import { type EndedWrite, type FinalizerOptions, writeFinalizer } from './write-finalizer.ts';
 
 const repository = { virtualStorage: 'default', relativePath: 'a.git' };
@@ -17,7 +17,7 @@ const gone = new GitalyError('UNAVAILABLE', 'gone');
 const failed = new GitalyError('INTERNAL', 'disk full');
 
 interface Ending {
-  readonly change?: Change;
+  readonly change?: RecordChange;
   readonly errors?: Readonly<Record<string, Error>>;
   readonly votes?: boolean;
   readonly replicaPath?: string;

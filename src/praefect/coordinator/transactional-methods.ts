@@ -10,7 +10,7 @@ const WITHOUT_VOTES: ReadonlySet<string> = new Set([
 ]);
 
 /** A change of a repository's record, and of the jobs that bring it to other nodes. */
-export type Change = 'create' | 'update' | 'rename' | 'delete';
+export type RecordChange = 'create' | 'update' | 'rename' | 'delete';
 
 const CREATIONS: ReadonlySet<string> = new Set([
   'ObjectPoolService/CreateObjectPool',
@@ -36,7 +36,7 @@ export function isTransactional(method: MethodInfo): boolean {
   );
 }
 
-export function changeOf(method: MethodInfo): Change {
+export function changeOf(method: MethodInfo): RecordChange {
   if (CREATIONS.has(shortName(method))) return 'create';
   if (shortName(method) === 'RepositoryService/RenameRepository') return 'rename';
   return REMOVALS.has(shortName(method)) ? 'delete' : 'update';

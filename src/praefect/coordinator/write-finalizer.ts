@@ -15,14 +15,14 @@ import type { MutatorRoute } from '../routing/routes.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { proxiedCallFields } from './call-fields.ts';
-import type { Change } from './transactional-methods.ts';
+import type { RecordChange } from './transactional-methods.ts';
 
 /** Limit of the record of a write. */
 const RECORD_LIMIT_MS = 30_000;
 
 /** A write that has ended on all its nodes. */
 export interface EndedWrite {
-  readonly change: Change;
+  readonly change: RecordChange;
   readonly method: MethodInfo;
   readonly repository: RepositoryKey;
   readonly route: MutatorRoute;

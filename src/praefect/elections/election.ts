@@ -2,7 +2,7 @@ import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
+import { PRIMARY_DOWN, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import { CheckRounds } from './check-rounds.ts';
 import type { ElectionObserver } from './election-observer.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
@@ -84,7 +84,7 @@ export class Election implements AsyncDisposable, NodeHealth, VirtualStorageNode
 
   async primary(): Promise<GitalyNode> {
     const primary = await this.#options.choice.find();
-    if (primary === undefined || this.#checks.isLost(primary)) throw new UnhealthyNodesError(PRIMARY);
+    if (primary === undefined || this.#checks.isLost(primary)) throw new UnhealthyNodesError(PRIMARY_DOWN);
     return primary;
   }
 

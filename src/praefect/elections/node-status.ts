@@ -4,7 +4,7 @@ import { sql } from '../database/database.ts';
 export const ACTIVE_SECONDS = 10;
 
 /** Result of one check of a node by one Praefect. */
-export interface NodeStatus {
+export interface NodeCheck {
   readonly virtualStorage: string;
   readonly storage: string;
   readonly isServing: boolean;
@@ -17,7 +17,7 @@ export interface NodeStatus {
  * only after a node was not seen for ten seconds. A node that is gone is recorded as last seen
  * before that, so that elections need not wait.
  */
-export function recordStatus(praefectName: string, nodes: readonly NodeStatus[]) {
+export function recordStatus(praefectName: string, nodes: readonly NodeCheck[]) {
   return sql`
     INSERT INTO node_status AS known
       (praefect_name, shard_name, node_name, last_contact_attempt_at, last_seen_active_at)

@@ -1,7 +1,7 @@
 import type { PrimaryChoice } from '../elections/election.ts';
 import type { VirtualStorageNodes } from '../elections/virtual-storage-nodes.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
+import { PRIMARY_DOWN, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import type { RemoteHealth } from './node-health.ts';
 
 export interface RemoteElectionOptions {
@@ -32,7 +32,7 @@ export class RemoteElection implements VirtualStorageNodes {
   async primary(): Promise<GitalyNode> {
     const { choice, health } = this.#options;
     const primary = await choice.find();
-    if (primary === undefined || health.isLost(primary)) throw new UnhealthyNodesError(PRIMARY);
+    if (primary === undefined || health.isLost(primary)) throw new UnhealthyNodesError(PRIMARY_DOWN);
     return primary;
   }
 }

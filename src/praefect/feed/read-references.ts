@@ -7,7 +7,7 @@ import { currentPosition, MAX_SEARCHED, movesSince, type NodePosition } from './
  * Limit of references that are compared one by one. With more, the feed only reports that
  * references may have changed.
  */
-export const MAX_REFERENCES = 10_000;
+const MAX_REFERENCES = 10_000;
 /** Limit of references that are read by name. With more, it is cheaper to list all. */
 const MAX_PATTERNS = 1000;
 const LIMIT_MS = 30_000;

@@ -2,7 +2,7 @@ import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import type { VirtualStorageNodes } from '../elections/virtual-storage-nodes.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { ALL, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
+import { ALL_DOWN, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import type { RepositoryRecords } from '../store/repository-records.ts';
 import { anyReader, type ChooseReader } from './choose-reader.ts';
 import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './routes.ts';
@@ -51,7 +51,7 @@ export class PathRouter implements Router {
 
   async storageAccessor(virtualStorage: string): Promise<GitalyNode> {
     const node = anyReader(this.#election(virtualStorage).healthy);
-    if (node === undefined) throw new UnhealthyNodesError(ALL);
+    if (node === undefined) throw new UnhealthyNodesError(ALL_DOWN);
     return node;
   }
 
@@ -94,7 +94,7 @@ export class PathRouter implements Router {
 
   async maintenance(repository: RepositoryKey): Promise<MaintenanceRoute> {
     const nodes = this.#election(repository.virtualStorage).healthy;
-    if (nodes.length === 0) throw new UnhealthyNodesError(ALL);
+    if (nodes.length === 0) throw new UnhealthyNodesError(ALL_DOWN);
     return { repositoryId: 0, nodes, replicaPath: await this.additionalPath(repository) };
   }
 

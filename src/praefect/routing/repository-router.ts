@@ -2,7 +2,7 @@ import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { shuffled } from '#base/shuffled';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 import type { GitalyNode, ObservedNodes } from '../nodes/gitaly-node.ts';
-import { ALL, PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
+import { ALL_DOWN, PRIMARY_DOWN, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import type { ReplicaCache } from '../store/replica-cache.ts';
 import type { RepositoryLookups, WriteFacts } from '../store/repository-lookups.ts';
 import type { RepositoryMetadata } from '../store/repository-metadata.ts';
@@ -41,7 +41,7 @@ export class RepositoryRouter implements Router {
     if (onPrimary) {
       const { primary, replicaPath } = await this.#withPrimary(repository, await this.#facts(repository));
       const node = healthy.find(({ storage }) => storage === primary);
-      if (node === undefined) throw new UnhealthyNodesError(PRIMARY);
+      if (node === undefined) throw new UnhealthyNodesError(PRIMARY_DOWN);
       return { node, replicaPath };
     }
     const replicas = await this.#options.cache.get(repository).catch(wrapped('consistent storages'));
@@ -67,7 +67,7 @@ export class RepositoryRouter implements Router {
       ));
     const facts = await this.#withPrimary(repository, found);
     const primaryNode = healthy.find(({ storage }) => storage === facts.primary);
-    if (primaryNode === undefined) throw new UnhealthyNodesError(PRIMARY);
+    if (primaryNode === undefined) throw new UnhealthyNodesError(PRIMARY_DOWN);
     if (!facts.storages.has(primaryNode.storage))
       throw new GitalyError('FAILED_PRECONDITION', 'repository is in read-only mode');
     const assigned = this.#assigned(virtualStorage, facts);
@@ -136,7 +136,7 @@ export class RepositoryRouter implements Router {
         .map(({ storage }) => storage),
     );
     const nodes = healthy.filter(({ storage }) => storages.has(storage));
-    if (nodes.length === 0) throw new UnhealthyNodesError(ALL);
+    if (nodes.length === 0) throw new UnhealthyNodesError(ALL_DOWN);
     return { repositoryId: metadata.repositoryId, nodes, replicaPath: metadata.replicaPath };
   }
 
@@ -148,13 +148,13 @@ export class RepositoryRouter implements Router {
 
   #healthy(virtualStorage: string): readonly GitalyNode[] {
     const healthy = this.#configured(virtualStorage).filter(this.#options.isHealthy);
-    if (healthy.length === 0) throw new UnhealthyNodesError(ALL);
+    if (healthy.length === 0) throw new UnhealthyNodesError(ALL_DOWN);
     return healthy;
   }
 
   #randomHealthy(virtualStorage: string): GitalyNode {
     const [node] = shuffled(this.#configured(virtualStorage).filter(this.#options.isHealthy));
-    if (node === undefined) throw new UnhealthyNodesError(ALL);
+    if (node === undefined) throw new UnhealthyNodesError(ALL_DOWN);
     return node;
   }
 
@@ -183,7 +183,7 @@ export class RepositoryRouter implements Router {
   #nodesOf(virtualStorage: string, { generation, primary, replicas }: RepositoryMetadata): ChosenNodes {
     const healthy = this.#healthy(virtualStorage);
     const primaryNode = healthy.find(({ storage }) => storage === primary);
-    if (primaryNode === undefined) throw new UnhealthyNodesError(PRIMARY);
+    if (primaryNode === undefined) throw new UnhealthyNodesError(PRIMARY_DOWN);
     const others = replicas.filter(({ isAssigned, storage }) => isAssigned && storage !== primary);
     const secondaries = healthy.filter(({ storage }) =>
       others.some((replica) => replica.storage === storage && replica.generation === generation),

@@ -9,7 +9,7 @@ import {
   VoteTransactionResponse_TransactionState as State,
 } from '#wire/gen/transaction_pb';
 import { TransactionError, UnknownTransactionError } from '../transactions/transaction-error.ts';
-import type { Transactions, Vote } from '../transactions/transactions.ts';
+import type { ReceivedVote, Transactions } from '../transactions/transactions.ts';
 import { refTransactionService } from './ref-transaction.ts';
 
 const voteTransaction = callable(RefTransaction.method.voteTransaction);
@@ -18,11 +18,11 @@ const HASH = Buffer.alloc(20, 0xab);
 
 /** The part of the transactions that the service uses; each throws a given error. */
 function start(error?: Error) {
-  const votes: { readonly id: bigint; readonly vote: Vote }[] = [];
+  const votes: { readonly id: bigint; readonly vote: ReceivedVote }[] = [];
   const entered: bigint[] = [];
   const stopped: bigint[] = [];
   const transactions = {
-    vote: async (id: bigint, vote: Vote) => {
+    vote: async (id: bigint, vote: ReceivedVote) => {
       votes.push({ id, vote });
       if (error !== undefined) throw error;
     },

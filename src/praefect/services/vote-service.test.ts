@@ -13,7 +13,7 @@ import {
   VoteTransactionResponse_TransactionState as State,
 } from '#wire/gen/transaction_pb';
 import { TransactionError, UnknownTransactionError } from '../transactions/transaction-error.ts';
-import type { Transactions, Vote } from '../transactions/transactions.ts';
+import type { ReceivedVote, Transactions } from '../transactions/transactions.ts';
 import { voteService } from './vote-service.ts';
 
 const HASH = Buffer.alloc(20, 0xab);
@@ -28,12 +28,12 @@ function vote(id: number, fields: { hash?: Uint8Array; phase?: Phase } = {}): Re
 }
 
 /** A node that casts votes; `decide` is the outcome of each. */
-function start(decide: (id: bigint, vote: Vote) => Promise<void> = async () => {}) {
-  const votes: (Vote & { readonly id: bigint })[] = [];
+function start(decide: (id: bigint, vote: ReceivedVote) => Promise<void> = async () => {}) {
+  const votes: (ReceivedVote & { readonly id: bigint })[] = [];
   const entered: bigint[] = [];
   const stopped: bigint[] = [];
   const transactions = {
-    vote: async (id: bigint, cast: Vote) => {
+    vote: async (id: bigint, cast: ReceivedVote) => {
       votes.push({ ...cast, id });
       await decide(id, cast);
     },
@@ -152,7 +152,7 @@ test('the order of writes and stops need no vote', async () => {
 });
 
 /** Waits until the vote is withdrawn. */
-async function undecided(_: bigint, { signal }: Vote): Promise<void> {
+async function undecided(_: bigint, { signal }: ReceivedVote): Promise<void> {
   await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 }
 

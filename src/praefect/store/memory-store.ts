@@ -2,8 +2,8 @@ import type { ReplicationJob } from '../model/job.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import {
   type CopyPlan,
+  type CreatedRepository,
   groupsOf,
-  type NewRepository,
   type RecordedWrite,
   type ReplicaStore,
 } from './replica-store.ts';
@@ -47,7 +47,7 @@ export class MemoryStore implements ReplicaStore {
     };
   }
 
-  async recordCreation({ repository, primary, updated }: NewRepository): Promise<void> {
+  async recordCreation({ repository, primary, updated }: CreatedRepository): Promise<void> {
     const replicas = new Map([primary, ...updated].map((storage) => [storage, 0]));
     this.#entries.set(repositoryKey(repository), { generation: 0, replicas });
   }

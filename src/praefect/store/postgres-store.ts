@@ -5,8 +5,8 @@ import type { ReplicationJob } from '../model/job.ts';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 import {
   type CopyPlan,
+  type CreatedRepository,
   groupsOf,
-  type NewRepository,
   type RecordedWrite,
   type ReplicaStore,
 } from './replica-store.ts';
@@ -36,7 +36,7 @@ export class PostgresStore implements ReplicaStore {
     this.#database = database;
   }
 
-  async recordCreation(created: NewRepository): Promise<void> {
+  async recordCreation(created: CreatedRepository): Promise<void> {
     const { isAssigned, outdated, primary, replicaPath, repository, repositoryId: id, updated } = created;
     const recorded = this.recordsPrimary ? primary : null;
     const { relativePath, virtualStorage } = repository;

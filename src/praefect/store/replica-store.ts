@@ -2,7 +2,7 @@ import type { ReplicationJob } from '../model/job.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** A repository that was created on its nodes. */
-export interface NewRepository {
+export interface CreatedRepository {
   readonly repository: RepositoryKey;
   /** 0 where repositories have no ids. */
   readonly repositoryId: number;
@@ -50,7 +50,7 @@ export interface CopyPlan {
 /** Remembers which replicas of which repository are up to date. */
 export interface ReplicaStore {
   /** @throws {GitalyError} ALREADY_EXISTS `repository already exists` */
-  recordCreation(created: NewRepository): Promise<void>;
+  recordCreation(created: CreatedRepository): Promise<void>;
   /**
    * Records a write: those of its storages that were up to date have it, all others lack it.
    *

@@ -3,7 +3,7 @@ import { type Database, sql, violatedConstraint } from '../database/database.ts'
 import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** The location of a removed repository. */
-export interface RemovedRepository {
+export interface RemovedReplicas {
   readonly replicaPath: string;
   readonly storages: readonly string[];
 }
@@ -17,7 +17,7 @@ export class RepositoryRemovals {
   }
 
   /** Returns `undefined` for an unknown repository. */
-  async remove({ relativePath, virtualStorage }: RepositoryKey): Promise<RemovedRepository | undefined> {
+  async remove({ relativePath, virtualStorage }: RepositoryKey): Promise<RemovedReplicas | undefined> {
     const row = await this.#database.row(sql<{ replica_path: string; storages: string[] }>`
       WITH removed AS (
         DELETE FROM repositories

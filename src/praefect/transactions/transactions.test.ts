@@ -5,7 +5,7 @@ import { lineLogger } from '#testkit/line-logger';
 import { recordedLocks } from '#testkit/praefect/recorded-locks';
 import { MemoryWriteLocks } from './memory-write-locks.ts';
 import { type OrderStart, SerializedWrites } from './serialized-writes.ts';
-import { type Serialized, Transactions, type Vote } from './transactions.ts';
+import { type ReceivedVote, type Serialized, Transactions } from './transactions.ts';
 import { planVotes } from './voters.ts';
 
 const { signal } = new AbortController();
@@ -15,7 +15,7 @@ const THREE = planVotes('a', ['b', 'c']);
 const callFields = { correlation_id: 'id' };
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 
-const voteOf = (node: string, hash = 'x', options: Partial<Vote> = {}): Vote => ({
+const voteOf = (node: string, hash = 'x', options: Partial<ReceivedVote> = {}): ReceivedVote => ({
   ...{ node, hash, phase: 'unknown', signal, callFields },
   ...options,
 });

@@ -53,7 +53,7 @@ export interface NodeLocks {
 }
 
 /** A vote of a node. */
-export interface Vote extends NodeLocks {
+export interface ReceivedVote extends NodeLocks {
   /** Hexadecimal. */
   readonly hash: string;
   readonly phase: VotePhase;
@@ -135,7 +135,7 @@ export class Transactions {
    *
    * @throws {UnknownTransactionError} and as {@link Transaction.vote}.
    */
-  async vote(id: bigint, cast: Vote): Promise<void> {
+  async vote(id: bigint, cast: ReceivedVote): Promise<void> {
     const { callFields = MANAGER, hash, node, phase, signal } = cast;
     const startedAt = performance.now();
     this.#observer.counted('started');
@@ -196,7 +196,7 @@ export class Transactions {
     else checking.delete(node);
   }
 
-  async #inOrder(transaction: Transaction, cast: Vote, vote: () => Promise<void>): Promise<void> {
+  async #inOrder(transaction: Transaction, cast: ReceivedVote, vote: () => Promise<void>): Promise<void> {
     const { id } = transaction;
     const { node, phase, references, signal } = cast;
     const serialized = this.#serialized.get(id);
