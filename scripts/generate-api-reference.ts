@@ -5,7 +5,7 @@
  */
 import type { TProperties, TSchema } from 'typebox';
 import { curlWords, exampleRequest } from '#gateway/http/api/agents-page';
-import type { AnswerShape, Operation } from '#gateway/http/api/operation';
+import type { AnswerShape, ApiOperation } from '#gateway/http/api/operation';
 import { OPERATIONS } from '#gateway/http/api/operations/table';
 import { PROBLEM_KINDS, PROBLEM_TYPE } from '#gateway/http/api/problems';
 import { generateFile } from './generated-file.ts';
@@ -30,7 +30,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   admin: 'an administrator of the repository',
 };
 
-function section(row: Operation): string {
+function section(row: ApiOperation): string {
   const { description, id, method, path, right, summary } = row;
   const parts = [
     `## ${id}`,
@@ -50,7 +50,7 @@ interface Field {
   readonly schema: TSchema;
 }
 
-function fieldsOf({ body, parameters, query }: Operation): Field[] {
+function fieldsOf({ body, parameters, query }: ApiOperation): Field[] {
   const properties = body !== undefined && body !== 'bytes' && 'properties' in body ? body.properties : {};
   return [
     ...fields(parameters, 'path'),
@@ -97,7 +97,7 @@ function wrapped(text: string): string {
 }
 
 /** Returns the command of an example. */
-function curl(row: Operation): string {
+function curl(row: ApiOperation): string {
   const words = curlWords(exampleRequest(row), '$API');
   if (row.answer.kind === 'bytes') words.splice(-1, 0, '--output FILE');
   return words.join(' \\\n  ');

@@ -1,4 +1,4 @@
-import type { Operation } from '#gateway/http/api/operation';
+import type { ApiOperation } from '#gateway/http/api/operation';
 import { type HttpGatewayOptions, startHttpGateway, storageMapping } from '#gateway/index';
 import { startGitaly, type TestGitaly } from './start-gitaly.ts';
 import type { TestRepository } from './test-repository.ts';
@@ -34,7 +34,7 @@ export interface TestApi extends AsyncDisposable {
 export const API_REPOSITORY = '/repositories/team%2Fapp';
 
 /** Returns the arguments of an operation's example as a tool. */
-export function exampleArguments({ example, path }: Operation): Record<string, unknown> {
+export function exampleArguments({ example, path }: ApiOperation): Record<string, unknown> {
   const { body, parameters, query } = example;
   const repository = path.includes('{repository}') ? { repository: 'team/app' } : {};
   return { ...repository, ...parameters, ...query, ...(typeof body === 'object' && body) };

@@ -12,7 +12,7 @@ import {
 } from './content-rules.ts';
 import { PROTECTED, type ProtectedReference } from './protected-references.ts';
 import { type PushRule, RuleError } from './push-rule.ts';
-import { REFERENCE_RULES, type ReferenceRule } from './reference-rules.ts';
+import { REFERENCE_RULE_KIND, type ReferenceRule } from './reference-rules.ts';
 import { type ExceptRestriction, refuseUnknown } from './restriction.ts';
 
 /** The rules of a token for its pushes, or of a repository for all pushes to it. */
@@ -34,7 +34,7 @@ type PushRuleName = keyof PushRules;
  * `domain/hooks/push-rules/check-push-rules.ts`; without one a push is refused.
  */
 export const PUSH_RULES: { readonly [N in PushRuleName]-?: PushRule<PushRules[N]> } = {
-  references: REFERENCE_RULES,
+  references: REFERENCE_RULE_KIND,
   protected: PROTECTED,
   paths: PATHS,
   largestFile: LARGEST_FILE,

@@ -118,7 +118,7 @@ export function textOfRule({ delete: deletes, effect, force, paths, pattern }: R
 }
 
 /** Which references a token may change, and how. */
-export const REFERENCE_RULES: PushRule<readonly ReferenceRule[]> = {
+export const REFERENCE_RULE_KIND: PushRule<readonly ReferenceRule[]> = {
   parse: parseReferenceRules,
   format: formatReferenceRules,
   describe: ({ length }) => `${length} rules`,

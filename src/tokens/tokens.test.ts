@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { replaceMethod } from '#testkit/replace-method';
 import { issueToken } from './issue.ts';
-import { REFERENCE_RULES } from './reference-rules.ts';
+import { REFERENCE_RULE_KIND } from './reference-rules.ts';
 import { parseScope } from './scope.ts';
 import { TokenStore } from './token-store.ts';
 import { TokenVerifier } from './token-verifier.ts';
@@ -400,7 +400,7 @@ test('a set of keys that is long, also when it is unpacked, is refused', async (
 
 test('rules are written and read, and wrong ones name their part', () => {
   const json = [{ allow: 'refs/heads/**', force: false, delete: false, paths: ['docs/'] }, { deny: '**' }];
-  assert.deepEqual(REFERENCE_RULES.format(REFERENCE_RULES.parse(json)), json);
+  assert.deepEqual(REFERENCE_RULE_KIND.format(REFERENCE_RULE_KIND.parse(json)), json);
   const wrong: readonly (readonly [unknown, RegExp])[] = [
     [{}, /must be a list/],
     [[1], /rule 1: it must be an object/],
@@ -411,7 +411,7 @@ test('rules are written and read, and wrong ones name their part', () => {
     [[{ allow: 'a', path: ['docs'] }], /unknown field "path"/],
     [Array.from({ length: 51 }, () => ({ deny: 'a' })), /more than 50 rules/],
   ];
-  for (const [rules, message] of wrong) assert.throws(() => REFERENCE_RULES.parse(rules), message);
+  for (const [rules, message] of wrong) assert.throws(() => REFERENCE_RULE_KIND.parse(rules), message);
 });
 
 // For one odd file among the keys no token was issued, and no key was listed or removed.

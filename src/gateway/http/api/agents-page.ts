@@ -1,6 +1,6 @@
 import type { TProperties, TSchema } from 'typebox';
 import { API_PATH, LLMS_PATH, MCP_PATH } from './api-path.ts';
-import type { Method, Operation, OperationExample } from './operation.ts';
+import type { ApiOperation, Method, OperationExample } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 
 /** A step of the walk, which is a request of an operation. */
@@ -105,7 +105,7 @@ export function walkCommands(options: readonly string[] = []): string {
   }).join('\n');
 }
 
-function line({ body, description, method, path, query, summary }: Operation): string {
+function line({ body, description, method, path, query, summary }: ApiOperation): string {
   const asked = namesOf(query);
   return [
     `- \`${method} ${path}${asked === '' ? '' : ` ? ${asked}`}\``,
@@ -133,7 +133,7 @@ function toolNames(): string {
 
 /** Returns the request of an operation's example, for the repository `team/app`. */
 export function exampleRequest(
-  { body: schema, example, method, path }: Pick<Operation, 'body' | 'example' | 'method' | 'path'>,
+  { body: schema, example, method, path }: Pick<ApiOperation, 'body' | 'example' | 'method' | 'path'>,
   { body, parameters = {}, query = {} }: OperationExample = example,
 ): ExampleRequest {
   const values: Readonly<Record<string, string>> = { ...parameters, repository: encodeURIComponent(PATH) };

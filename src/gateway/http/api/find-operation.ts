@@ -1,5 +1,5 @@
 import { percentDecoded } from '#base/network/percent-decoded';
-import type { Method, Operation } from './operation.ts';
+import type { ApiOperation, Method } from './operation.ts';
 import { Problem } from './problems.ts';
 
 /** An operation with the parameters of its path. */
@@ -16,7 +16,7 @@ interface Pattern<O> {
 }
 
 /** Finds the operation of a request by its method and path. */
-export class OperationFinder<O extends Pick<Operation, 'method' | 'path'>> {
+export class OperationFinder<O extends Pick<ApiOperation, 'method' | 'path'>> {
   readonly #patterns: readonly Pattern<O>[];
 
   constructor(operations: readonly O[]) {

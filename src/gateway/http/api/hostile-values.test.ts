@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { seededShare } from '#testkit/seeded-share';
 import { exampleArguments, startApi } from '#testkit/start-api';
 import { exampleRequest } from './agents-page.ts';
-import type { Operation } from './operation.ts';
+import type { ApiOperation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 
 const TEXTS = [
@@ -46,7 +46,7 @@ const SHARE = 0.3;
 const ENDING = new Set(['removeRepository', 'renameRepository']);
 
 /** Yields a request for each hostile value in each field. */
-function* requestsOf(row: Operation): Generator<{ address: string; body?: unknown; bytes?: string }> {
+function* requestsOf(row: ApiOperation): Generator<{ address: string; body?: unknown; bytes?: string }> {
   const { method: _, ...example } = exampleRequest(row);
   const [path = '', query = ''] = example.address.split('?');
   for (const name of Object.keys(row.query))

@@ -1,7 +1,7 @@
 import { type TSchema, Type } from 'typebox';
 import { API_PATH } from './api-path.ts';
 import { segmentsOf } from './find-operation.ts';
-import type { AnswerShape, Operation } from './operation.ts';
+import type { AnswerShape, ApiOperation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 import { PROBLEM_KINDS, PROBLEM_TYPE } from './problems.ts';
 import { closed } from './schemas/parts.ts';
@@ -68,12 +68,12 @@ function operationObject({
   query,
   right,
   summary,
-}: Operation) {
+}: ApiOperation) {
   const inPath = segmentsOf(path)
     .filter(({ isParameter }) => isParameter)
     .map(({ text: name }) => ({
       ...{ name, in: 'path', required: true },
-      ...described(parameters[name] ?? REPOSITORY),
+      ...described(parameters[name] ?? REPOSITORY_PARAMETER),
     }));
   const required: unknown = 'required' in closed(query) ? closed(query).required : [];
   const inQuery = Object.entries(query).map(([name, schema]) => ({
@@ -93,7 +93,7 @@ function operationObject({
 }
 
 /** The parameter `repository`. */
-export const REPOSITORY = Type.String({
+export const REPOSITORY_PARAMETER = Type.String({
   minLength: 1,
   description: 'Path of the repository, with or without .git; slashes as %2F.',
 });

@@ -96,7 +96,7 @@ export type AnswerShape =
   | { readonly kind: 'nothing' };
 
 /** A row of the table: an operation with all that its route, checks and documents are made of. */
-export interface Operation {
+export interface ApiOperation {
   /** Name in OpenAPI: `readCommit`. */
   readonly id: string;
   readonly method: Method;
@@ -129,7 +129,7 @@ export interface OperationExample {
 }
 
 interface Row<P extends TProperties, Q extends TProperties, B extends TSchema>
-  extends Omit<Operation, 'body' | 'example' | 'parameters' | 'query' | 'serve'> {
+  extends Omit<ApiOperation, 'body' | 'example' | 'parameters' | 'query' | 'serve'> {
   readonly parameters?: P;
   readonly query?: Q;
   readonly body?: B | 'bytes';
@@ -144,7 +144,7 @@ export function operation<
   P extends TProperties = NoValues,
   Q extends TProperties = NoValues,
   B extends TSchema = TSchema,
->(row: Row<P, Q, B>): Operation {
+>(row: Row<P, Q, B>): ApiOperation {
   return {
     ...row,
     parameters: row.parameters ?? {},
@@ -152,6 +152,6 @@ export function operation<
     body: row.body,
     example: row.example ?? {},
     // Requests are checked by the schemas of the row before it is called.
-    serve: row.serve as unknown as Operation['serve'],
+    serve: row.serve as unknown as ApiOperation['serve'],
   };
 }

@@ -1,9 +1,9 @@
-import type { Operation } from './operation.ts';
+import type { ApiOperation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 import { AddressReader, Checker } from './read-request.ts';
 
 /** A row with its checks, which are compiled when they are needed first. */
-export interface ReadyOperation extends Operation {
+export interface ReadyOperation extends ApiOperation {
   readonly readParameters: AddressReader;
   readonly readQuery: AddressReader;
   readonly checkBody: Checker | undefined;

@@ -11,7 +11,7 @@ import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
 import { scopedTokenAuthentication } from '../auth/scoped-token-authentication.ts';
 import { exampleRequest } from './agents-page.ts';
-import type { Operation } from './operation.ts';
+import type { ApiOperation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';
 
 /** Answers that rights and rules do not cause: the operation was allowed, whatever came of it. */
@@ -20,7 +20,7 @@ const REFUSED = new Set([401, 403]);
 type Holder = 'reader' | 'writer' | 'ruled' | 'admin' | 'other' | 'expired' | 'nobody' | 'wrong';
 
 /** Returns the statuses that a holder may get; `undefined` if the operation is allowed. */
-function refusalOf(holder: Holder, { id, right }: Operation): readonly number[] | undefined {
+function refusalOf(holder: Holder, { id, right }: ApiOperation): readonly number[] | undefined {
   if (holder === 'nobody' || holder === 'expired' || holder === 'wrong') return [401];
   if (id === 'createRepository' || id === 'forkRepository') {
     if (holder === 'other') return id === 'createRepository' ? [404] : [404];

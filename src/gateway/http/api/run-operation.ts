@@ -11,7 +11,7 @@ import type { RepositoryPath } from '#gateway/repository-path';
 import type { ObjectStore } from '#object-store/object-store';
 import type { AccessClient, Authenticator } from '../authentication.ts';
 import { ApiAccess, metadataOf, requirePath } from './api-access.ts';
-import type { Operation, Reply } from './operation.ts';
+import type { ApiOperation, Reply } from './operation.ts';
 import { Problem } from './problems.ts';
 import { RepositoryList } from './repository-list.ts';
 import type { RequestRate } from './request-rate.ts';
@@ -74,7 +74,7 @@ export class OperationRunner {
 
   /** Checks the rights of a caller. @throws {Problem} {Refusal} */
   async admit(
-    operation: Operation,
+    operation: ApiOperation,
     repository: string | undefined,
     caller: ApiCaller,
   ): Promise<AdmittedOperation> {
@@ -138,7 +138,7 @@ const NOBODY: Identity = { glId: 'user-0', username: '' };
 /** Checks the rights of an operation. @throws {Problem} {Refusal} */
 async function admit(
   rights: ApiAccess,
-  { right }: Operation,
+  { right }: ApiOperation,
   path: RepositoryPath | undefined,
   access: AccessEntry | undefined,
 ): Promise<Identity> {

@@ -36,7 +36,7 @@ let functions: Functions | undefined | 'missing';
  * Needs Linux, koffi, and a connection without TLS.
  *
  * @returns the rest of the range, which is to be sent in another way.
- * @throws as `sendPieces`.
+ * @throws as `sendBody`.
  */
 export async function sendFile(
   response: ServerResponse,

@@ -8,8 +8,8 @@ import { MissingObjectError } from '#object-store/store-error';
 import type { Answer } from '../answer.ts';
 import { HttpRefusal } from '../refusal.ts';
 import type { BundleSource } from './bundle-source.ts';
+import { sendBody } from './send-body.ts';
 import { sendFile } from './send-file.ts';
-import { sendPieces } from './send-pieces.ts';
 
 const WRONG_SIGNATURE: Answer = {
   status: 403,
@@ -43,7 +43,7 @@ export async function serveBundle(exchange: BundleExchange, { store, secret }: B
     await using file = await store.openFile?.(facts.key, { signal });
     const rest = file === undefined ? range : await sendFile(response, file, range, { signal });
     const pieces = store.get(facts.key, { range: rest, mayReuse: true, signal });
-    await sendPieces(response, pieces, rest.length);
+    await sendBody(response, pieces, rest.length);
   } catch (error) {
     if (error instanceof MissingObjectError && !response.headersSent) throw new HttpRefusal(NO_BUNDLE);
     throw error;

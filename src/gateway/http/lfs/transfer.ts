@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { requestedContent } from '#base/network/requested-content';
 import type { FoundFile, LfsObjects } from '#object-store/lfs-objects';
 import type { Answer } from '../answer.ts';
+import { sendBody } from '../bundles/send-body.ts';
 import { sendFile } from '../bundles/send-file.ts';
-import { sendPieces } from '../bundles/send-pieces.ts';
 
 /** A transfer between a client and the store. */
 export interface Transfer {
@@ -29,7 +29,7 @@ export async function sendLfsFile(
   if (range === undefined || request.method === 'HEAD') return void response.end();
   await using opened = await objects.open(file, signal);
   const rest = opened === undefined ? range : await sendFile(response, opened, range, { signal });
-  await sendPieces(response, objects.read(file, rest, signal), rest.length);
+  await sendBody(response, objects.read(file, rest, signal), rest.length);
 }
 
 /** Stores the body of a request as a file. @returns the response. */

@@ -1,6 +1,6 @@
 import type { TProperties, TSchema } from 'typebox';
 import { segmentsOf } from '../find-operation.ts';
-import { pageSchemaOf, REPOSITORY } from '../openapi.ts';
+import { pageSchemaOf, REPOSITORY_PARAMETER } from '../openapi.ts';
 import type { Method } from '../operation.ts';
 import { Problem } from '../problems.ts';
 import { READY_OPERATIONS, type ReadyOperation } from '../ready-operation.ts';
@@ -41,7 +41,7 @@ export function sortArguments(
       return value === undefined ? [] : [[name, bytesOf(name, value)] as const];
     });
   const isOfRepository = segmentsOf(path).some(({ text }) => text === 'repository');
-  const [at] = isOfRepository ? take({ repository: REPOSITORY }) : [];
+  const [at] = isOfRepository ? take({ repository: REPOSITORY_PARAMETER }) : [];
   if (isOfRepository && at === undefined)
     throw new Problem('invalid-request', 400, 'repository is missing.', { facts: { field: 'repository' } });
   const sorted = { repository: at?.[1].toString(), parameters: take(parameters), query: take(query) };
@@ -61,7 +61,7 @@ function listed(name: string, operation: ReadyOperation): object {
   const { answer, body, description, method, parameters, path, query, summary } = operation;
   const hasRepository = segmentsOf(path).some(({ text }) => text === 'repository');
   const properties: TProperties = {
-    ...(hasRepository && { repository: REPOSITORY }),
+    ...(hasRepository && { repository: REPOSITORY_PARAMETER }),
     ...parameters,
     ...query,
     ...propertiesOf(body),

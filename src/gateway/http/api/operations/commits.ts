@@ -4,7 +4,7 @@ import type { Repository } from '#client/repository/index';
 import type { FileAction } from '#client/split/commit-files';
 import { operation } from '../operation.ts';
 import { Problem } from '../problems.ts';
-import { CommitAnswer, commitAnswer, NewCommit } from '../schemas/answers.ts';
+import { CommitAnswer, commitAnswer, NewCommitAnswer } from '../schemas/answers.ts';
 import { isGitPath } from '../schemas/formats.ts';
 import {
   branch,
@@ -93,7 +93,7 @@ export const createCommit = operation({
     '`If-Match`, it is refused with 409 and the current commit if the branch has moved.',
   right: 'write',
   body: CommitBody,
-  answer: { kind: 'json', status: 201, schema: NewCommit },
+  answer: { kind: 'json', status: 201, schema: NewCommitAnswer },
   example: { body: { branch: 'main', message: 'Add a greeting', files: { 'hello.txt': 'Hello\n' } } },
   serve: async ({ body, headers, options, path, place, repository }) => {
     const { actions = [], author, files = {}, message, startBranch, startCommit } = body;

@@ -47,7 +47,7 @@ export function expectedValue(
   return expected ?? matched;
 }
 
-export interface ReferenceValue {
+export interface FoundReference {
   readonly name: Buffer;
   readonly target: string;
   /** Object that an annotated tag ends at. */
@@ -59,7 +59,7 @@ export async function readReference(
   { connection, repository }: Pick<Place, 'connection' | 'repository'>,
   name: Uint8Array,
   options: CallOptions,
-): Promise<ReferenceValue | undefined> {
+): Promise<FoundReference | undefined> {
   const request = { repository, patterns: [escaped(name)], peelTags: true };
   for await (const { references } of connection.ref.listRefs(request, options))
     for (const reference of references)
@@ -113,7 +113,7 @@ export async function unlessMoved<T>(
 
 export function movedProblem(
   reference: string,
-  current: ReferenceValue | undefined,
+  current: FoundReference | undefined,
   cause?: unknown,
 ): Problem {
   const where = current === undefined ? 'does not exist' : `is at ${current.target}`;

@@ -15,7 +15,7 @@ import {
 import { GetArchiveRequest_Format as Format } from '#wire/gen/repository_pb';
 import { operation } from '../operation.ts';
 import { Problem } from '../problems.ts';
-import { NewCommit, PathAnswer, pathAnswer } from '../schemas/answers.ts';
+import { NewCommitAnswer, PathAnswer, pathAnswer } from '../schemas/answers.ts';
 import { branch, LIST_QUERY, objectId, oneOf, pathBytes, revision, text } from '../schemas/parts.ts';
 import { created } from './commits.ts';
 import { commitId, ifMatch, requireCommit } from './expected.ts';
@@ -158,7 +158,7 @@ export const writeFile = operation({
     message: text('Message of the commit.', 4096),
   },
   body: 'bytes',
-  answer: { kind: 'json', status: 201, schema: NewCommit },
+  answer: { kind: 'json', status: 201, schema: NewCommitAnswer },
   example: {
     parameters: { path: 'notes.txt' },
     query: { branch: 'main', message: 'Add notes' },

@@ -9,12 +9,12 @@ import { applyPatch } from '#client/split/apply-patch';
 import { confirmRebase } from '#client/split/confirm-merge';
 import { operation } from '../operation.ts';
 import { Problem } from '../problems.ts';
-import { NewCommit, PathAnswer, pathAnswer } from '../schemas/answers.ts';
+import { NewCommitAnswer, PathAnswer, pathAnswer } from '../schemas/answers.ts';
 import { branch, closed, objectId, oneOf, revision, text } from '../schemas/parts.ts';
 import { created } from './commits.ts';
 import { commitId, expectedValue, unlessMoved } from './expected.ts';
 
-const Created = { kind: 'json', status: 201, schema: NewCommit } as const;
+const Created = { kind: 'json', status: 201, schema: NewCommitAnswer } as const;
 const expected = Type.Optional(objectId('The commit at which the branch must be; otherwise 409.'));
 const MAX_FILES = 300;
 

@@ -6,8 +6,8 @@ import { Problem } from '../problems.ts';
 import { closed, LIST_QUERY, objectId, pathBytes, revision, text } from '../schemas/parts.ts';
 import {
   expectedValue,
+  type FoundReference,
   movedProblem,
-  type ReferenceValue,
   readReference,
   requireCommit,
   unlessMoved,
@@ -29,7 +29,7 @@ const ReferenceAnswer = Type.Object(
 const NAME = { name: pathBytes('Full name: refs/heads/main. Its slashes may be written as they are.') };
 const OneReference = { kind: 'json', status: 200, schema: ReferenceAnswer } as const;
 
-function referenceAnswer({ name, peeled, target }: ReferenceValue): Static<typeof ReferenceAnswer> {
+function referenceAnswer({ name, peeled, target }: FoundReference): Static<typeof ReferenceAnswer> {
   return {
     name: name.toString(),
     ...(!isUtf8(name) && { nameBase64: name.toString('base64') }),
@@ -93,7 +93,7 @@ export const readOneReference = operation({
     found(await readReference(place, parameters.name, options)),
 });
 
-function found(reference: ReferenceValue | undefined) {
+function found(reference: FoundReference | undefined) {
   if (reference === undefined) throw new Problem('not-found', 404, 'There is no such reference.');
   return { json: referenceAnswer(reference), headers: { ETag: `"${reference.target}"` } };
 }

@@ -1,4 +1,4 @@
-import type { Operation } from '../operation.ts';
+import type { ApiOperation } from '../operation.ts';
 import { createCommit, listCommits, readCommit } from './commits.ts';
 import { blameFile, listTree, readArchive, readFile, searchFiles, writeFile } from './files.ts';
 import { checkMerge, cherryPick, commitPatch, compare, merge, rebase, revert } from './merging.ts';
@@ -20,7 +20,7 @@ import {
 } from './repositories.ts';
 
 /** All operations: routes, checks, documents and tests are made of this table. */
-export const OPERATIONS: readonly Operation[] = [
+export const OPERATIONS: readonly ApiOperation[] = [
   ...[listRepositories, createRepository, readRepository, renameRepository, removeRepository],
   ...[forkRepository, setLifetime],
   ...[listReferences, readOneReference, createReference, moveReference, removeReference],

@@ -27,7 +27,7 @@ export const CommitAnswer = Type.Object(
 );
 
 /** The id of a new commit. */
-export const NewCommit = Type.Object({ id: objectId('Id of the new commit.') }, { title: 'NewCommit' });
+export const NewCommitAnswer = Type.Object({ id: objectId('Id of the new commit.') }, { title: 'NewCommit' });
 
 export function commitAnswer(commit: Commit): Static<typeof CommitAnswer> {
   const { author, committer, id, isMessageCut, message, parents, signatureType, subject, tree } = commit;

@@ -9,7 +9,7 @@ import { UntilClosed } from './until-closed.ts';
  * @throws the error of the source or of the response; ERR_STREAM_PREMATURE_CLOSE if the client has
  *   left; {Error} if the source has another size: the response is open then.
  */
-export async function sendPieces(
+export async function sendBody(
   response: Writable,
   pieces: AsyncIterable<Uint8Array>,
   sizeBytes: number,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DirectoryStore } from '#object-store/file/directory-store';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { sendPieces } from './send-pieces.ts';
+import { sendBody } from './send-body.ts';
 
 /** Serves with a function, until it is disposed. */
 async function serve(handle: (response: ServerResponse) => void) {
@@ -23,7 +23,7 @@ async function serve(handle: (response: ServerResponse) => void) {
 }
 
 test('a file arrives unchanged in memory that is used again, also at a slow client', async (context) => {
-  const directory = makeScratchDirectory('send-pieces');
+  const directory = makeScratchDirectory('send-body');
   context.after(() => rmSync(directory, { recursive: true }));
   const content = randomBytes(9 * 256 * 1024 + 17);
   writeFileSync(join(directory, 'x'), content);
@@ -36,7 +36,7 @@ test('a file arrives unchanged in memory that is used again, also at a slow clie
       yield piece;
     }
   };
-  using server = await serve((response) => void sendPieces(response, pieces(), content.length - 5));
+  using server = await serve((response) => void sendBody(response, pieces(), content.length - 5));
 
   const received: Buffer[] = [];
   const socket = connect(server.port, '127.0.0.1');
@@ -62,7 +62,7 @@ test('a client that leaves ends the source', async () => {
     }
   };
   using server = await serve(
-    (response) => void sendPieces(response, endless(), Number.MAX_SAFE_INTEGER).catch(ended.resolve),
+    (response) => void sendBody(response, endless(), Number.MAX_SAFE_INTEGER).catch(ended.resolve),
   );
 
   const socket = connect(server.port, '127.0.0.1');
