@@ -8,7 +8,7 @@ import { type ClusterSource, sharedCluster } from './cluster-status.ts';
 import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } from './console-route.ts';
 import { FormTokens } from './form-tokens.ts';
 import { document } from './html/layout.ts';
-import { LastChanges } from './last-changes.ts';
+import { LastCommitSearches } from './last-commit-searches.ts';
 import { Listings } from './listings.ts';
 import { LiveStreams } from './live-streams.ts';
 import type { MirrorSource } from './mirror-source.ts';
@@ -24,7 +24,7 @@ import { runningPage } from './pages/running-page.ts';
 import { slowPage } from './pages/slow-page.ts';
 import { webhooksPage } from './pages/webhooks-page.ts';
 import { Renderer } from './rendering/renderer.ts';
-import { type LastWrites, RepositoryCatalog } from './repositories/repository-catalog.ts';
+import { type ReadLastWrites, RepositoryCatalog } from './repositories/repository-catalog.ts';
 import type { RepositoryScanner } from './repositories/scanned-table.ts';
 import type { HistorySource } from './server-history.ts';
 import type { StatusSource } from './server-status.ts';
@@ -53,7 +53,7 @@ export interface ConsoleOptions {
   /** Reads the state of a cluster. Default: the page about it is missing. */
   readonly cluster?: ClusterSource;
   /** Returns when repositories last changed. Default: times are those of their directories. */
-  readonly lastWrites?: LastWrites;
+  readonly lastWrites?: ReadLastWrites;
   /** Returns the mirrors. Default: there are none. */
   readonly mirrors?: MirrorSource;
   /** Finds the repositories of the storage. Default: they are listed by RPC, every two seconds. */
@@ -101,7 +101,7 @@ export class Console implements AsyncDisposable {
   readonly #options: ConsoleOptions;
   readonly #catalog: RepositoryCatalog;
   readonly #renderer = new Renderer();
-  readonly #lastChanges: LastChanges;
+  readonly #lastChanges: LastCommitSearches;
   readonly #listings = new Listings();
   readonly #sections: ReadonlySet<Section>;
   readonly #streams = new LiveStreams();
@@ -113,7 +113,7 @@ export class Console implements AsyncDisposable {
     this.#options = { ...options, ...(cluster && { cluster: sharedCluster(cluster) }) };
     this.#sections = sectionsOf(options);
     this.#catalog = new RepositoryCatalog(options);
-    this.#lastChanges = new LastChanges(options.connection);
+    this.#lastChanges = new LastCommitSearches(options.connection);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

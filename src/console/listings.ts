@@ -1,6 +1,6 @@
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { FileEntry } from '#client/repository/contents';
-import { directoryKey, type LastCommits, type ShownDirectory } from './last-changes.ts';
+import { directoryKey, type LastCommits, type ShownDirectory } from './last-commit-searches.ts';
 
 /** Everything that a page shows of a directory of a commit. */
 export interface Listing {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LastChanges } from '#console/last-changes';
+import { LastCommitSearches } from '#console/last-commit-searches';
 import { lfsPointer } from '#testkit/repositories/lfs-pointer';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openConsole } from './open-console.ts';
@@ -76,7 +76,7 @@ test('a directory shows size, mode and last commit of each entry, as git does', 
 test('the searches of last commits are few at a time, and each answers all its pages', async () => {
   const { console, repository, tip } = await open();
   await using _ = console;
-  using changes = new LastChanges(console.gitaly.connection);
+  using changes = new LastCommitSearches(console.gitaly.connection);
   const find = (path: string) =>
     changes.find(
       {

@@ -5,7 +5,7 @@ import { link, wideTable } from '../html/elements.ts';
 import { formatCount, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { ConsolePage } from '../page.ts';
-import type { RepositoryCatalog, RepositoryList } from '../repositories/repository-catalog.ts';
+import type { KnownRepositories, RepositoryCatalog } from '../repositories/repository-catalog.ts';
 import {
   debtOf,
   type ListedRepository,
@@ -91,7 +91,7 @@ interface Progress {
   readonly measured?: number;
 }
 
-function progressOf({ isComplete, table: { measured, size } }: RepositoryList, isOpen: boolean): Progress {
+function progressOf({ isComplete, table: { measured, size } }: KnownRepositories, isOpen: boolean): Progress {
   return { isComplete, ...(isOpen && { total: size, measured }) };
 }
 
@@ -169,7 +169,7 @@ interface Wanted {
 /** Returns the rows of a page, and how many matches were looked at for them. */
 async function readable(
   { access, signal }: Visit,
-  { table: repositories }: RepositoryList,
+  { table: repositories }: KnownRepositories,
   { atMost = PAGE_SIZE, from, search, sort }: Wanted,
 ): Promise<{ rows: ListedRepository[]; checked: number; hasMore: boolean }> {
   const rows: ListedRepository[] = [];

@@ -19,7 +19,7 @@ export interface RepositorySettings {
 const HEADS = /^refs\/heads\//;
 
 /** @throws {GitalyError} NOT_FOUND for a missing repository. */
-export async function readSettings({
+export async function readRepositorySettings({
   calls,
   connection,
   repository,

@@ -2,11 +2,11 @@ import type { Connection } from '#client/connection';
 import type { Repository } from '#client/repository/repository';
 import type { Commit } from '#client/repository/values';
 import type { RepositoryView } from '../console-route.ts';
-import type { LastChanges } from '../last-changes.ts';
+import type { LastCommitSearches } from '../last-commit-searches.ts';
 import type { Listings } from '../listings.ts';
 import type { MirrorSource } from '../mirror-source.ts';
 import type { Renderer } from '../rendering/renderer.ts';
-import type { LastWrites } from '../repositories/repository-catalog.ts';
+import type { ReadLastWrites } from '../repositories/repository-catalog.ts';
 import type { Visit } from '../visit.ts';
 
 export interface RepositoryPagesOptions {
@@ -15,9 +15,9 @@ export interface RepositoryPagesOptions {
   /** True if the repositories have replicas on the nodes of a cluster. */
   readonly isCluster: boolean;
   /** Returns when repositories last changed; `undefined` if that is not known. */
-  readonly lastWrites: LastWrites | undefined;
+  readonly lastWrites: ReadLastWrites | undefined;
   readonly renderer: Renderer;
-  readonly lastChanges: LastChanges;
+  readonly lastChanges: LastCommitSearches;
   readonly listings: Listings;
   /** `undefined` if there are no mirrors. */
   readonly mirrors: MirrorSource | undefined;

@@ -6,7 +6,7 @@ import { changeSettings, KNOWN, noticeOf, type RefusedChange, type SettingField 
 import { referenceNamesOf } from './commits/revision-chooser.ts';
 import { describedMirror, mirrorData } from './mirrors-page.ts';
 import { frame, nameOf } from './repository-frame.ts';
-import { digestOf, type RepositorySettings, readSettings } from './repository-settings.ts';
+import { digestOf, type RepositorySettings, readRepositorySettings } from './repository-settings.ts';
 import type { PlainVisit } from './repository-visit.ts';
 
 /** Larger documents are cut, and not offered for changes: a form has a limit. */
@@ -34,7 +34,7 @@ export async function settingsPage(visit: PlainVisit): Promise<ConsolePage> {
     if ('title' in changed) return changed;
     refused = changed;
   }
-  const settings = await readSettings(visit);
+  const settings = await readRepositorySettings(visit);
   const { defaultBranch = null, description, rules = null, rulesProblem = null } = settings;
   const mirror = mayChange ? await visit.mirrors?.stateOf(path) : undefined;
   const shown = { visit, settings, mayChange, refused };

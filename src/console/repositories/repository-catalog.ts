@@ -9,19 +9,19 @@ import { type RepositoryScanner, scanTable } from './scanned-table.ts';
  * Returns the times at which the references or objects of repositories last changed: Unix times in
  * milliseconds, 0 for a repository that is missing.
  */
-export type LastWrites = (relativePaths: readonly string[]) => Promise<readonly number[]>;
+export type ReadLastWrites = (relativePaths: readonly string[]) => Promise<readonly number[]>;
 
 export interface RepositoryCatalogOptions {
   readonly connection: Connection;
   readonly storage: string;
   /** Default: the times are those of the directories, and figures are read again at intervals. */
-  readonly lastWrites?: LastWrites | undefined;
+  readonly lastWrites?: ReadLastWrites | undefined;
   /** Default: the storage is walked by RPC. */
   readonly scanner?: RepositoryScanner | undefined;
 }
 
 /** The repositories as far as they are known. */
-export interface RepositoryList {
+export interface KnownRepositories {
   readonly table: RepositoryTable;
   /** False while the storage is walked for the first time. */
   readonly isComplete: boolean;
@@ -100,7 +100,7 @@ export class RepositoryCatalog implements Disposable {
   }: {
     readonly waitMs: number;
     readonly signal: AbortSignal;
-  }): Promise<RepositoryList> {
+  }): Promise<KnownRepositories> {
     this.#noteUse();
     const table = this.#table;
     if (table !== undefined) {

@@ -45,7 +45,7 @@ export async function changesBetween(
 }
 
 /** Returns the files of a change, each with its hunks. */
-export function changedFiles({ files, isCut }: ShownChanges): Html {
+export function fileDiffs({ files, isCut }: ShownChanges): Html {
   return html`<h2>${formatCount(files.length, 'changed file')}</h2>
 ${files.map(fileDiff)}
 ${isCut ? html`<p>The change is larger than a page shows. Use git to see all of it.</p>` : undefined}`;

@@ -6,7 +6,7 @@ import { type Html, html } from '#console/html/html';
 import type { ConsolePage } from '#console/page';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
-import { changedFiles, changesBetween } from './changes.ts';
+import { changesBetween, fileDiffs } from './changes.ts';
 import { commitData, signatureText } from './commit-list.ts';
 import { checkSignatures } from './signatures.ts';
 
@@ -37,7 +37,7 @@ ${parents.map((parent) => html`<dt>Parent</dt><dd>${commitLink(path, parent)}</d
 </dl>
 <pre class="message">${message}</pre>
 <p><a href="${repositoryAddress(path, 'files', { query: { ref: id } })}">Files at this commit</a></p>
-${changedFiles(changes)}`,
+${fileDiffs(changes)}`,
   };
 }
 

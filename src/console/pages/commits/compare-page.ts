@@ -4,7 +4,7 @@ import { type ConsolePage, problemPage } from '#console/page';
 import { naturalNumber } from '../page-number.ts';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
-import { changedFiles, changesBetween } from './changes.ts';
+import { changesBetween, fileDiffs } from './changes.ts';
 import { commitData, commitTable } from './commit-list.ts';
 import { checkSignatures } from './signatures.ts';
 
@@ -55,7 +55,7 @@ ${form(visit, [from, to])}
 ${base === '' ? html`<p>The two have no commit in common: all files are compared.</p>` : undefined}
 ${shown.length === 0 ? html`<p>There are none.</p>` : commitTable(path, shown, checks)}
 <nav class="pages" aria-label="Pages">${next && html`<a rel="next" href="${next}">Older</a>`}</nav>
-${changedFiles(changes)}`,
+${fileDiffs(changes)}`,
   };
 }
 

@@ -7,7 +7,7 @@ import { repositoryAddress } from '#console/console-route';
 import { link, wideTable } from '#console/html/elements';
 import { instant } from '#console/html/format';
 import { type Html, html, type Part } from '#console/html/html';
-import type { LastCommit, ShownDirectory } from '#console/last-changes';
+import type { LastCommit, ShownDirectory } from '#console/last-commit-searches';
 import type { Listing } from '#console/listings';
 import type { ConsolePage } from '#console/page';
 import { revisionChooser } from '../commits/revision-chooser.ts';

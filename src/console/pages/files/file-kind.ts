@@ -23,7 +23,7 @@ const POINTER =
   /^version https:\/\/git-lfs\.github\.com\/spec\/v1\noid sha256:(?<oid>[0-9a-f]{64})\nsize (?<size>\d{1,15})\n$/;
 
 /** Returns the pointer in a file; `undefined` if it is none. @see git-lfs: "Git LFS Specification" */
-export function lfsPointer(bytes: Buffer): LfsPointer | undefined {
+export function lfsPointerIn(bytes: Buffer): LfsPointer | undefined {
   if (bytes.length > MAX_POINTER_BYTES) return undefined;
   const { oid, size } = POINTER.exec(bytes.toString())?.groups ?? {};
   return oid === undefined ? undefined : { oid, bytes: Number(size) };

@@ -14,7 +14,7 @@ import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
 import { directoryPage } from './directory-page.ts';
 import { contents, MAX_SHOWN_BYTES, trail } from './file-contents.ts';
-import { lfsPointer, looksBinary } from './file-kind.ts';
+import { lfsPointerIn, looksBinary } from './file-kind.ts';
 import { lfsNote } from './lfs-page.ts';
 import { isPicture } from './raw-file.ts';
 
@@ -59,7 +59,7 @@ async function filePage(visit: RepositoryVisit, { bytes, size }: ShownFile): Pro
   const { path, rest, revision } = visit;
   const isBinary = looksBinary(bytes);
   const isCut = bytes.length < size;
-  const pointer = lfsPointer(bytes);
+  const pointer = lfsPointerIn(bytes);
   const isPresent = pointer && (await visit.access.lfsFilesAt?.(path, [pointer.oid]))?.has(pointer.oid);
   const isShownAsPicture = isPicture(rest) && size <= MAX_PICTURE_BYTES;
   return {

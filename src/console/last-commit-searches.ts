@@ -41,7 +41,7 @@ const MAX_ENTRIES = 2000;
  * Finds the last commits of directories. A search that takes longer than its page waits goes on, so
  * that a later page has the result.
  */
-export class LastChanges implements Disposable {
+export class LastCommitSearches implements Disposable {
   readonly #connection: Connection;
   readonly #searches = new Map<string, Promise<LastCommits | undefined>>();
   /** Directories whose search has failed or took too long. */
