@@ -22,7 +22,7 @@ import { createFoundation, type Foundation } from './foundation.ts';
 import { interceptors } from './interceptors.ts';
 import { createLimits, type Limits } from './limits/create-limits.ts';
 import { checkLimitedMethods } from './limits/unknown-methods.ts';
-import { openRepositories, type Repositories } from './repositories.ts';
+import { openRepositories, type ServerRepositories } from './repositories.ts';
 import { createServices } from './services/create-services.ts';
 
 const SILENT: LogTarget = { error: () => {}, warn: () => {}, info: () => {} };
@@ -272,7 +272,7 @@ export class GitalyServer implements AsyncDisposable {
 
 /** Starts the reports of calls. Returns the function for `/debug/top`. `resources` ends the reports. */
 function startStatus(
-  { calls, git, gitCalls, logger, metrics, webhooks }: Foundation & Repositories,
+  { calls, git, gitCalls, logger, metrics, webhooks }: Foundation & ServerRepositories,
   limits: Limits,
   resources: AsyncDisposableStack,
 ): () => Promise<ServerStatus> {

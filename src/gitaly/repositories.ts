@@ -29,7 +29,7 @@ const SUPERVISOR_GRACE_MS = 400;
 const NOT_MARKED = 'a git was killed, and the locks that it may have left could not be noted';
 
 /** The repositories of a server, and the background work on them. */
-export interface Repositories {
+export interface ServerRepositories {
   readonly storages: Storages;
   /** The change feed; `undefined` if it is off. */
   readonly feed: EventSources | undefined;
@@ -49,7 +49,7 @@ export interface Repositories {
 export async function openRepositories(
   { calls, config, family, git, logger, metrics }: Foundation,
   resources: AsyncDisposableStack,
-): Promise<Repositories> {
+): Promise<ServerRepositories> {
   const { storages, caches } = await openStorages(git, { config, metrics, logger, family });
   resources.use(caches);
   const { archive, feed, webhooks } = await openFeed(
@@ -99,7 +99,7 @@ async function openFeed(
   storages: Storages,
   { config, family, logger, metrics }: Pick<Foundation, 'config' | 'family' | 'logger' | 'metrics'>,
   resources: AsyncDisposableStack,
-): Promise<Pick<Repositories, 'archive' | 'feed' | 'webhooks'>> {
+): Promise<Pick<ServerRepositories, 'archive' | 'feed' | 'webhooks'>> {
   const { enabled, maxBytes, maxAgeMs } = config.events;
   if (!enabled && !hasArchive(config)) return { feed: undefined, archive: undefined, webhooks: undefined };
   const onProblem = (error: unknown): void =>

@@ -13,7 +13,7 @@ import type { GitalyServer } from './gitaly-server.ts';
 /** Developers and tests run the sources; their files change on purpose. */
 const IS_BUILT = import.meta.filename.endsWith('.js');
 
-export interface RunOptions {
+export interface RunGitalyOptions {
   readonly logger: Logger;
   readonly life: ProcessLife;
   /** Opens the pages and ports for monitoring, which end before the server. */
@@ -45,7 +45,7 @@ async function loadRest(logger: Logger): Promise<void> {
  */
 export async function runGitaly(
   config: GitalyConfig,
-  { life, openConsole, ...options }: RunOptions,
+  { life, openConsole, ...options }: RunGitalyOptions,
 ): Promise<number> {
   const startedAt = performance.now();
   const logger = firstProcessLogger(options.logger, config.workers.max);

@@ -7,7 +7,7 @@ export type Options = Readonly<Record<string, string | boolean | undefined>>;
 export type Run = (options: Options, args: readonly string[]) => Promise<number>;
 
 export const CONFIG = ['-c, --config <file>', 'configuration in TOML'] as const;
-export const REPOSITORY = ['--repository <path>', 'path of the repository in its storage'] as const;
+export const REPOSITORY_OPTION = ['--repository <path>', 'path of the repository in its storage'] as const;
 
 /** A command with the options that Gitaly 19.0 requires, by name. */
 export interface Declared {
@@ -46,6 +46,7 @@ function camel(name: string): string {
 }
 
 /** Returns the text of an option; empty without it. */
-export const text = (value: string | boolean | undefined): string => (typeof value === 'string' ? value : '');
+export const textOf = (value: string | boolean | undefined): string =>
+  typeof value === 'string' ? value : '';
 /** Returns the text of an option; `undefined` without it. */
-export const optional = (value: string | boolean | undefined): string | undefined => text(value) || undefined;
+export const given = (value: string | boolean | undefined): string | undefined => textOf(value) || undefined;

@@ -1,5 +1,13 @@
 import type { Command } from 'commander';
-import { type Act, actions, CONFIG, type Options, optional, REPOSITORY, text } from './declared-command.ts';
+import {
+  type Act,
+  actions,
+  CONFIG,
+  given,
+  type Options,
+  REPOSITORY_OPTION,
+  textOf,
+} from './declared-command.ts';
 import { addUnsupportedCommands } from './unsupported-commands.ts';
 import { group } from './usage.ts';
 
@@ -28,7 +36,7 @@ function addHooks(hooks: Command, act: Act): void {
           'archive removes them.',
       )
       .option(...STORAGE)
-      .option(...REPOSITORY)
+      .option(...REPOSITORY_OPTION)
       .option(...CONFIG)
       .addHelpText(
         'after',
@@ -49,7 +57,7 @@ function addBundleUri(root: Command, act: Act): void {
       .command('bundle-uri')
       .description('Generate the bundle that the running server offers to fetches of a repository.')
       .option(...STORAGE)
-      .option(...REPOSITORY)
+      .option(...REPOSITORY_OPTION)
       .option(...CONFIG)
       .addHelpText(
         'after',
@@ -80,8 +88,8 @@ function addGit(root: Command, act: Act): void {
       ),
     required: ['config'],
     run: async ({ config }, args) => {
-      const { runGit } = await import('#tools/git-command/run-git');
-      return await runGit(text(config), args, process);
+      const { runConfiguredGit } = await import('#tools/git-command/run-configured-git');
+      return await runConfiguredGit(textOf(config), args, process);
     },
   });
 }
@@ -101,12 +109,12 @@ function addPool(root: Command, act: Act): void {
     required: ['config'],
     run: async ({ config }) => {
       const { scanPools } = await import('#tools/admin/scan-pools');
-      return await scanPools(text(config), process);
+      return await scanPools(textOf(config), process);
     },
   });
 }
 
 function repositoryOf(options: Options) {
   const { config, storage, repository } = options;
-  return { config: text(config), storage: optional(storage), repository: text(repository) };
+  return { config: textOf(config), storage: given(storage), repository: textOf(repository) };
 }

@@ -1,5 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Act, CONFIG, type Options, optional, REPOSITORY, type Run, text } from './declared-command.ts';
+import {
+  type Act,
+  CONFIG,
+  given,
+  type Options,
+  REPOSITORY_OPTION,
+  type Run,
+  textOf,
+} from './declared-command.ts';
 import { group } from './usage.ts';
 
 /**
@@ -21,7 +29,7 @@ function addDatabase(db: Command, act: Act): void {
       .option('--db-path <directory>', 'directory of the database');
   const fail: Run = async ({ dbPath }) => {
     const { failWithoutDatabase } = await import('#tools/admin/transactions-only');
-    return await failWithoutDatabase(text(dbPath), process);
+    return await failWithoutDatabase(textOf(dbPath), process);
   };
   const list = add('list', 'List the keys.', '')
     .option('--prefix <prefix>', 'only keys that begin with this')
@@ -39,7 +47,7 @@ function addRecovery(root: Command, act: Act): void {
     .option(...CONFIG);
   const fail: Run = async ({ config }) => {
     const { failWithoutLog } = await import('#tools/admin/transactions-only');
-    return await failWithoutLog(optional(config), process);
+    return await failWithoutLog(given(config), process);
   };
   const commands = [
     ['status', 'Print the state of partitions.'],
@@ -55,7 +63,7 @@ function addRecovery(root: Command, act: Act): void {
       .option('--partition <id>', 'number of the partition');
     if (name !== 'restore') {
       command
-        .option(...REPOSITORY)
+        .option(...REPOSITORY_OPTION)
         .option('--all', 'all partitions of the storage')
         .option('--parallel <n>', 'partitions at once', wholeNumber, '2');
     }
@@ -73,8 +81,8 @@ function addCluster(cluster: Command, act: Act): void {
   const output = (command: Command): Command =>
     command.option('--no-color', 'no colours').option('--format <format>', 'text or json', 'text');
   const common = ({ config, format, color }: Options) => ({
-    config: text(config),
-    format: text(format),
+    config: textOf(config),
+    format: textOf(format),
     color: color !== false,
   });
   act({
@@ -95,7 +103,7 @@ function addCluster(cluster: Command, act: Act): void {
       const { clusterInfo } = await import('#tools/admin/cluster');
       const { storage, listPartitions } = options;
       return await clusterInfo(
-        { ...common(options), storage: text(storage), listPartitions: listPartitions === true },
+        { ...common(options), storage: textOf(storage), listPartitions: listPartitions === true },
         process,
       );
     },
@@ -118,7 +126,7 @@ function addCluster(cluster: Command, act: Act): void {
       const { partitionDetails } = await import('#tools/admin/cluster');
       const { partitionKey, relativePath } = options;
       return await partitionDetails(
-        { ...common(options), partitionKey: text(partitionKey), relativePath: text(relativePath) },
+        { ...common(options), partitionKey: textOf(partitionKey), relativePath: textOf(relativePath) },
         process,
       );
     },

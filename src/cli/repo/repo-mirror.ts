@@ -8,7 +8,7 @@ import type { Repositories } from '#tools/repo/repositories';
 import type { ToolResult } from '../commands/tool-command.ts';
 import { isAddress } from '../open-target.ts';
 import { UsageError } from '../serve/open-server.ts';
-import { type RepoConsole, type RepoOptions, run } from './repo.ts';
+import { type RepoConsole, type RepoOptions, runWork } from './repo.ts';
 
 /** Options of `gitaly-ts repo mirror`. */
 export interface MirrorOptions extends RepoOptions {
@@ -28,7 +28,7 @@ export function mirror(
   options: MirrorOptions,
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const isOfUp = statSync(options.to, { throwIfNoEntry: false })?.isDirectory() === true;
     if (isAddress(options.to) || !isOfUp || existsSync(join(options.to, 'config.toml')))
       throw new UsageError('--to: mirrors are in the directory of gitaly-ts up: name it');

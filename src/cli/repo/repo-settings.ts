@@ -3,7 +3,7 @@ import { text as textOf } from 'node:stream/consumers';
 import { parseRulesDocument } from '#tokens/push-rules';
 import type { ToolResult } from '../commands/tool-command.ts';
 import { UsageError } from '../serve/open-server.ts';
-import { type RepoConsole, type RepoOptions, run } from './repo.ts';
+import { type RepoConsole, type RepoOptions, runWork } from './repo.ts';
 
 /** Runs `gitaly-ts repo default-branch`. */
 export function defaultBranch(
@@ -12,7 +12,7 @@ export function defaultBranch(
   options: RepoOptions,
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const name = await repositories.nameOf(text);
     if (branch !== undefined) await repositories.setDefaultBranch(name, branch);
     const now = await repositories.defaultBranch(name);
@@ -27,7 +27,7 @@ export function description(
   options: RepoOptions,
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const name = await repositories.nameOf(text);
     if (given !== undefined) await repositories.setDescription(name, given);
     const now = await repositories.description(name);
@@ -44,7 +44,7 @@ export interface RulesOptions extends RepoOptions {
 
 /** Runs `gitaly-ts repo rules`. */
 export function rules(text: string, options: RulesOptions, on: RepoConsole): Promise<number> {
-  return run(options, on, async (repositories): Promise<ToolResult> => {
+  return runWork(options, on, async (repositories): Promise<ToolResult> => {
     const { check, remove = false, set } = options;
     if ([check !== undefined, remove, set !== undefined].filter(Boolean).length > 1)
       throw new UsageError('give one of --set, --check and --remove');

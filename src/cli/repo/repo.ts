@@ -23,7 +23,7 @@ export interface RepoConsole {
 type Work = (repositories: Repositories, token: string | undefined) => Promise<ToolResult>;
 
 /** Runs a command on the repositories of a server, and prints its result. */
-export function run({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): Promise<number> {
+export function runWork({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): Promise<number> {
   const connected = async (): Promise<ToolResult> => {
     await using target = await openServer(to, '--to');
     return await work(new Repositories(target.connection, storage), target.token);
@@ -37,7 +37,7 @@ export function listRepositories(
   options: RepoOptions & { readonly all?: boolean },
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const found = await Array.fromAsync(repositories.list({ pools: options.all === true }));
     const json = options.json === true ? await Array.fromAsync(repositories.described(found)) : found;
     return { json, lines: found.map(({ name }) => name) };
@@ -50,7 +50,7 @@ export function createRepository(
   options: RepoOptions & CreateRepositoryOptions,
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const created = await repositories.create(name, options);
     return { json: { created }, lines: [`created ${created}`] };
   });
@@ -63,7 +63,7 @@ export function renameRepository(
   options: RepoOptions,
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const name = await repositories.nameOf(from);
     const renamed = await repositories.rename(name, to);
     return { json: { from: name, to: renamed }, lines: [`renamed ${name} to ${renamed}`] };
@@ -86,7 +86,7 @@ export function forkRepository(
   options: RepoOptions & ForkRepositoryOptions,
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories, token) => {
+  return runWork(options, on, async (repositories, token) => {
     const { branch, copy, expires, rules } = options;
     const from = await repositories.nameOf(source);
     const created = await repositories.fork(from, text, {
@@ -111,7 +111,7 @@ export interface ExpireOptions extends RepoOptions {
 
 /** Runs `gitaly-ts repo expire`: sets a time, and prints all of the repository. */
 export function expireRepository(text: string, options: ExpireOptions, on: RepoConsole): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const { in: seconds, never = false, ref } = options;
     if (seconds !== undefined && never) throw new UsageError('give either --in or --never');
     if (seconds === undefined && !never && ref !== undefined)
@@ -130,7 +130,7 @@ export function removeRepositories(
   options: RepoOptions & { readonly yes?: boolean },
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const names: string[] = [];
     for (const text of texts) names.push(await repositories.nameOf(text));
     if (options.yes !== true) await confirm(names, on);
@@ -157,7 +157,7 @@ export function collectGarbage(
   options: RepoOptions & { readonly all?: boolean; readonly full?: boolean },
   on: RepoConsole,
 ): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     if (options.all === true ? texts.length > 0 : texts.length === 0)
       throw new UsageError('name repositories, or give --all');
     const names: string[] = [];
@@ -171,7 +171,7 @@ export function collectGarbage(
 
 /** Runs `gitaly-ts repo info`. */
 export function showRepository(text: string, options: RepoOptions, on: RepoConsole): Promise<number> {
-  return run(options, on, async (repositories) => {
+  return runWork(options, on, async (repositories) => {
     const facts = await repositories.facts(await repositories.nameOf(text));
     const mirror = isAddress(options.to) ? undefined : await mirrorOf(options.to, facts.name);
     const json = mirror === undefined ? facts : { ...facts, mirror };

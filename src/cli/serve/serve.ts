@@ -1,4 +1,4 @@
-import type { RunOptions } from '#gitaly/run-gitaly';
+import type { RunGitalyOptions } from '#gitaly/run-gitaly';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
@@ -53,7 +53,7 @@ async function run(
 async function consoleOf(
   { auth, console, storage }: GitalyConfig,
   options: { readonly logger: Logger; readonly hasPredecessor: boolean },
-): Promise<RunOptions['openConsole']> {
+): Promise<RunGitalyOptions['openConsole']> {
   const { listenAddr } = console;
   if (listenAddr === undefined) return undefined;
   const { openConsole } = await import('./serve-console.ts');

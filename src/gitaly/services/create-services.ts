@@ -8,7 +8,7 @@ import { NamespaceService } from '#wire/gen/namespace_pb';
 import { WikiService } from '#wire/gen/wiki_pb';
 import { servedByGitaly } from '#wire/methods';
 import type { Foundation } from '../foundation.ts';
-import type { Repositories } from '../repositories.ts';
+import type { ServerRepositories } from '../repositories.ts';
 import { gitProtocolServices } from './git-protocol.ts';
 import { readingServices } from './reading.ts';
 import { repositoryServices } from './repositories.ts';
@@ -22,7 +22,7 @@ import { writingServices } from './writing.ts';
  */
 export async function createServices(
   foundation: Foundation,
-  repositories: Repositories,
+  repositories: ServerRepositories,
   packLimits: PackLimits,
   resources: AsyncDisposableStack,
 ): Promise<readonly ServedService[]> {

@@ -7,7 +7,7 @@ import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Storages } from '#storage/storages';
 import type { ProcessFamily } from '#workers/family';
 
-export interface StreamCacheOptions {
+export interface OpenCacheOptions {
   readonly config: GitalyConfig;
   readonly storages: Storages;
   readonly metrics: PackMetrics;
@@ -19,7 +19,7 @@ export interface StreamCacheOptions {
 
 /** Opens a cache with metrics under its name. Its errors are logged. */
 export async function openCache<T>(
-  { storages, metrics, logger, isContended, family }: StreamCacheOptions,
+  { storages, metrics, logger, isContended, family }: OpenCacheOptions,
   name: string,
   { onError, ...settings }: StreamCacheSettings & { readonly onError?: () => void },
 ): Promise<StreamCache<T>> {

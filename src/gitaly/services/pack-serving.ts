@@ -3,10 +3,10 @@ import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import { SharedPacks } from '#domain/pack-objects/shared-packs';
 import type { PackTurns } from '#domain/upload-pack/pack-gate';
 import { SharedFetches } from '#domain/upload-pack/shared-fetches';
-import type { StreamCacheOptions } from './open-cache.ts';
+import type { OpenCacheOptions } from './open-cache.ts';
 import { createStreamCache } from './stream-caches.ts';
 
-export interface PackServingOptions extends StreamCacheOptions {
+export interface PackServingOptions extends OpenCacheOptions {
   readonly limits: PackLimits;
   /** Program for `uploadpack.packObjectsHook`. */
   readonly hook: string;

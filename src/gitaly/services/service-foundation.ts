@@ -9,7 +9,7 @@ import type { Voter } from '#domain/transactions/voter';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Foundation } from '../foundation.ts';
-import type { Repositories } from '../repositories.ts';
+import type { ServerRepositories } from '../repositories.ts';
 import type { Buckets } from './buckets.ts';
 
 /** Domain operations that several services share. */
@@ -30,4 +30,4 @@ export interface SharedOperations {
 }
 
 /** All that the groups of services are built from. */
-export interface ServiceFoundation extends Foundation, Repositories, SharedOperations {}
+export interface ServiceFoundation extends Foundation, ServerRepositories, SharedOperations {}

@@ -2,7 +2,7 @@ import { LARGE_DIFFS } from '#domain/diff/large-diffs';
 import { ADVERTISEMENT_CACHE } from '#domain/git-service/cached-advertisement';
 import { streamCacheDirectory } from '#storage/cache/streams/open-stream-cache';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
-import { openCache, type StreamCacheOptions } from './open-cache.ts';
+import { type OpenCacheOptions, openCache } from './open-cache.ts';
 
 const CACHES = {
   packObjectsCache: { label: 'pack_objects', name: 'PackObjectsCache' },
@@ -15,7 +15,7 @@ const CACHES = {
  */
 export async function createStreamCache<T>(
   table: keyof typeof CACHES,
-  options: StreamCacheOptions,
+  options: OpenCacheOptions,
 ): Promise<StreamCache<T>> {
   const { label, name } = CACHES[table];
   const { backpressure, dir, enabled, maxAgeMs, maxSizeBytes, minOccurrences } = options.config[table];
@@ -32,7 +32,7 @@ export async function createStreamCache<T>(
 
 /** Creates the cache of the references that InfoRefsUploadPack advertises. */
 export async function createAdvertisementCache(
-  options: StreamCacheOptions,
+  options: OpenCacheOptions,
   { diskCache }: { diskCache(event: 'err'): void },
 ): Promise<StreamCache<void>> {
   const name = 'InfoRefsCache';
@@ -46,7 +46,7 @@ export async function createAdvertisementCache(
 /**
  * Creates the cache of diffs that are too large for memory. A stream says whether it may be cached.
  */
-export async function createDiffCache(options: StreamCacheOptions): Promise<StreamCache<boolean>> {
+export async function createDiffCache(options: OpenCacheOptions): Promise<StreamCache<boolean>> {
   const name = 'DiffCache';
   const directory = streamCacheDirectory(options.storages, name);
   return await openCache(options, name, { ...LARGE_DIFFS, directory });

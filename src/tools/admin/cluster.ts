@@ -7,7 +7,7 @@ import {
   type GetPartitionsResponse,
 } from '#wire/gen/cluster_pb';
 import { clusterJson, clusterText, partitionsText } from './cluster-output.ts';
-import { connectTo, readConfiguration } from './configured-server.ts';
+import { dialServer, readConfiguration } from './configured-server.ts';
 import { type CommandStreams, runCommand, withHeading } from './run-command.ts';
 
 export interface ClusterOptions {
@@ -27,7 +27,7 @@ export function clusterInfo(
     checkFormat(options.format);
     const { storage = '', listPartitions = false } = options;
     const config = await readConfiguration(options.config);
-    await using connection = await connectTo(config, 'establish gRPC connection');
+    await using connection = await dialServer(config, 'establish gRPC connection');
     const info = await withHeading(
       'failed to retrieve cluster information - verify server is running and Raft is enabled',
       connection.raft.getClusterInfo({}),
@@ -61,7 +61,7 @@ export function partitionDetails(
         `invalid partition key format: expected 64-character SHA256 hex string, got ${quote(partitionKey)}`,
       );
     const config = await readConfiguration(options.config);
-    await using connection = await connectTo(config, 'establish gRPC connection');
+    await using connection = await dialServer(config, 'establish gRPC connection');
     const partitions = await partitionsOf(connection, {
       relativePath,
       ...(partitionKey !== '' && { partitionKey: { value: partitionKey } }),

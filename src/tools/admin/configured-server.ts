@@ -46,7 +46,7 @@ function withHost(address: string): string {
 }
 
 /** Connects to the running server of a configuration. The caller closes the connection. */
-export async function connectTo(config: GitalyConfig, heading = 'create connection'): Promise<Connection> {
+export async function dialServer(config: GitalyConfig, heading = 'create connection'): Promise<Connection> {
   const token = config.auth.token?.reveal();
   return await withHeading(
     heading,

@@ -1,4 +1,4 @@
-import { chosenStorage, connectTo, readConfiguration } from './configured-server.ts';
+import { chosenStorage, dialServer, readConfiguration } from './configured-server.ts';
 import { type CommandStreams, runCommand } from './run-command.ts';
 import type { RepositoryChoice } from './set-hooks.ts';
 
@@ -10,7 +10,7 @@ export function generateBundle(choice: RepositoryChoice, streams: CommandStreams
   return runCommand(streams, async () => {
     const config = await readConfiguration(choice.config);
     const storageName = chosenStorage(config, choice.storage);
-    await using connection = await connectTo(config, 'connect to Gitaly');
+    await using connection = await dialServer(config, 'connect to Gitaly');
     await connection.repository.generateBundleURI({
       repository: { storageName, relativePath: choice.repository },
     });

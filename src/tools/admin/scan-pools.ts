@@ -1,5 +1,5 @@
 import type { Connection } from '#client/connection';
-import { connectTo, readConfiguration } from './configured-server.ts';
+import { dialServer, readConfiguration } from './configured-server.ts';
 import { type CommandStreams, goText, runCommand, withHeading } from './run-command.ts';
 
 /** Paths in one message of ListPoolUpstreams. */
@@ -20,7 +20,7 @@ export interface PoolMember {
 export function scanPools(configPath: string, streams: CommandStreams): Promise<number> {
   return runCommand(streams, async () => {
     const config = await readConfiguration(configPath);
-    await using connection = await connectTo(config, 'dial gitaly');
+    await using connection = await dialServer(config, 'dial gitaly');
     for (const { name, path } of config.storage) {
       streams.stdout.write(`\n=== Scanning storage: ${name} (${path}) ===\n`);
       try {

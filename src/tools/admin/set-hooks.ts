@@ -1,5 +1,5 @@
 import { setCustomHooks } from '#client/split/upload-to-repository';
-import { chosenStorage, connectTo, readConfiguration } from './configured-server.ts';
+import { chosenStorage, dialServer, readConfiguration } from './configured-server.ts';
 import { type CommandStreams, runCommand, withHeading } from './run-command.ts';
 
 /** A repository of the server of a configuration file. */
@@ -18,7 +18,7 @@ export function setHooks(choice: RepositoryChoice, streams: CommandStreams): Pro
   return runCommand(streams, async () => {
     const config = await readConfiguration(choice.config);
     const storageName = chosenStorage(config, choice.storage);
-    await using connection = await connectTo(config);
+    await using connection = await dialServer(config);
     const repository = { storageName, relativePath: choice.repository };
     await withHeading('closing hooks archive stream', setCustomHooks(connection, repository, streams.stdin));
     return 0;

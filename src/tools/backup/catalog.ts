@@ -11,7 +11,7 @@ export interface StoredBackup {
 }
 
 /** The backups of repositories that were made under one name. */
-export interface BackupRun {
+export interface StoredRun {
   readonly id: string;
   /** Time of the newest, in milliseconds since 1970. */
   readonly modifiedMs: number;
@@ -43,7 +43,7 @@ export async function* storedBackups(
 }
 
 /** Returns the runs in a store, the oldest first. */
-export async function listRuns(store: ObjectStore, options: ListObjectsOptions): Promise<BackupRun[]> {
+export async function listRuns(store: ObjectStore, options: ListObjectsOptions): Promise<StoredRun[]> {
   const markedBytes = new Map<string, number>();
   for await (const page of store.list(MARKERS, options))
     for (const { key, sizeBytes } of page) markedBytes.set(key.slice(MARKERS.length), sizeBytes);
@@ -65,7 +65,7 @@ export function markerKey(id: string): string {
   return objectKey(MARKERS, id);
 }
 
-function byTime(a: BackupRun, b: BackupRun): number {
+function byTime(a: StoredRun, b: StoredRun): number {
   return a.modifiedMs - b.modifiedMs || (a.id < b.id ? -1 : 1);
 }
 

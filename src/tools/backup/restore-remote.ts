@@ -6,7 +6,7 @@ import { type BackedUpReference, readReferenceLines } from '#domain/backup/refer
 import { CombinedBundle } from '#domain/bundle/combined-bundle';
 import { OID_DIGITS } from '#git/names/object-id';
 import type { ObjectStore } from '#object-store/object-store';
-import type { RemoteRepository } from './remote-repository.ts';
+import type { BackupCalls } from './backup-calls.ts';
 
 const BRANCHES = 'refs/heads/';
 const HEAD = 'HEAD';
@@ -29,7 +29,7 @@ export interface RestoreRemoteOptions {
  */
 export async function restoreRemote(
   store: ObjectStore,
-  repository: RemoteRepository,
+  repository: BackupCalls,
   manifest: BackupManifest,
   options: RestoreRemoteOptions,
 ): Promise<void> {
@@ -52,7 +52,7 @@ export async function restoreRemote(
 
 interface Restore {
   readonly store: ObjectStore;
-  readonly repository: RemoteRepository;
+  readonly repository: BackupCalls;
   readonly manifest: BackupManifest;
   readonly files: BackupFiles;
   readonly options: RestoreRemoteOptions;

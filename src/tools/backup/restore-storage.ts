@@ -5,11 +5,11 @@ import { readObject } from '#domain/backup/read-object';
 import { readReferenceLines } from '#domain/backup/reference-lines';
 import type { ObjectStore } from '#object-store/object-store';
 import { OWN_DIRECTORY } from '#storage/storage-layout';
+import { BackupCalls } from './backup-calls.ts';
 import type { StoredBackup } from './catalog.ts';
 import type { BackupJob } from './job.ts';
 import { SkippedError } from './operator.ts';
 import { Pipeline, type PipelineListener } from './pipeline.ts';
-import { RemoteRepository } from './remote-repository.ts';
 import { restoreRemote } from './restore-remote.ts';
 
 export interface RestoreStorageOptions {
@@ -56,7 +56,7 @@ async function restoreBackup(backup: StoredBackup, options: RestoreStorageOption
   if (relativePath.split('/')[0] === OWN_DIRECTORY)
     throw new Error(`${OWN_DIRECTORY} is a directory of the server's own, and has no repositories`);
   const target = { storageName, relativePath, glProjectPath: '' };
-  const repository = new RemoteRepository(connection, target, signal);
+  const repository = new BackupCalls(connection, target, signal);
   const manifest = await findManifest(store, backup, id, { signal });
   if (manifest.nonExistent) throw new SkippedError('there was no repository');
   if (!replace && (await repository.exists()) && !(await hasBackedUp(store, repository, manifest, signal)))
@@ -78,7 +78,7 @@ async function restoreBackup(backup: StoredBackup, options: RestoreStorageOption
 /** Reports whether a repository has HEAD and the references of a backup, and no others. */
 async function hasBackedUp(
   store: ObjectStore,
-  repository: RemoteRepository,
+  repository: BackupCalls,
   { empty, headReference, steps }: BackupManifest,
   signal: AbortSignal,
 ): Promise<boolean> {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { BackupRun } from './catalog.ts';
-import { keptRuns, type Retention } from './retention.ts';
+import type { StoredRun } from './catalog.ts';
+import { keptRunIds, type Retention } from './retention.ts';
 
 const NONE: Retention = { last: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
 
-const runAt = (time: string, isEnded = true): BackupRun => ({
+const runAt = (time: string, isEnded = true): StoredRun => ({
   id: time,
   modifiedMs: Date.parse(`${time}Z`),
   repositories: 1,
@@ -34,11 +34,11 @@ for (const [retention, kept] of [
   [{ yearly: 1, daily: 2 }, ['2026-11-16T23:59', '2026-11-17T12:00']],
 ] as const)
   test(`of ${JSON.stringify(retention)} the newest of each period is kept`, () => {
-    assert.deepEqual([...keptRuns(RUNS, { ...NONE, ...retention })].sort(), kept);
+    assert.deepEqual([...keptRunIds(RUNS, { ...NONE, ...retention })].sort(), kept);
   });
 
 test('a complete run is kept rather than a partial one', () => {
-  const partial = (time: string): BackupRun => ({ ...runAt(time), isPartial: true });
+  const partial = (time: string): StoredRun => ({ ...runAt(time), isPartial: true });
   const runs = [
     runAt('2026-11-13T01:00'),
     runAt('2026-11-14T01:00'),
@@ -49,12 +49,12 @@ test('a complete run is kept rather than a partial one', () => {
     partial('2026-11-17T01:00'),
   ];
 
-  assert.deepEqual([...keptRuns(runs, { ...NONE, daily: 3 })].sort(), [
+  assert.deepEqual([...keptRunIds(runs, { ...NONE, daily: 3 })].sort(), [
     '2026-11-15T02:00',
     '2026-11-16T01:00',
     '2026-11-17T01:00',
   ]);
-  assert.deepEqual([...keptRuns(runs, { ...NONE, last: 2 })].sort(), [
+  assert.deepEqual([...keptRunIds(runs, { ...NONE, last: 2 })].sort(), [
     '2026-11-16T01:00',
     '2026-11-16T02:00',
     '2026-11-17T01:00',
@@ -68,9 +68,9 @@ test('runs that were interrupted do not count, and the newest one is kept', () =
     runAt('2026-11-17T00:00', false),
   ];
 
-  assert.deepEqual([...keptRuns(runs, { ...NONE, daily: 2 })].sort(), [
+  assert.deepEqual([...keptRunIds(runs, { ...NONE, daily: 2 })].sort(), [
     '2026-11-15T00:00',
     '2026-11-17T00:00',
   ]);
-  assert.deepEqual([...keptRuns([], { ...NONE, daily: 2 })], []);
+  assert.deepEqual([...keptRunIds([], { ...NONE, daily: 2 })], []);
 });

@@ -1,4 +1,4 @@
-import type { BackupRun } from './catalog.ts';
+import type { StoredRun } from './catalog.ts';
 
 /** Numbers of runs to keep: the newest ones, and the newest of each day, week and so on. */
 export interface Retention {
@@ -29,7 +29,7 @@ const PERIODS = {
  *
  * @param runs the oldest first.
  */
-export function keptRuns(runs: readonly BackupRun[], retention: Retention): ReadonlySet<string> {
+export function keptRunIds(runs: readonly StoredRun[], retention: Retention): ReadonlySet<string> {
   const ended = runs.filter(({ isEnded }) => isEnded).reverse();
   const kept = new Set(ended.slice(0, Math.max(retention.last, 1)).map(({ id }) => id));
   for (const run of [runs.at(-1), bestOf(ended)]) if (run !== undefined) kept.add(run.id);
@@ -42,6 +42,6 @@ export function keptRuns(runs: readonly BackupRun[], retention: Retention): Read
 }
 
 /** @param ended the newest first. */
-function bestOf(ended: readonly BackupRun[]): BackupRun | undefined {
+function bestOf(ended: readonly StoredRun[]): StoredRun | undefined {
   return ended.find(({ isPartial }) => !isPartial) ?? ended[0];
 }

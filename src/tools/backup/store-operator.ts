@@ -7,6 +7,7 @@ import { emptyOlderBackup, findOlderBackup } from '#domain/backup/older-layouts'
 import { createPointerBackup } from '#domain/backup/pointer-layout';
 import type { ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
+import { BackupCalls } from './backup-calls.ts';
 import type { BackupJob } from './job.ts';
 import {
   type BackupOperator,
@@ -14,7 +15,6 @@ import {
   type RestoreOptions,
   SkippedError,
 } from './operator.ts';
-import { RemoteRepository } from './remote-repository.ts';
 import { restoreRemote } from './restore-remote.ts';
 import type { Servers } from './servers.ts';
 
@@ -102,7 +102,7 @@ export class StoreOperator implements BackupOperator {
    */
   async #find(
     job: BackupJob,
-    repository: RemoteRepository,
+    repository: BackupCalls,
     { id, useLatest, signal }: RestoreOptions,
   ): Promise<BackupManifest> {
     const older = (backupId: string) => findOlderBackup(this.#store, job.relativePath, backupId, { signal });
@@ -134,11 +134,11 @@ export class StoreOperator implements BackupOperator {
     return false;
   }
 
-  async #repositoryOf(job: BackupJob, signal: AbortSignal): Promise<RemoteRepository> {
+  async #repositoryOf(job: BackupJob, signal: AbortSignal): Promise<BackupCalls> {
     try {
       const connection = await this.#servers.of(job.storageName, job.server);
       const { storageName, relativePath, glProjectPath } = job;
-      return new RemoteRepository(connection, { storageName, relativePath, glProjectPath }, signal);
+      return new BackupCalls(connection, { storageName, relativePath, glProjectPath }, signal);
     } catch (error) {
       throw wrap(error, 'manager');
     }

@@ -16,7 +16,7 @@ import { writeMetricsFile } from './metrics-file.ts';
 import { pruneBackupRuns } from './prune.ts';
 import { reportRun } from './report-run.ts';
 import { restoreStorage } from './restore-storage.ts';
-import { keptRuns, type Retention } from './retention.ts';
+import { keptRunIds, type Retention } from './retention.ts';
 import { verifyBackup } from './verify.ts';
 
 /** Exit codes besides 0 for a complete success. */
@@ -313,7 +313,7 @@ export async function pruneBackups(
   const leftOut = new LeftOutRepositories();
   const runs = await listRuns(store, { signal, onUnusable: leftOut.note });
   stderr.write(leftOut.report);
-  const kept = keptRuns(runs, retention);
+  const kept = keptRunIds(runs, retention);
   for (const { id } of runs) stdout.write(`${kept.has(id) ? 'keep  ' : 'remove'}  ${id}\n`);
   const count = await pruneBackupRuns(store, kept, { isDryRun, signal });
   const verb = isDryRun ? 'would remove' : 'removed';

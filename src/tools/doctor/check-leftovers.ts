@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isError } from '#base/is-error';
-import { TEMPORARY_PREFIX } from '../import/clone-source.ts';
+import { CLONE_PREFIX } from '../import/clone-source.ts';
 import { oldEntries } from './check-storage.ts';
 import { type Finding, ok, warning } from './finding.ts';
 
@@ -14,7 +14,7 @@ export async function* checkLeftovers(
   runtimeDirectory: string | undefined,
 ): AsyncGenerator<Finding, void, undefined> {
   const dead = runtimeDirectory === undefined ? [] : await runtimesOfTheDead(runtimeDirectory);
-  const imports = (await oldEntries(tmpdir(), (name) => name.startsWith(TEMPORARY_PREFIX))).map((name) =>
+  const imports = (await oldEntries(tmpdir(), (name) => name.startsWith(CLONE_PREFIX))).map((name) =>
     join(tmpdir(), name),
   );
   if (dead.length > 0)

@@ -11,7 +11,7 @@ import { writeChunk } from '#base/streams/copy-stream';
 import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import { SIDECHANNEL_SOCKET } from '#rpc/common/header-names';
 import { HookService } from '#wire/gen/hook_pb';
-import { type HookCall, HookError } from './hook-call.ts';
+import { HookError, type HookRun } from './hook-run.ts';
 
 const DIRECTORY_MODE = 0o700;
 /** The server requires this name. */
@@ -25,7 +25,7 @@ const TOO_BUSY = 'error resource exhausted, please try again later';
  *
  * @throws {HookError}
  */
-export async function packObjectsHook(call: HookCall): Promise<number> {
+export async function packObjectsHook(call: HookRun): Promise<number> {
   const directory = await makeSocketDirectory(call.payload.runtimeDirectory).catch((error: unknown) => {
     throw new Error(`RPC failed: SetupSidechannel: ${messageOf(error)}`, { cause: error });
   });
@@ -44,7 +44,7 @@ export async function packObjectsHook(call: HookCall): Promise<number> {
 }
 
 async function ask(
-  { connection, payload, args, environmentVariables, io }: HookCall,
+  { connection, payload, args, environmentVariables, io }: HookRun,
   path: string,
   server: Server,
   onAccept: () => Promise<void>,
@@ -87,7 +87,7 @@ async function ask(
 }
 
 /** Sends standard input unframed; reads side-band packets until the end. */
-async function exchange(socket: Socket, { stdin, stdout, stderr }: HookCall['io']): Promise<void> {
+async function exchange(socket: Socket, { stdin, stdout, stderr }: HookRun['io']): Promise<void> {
   const chunks = stoppableChunks(stdin);
   // a server that has read enough is not a failure
   const sending = pipeline(chunks, socket, { end: true }).catch(() => {});

@@ -4,7 +4,7 @@ import { quote } from '#base/go/quote';
 import { followCommand } from '#client/git/remote-command';
 import { StdinRequests } from '#client/git/stdin-requests';
 import { HookService, ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
-import type { HookCall, RunHook } from './hook-call.ts';
+import type { HookRun, RunHook } from './hook-run.ts';
 
 const STATES: Readonly<Record<string, State>> = {
   prepared: State.PREPARED,
@@ -71,7 +71,7 @@ export const RECEIVE_HOOKS = {
 
 export type ReceiveHook = keyof typeof RECEIVE_HOOKS;
 
-function common({ payload: { repository }, environmentVariables }: HookCall) {
+function common({ payload: { repository }, environmentVariables }: HookRun) {
   const { gitAlternateObjectDirectories = [] } = repository;
   return {
     repository: { ...repository, gitAlternateObjectDirectories: [...gitAlternateObjectDirectories] },
@@ -80,7 +80,7 @@ function common({ payload: { repository }, environmentVariables }: HookCall) {
 }
 
 /** Yields a first request, followed by standard input. */
-function withStdin<T extends object>(first: T, { io }: HookCall): StdinRequests<T | { stdin: Uint8Array }> {
+function withStdin<T extends object>(first: T, { io }: HookRun): StdinRequests<T | { stdin: Uint8Array }> {
   return new StdinRequests<T | { stdin: Uint8Array }>(first, io.stdin, (stdin) => ({ stdin }));
 }
 
@@ -88,7 +88,7 @@ async function follow(
   name: string,
   response: Parameters<typeof followCommand>[0],
   requests: Parameters<typeof followCommand>[1],
-  { io }: HookCall,
+  { io }: HookRun,
 ): Promise<number> {
   await using call = response;
   try {

@@ -5,7 +5,7 @@ import type { Stdio } from '#client/git/git-streams';
 import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from '#domain/hooks/payload';
 import { REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import { type HelperEnvironment, helperLogger } from '../helper-log.ts';
-import { HookError, pushOptionsOf, type RunHook } from './hook-call.ts';
+import { HookError, pushOptionsOf, type RunHook } from './hook-run.ts';
 import type { ReceiveHook } from './receive-hooks.ts';
 
 const PROGRAM = 'gitaly-hooks';

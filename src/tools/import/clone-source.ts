@@ -4,14 +4,14 @@ import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
 import { spawnProgram } from '#git/command/spawn-program';
 import { gitErrorText } from './git-error-text.ts';
-import { withoutCredentials } from './url.ts';
+import { separateCredentials } from './url.ts';
 
 /** A copy that is removed when this is disposed. */
 export interface ClonedSource extends AsyncDisposable {
   readonly gitDirectory: string;
 }
 
-export const TEMPORARY_PREFIX = 'gitaly-import-';
+export const CLONE_PREFIX = 'gitaly-import-';
 /** Limit of git's messages; progress lines overwrite each other and are not kept. */
 const MAX_WORDS_BYTES = 10_000;
 
@@ -32,10 +32,10 @@ export async function cloneSource(
   }: { temporaryDirectory: string; onBytes: (total: number) => void; signal: AbortSignal },
 ): Promise<ClonedSource> {
   await using building = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(temporaryDirectory, TEMPORARY_PREFIX));
+  const directory = await mkdtemp(join(temporaryDirectory, CLONE_PREFIX));
   building.defer(() => rm(directory, { recursive: true, force: true }));
   const gitDirectory = join(directory, 'repository.git');
-  const { url, env } = withoutCredentials(location);
+  const { url, env } = separateCredentials(location);
   const clone = gitCommand('clone', {
     options: [flag('--mirror'), flag('--progress')],
     args: [url, gitDirectory],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gitErrorText } from './git-error-text.ts';
 import { defaultName, relativePathOf, SourceError } from './source.ts';
-import { displayOf, isUrl, withoutCredentials } from './url.ts';
+import { displayOf, isUrl, separateCredentials } from './url.ts';
 
 test('a repository is named after the last part of its path or URL', () => {
   const names = [
@@ -50,7 +50,7 @@ test('URLs and paths are distinguished as in git', () => {
 });
 
 test('user and password of an HTTP URL are moved to the environment, decoded, and never shown', () => {
-  const { url, env } = withoutCredentials('https://an%40n:p%2Fw%25@host:8443/x.git');
+  const { url, env } = separateCredentials('https://an%40n:p%2Fw%25@host:8443/x.git');
 
   assert.equal(url, 'https://host:8443/x.git');
   assert.equal(env.GIT_CONFIG_KEY_1, 'credential.https://host:8443.helper');
@@ -60,11 +60,11 @@ test('user and password of an HTTP URL are moved to the environment, decoded, an
   assert.equal(displayOf('ssh://git:word@host/x.git'), 'ssh://git:[FILTERED]@host/x.git');
   assert.equal(displayOf('ssh://git@host/x.git'), 'ssh://git@host/x.git');
   assert.equal(
-    withoutCredentials('https://ann@host/x.git').env.GIT_CONFIG_KEY_0,
+    separateCredentials('https://ann@host/x.git').env.GIT_CONFIG_KEY_0,
     'credential.https://host.username',
   );
-  assert.deepEqual(withoutCredentials('https://host/x.git'), { url: 'https://host/x.git', env: {} });
-  assert.deepEqual(withoutCredentials('ssh://git@host/x.git').url, 'ssh://git@host/x.git');
+  assert.deepEqual(separateCredentials('https://host/x.git'), { url: 'https://host/x.git', env: {} });
+  assert.deepEqual(separateCredentials('ssh://git@host/x.git').url, 'ssh://git@host/x.git');
 });
 
 test("git's failures are reported without progress and passwords", () => {

@@ -32,7 +32,7 @@ export function displayOf(location: string): string {
  * user without a password may be a token, or a user whose password the user's own helper has: that
  * helper is queried first.
  */
-export function withoutCredentials(location: string): CleanUrl {
+export function separateCredentials(location: string): CleanUrl {
   if (!isHttp(location) || !URL.canParse(location)) return { url: location, env: {} };
   const url = new URL(location);
   const [username, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];

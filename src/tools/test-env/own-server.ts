@@ -6,7 +6,7 @@ import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import { watchExceptions } from '#platform/process/watch-exceptions';
-import type { RunningServer } from './server-process.ts';
+import type { ChildServer } from './server-process.ts';
 
 /** Files of the server. */
 export interface OwnServerFiles {
@@ -21,7 +21,7 @@ export interface OwnServerFiles {
  *
  * @throws {Error} when it does not start
  */
-export async function startOwnServer({ config: path, log }: OwnServerFiles): Promise<RunningServer> {
+export async function startOwnServer({ config: path, log }: OwnServerFiles): Promise<ChildServer> {
   delete process.env.HOME;
   delete process.env.XDG_CONFIG_HOME;
   await using starting = new AsyncDisposableStack();

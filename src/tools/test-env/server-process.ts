@@ -18,7 +18,7 @@ export interface ServerCommand {
 }
 
 /** A server that ends when this process ends, for whatever reason. */
-export interface RunningServer extends AsyncDisposable {
+export interface ChildServer extends AsyncDisposable {
   /** Resolves when the server has ended by itself. */
   readonly exited: Promise<unknown>;
 }
@@ -43,7 +43,7 @@ exit $code`;
  *
  * @throws {Error} with the end of the log if it does not
  */
-export async function startServer(server: ServerCommand, signal: AbortSignal): Promise<RunningServer> {
+export async function startServer(server: ServerCommand, signal: AbortSignal): Promise<ChildServer> {
   const log = openSync(server.log, 'w');
   const { HOME: _home, XDG_CONFIG_HOME: _config, ...environment } = process.env; // settings of the user's git
   const child = spawn(

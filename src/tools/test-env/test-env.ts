@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#base/network/listening-port';
 import { type EnvironmentFiles, isGone, prepareDirectory, writeFiles } from './environment-files.ts';
 import { type BuildChoice, type ServerBuild, serverBuild } from './server-build.ts';
-import { connects, type RunningServer, startServer } from './server-process.ts';
+import { type ChildServer, connects, startServer } from './server-process.ts';
 
 export interface TestEnvOptions extends BuildChoice {
   readonly directory: string;
@@ -97,7 +97,7 @@ async function startAll(
 ): Promise<AsyncDisposable & { readonly exited: readonly Promise<unknown>[] }> {
   await using starting = new AsyncDisposableStack();
   const exited: Promise<unknown>[] = [];
-  const add = (server: RunningServer): void => {
+  const add = (server: ChildServer): void => {
     exited.push(starting.use(server).exited);
   };
   if (build.isThis) {

@@ -32,7 +32,7 @@ const HEAD = 'HEAD';
 const REFERENCES_AT_ONCE = 1000;
 
 /** The calls of a backup and of a restore on one repository of a server. */
-export class RemoteRepository implements BackupSource {
+export class BackupCalls implements BackupSource {
   readonly #connection: Connection;
   readonly #repository: RemoteTarget;
   readonly #signal: AbortSignal;

@@ -17,7 +17,7 @@ const SIGNALLED = 255;
  * Runs `gitaly git`: the git program of a configuration, with the caller's directory, environment,
  * input and output. Resolves to its exit code.
  */
-export function runGit(
+export function runConfiguredGit(
   configPath: string,
   args: readonly string[],
   streams: Pick<CommandStreams, 'stderr'>,

@@ -3,7 +3,7 @@ import type { Stdio } from '#client/git/git-streams';
 import type { HooksPayload } from '#domain/hooks/payload';
 
 /** One run of a hook by git. */
-export interface HookCall {
+export interface HookRun {
   readonly connection: ServiceCaller;
   readonly payload: HooksPayload;
   /** All variables as `NAME=value`. */
@@ -17,7 +17,7 @@ export interface HookCall {
  * Runs a hook on the server. @returns its exit status. @throws {Error} for the log, not for the
  * user.
  */
-export type RunHook = (call: HookCall) => Promise<number>;
+export type RunHook = (call: HookRun) => Promise<number>;
 
 /** A failure with a message for the user. */
 export class HookError extends Error {
