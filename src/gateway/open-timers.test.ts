@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { openTimers } from '#testkit/open-timers';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { connectionClosed, EVERYBODY, logIn } from '#testkit/ssh-gateway-fixture';
+import { ALLOW_EVERYBODY, connectionClosed, logIn } from '#testkit/ssh-gateway-fixture';
 import { RequestBody } from './http/request-body.ts';
 import { discardRest } from './http/unread-body.ts';
 import { startHttpGateway, startSshGateway, storageMapping } from './index.ts';
@@ -36,7 +36,7 @@ test('a closed SSH gateway leaves no timer, also of connections', async (context
   const directory = makeScratchDirectory('ssh-timers');
   context.after(() => rmSync(directory, { recursive: true }));
   const gateway = await startSshGateway({
-    ...{ gitaly: NOWHERE, listen: LOCAL, mapping: storageMapping('default'), access: EVERYBODY },
+    ...{ gitaly: NOWHERE, listen: LOCAL, mapping: storageMapping('default'), access: ALLOW_EVERYBODY },
     hostKeyPath: join(directory, 'key'),
   });
   const timers = openTimers(context);

@@ -6,7 +6,7 @@ import { startHttpGateway, storageMapping } from '#gateway/index';
 import { packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { EVERYBODY, ended, logIn } from '#testkit/ssh-gateway-fixture';
+import { ALLOW_EVERYBODY, ended, logIn } from '#testkit/ssh-gateway-fixture';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startSshGateway } from './ssh/ssh-gateway.ts';
 
@@ -27,7 +27,7 @@ async function start({ createOnPush }: { readonly createOnPush: object | undefin
   const ssh = await startSshGateway({
     ...common,
     hostKeyPath: join(directory, 'host-key'),
-    access: EVERYBODY,
+    access: ALLOW_EVERYBODY,
   });
   const tip = (path: string): Promise<string> => runGit(['-C', path, 'rev-parse', 'main']);
   return {

@@ -4,7 +4,7 @@ import { Metadata } from '#rpc/common/metadata';
 import { startGitaly } from './start-gitaly.ts';
 
 /** Returns all items of a list of names or paths, as text. */
-export async function texts(items: AsyncIterable<Uint8Array>): Promise<string[]> {
+export async function toTexts(items: AsyncIterable<Uint8Array>): Promise<string[]> {
   return (await Array.fromAsync(items)).map((item) => Buffer.from(item).toString());
 }
 

@@ -10,7 +10,7 @@ import { type SshGateway, type SshGatewayOptions, startSshGateway, storageMappin
 import type { TestGitaly } from './start-gitaly.ts';
 import { startWithCommit } from './start-with-commit.ts';
 
-export const EVERYBODY = { everybody: { glId: 'user-1', username: 'git' } };
+export const ALLOW_EVERYBODY = { everybody: { glId: 'user-1', username: 'git' } };
 
 export interface Opened extends AsyncDisposable {
   readonly gitaly: TestGitaly;
@@ -29,7 +29,7 @@ export async function startGateway(options: Partial<SshGatewayOptions> = {}): Pr
     listen: { host: '127.0.0.1', port: 0 },
     mapping: storageMapping('default'),
     hostKeyPath: join(directory, 'host-key'),
-    access: EVERYBODY,
+    access: ALLOW_EVERYBODY,
     onFailure: (error) => failures.push(error),
     ...options,
   }).catch(async (error) => {

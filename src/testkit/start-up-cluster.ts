@@ -12,7 +12,7 @@ export const CACHED = { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/c
 const START_MS = 90_000;
 
 /** Output of `gitaly-ts up --cluster --json` when it is ready. */
-export interface UpClusterReport {
+export interface UpClusterOutput {
   readonly http: string;
   readonly ssh: string;
   readonly grpc: readonly string[];
@@ -29,7 +29,7 @@ export interface UpClusterReport {
 
 /** A running `gitaly-ts up --cluster`. */
 export interface UpCluster extends AsyncDisposable {
-  readonly report: UpClusterReport;
+  readonly report: UpClusterOutput;
   /** Its standard error so far. */
   notes(): string;
   /** Sends a signal, and resolves to the exit code. */

@@ -19,7 +19,7 @@ import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { withoutOwnPostgres as skip, startPostgres } from '#testkit/start-postgres';
-import { CACHED, startUpCluster, type UpClusterReport } from '#testkit/start-up-cluster';
+import { CACHED, startUpCluster, type UpClusterOutput } from '#testkit/start-up-cluster';
 import { until } from '#testkit/until';
 import { SECRET, startReceiver } from '../events/webhook-receiver.ts';
 
@@ -42,7 +42,7 @@ async function inTemporaryDirectory(work: (directory: string) => Promise<void>):
 }
 
 /** Returns the nodes on which a repository has a commit as `main`. */
-function nodesWith({ cluster }: UpClusterReport, commit: string): string[] {
+function nodesWith({ cluster }: UpClusterOutput, commit: string): string[] {
   return cluster.nodes
     .filter(({ path }) =>
       globSync('@cluster/repositories/*/*/*', { cwd: path }).some(
@@ -53,14 +53,14 @@ function nodesWith({ cluster }: UpClusterReport, commit: string): string[] {
 }
 
 /** Waits until every replica of every repository is up to date, on a healthy node. */
-function untilComplete({ directory }: UpClusterReport): Promise<void> {
+function untilComplete({ directory }: UpClusterOutput): Promise<void> {
   const isComplete = async (): Promise<boolean> =>
     (await gitalyTs('cluster', 'status', directory)).code === 0;
   return until(isComplete, 'every replica is up to date', COMPLETE_MS);
 }
 
 /** Returns the events of a repository, up to the one with a new value. */
-async function eventsOf({ http }: UpClusterReport, path: string, newest: string): Promise<string[]> {
+async function eventsOf({ http }: UpClusterOutput, path: string, newest: string): Promise<string[]> {
   const response = await fetch(`${http}/-/events?path=${path}`);
   let text = '';
   for await (const bytes of response.body ?? []) {
@@ -79,7 +79,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-const pidsOf = ({ cluster: { nodes, postgres, praefect } }: UpClusterReport): number[] => [
+const pidsOf = ({ cluster: { nodes, postgres, praefect } }: UpClusterOutput): number[] => [
   ...nodes.map(({ pid }) => pid),
   postgres,
   praefect,

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Browser } from 'playwright-core';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startUpCluster, type UpClusterReport } from '#testkit/start-up-cluster';
+import { startUpCluster, type UpClusterOutput } from '#testkit/start-up-cluster';
 import { until } from '#testkit/until';
 import { openBrowser } from './browser.ts';
 
@@ -58,7 +58,7 @@ async function takeCluster(from: Browser): Promise<void> {
 }
 
 /** Creates repositories by pushes. @returns the clone of one of them. */
-async function pushProjects({ http }: UpClusterReport): Promise<string> {
+async function pushProjects({ http }: UpClusterOutput): Promise<string> {
   const clone = join(directory, `clone-${new URL(http).port}`);
   await runGit(['init', '-q', '-b', 'main', clone]);
   mkdirSync(join(clone, 'src'));
@@ -82,7 +82,7 @@ interface Load {
 }
 
 /** Sends calls, now more and now fewer. */
-async function putLoad({ http }: UpClusterReport, { clone, forMs }: Load): Promise<void> {
+async function putLoad({ http }: UpClusterOutput, { clone, forMs }: Load): Promise<void> {
   const startedAtMs = performance.now();
   for (let count = 0; performance.now() - startedAtMs < forMs; count++) {
     const address = `${http}/team/${['app', 'site', 'docs'][count % 3]}.git`;

@@ -7,7 +7,7 @@ import { dial } from '#client/index';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { withoutOwnPostgres } from '#testkit/start-postgres';
-import { startUpCluster, type UpClusterReport } from '#testkit/start-up-cluster';
+import { startUpCluster, type UpClusterOutput } from '#testkit/start-up-cluster';
 import { until } from '#testkit/until';
 import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } from './browser.ts';
 
@@ -18,7 +18,7 @@ const SLOW_MS = 500;
  * Makes pushes to all replicas of a repository wait until a file exists. They are left to git,
  * whose process the pages show: only git advertises a nonce.
  */
-async function holdPushes({ cluster: { nodes } }: UpClusterReport, file: string): Promise<void> {
+async function holdPushes({ cluster: { nodes } }: UpClusterOutput, file: string): Promise<void> {
   const script = `#!/bin/sh\nuntil [ -e '${file}' ]; do sleep 0.1; done\n`;
   for (const { path } of nodes)
     for (const replica of globSync('@cluster/repositories/*/*/*', { cwd: path })) {
@@ -30,7 +30,7 @@ async function holdPushes({ cluster: { nodes } }: UpClusterReport, file: string)
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the test reads fields of many pages
-async function jsonAt({ http }: UpClusterReport, page: string): Promise<any> {
+async function jsonAt({ http }: UpClusterOutput, page: string): Promise<any> {
   return await (await fetch(`${http}/-/console/${page}?format=json`)).json();
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startHttpGateway, startSshGateway, storageMapping } from '#gateway/index';
 import { startGitHttpServer } from '#testkit/git-http-server';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { EVERYBODY } from '#testkit/ssh-gateway-fixture';
+import { ALLOW_EVERYBODY } from '#testkit/ssh-gateway-fixture';
 import { startGitaly } from '#testkit/start-gitaly';
 import { type Format, Origin, SERVER_SETTINGS } from './origin.ts';
 import type { Place } from './place.ts';
@@ -30,7 +30,7 @@ export async function openPlaces(): Promise<Places> {
   };
   const http = stack.use(await startHttpGateway(options));
   const hostKeyPath = join(directory, 'host-key');
-  const ssh = stack.use(await startSshGateway({ ...options, hostKeyPath, access: EVERYBODY }));
+  const ssh = stack.use(await startSshGateway({ ...options, hostKeyPath, access: ALLOW_EVERYBODY }));
   const client = { directory, gateway: ssh, hostKeyPath };
   const environments = {
     file: {},

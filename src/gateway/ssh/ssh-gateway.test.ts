@@ -14,9 +14,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import ssh2 from 'ssh2';
 import {
+  ALLOW_EVERYBODY,
   assertServes,
   connectionClosed,
-  EVERYBODY,
   ended,
   LIST,
   logIn,
@@ -177,7 +177,7 @@ test('the host key is private and persistent; an invalid one is refused with a r
         gitaly: { address: 'unix:/nowhere' },
         listen: { host: '127.0.0.1', port: 0 },
         mapping: storageMapping('default'),
-        access: EVERYBODY,
+        access: ALLOW_EVERYBODY,
         hostKeyPath,
       });
     writeFileSync(bad, 'no key', { mode: 0o600 });

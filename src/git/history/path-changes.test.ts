@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { selectionOf, startHistories } from '#testkit/repositories/generated/histories-fixture';
+import { randomSelection, startHistories } from '#testkit/repositories/generated/histories-fixture';
 import { openRandomRepository } from '#testkit/repositories/generated/open-random-repository';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { repetitions } from '#testkit/soak';
@@ -21,7 +21,7 @@ let made = 0;
 
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 const selection = fc.record({
-  ...selectionOf(COMMITS),
+  ...randomSelection(COMMITS),
   paths: fc.array(fc.constantFrom(...PATHS), { minLength: 1, maxLength: 3 }),
 });
 const repositories = fc.record({

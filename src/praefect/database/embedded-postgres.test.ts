@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openTimers } from '#testkit/open-timers';
 import { movedClock } from '#testkit/praefect/moved-clock';
-import { scriptedPostgres, writePidFile } from '#testkit/praefect/scripted-postgres';
+import { pidFileCommand, scriptedPostgres } from '#testkit/praefect/scripted-postgres';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { withoutOwnPostgres as skip } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
@@ -86,8 +86,8 @@ test('a program that cannot be run is reported', async (context) => {
 });
 
 for (const [name, lines] of [
-  ['of another process', writePidFile('1234567', 'ready')],
-  ['of a server that does not accept connections yet', writePidFile('$$', 'starting')],
+  ['of another process', pidFileCommand('1234567', 'ready')],
+  ['of a server that does not accept connections yet', pidFileCommand('$$', 'starting')],
 ] as const)
   test(`a pid file ${name} is waited for, for a minute`, async (context) => {
     const directory = scratchDirectory(context);
@@ -140,7 +140,7 @@ test('a stop that has not ended after 30 seconds writes nothing more', async (co
   const programs = scriptedPostgres(directory, [
     ...NOTED,
     "trap 'exit 0' QUIT",
-    writePidFile('$$', 'ready'),
+    pidFileCommand('$$', 'ready'),
     WAITS,
   ]);
   const server = await startEmbeddedPostgres({ directory, isDurable: false, programs });
@@ -159,7 +159,7 @@ test('a stop that has not ended after 30 seconds writes nothing more', async (co
 
 test('a stop leaves no timer', async (context) => {
   const directory = scratchDirectory(context);
-  const programs = scriptedPostgres(directory, ["trap 'exit 0' INT", writePidFile('$$', 'ready'), WAITS]);
+  const programs = scriptedPostgres(directory, ["trap 'exit 0' INT", pidFileCommand('$$', 'ready'), WAITS]);
   const server = await startEmbeddedPostgres({ directory, isDurable: false, programs });
   const open = openTimers(context);
 

@@ -24,6 +24,6 @@ export function scriptedPostgres(directory: string, script: readonly string[]): 
 }
 
 /** Line of shell with which a scripted server writes its pid file. */
-export function writePidFile(pid: string, state: string): string {
+export function pidFileCommand(pid: string, state: string): string {
   return `cat > "$2/postmaster.pid" <<END\n${pidFileText(pid, state)}END`;
 }

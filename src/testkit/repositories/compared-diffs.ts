@@ -8,7 +8,7 @@ import type { GitFixture } from './git-fixture.ts';
 import { GIT_ENVIRONMENT } from './run-git.ts';
 
 /** Trees before and after. */
-export type TreePair = readonly [string, string];
+export type ComparedTrees = readonly [string, string];
 
 const FORMATS = {
   'raw and patch': ['--raw', '--patch', '--full-index', '--find-renames=30%'],
@@ -33,7 +33,7 @@ export interface DiffComparison {
  */
 export async function assertSameDiffs(
   comparison: DiffComparison,
-  pairs: readonly TreePair[],
+  pairs: readonly ComparedTrees[],
 ): Promise<Map<string, number>> {
   const reasons = new Map<string, number>();
   for (const format of Object.keys(FORMATS) as Format[]) {
@@ -52,7 +52,7 @@ export async function assertSameDiffs(
 /** Compares pairs of trees with one `git diff-tree`. */
 function diffsOfGit(
   { git, path, attributes, locale }: DiffComparison,
-  pairs: readonly TreePair[],
+  pairs: readonly ComparedTrees[],
   format: Format,
 ): Buffer[] {
   const config: string[] = [];
@@ -81,7 +81,7 @@ function diffsOfGit(
 /** Compares two trees in process; the reason if that is left to git. */
 async function diffInProcess(
   { git, path, attributes }: DiffComparison,
-  [before, after]: TreePair,
+  [before, after]: ComparedTrees,
   format: Format,
 ): Promise<Buffer | string> {
   const repository = git.open(path);

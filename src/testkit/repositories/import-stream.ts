@@ -19,7 +19,7 @@ export interface Person {
 }
 
 /** The fields of a commit for `git fast-import`. */
-export interface CommitFields {
+export interface ImportedCommit {
   readonly reference: Bytes;
   readonly author: Required<Person>;
   readonly committer: Required<Person>;
@@ -30,7 +30,7 @@ export interface CommitFields {
 }
 
 /** The fields of an annotated tag for `git fast-import`. */
-export interface TagFields {
+export interface ImportedTag {
   readonly name: Bytes;
   readonly target: string;
   readonly tagger: Required<Person>;
@@ -45,7 +45,7 @@ export function commitStream({
   message,
   parents,
   reference,
-}: CommitFields): Buffer {
+}: ImportedCommit): Buffer {
   const parts: Bytes[] = ['commit ', reference, '\nmark :1\n'];
   parts.push('author ', ...personParts(author), 'committer ', ...personParts(committer), ...data(message));
   for (const [index, parent] of parents.entries())
@@ -55,7 +55,7 @@ export function commitStream({
 }
 
 /** Returns the stream that creates an annotated tag with its reference, and prints its id. */
-export function tagStream({ message, name, tagger, target }: TagFields): Buffer {
+export function tagStream({ message, name, tagger, target }: ImportedTag): Buffer {
   const person = personParts(tagger);
   return join([
     'tag ',

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MergeConflictError } from '#client/repository/errors';
-import { arrangeServices, texts } from '#testkit/rails-fixture';
+import { arrangeServices, toTexts } from '#testkit/rails-fixture';
 import { USER } from '#testkit/user';
 import { CommitService, ConflictsService, OperationService, PreReceiveError, RefService } from '../index.ts';
 
@@ -32,8 +32,8 @@ test('RefService reads and changes references', async () => {
   assert.equal(await service.findTag('none'), undefined);
   assert.equal(await service.refExists('refs/tags/v1'), true);
   assert.equal((await all(service.listRefs())).length, 2, 'branches only');
-  assert.deepEqual(await texts(service.branchNamesContainingSha(main)), ['main']);
-  assert.deepEqual(await texts(service.tagNamesContainingSha(main)), ['v1']);
+  assert.deepEqual(await toTexts(service.branchNamesContainingSha(main)), ['main']);
+  assert.deepEqual(await toTexts(service.tagNamesContainingSha(main)), ['v1']);
   assert.deepEqual(await service.findRefsByOid(main), ['refs/heads/main', 'refs/tags/v1']);
   const [message] = await all(service.getTagMessages([tagId]));
   assert.equal(message?.message.toString(), 'the first\n');

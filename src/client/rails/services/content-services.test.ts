@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { arrangeServices, texts } from '#testkit/rails-fixture';
+import { arrangeServices, toTexts } from '#testkit/rails-fixture';
 import { ChangedPaths_Status } from '#wire/gen/diff_pb';
 import { AnalysisService, BlobService, CleanupService, CommitService, DiffService } from '../index.ts';
 
@@ -39,9 +39,9 @@ test('CommitService reads commits, trees and files', async () => {
   assert.equal((await service.treeEntry('topic', 'README.md', 5n))?.data.toString(), 'hello');
   assert.equal(await service.treeEntry('topic', 'none'), undefined);
   assert.equal((await service.treeEntry('topic', 'src'))?.data.length, 0);
-  const tops = await texts(entryPaths(service.treeEntries('main', '')));
+  const tops = await toTexts(entryPaths(service.treeEntries('main', '')));
   assert.deepEqual(tops, ['src', 'README.md'], 'directories first');
-  assert.deepEqual(await texts(service.lsFiles('main')), ['README.md', 'src/a.ts', 'src/b.ts']);
+  assert.deepEqual(await toTexts(service.lsFiles('main')), ['README.md', 'src/a.ts', 'src/b.ts']);
 
   assert.equal(await service.commitCount('main', { path: 'src' }), 2);
   const { leftCount, rightCount } = await service.divergingCommitCount('main', 'topic');
@@ -100,7 +100,7 @@ test('DiffService and BlobService read differences and blobs', async () => {
       [0, 1],
     ],
   );
-  assert.deepEqual(await texts(entryPaths(diffs.findChangedPaths([to]))), ['README.md']);
+  assert.deepEqual(await toTexts(entryPaths(diffs.findChangedPaths([to]))), ['README.md']);
   const patch = await git('diff', '--full-index', `${from}..${to}`);
   assert.equal(
     await diffs.getPatchId(from, to),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { Metadata } from '#rpc/common/metadata';
-import { arrangeServices, texts } from '#testkit/rails-fixture';
+import { arrangeServices, toTexts } from '#testkit/rails-fixture';
 import {
   CommitService,
   GitalyClient,
@@ -43,7 +43,7 @@ test('RepositoryService, pools and remotes manage whole repositories', async () 
   assert.equal(await service.fsck(), '');
   assert.equal(await service.findLicense(), undefined);
   assert.equal(await service.objectFormat(), 1);
-  assert.deepEqual(await texts(service.searchFilesByName('main', 'src')), ['src/a.ts', 'src/b.ts']);
+  assert.deepEqual(await toTexts(service.searchFilesByName('main', 'src')), ['src/a.ts', 'src/b.ts']);
   const [match] = await all(service.searchFilesByContent('main', 'hello'));
   assert.match(match?.toString() ?? '', /README\.md.1.hello/s);
   const changes = await all(service.rawChangesBetween('main~', 'main'));

@@ -9,11 +9,11 @@ import { FallBackToGit } from '#git/command/in-process';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import type { Repository } from '#storage/repository';
 import {
+  fetchRequestBytes,
   type Made,
   PACKINGS,
   packedHistories,
   packIn,
-  requestBytes,
   requestOf,
   tipsOf,
   unpackAll,
@@ -82,7 +82,7 @@ async function answer(made: Made, { others, wants }: Question): Promise<Buffer |
 function askGit({ path }: Made, { others, wants }: Question): Buffer {
   const settings = ['-c', 'uploadpack.allowFilter=true'];
   return execFileSync('git', [...settings, 'upload-pack', '--stateless-rpc', path], {
-    input: requestBytes(wants, others),
+    input: fetchRequestBytes(wants, others),
     env: { ...process.env, GIT_PROTOCOL: 'version=2' },
     maxBuffer: 1 << 28,
   });

@@ -5,8 +5,8 @@ import { after, test } from 'node:test';
 import { OID_DIGITS } from '#git/names/object-id';
 import {
   assertSameDiffs,
+  type ComparedTrees,
   importTrees,
-  type TreePair,
   writeVersions,
 } from '#testkit/repositories/compared-diffs';
 import { RandomFiles } from '#testkit/repositories/generated/random-files';
@@ -32,7 +32,7 @@ const PAIRS = repetitions('DIFF_PAIRS', { short: 500, long: 10_000 });
 const { signal } = new AbortController();
 
 /** Writes versions of directories into a new repository, and returns pairs of their trees. */
-function generatedPairs(path: string, objectFormat: keyof typeof OID_DIGITS, count: number): TreePair[] {
+function generatedPairs(path: string, objectFormat: keyof typeof OID_DIGITS, count: number): ComparedTrees[] {
   initRepository(path, { objectFormat });
   const random = seededRandom(SEED);
   const stream: Buffer[] = [];
@@ -47,7 +47,7 @@ function generatedPairs(path: string, objectFormat: keyof typeof OID_DIGITS, cou
       );
   }
   const trees = importTrees(path, Buffer.concat(stream), 'x');
-  return trees.flatMap((tree, index): TreePair[] => {
+  return trees.flatMap((tree, index): ComparedTrees[] => {
     const next = trees[index + 1];
     if (next === undefined || index % (perSeries + 1) === perSeries) return [];
     return [index % 3 === 0 ? [next, tree] : [tree, next]];
@@ -117,7 +117,7 @@ test(`files with hundreds of changes are compared as git compares them (SEED=${S
 
   const reasons = await assertSameDiffs(
     { git, path },
-    before.map((tree, index): TreePair => [tree, later[index] ?? '']),
+    before.map((tree, index): ComparedTrees => [tree, later[index] ?? '']),
   );
 
   assert.deepEqual(
@@ -132,7 +132,7 @@ test(`files with hundreds of changes are compared as git compares them (SEED=${S
 function twoVersions(
   name: string,
   versions: readonly Readonly<Record<string, string | Buffer>>[],
-): [string, TreePair] {
+): [string, ComparedTrees] {
   const path = join(root, name);
   initRepository(path);
   const [before = '', later = ''] = writeVersions(path, versions);

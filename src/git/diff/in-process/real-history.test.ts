@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { assertSameDiffs, type TreePair, writeVersions } from '#testkit/repositories/compared-diffs';
+import { assertSameDiffs, type ComparedTrees, writeVersions } from '#testkit/repositories/compared-diffs';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { seededRandom } from '#testkit/repositories/random-history';
@@ -65,20 +65,20 @@ test(`commits of a real history are compared as git compares them (SEED=${SEED})
   assert.ok(pairs.length > 0);
 
   /** Returns commits with their first parents, from a random one on. */
-  function neighbours(): TreePair[] {
+  function neighbours(): ComparedTrees[] {
     const commits = run(REAL, ['rev-list', '--format=%T %P', '--no-commit-header', 'HEAD']);
     const rows = commits.map((line) => line.split(' ')).filter(([, parent]) => parent !== undefined);
     const first = Math.floor(seededRandom(SEED)() * Math.max(rows.length - PAIRS, 0));
     const chosen = rows.slice(first, first + PAIRS);
     const names = chosen.map(([, parent = '']) => `${parent}^{tree}\n`).join('');
     const parents = run(REAL, ['cat-file', '--batch-check=%(objectname)'], names);
-    return chosen.map(([tree = ''], index): TreePair => [parents[index] ?? '', tree]);
+    return chosen.map(([tree = ''], index): ComparedTrees => [parents[index] ?? '', tree]);
   }
 });
 
-function listed(): TreePair[] {
+function listed(): ComparedTrees[] {
   const lines = readFileSync(LIST, 'utf8').trim().split('\n').slice(0, PAIRS);
-  return lines.map((line): TreePair => {
+  return lines.map((line): ComparedTrees => {
     const [before = '', after = ''] = line.split(' ');
     return [before, after];
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { isAtLeast } from '#git/command/capabilities';
 import { fc } from '#testkit/fast-check';
-import { selectionOf, startHistories } from '#testkit/repositories/generated/histories-fixture';
+import { randomSelection, startHistories } from '#testkit/repositories/generated/histories-fixture';
 import { createRandomRepository } from '#testkit/repositories/generated/random-repository';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { testedGit } from '#testkit/repositories/run-git';
@@ -56,7 +56,7 @@ test('histories of paths with filters are those that git lists, in its order', a
       }),
       fc.array(
         fc.record({
-          ...selectionOf(COMMITS),
+          ...randomSelection(COMMITS),
           paths: fc.array(fc.constantFrom(...PATHS), { minLength: 1, maxLength: 3 }),
           isOne: fc.boolean(),
         }),

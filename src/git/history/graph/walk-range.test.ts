@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { selectionOf, startHistories } from '#testkit/repositories/generated/histories-fixture';
+import { randomSelection, startHistories } from '#testkit/repositories/generated/histories-fixture';
 import {
   openRandomRepository,
   type RandomRepository,
@@ -21,7 +21,7 @@ const makeRepository = (seed: number): Promise<RandomRepository> =>
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 const seeds = fc.integer({ min: 0, max: 0xffffffff });
 const selection = fc.record({
-  ...selectionOf(COMMITS),
+  ...randomSelection(COMMITS),
 });
 
 test('ranges of random histories with wrong dates are those that git lists, in its order', async () => {

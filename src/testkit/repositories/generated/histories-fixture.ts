@@ -35,7 +35,7 @@ export async function startHistories(name: string): Promise<Histories> {
 }
 
 /** Properties of a random selection of commits in a history of `count` commits, for `fc.record`. */
-export function selectionOf(count: number) {
+export function randomSelection(count: number) {
   const name = fc.integer({ min: 1, max: count }).map((mark) => `c${mark}`);
   const revision = fc.oneof(
     name,

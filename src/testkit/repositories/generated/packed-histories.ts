@@ -110,16 +110,16 @@ export function tipsOf({ git }: Made): string[] {
 }
 
 /** Returns a request of protocol v2. @param others arguments besides the usual ones. */
-export function requestBytes(wants: readonly string[], others: readonly string[] = ['done']): Buffer {
+export function fetchRequestBytes(wants: readonly string[], others: readonly string[] = ['done']): Buffer {
   const lines = ['thin-pack', 'ofs-delta', ...others, ...wants.map((want) => `want ${want}`)];
   const body = lines.map((line) => packet(`${line}\n`)).join('');
   const format = wants[0]?.length === 64 ? packet('object-format=sha256') : '';
   return Buffer.from(`${packet('command=fetch')}${format}0001${body}${FLUSH}`);
 }
 
-/** Returns a request as the server parses it. @param others as for {@link requestBytes}. */
-export function requestOf(...request: Parameters<typeof requestBytes>): FetchRequest {
-  const parsed = new RequestParser().push(requestBytes(...request));
+/** Returns a request as the server parses it. @param others as for {@link fetchRequestBytes}. */
+export function requestOf(...request: Parameters<typeof fetchRequestBytes>): FetchRequest {
+  const parsed = new RequestParser().push(fetchRequestBytes(...request));
   assert.ok(typeof parsed === 'object' && parsed.name === 'fetch');
   return parsed;
 }

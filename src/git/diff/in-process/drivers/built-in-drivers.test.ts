@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { assertSameDiffs, type TreePair, writeVersions } from '#testkit/repositories/compared-diffs';
+import { assertSameDiffs, type ComparedTrees, writeVersions } from '#testkit/repositories/compared-diffs';
 import { DRIVER_NAMES, driverLine } from '#testkit/repositories/driver-lines';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { initRepository } from '#testkit/repositories/init-repository';
@@ -27,7 +27,7 @@ const NAMES_PER_FILE = 250;
 const ATTRIBUTES = DRIVER_NAMES.map((name) => `${name}* diff=${name}\n`).join('');
 
 /** Writes two versions of each file, which differ below each line, and returns pairs of trees. */
-function writePairs(path: string, files: ReadonlyMap<string, readonly string[]>): [string, TreePair[]] {
+function writePairs(path: string, files: ReadonlyMap<string, readonly string[]>): [string, ComparedTrees[]] {
   initRepository(path);
   const textOf = (lines: readonly string[], version: string): Buffer =>
     Buffer.from(
@@ -39,7 +39,7 @@ function writePairs(path: string, files: ReadonlyMap<string, readonly string[]>)
     { [name]: textOf(lines, '2') },
   ]);
   const [attributes = '', ...trees] = writeVersions(path, [{ '.gitattributes': ATTRIBUTES }, ...versions]);
-  const pairs = trees.flatMap((tree, index): TreePair[] =>
+  const pairs = trees.flatMap((tree, index): ComparedTrees[] =>
     index % 2 === 0 ? [[tree, trees[index + 1] ?? '']] : [],
   );
   return [attributes, pairs];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { assertSameDiffs, type TreePair, writeVersions } from '#testkit/repositories/compared-diffs';
+import { assertSameDiffs, type ComparedTrees, writeVersions } from '#testkit/repositories/compared-diffs';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
@@ -86,10 +86,10 @@ class MovingFiles {
 }
 
 /** Writes pairs of directories, and returns the pairs of their trees. */
-function writePairs(path: string, pairs: readonly (readonly [Files, Files])[]): TreePair[] {
+function writePairs(path: string, pairs: readonly (readonly [Files, Files])[]): ComparedTrees[] {
   initRepository(path);
   const trees = writeVersions(path, pairs.flat());
-  return pairs.map((_, index): TreePair => [trees[2 * index] ?? '', trees[2 * index + 1] ?? '']);
+  return pairs.map((_, index): ComparedTrees => [trees[2 * index] ?? '', trees[2 * index + 1] ?? '']);
 }
 
 test(`moved files are joined to the renames that git finds (SEED=${SEED})`, async () => {
