@@ -7,7 +7,7 @@ import { confirmMerge, requireAccepted } from '../split/confirm-merge.ts';
 import type { Content } from '../split/split-bytes.ts';
 import { FileChangeError } from './errors.ts';
 import type { Place } from './place.ts';
-import { bytesOf, decodeText, type TextOrBytes, timestamp } from './values.ts';
+import { decodeText, type TextOrBytes, timestamp, toBytes } from './values.ts';
 
 export interface CommitOptions extends CallOptions {
   /** Name without `refs/heads/`. It is created if it does not exist. */
@@ -56,13 +56,13 @@ export async function commit(place: Place, options: CommitOptions): Promise<stri
   const header = {
     repository,
     user,
-    branchName: bytesOf(branch),
-    commitMessage: bytesOf(message),
-    commitAuthorName: bytesOf(author?.name ?? ''),
-    commitAuthorEmail: bytesOf(author?.email ?? ''),
+    branchName: toBytes(branch),
+    commitMessage: toBytes(message),
+    commitAuthorName: toBytes(author?.name ?? ''),
+    commitAuthorEmail: toBytes(author?.email ?? ''),
     force,
     expectedOldOid: expectedOid ?? '',
-    startBranchName: bytesOf(start !== undefined && 'branch' in start ? start.branch : ''),
+    startBranchName: toBytes(start !== undefined && 'branch' in start ? start.branch : ''),
     startSha: start !== undefined && 'oid' in start ? start.oid : '',
     timestamp: timestamp(),
   };
@@ -75,9 +75,9 @@ export async function commit(place: Place, options: CommitOptions): Promise<stri
 
 /** @throws {FileChangeError} for a path in `.git`: git refuses it without a reason. */
 function requireAllowedPath(path: TextOrBytes): void {
-  if (!/(?:^|\/)\.git(?:\/|$)/i.test(decodeText(bytesOf(path)))) return;
+  if (!/(?:^|\/)\.git(?:\/|$)/i.test(decodeText(toBytes(path)))) return;
   const detail = create(IndexErrorSchema, {
-    path: bytesOf(path),
+    path: toBytes(path),
     errorType: IndexError_ErrorType.INVALID_PATH,
   });
   throw new FileChangeError(
@@ -113,7 +113,7 @@ async function actionsOf(
 }
 
 function inHeads(branch: TextOrBytes): string {
-  return `refs/heads/${Buffer.from(bytesOf(branch)).toString()}`;
+  return `refs/heads/${Buffer.from(toBytes(branch)).toString()}`;
 }
 
 /** Merges a commit into a branch (RPC UserMergeBranch, FindCommit before it). */
@@ -121,7 +121,7 @@ export async function merge(place: Place, options: MergeOptions): Promise<string
   const { connection, repository, user } = place;
   const { source, into, message, expectedOid = '' } = options;
   const commitId = await requireCommit(place, source, options);
-  const header = { repository, user, commitId, branch: bytesOf(into), message: bytesOf(message) };
+  const header = { repository, user, commitId, branch: toBytes(into), message: toBytes(message) };
   const request = { ...header, expectedOldOid: expectedOid, timestamp: timestamp() };
   return await confirmMerge(connection, request, options);
 }
@@ -144,7 +144,7 @@ async function pick(place: Place, options: PickOptions) {
     options,
   );
   if (found === undefined) throw unknownRevision(revision);
-  const fields = { commit: found, branchName: bytesOf(onto), message: bytesOf(message) };
+  const fields = { commit: found, branchName: toBytes(onto), message: toBytes(message) };
   return { repository, user, ...fields, timestamp: timestamp() };
 }
 

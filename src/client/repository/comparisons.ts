@@ -1,7 +1,7 @@
 import type { CallOptions } from '../call/call-types.ts';
 import { diffs, type WholeDiff } from '../content/collect/diffs.ts';
 import type { Place } from './place.ts';
-import { bufferOf, bytesOf, decodeText, type TextOrBytes } from './values.ts';
+import { bufferOf, decodeText, type TextOrBytes, toBytes } from './values.ts';
 
 export interface DiffOptions extends CallOptions {
   /** Only these files and directories. */
@@ -36,7 +36,7 @@ export async function* diff(
   [left, right]: readonly [string, string],
   { paths = [], ...options }: DiffOptions,
 ): AsyncGenerator<FileDiff, void, undefined> {
-  const request = { repository, leftCommitId: left, rightCommitId: right, paths: paths.map(bytesOf) };
+  const request = { repository, leftCommitId: left, rightCommitId: right, paths: paths.map(toBytes) };
   for await (const whole of diffs(connection.diff.commitDiff(request, options))) yield fileDiffOf(whole);
 }
 

@@ -6,7 +6,7 @@ import type { CallOptions } from '../call/call-types.ts';
 import { openTreeEntry } from '../content/open-content.ts';
 import { type PageOptions, paginate } from '../content/paginate.ts';
 import type { Place } from './place.ts';
-import { bufferOf, bytesOf, decodeText, type TextOrBytes } from './values.ts';
+import { bufferOf, decodeText, type TextOrBytes, toBytes } from './values.ts';
 
 /** A file, directory or submodule in a tree. */
 export interface FileEntry {
@@ -42,7 +42,7 @@ export async function openFile(
   { revision, path }: { readonly revision: TextOrBytes; readonly path: TextOrBytes },
   options: CallOptions,
 ): Promise<Readable> {
-  const request = { repository, revision: bytesOf(revision), path: bytesOf(path) };
+  const request = { repository, revision: toBytes(revision), path: toBytes(path) };
   const entry = await openTreeEntry(connection, request, options).catch(unlessNotFound);
   if (entry === undefined) {
     // The server's error does not show which of the two is missing, and Gitaly 15 reports none.
@@ -73,7 +73,7 @@ export async function* files(
   revision: TextOrBytes,
   { path = '.', recursive = true, ...options }: FilesOptions,
 ): AsyncGenerator<FileEntry, void, undefined> {
-  const request = { repository, revision: bytesOf(revision), path: bytesOf(path), recursive };
+  const request = { repository, revision: toBytes(revision), path: toBytes(path), recursive };
   for await (const entry of paginate.treeEntries(connection, request, options)) {
     if (!recursive || entry.type !== TreeEntry_EntryType.TREE) yield entryOf(entry);
   }

@@ -3,7 +3,7 @@ import type { CallOptions } from '../call/call-types.ts';
 import { gitalyServers } from '../gitaly-servers.ts';
 import type { Place } from './place.ts';
 import { shareLfs } from './settings.ts';
-import { bytesOf, type TextOrBytes } from './values.ts';
+import { type TextOrBytes, toBytes } from './values.ts';
 
 const HEADS = Buffer.from('refs/heads/');
 
@@ -35,7 +35,7 @@ export async function fork(
     {
       repository: { storageName, relativePath },
       sourceRepository: repository,
-      revision: branch === undefined ? Buffer.alloc(0) : Buffer.concat([HEADS, bytesOf(branch)]),
+      revision: branch === undefined ? Buffer.alloc(0) : Buffer.concat([HEADS, toBytes(branch)]),
     },
     {
       ...options,

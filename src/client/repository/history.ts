@@ -5,7 +5,7 @@ import { ListCommitsRequest_Order as Order } from '#wire/gen/commit_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import { eachItem } from '../content/collect/each-item.ts';
 import type { Place } from './place.ts';
-import { bytesOf, type Commit, commitOf, type TextOrBytes } from './values.ts';
+import { type Commit, commitOf, type TextOrBytes, toBytes } from './values.ts';
 
 /** The commits that {@link Repository.log} yields. */
 export interface LogOptions extends CallOptions {
@@ -46,9 +46,9 @@ function requestOf(
   const { after, author, before, firstParent = false, limit, messages = [], noMerges, skip = 0 } = options;
   return {
     revisions: typeof revision === 'string' ? [revision] : [...revision],
-    paths: (options.paths ?? []).map(bytesOf),
-    commitMessagePatterns: messages.map(bytesOf),
-    author: bytesOf(author ?? ''),
+    paths: (options.paths ?? []).map(toBytes),
+    commitMessagePatterns: messages.map(toBytes),
+    author: toBytes(author ?? ''),
     firstParent,
     skip,
     maxParents: noMerges === true ? 1 : 0,

@@ -1,7 +1,7 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Place } from './place.ts';
-import { bytesOf, type TextOrBytes } from './values.ts';
+import { type TextOrBytes, toBytes } from './values.ts';
 
 export interface ExpireOptions extends CallOptions {
   /** Full name of a reference that exists. Default: the repository. */
@@ -18,7 +18,7 @@ export async function expire(
     {
       storageName,
       relativePath,
-      reference: reference === undefined ? Buffer.alloc(0) : bytesOf(reference),
+      reference: reference === undefined ? Buffer.alloc(0) : toBytes(reference),
       ...(seconds !== undefined && { lifetime: { seconds: BigInt(Math.ceil(seconds)) } }),
     },
     options,

@@ -25,7 +25,6 @@ import type { Place } from './place.ts';
 import { rulesOf, setDefaultBranch } from './settings.ts';
 import {
   type Branch,
-  bytesOf,
   type Commit,
   commitOf,
   decodeText,
@@ -33,6 +32,7 @@ import {
   type TextOrBytes,
   tagOf,
   timestamp,
+  toBytes,
 } from './values.ts';
 
 export interface RepositoryOptions {
@@ -122,7 +122,7 @@ export class Repository {
     const { defaultBranch = 'main', objectFormat = 'sha1', lifetimeSeconds, ...rest } = options;
     const { connection, repository } = this.#place;
     const format = objectFormat === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1;
-    const request = { repository, defaultBranch: bytesOf(defaultBranch), objectFormat: format };
+    const request = { repository, defaultBranch: toBytes(defaultBranch), objectFormat: format };
     await connection.repository.createRepository(request, rest);
     if (lifetimeSeconds !== undefined) await expire(this.#place, lifetimeSeconds, rest);
   }
@@ -203,7 +203,7 @@ export class Repository {
   async findCommit(revision: TextOrBytes, options: CallOptions = {}): Promise<Commit | undefined> {
     checkOptionNames('findCommit', options);
     const { connection, repository } = this.#place;
-    const request = { repository, revision: bytesOf(revision) };
+    const request = { repository, revision: toBytes(revision) };
     const { commit } = await connection.commit.findCommit(request, options);
     return commit && commitOf(commit);
   }
@@ -292,7 +292,7 @@ export class Repository {
   async setRules(rules: string | undefined, options: CallOptions = {}): Promise<void> {
     checkOptionNames('setRules', options);
     const { connection, repository } = this.#place;
-    await connection.settings.setRules({ repository, rules: bytesOf(rules ?? '') }, options);
+    await connection.settings.setRules({ repository, rules: toBytes(rules ?? '') }, options);
   }
 
   /**
@@ -338,7 +338,7 @@ export class Repository {
   async createBranch(name: TextOrBytes, start: TextOrBytes, options: CallOptions = {}): Promise<void> {
     checkOptionNames('createBranch', options);
     await typed(
-      createBranch(this.#place, { branchName: bytesOf(name), startPoint: bytesOf(start) }, options),
+      createBranch(this.#place, { branchName: toBytes(name), startPoint: toBytes(start) }, options),
     );
   }
 
@@ -353,7 +353,7 @@ export class Repository {
     checkOptionNames('deleteBranch', options);
     const { allowDefault = false, ...rest } = options;
     const { connection, repository, user } = this.#place;
-    const request = { repository, user, branchName: bytesOf(name) };
+    const request = { repository, user, branchName: toBytes(name) };
     if (!allowDefault) await this.#requireNotDefault(request.branchName, rest);
     await typed(connection.operation.userDeleteBranch(request, rest));
   }
@@ -372,8 +372,8 @@ export class Repository {
     checkOptionNames('createTag', options);
     const { message = '', ...rest } = options;
     const { connection, repository, user } = this.#place;
-    const [tagName, targetRevision] = [bytesOf(name), bytesOf(target)];
-    const fields = { tagName, targetRevision, message: bytesOf(message), timestamp: timestamp() };
+    const [tagName, targetRevision] = [toBytes(name), toBytes(target)];
+    const fields = { tagName, targetRevision, message: toBytes(message), timestamp: timestamp() };
     await typed(connection.operation.userCreateTag({ repository, user, ...fields }, rest));
   }
 
@@ -381,7 +381,7 @@ export class Repository {
   async deleteTag(name: TextOrBytes, options: CallOptions = {}): Promise<void> {
     checkOptionNames('deleteTag', options);
     const { connection, repository, user } = this.#place;
-    const request = { repository, user, tagName: bytesOf(name) };
+    const request = { repository, user, tagName: toBytes(name) };
     await typed(connection.operation.userDeleteTag(request, options));
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Place } from './place.ts';
-import { bytesOf, type TextOrBytes } from './values.ts';
+import { type TextOrBytes, toBytes } from './values.ts';
 
 const HEADS = Buffer.from('refs/heads/');
 const HEAD = Buffer.from('HEAD');
@@ -17,7 +17,7 @@ export async function setDefaultBranch(
   branch: TextOrBytes,
   options: CallOptions,
 ): Promise<void> {
-  const name = Buffer.concat([HEADS, bytesOf(branch)]);
+  const name = Buffer.concat([HEADS, toBytes(branch)]);
   const { value: exists } = await connection.ref.refExists({ repository, ref: name }, options);
   if (!exists && (await connection.repository.hasLocalBranches({ repository }, options)).value)
     throw new GitalyError('NOT_FOUND', `there is no branch ${name.toString('utf8', HEADS.length)}`);

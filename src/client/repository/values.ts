@@ -64,7 +64,7 @@ const SIGNATURES: Readonly<Record<SignatureType, Commit['signatureType']>> = {
 const HEADS = Buffer.from('refs/heads/');
 
 /** Returns text as bytes in UTF-8, and bytes as they are. */
-export function bytesOf(value: TextOrBytes): Uint8Array {
+export function toBytes(value: TextOrBytes): Uint8Array {
   return typeof value === 'string' ? Buffer.from(value) : value;
 }
 

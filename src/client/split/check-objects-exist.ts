@@ -4,8 +4,8 @@ import type { RepositorySchema } from '#wire/gen/shared_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
 import { eachItem } from '../content/collect/each-item.ts';
+import { toBytes } from '../repository/values.ts';
 import { splitItems } from './split-items.ts';
-import { toBytes } from './to-bytes.ts';
 
 /**
  * Reports for each revision, in the given order and under its given name, whether it exists (RPC

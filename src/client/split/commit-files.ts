@@ -9,8 +9,8 @@ import {
 } from '#wire/gen/operations_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
+import { toBytes } from '../repository/values.ts';
 import { type Content, splitBytes } from './split-bytes.ts';
-import { toBytes } from './to-bytes.ts';
 
 type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
 type ActionHeader = MessageInitShape<typeof UserCommitFilesActionHeaderSchema>;

@@ -3,9 +3,9 @@ import type { ApplyBfgObjectMapStreamResponse } from '#wire/gen/cleanup_pb';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
 import type { CallOptions, ResponseStream } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
+import { toBytes } from '../repository/values.ts';
 import { type Content, splitBytes } from './split-bytes.ts';
 import { splitItems } from './split-items.ts';
-import { toBytes } from './to-bytes.ts';
 
 type Repository = MessageInitShape<typeof RepositorySchema>;
 

@@ -1,10 +1,10 @@
 import { blobs, type WholeBlob } from '#client/content/collect/blobs';
 import { eachItem } from '#client/content/collect/each-item';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
-import type { TextOrBytes } from '#client/repository/values';
+import { type TextOrBytes, toBytes } from '#client/repository/values';
 import type { GetBlobsResponse, LFSPointer, ListAllBlobsResponse_Blob } from '#wire/gen/blob_pb';
 import type { ObjectType } from '#wire/gen/shared_pb';
-import { bytes, RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
+import { RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 
 /** A path of a revision. */
 export type BlobPlace = readonly [revision: string, path: TextOrBytes];
@@ -45,7 +45,7 @@ export class BlobService extends RepositoryCalls {
     places: Iterable<BlobPlace>,
     limit = -1n,
   ): AsyncGenerator<WholeBlob<GetBlobsResponse>, void, undefined> {
-    const revisionPaths = Array.from(places, ([revision, path]) => ({ revision, path: bytes(path) }));
+    const revisionPaths = Array.from(places, ([revision, path]) => ({ revision, path: toBytes(path) }));
     if (revisionPaths.length === 0) return;
     yield* this.each('fast', (gitaly) =>
       blobs(gitaly.blob.getBlobs({ repository: this.repository, revisionPaths, limit })),
@@ -57,7 +57,7 @@ export class BlobService extends RepositoryCalls {
    * `UNKNOWN`.
    */
   async getBlobTypes(places: Iterable<BlobPlace>): Promise<Map<string, ObjectType>> {
-    const revisionPaths = Array.from(places, ([revision, path]) => ({ revision, path: bytes(path) }));
+    const revisionPaths = Array.from(places, ([revision, path]) => ({ revision, path: toBytes(path) }));
     const request = { repository: this.repository, revisionPaths, limit: 0n };
     const types = new Map<string, ObjectType>();
     if (revisionPaths.length === 0) return types;

@@ -1,10 +1,10 @@
 import { eachItem } from '#client/content/collect/each-item';
-import type { TextOrBytes } from '#client/repository/values';
+import { type TextOrBytes, toBytes } from '#client/repository/values';
 import { type Content, splitBytes } from '#client/split/split-bytes';
 import { splitItems } from '#client/split/split-items';
 import type { ApplyBfgObjectMapStreamResponse_Entry } from '#wire/gen/cleanup_pb';
 import { ArgumentError } from './rails-errors.ts';
-import { bytes, RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
+import { RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 import { translated } from './translate-errors.ts';
 
 /** Removal of data from the history. @see GitLab: Gitlab::GitalyClient::CleanupService */
@@ -40,7 +40,7 @@ export class CleanupService extends RepositoryCalls {
     readonly blobs?: readonly string[];
     readonly redactions?: readonly TextOrBytes[];
   }): Promise<void> {
-    const requests = rewriteRequests(this.repository, blobs, redactions.map(bytes));
+    const requests = rewriteRequests(this.repository, blobs, redactions.map(toBytes));
     const rewritten = this.call('long', (gitaly) => gitaly.cleanup.rewriteHistory(requests));
     await translated(rewritten, { codes: { INVALID_ARGUMENT: (error) => new ArgumentError(error) } });
   }

@@ -1,8 +1,7 @@
-import type { TextOrBytes } from '#client/repository/values';
-import { timestamp } from '#client/repository/values';
+import { type TextOrBytes, timestamp, toBytes } from '#client/repository/values';
 import type { FindCommitsRequest_Order, ListCommitsRequest } from '#wire/gen/commit_pb';
 import { GetTreeEntriesRequest_SortBy } from '#wire/gen/commit_pb';
-import { bytes, literalPaths } from './storage-calls.ts';
+import { literalPaths } from './storage-calls.ts';
 
 /** Range of the dates of commits. */
 interface Period {
@@ -81,10 +80,10 @@ export function findCommitsFields(options: FindCommitsOptions) {
     ...others,
     ...periodFields({ after, before }),
     ...literalPaths(literalPathspec),
-    revision: bytes(revision),
-    author: bytes(author),
-    paths: paths.map(bytes),
-    includeReferencedBy: includeReferencedBy.map(bytes),
+    revision: toBytes(revision),
+    author: toBytes(author),
+    paths: paths.map(toBytes),
+    includeReferencedBy: includeReferencedBy.map(toBytes),
     disableWalk: true, // as Rails sends it to servers of 15.0
   };
 }
@@ -96,15 +95,15 @@ export function listCommitsFields(options: ListCommitsOptions) {
   return {
     ...others,
     ...periodFields({ after, before }),
-    paths: paths.map(bytes),
-    author: bytes(author),
-    commitMessagePatterns: commitMessagePatterns.map(bytes),
+    paths: paths.map(toBytes),
+    author: toBytes(author),
+    commitMessagePatterns: commitMessagePatterns.map(toBytes),
     ...(isPaged && { paginationParams: { limit: limit ?? -1, pageToken } }),
   };
 }
 
 export function countFields({ path = '', after, before, ...others }: CountOptions) {
-  return { ...others, ...periodFields({ after, before }), path: bytes(path) };
+  return { ...others, ...periodFields({ after, before }), path: toBytes(path) };
 }
 
 export function treeEntriesFields(
@@ -114,8 +113,8 @@ export function treeEntriesFields(
 ) {
   const isWhole = recursive && limit === undefined && pageToken === undefined;
   return {
-    revision: bytes(revision),
-    path: bytes(path.length === 0 ? '.' : path),
+    revision: toBytes(revision),
+    path: toBytes(path.length === 0 ? '.' : path),
     recursive,
     skipFlatPaths,
     ...(!isWhole && {

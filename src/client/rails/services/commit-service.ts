@@ -1,7 +1,7 @@
 import { eachItem } from '#client/content/collect/each-item';
 import { commitMessages, commitSignatures } from '#client/content/collect/messages';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
-import type { TextOrBytes } from '#client/repository/values';
+import { type TextOrBytes, toBytes } from '#client/repository/values';
 import { checkObjectsExist } from '#client/split/check-objects-exist';
 import { splitItems } from '#client/split/split-items';
 import type {
@@ -27,7 +27,7 @@ import {
   treeEntriesFields,
 } from './commit-options.ts';
 import { ArgumentError } from './rails-errors.ts';
-import { bytes, literalPaths, RepositoryCalls, unlessCode } from './storage-calls.ts';
+import { literalPaths, RepositoryCalls, unlessCode } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 import { TREE_RULES } from './tree-errors.ts';
 
@@ -59,7 +59,7 @@ export class CommitService extends RepositoryCalls {
    */
   findCommit(revision: TextOrBytes): Promise<GitCommit | undefined> {
     const { repository } = this;
-    const request = { repository, revision: bytes(revision) };
+    const request = { repository, revision: toBytes(revision) };
     return cachedCommit(repository, request.revision, () =>
       this.call('medium', async (gitaly) => (await gitaly.commit.findCommit(request)).commit),
     );
@@ -83,7 +83,7 @@ export class CommitService extends RepositoryCalls {
     } = {},
   ): Commits {
     const { revision = '', ...others } = options;
-    const request = { repository: this.repository, revision: bytes(revision), ...others };
+    const request = { repository: this.repository, revision: toBytes(revision), ...others };
     return this.each('medium', (gitaly) =>
       eachItem(gitaly.commit.findAllCommits(request), ({ commits }) => commits),
     );
@@ -143,7 +143,7 @@ export class CommitService extends RepositoryCalls {
 
   /** Returns the commits that references lead to, with the names of the references. */
   listCommitsByRefName(names: readonly TextOrBytes[]): Promise<ListCommitsByRefNameResponse_CommitForRef[]> {
-    const request = { repository: this.repository, refNames: names.map(bytes) };
+    const request = { repository: this.repository, refNames: names.map(toBytes) };
     return this.call('medium', (gitaly) =>
       Array.fromAsync(eachItem(gitaly.commit.listCommitsByRefName(request), ({ commitRefs }) => commitRefs)),
     );
@@ -163,7 +163,7 @@ export class CommitService extends RepositoryCalls {
     const { revision = '', path = '', limit = 1000, offset = 0, literalPathspec = true } = options;
     const request = {
       repository: this.repository,
-      ...{ query, limit, offset, revision: bytes(revision), path: bytes(path) },
+      ...{ query, limit, offset, revision: toBytes(revision), path: toBytes(path) },
       ...literalPaths(literalPathspec),
     };
     return this.each('medium', (gitaly) =>
@@ -182,7 +182,7 @@ export class CommitService extends RepositoryCalls {
    * `undefined` if nothing is there. The content of directories and submodules is empty.
    */
   treeEntry(revision: TextOrBytes, path: TextOrBytes, limit = 0n): Promise<TreeFile | undefined> {
-    const request = { repository: this.repository, revision: bytes(revision), path: bytes(path), limit };
+    const request = { repository: this.repository, revision: toBytes(revision), path: toBytes(path), limit };
     const entry = this.call('medium', async (gitaly) => {
       let first: Omit<TreeFile, 'data'> | undefined;
       const data = await wholeBytes(gitaly.commit.treeEntry(request), (response) => {
@@ -238,13 +238,13 @@ export class CommitService extends RepositoryCalls {
 
   /** Yields the paths of all files of a revision. */
   lsFiles(revision: TextOrBytes): AsyncGenerator<Uint8Array, void, undefined> {
-    const request = { repository: this.repository, revision: bytes(revision) };
+    const request = { repository: this.repository, revision: toBytes(revision) };
     return this.each('medium', (gitaly) => eachItem(gitaly.commit.listFiles(request), ({ paths }) => paths));
   }
 
   /** Returns the number of commits of a revision, or of all references (`all`). */
   commitCount(revision: TextOrBytes, options: CountOptions = {}): Promise<number> {
-    const request = { repository: this.repository, revision: bytes(revision), ...countFields(options) };
+    const request = { repository: this.repository, revision: toBytes(revision), ...countFields(options) };
     return this.call('medium', async (gitaly) => (await gitaly.commit.countCommits(request)).count);
   }
 
@@ -254,7 +254,7 @@ export class CommitService extends RepositoryCalls {
     to: TextOrBytes,
     maxCount = 0,
   ): Promise<CountDivergingCommitsResponse> {
-    const request = { repository: this.repository, from: bytes(from), to: bytes(to), maxCount };
+    const request = { repository: this.repository, from: toBytes(from), to: toBytes(to), maxCount };
     return this.call('medium', (gitaly) => gitaly.commit.countDivergingCommits(request));
   }
 
@@ -265,7 +265,7 @@ export class CommitService extends RepositoryCalls {
     options: { limit?: number; offset?: number; literalPathspec?: boolean } = {},
   ): Promise<ListLastCommitsForTreeResponse_CommitForTree[]> {
     const { limit = 25, offset = 0, literalPathspec = false } = options;
-    const fields = { revision, path: bytes(path), limit, offset, ...literalPaths(literalPathspec) };
+    const fields = { revision, path: toBytes(path), limit, offset, ...literalPaths(literalPathspec) };
     const request = { repository: this.repository, ...fields };
     return this.call('medium', (gitaly) =>
       Array.fromAsync(eachItem(gitaly.commit.listLastCommitsForTree(request), ({ commits }) => commits)),
@@ -278,14 +278,14 @@ export class CommitService extends RepositoryCalls {
     path: TextOrBytes,
     { literalPathspec = false }: { literalPathspec?: boolean } = {},
   ): Promise<GitCommit | undefined> {
-    const fields = { revision: bytes(revision), path: bytes(path), ...literalPaths(literalPathspec) };
+    const fields = { revision: toBytes(revision), path: toBytes(path), ...literalPaths(literalPathspec) };
     const request = { repository: this.repository, ...fields };
     return this.call('fast', async (gitaly) => (await gitaly.commit.lastCommitForPath(request)).commit);
   }
 
   /** Returns the languages of a revision, the largest share first. */
   languages(revision: TextOrBytes = ''): Promise<CommitLanguagesResponse_Language[]> {
-    const request = { repository: this.repository, revision: bytes(revision) };
+    const request = { repository: this.repository, revision: toBytes(revision) };
     return this.call('long', async (gitaly) => (await gitaly.commit.commitLanguages(request)).languages);
   }
 
@@ -303,10 +303,10 @@ export class CommitService extends RepositoryCalls {
   ): Promise<Buffer> {
     const request = {
       repository: this.repository,
-      revision: bytes(revision),
-      path: bytes(path),
-      range: bytes(range),
-      ignoreRevisionsBlob: bytes(ignoreRevisionsBlob),
+      revision: toBytes(revision),
+      path: toBytes(path),
+      range: toBytes(range),
+      ignoreRevisionsBlob: toBytes(ignoreRevisionsBlob),
     };
     const blame = this.call('medium', (gitaly) =>
       wholeBytes(gitaly.commit.rawBlame(request), ({ data }) => data),
@@ -316,7 +316,7 @@ export class CommitService extends RepositoryCalls {
 
   /** Returns the numbers of added and deleted lines of a commit. */
   commitStats(revision: TextOrBytes): Promise<CommitStatsResponse> {
-    const request = { repository: this.repository, revision: bytes(revision) };
+    const request = { repository: this.repository, revision: toBytes(revision) };
     return this.call('medium', (gitaly) => gitaly.commit.commitStats(request));
   }
 
@@ -332,7 +332,7 @@ export class CommitService extends RepositoryCalls {
     const { repository } = this;
     async function* requests() {
       yield { repository };
-      for await (const group of splitItems(shas)) yield { shas: group.map(bytes) };
+      for await (const group of splitItems(shas)) yield { shas: group.map(toBytes) };
     }
     return this.each('fast', (gitaly) =>
       eachItem(gitaly.commit.filterShasWithSignatures(requests()), (response) =>

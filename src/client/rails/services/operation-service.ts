@@ -1,8 +1,7 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/connection';
-import type { TextOrBytes } from '#client/repository/values';
-import { timestamp } from '#client/repository/values';
+import { type TextOrBytes, timestamp, toBytes } from '#client/repository/values';
 import { applyPatch } from '#client/split/apply-patch';
 import { commitFiles, type FileAction } from '#client/split/commit-files';
 import {
@@ -36,7 +35,7 @@ import {
   submoduleRules,
 } from './operation-errors.ts';
 import { CommitError, CreateTreeError, InvalidRef, TagExistsError } from './rails-errors.ts';
-import { bytes, RepositoryCalls } from './storage-calls.ts';
+import { RepositoryCalls } from './storage-calls.ts';
 import type { ErrorRules } from './translate-errors.ts';
 
 /** The user for whom a change is made. */
@@ -79,7 +78,7 @@ export class OperationService extends RepositoryCalls {
     { skipCi = false }: { skipCi?: boolean } = {},
   ): Promise<Branch | undefined> {
     const { repository } = this;
-    const request = { repository, user, branchName: bytes(name), startPoint: bytes(startPoint) };
+    const request = { repository, user, branchName: toBytes(name), startPoint: toBytes(startPoint) };
     return this.#change(
       async ({ operation }) => {
         const { branch, preReceiveError } = await operation.userCreateBranch(request);
@@ -93,12 +92,12 @@ export class OperationService extends RepositoryCalls {
   /** Moves a branch from one commit to another. */
   userUpdateBranch(name: TextOrBytes, user: User, { oldrev, newrev }: Revisions): Promise<void> {
     const { repository } = this;
-    const ids = { newrev: bytes(newrev), oldrev: bytes(oldrev) };
+    const ids = { newrev: toBytes(newrev), oldrev: toBytes(oldrev) };
     return this.#change(async ({ operation }) => {
       const response = await operation.userUpdateBranch({
         repository,
         user,
-        branchName: bytes(name),
+        branchName: toBytes(name),
         ...ids,
       });
       requireAccepted(response.preReceiveError);
@@ -111,7 +110,7 @@ export class OperationService extends RepositoryCalls {
    * @throws {CommandError} for an id that is not valid
    */
   userDeleteBranch(name: TextOrBytes, user: User, expectedOldOid = ''): Promise<void> {
-    const request = { repository: this.repository, user, branchName: bytes(name), expectedOldOid };
+    const request = { repository: this.repository, user, branchName: toBytes(name), expectedOldOid };
     return this.#change(
       async ({ operation }) => {
         requireAccepted((await operation.userDeleteBranch(request)).preReceiveError);
@@ -130,7 +129,7 @@ export class OperationService extends RepositoryCalls {
     user: User,
     { target, message = '' }: { target: TextOrBytes; message?: TextOrBytes },
   ): Promise<Tag | undefined> {
-    const fields = { tagName: bytes(name), targetRevision: bytes(target), message: bytes(message) };
+    const fields = { tagName: toBytes(name), targetRevision: toBytes(target), message: toBytes(message) };
     const request = { repository: this.repository, user, ...fields, timestamp: timestamp() };
     return this.#change(async ({ operation }) => {
       const response = await operation.userCreateTag(request);
@@ -142,7 +141,7 @@ export class OperationService extends RepositoryCalls {
 
   /** Deletes a tag. */
   rmTag(name: TextOrBytes, user: User, expectedOldOid = ''): Promise<void> {
-    const request = { repository: this.repository, user, tagName: bytes(name), expectedOldOid };
+    const request = { repository: this.repository, user, tagName: toBytes(name), expectedOldOid };
     return this.#change(async ({ operation }) => {
       requireAccepted((await operation.userDeleteTag(request)).preReceiveError);
     });
@@ -182,7 +181,7 @@ export class OperationService extends RepositoryCalls {
       expectedOldOid = '',
     }: { commitId: string; branch: TextOrBytes; expectedOldOid?: string },
   ): Promise<OperationBranchUpdate | undefined> {
-    const request = { repository: this.repository, user, commitId, branch: bytes(branch), expectedOldOid };
+    const request = { repository: this.repository, user, commitId, branch: toBytes(branch), expectedOldOid };
     return this.#change(async ({ operation }) => updated(await operation.userFFBranch(request)), {
       rules: { codes: { FAILED_PRECONDITION: (error) => new CommitError(error) } },
     });
@@ -294,7 +293,7 @@ export class OperationService extends RepositoryCalls {
     patches: Content,
     { expectedOldOid = '' }: { expectedOldOid?: string } = {},
   ): Promise<OperationBranchUpdate | undefined> {
-    const header = { repository: this.repository, user, targetBranch: bytes(branch), expectedOldOid };
+    const header = { repository: this.repository, user, targetBranch: toBytes(branch), expectedOldOid };
     return this.#change((gitaly) => applyPatch(gitaly, dated(header), patches), {
       clientContext: SECRETS_CHECK,
     });

@@ -3,7 +3,7 @@ import { CallError } from '#client/call/call-error';
 import { eachItem } from '#client/content/collect/each-item';
 import { type LocalBranch, localBranches } from '#client/content/collect/local-branches';
 import { tagMessages, tagSignatures } from '#client/content/collect/messages';
-import type { TextOrBytes } from '#client/repository/values';
+import { type TextOrBytes, toBytes } from '#client/repository/values';
 import { splitItems } from '#client/split/split-items';
 import type { FindAllBranchesResponse_Branch, ListRefsResponse_Reference } from '#wire/gen/ref_pb';
 import { FindTagErrorSchema } from '#wire/gen/ref_pb';
@@ -18,7 +18,7 @@ import {
   type TagsOptions,
   tagsFields,
 } from './ref-options.ts';
-import { bytes, RepositoryCalls } from './storage-calls.ts';
+import { RepositoryCalls } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 
 /** A change of a reference. The all-zero id represents a reference that does not exist. */
@@ -53,7 +53,7 @@ export class RefService extends RepositoryCalls {
   mergedBranches(
     names: readonly TextOrBytes[] = [],
   ): AsyncGenerator<FindAllBranchesResponse_Branch, void, undefined> {
-    const request = { repository: this.repository, mergedOnly: true, mergedBranches: names.map(bytes) };
+    const request = { repository: this.repository, mergedOnly: true, mergedBranches: names.map(toBytes) };
     return this.each('fast', (gitaly) =>
       eachItem(gitaly.ref.findAllBranches(request), ({ branches }) => branches),
     );
@@ -87,7 +87,7 @@ export class RefService extends RepositoryCalls {
    * @throws {AmbiguousRef} for a name that fits several references
    */
   async findBranch(name: TextOrBytes): Promise<Branch | undefined> {
-    const request = { repository: this.repository, name: bytes(name) };
+    const request = { repository: this.repository, name: toBytes(name) };
     try {
       return await this.call('medium', async (gitaly) => (await gitaly.ref.findBranch(request)).branch);
     } catch (error) {
@@ -106,7 +106,7 @@ export class RefService extends RepositoryCalls {
 
   /** Returns a tag; `undefined` if there is none. `name` is without `refs/tags/`. */
   async findTag(name: TextOrBytes): Promise<Tag | undefined> {
-    const request = { repository: this.repository, tagName: bytes(name) };
+    const request = { repository: this.repository, tagName: toBytes(name) };
     if (name.length === 0) return undefined;
     try {
       return await this.call('medium', async (gitaly) => (await gitaly.ref.findTag(request)).tag);
@@ -119,7 +119,7 @@ export class RefService extends RepositoryCalls {
 
   /** Reports whether a reference with this full name exists. @throws {ArgumentError} */
   refExists(ref: TextOrBytes): Promise<boolean> {
-    const request = { repository: this.repository, ref: bytes(ref) };
+    const request = { repository: this.repository, ref: toBytes(ref) };
     const exists = this.call('fast', async (gitaly) => (await gitaly.ref.refExists(request)).value);
     return translated(exists, ARGUMENT_RULES);
   }
@@ -131,7 +131,7 @@ export class RefService extends RepositoryCalls {
   ): AsyncGenerator<ListRefsResponse_Reference, void, undefined> {
     const request = {
       repository: this.repository,
-      patterns: patterns.map(bytes),
+      patterns: patterns.map(toBytes),
       ...listRefsFields(options),
     };
     return this.each('fast', (gitaly) =>
@@ -183,8 +183,8 @@ export class RefService extends RepositoryCalls {
     const { refs = [], exceptWithPrefix = [] } = which;
     const request = {
       repository: this.repository,
-      refs: refs.map(bytes),
-      exceptWithPrefix: exceptWithPrefix.map(bytes),
+      refs: refs.map(toBytes),
+      exceptWithPrefix: exceptWithPrefix.map(toBytes),
     };
     const deleted = this.call('medium', (gitaly) => gitaly.ref.deleteRefs(request));
     const { gitError } = await translated(deleted, CHANGE_REFS_RULES);
@@ -203,7 +203,7 @@ export class RefService extends RepositoryCalls {
       let isFirst = true;
       for await (const group of splitItems(changes)) {
         const updates = group.map(({ reference, oldOid, newOid }) => ({
-          reference: bytes(reference),
+          reference: toBytes(reference),
           oldObjectId: Buffer.from(oldOid),
           newObjectId: Buffer.from(newOid),
         }));

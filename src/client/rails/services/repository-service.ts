@@ -2,7 +2,7 @@ import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { eachItem } from '#client/content/collect/each-item';
 import { searchMatches } from '#client/content/collect/search-matches';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
-import type { TextOrBytes } from '#client/repository/values';
+import { type TextOrBytes, toBytes } from '#client/repository/values';
 import type { Content } from '#client/split/split-bytes';
 import { createRepositoryFromBundle } from '#client/split/upload-to-repository';
 import type {
@@ -17,7 +17,7 @@ import type {
 import { OptimizeRepositoryRequest_Strategy } from '#wire/gen/repository_pb';
 import { ObjectFormat, type ObjectPool } from '#wire/gen/shared_pb';
 import { InvalidRepository } from './rails-errors.ts';
-import { bytes, RepositoryCalls, type RepositoryInit, unlessCode } from './storage-calls.ts';
+import { RepositoryCalls, type RepositoryInit, unlessCode } from './storage-calls.ts';
 import { translated } from './translate-errors.ts';
 
 /** The fields of a request except its repository. */
@@ -44,7 +44,7 @@ export class RepositoryService extends RepositoryCalls {
     defaultBranch: TextOrBytes = '',
     { objectFormat = ObjectFormat.UNSPECIFIED }: { objectFormat?: ObjectFormat } = {},
   ): Promise<void> {
-    const request = { repository: this.repository, defaultBranch: bytes(defaultBranch), objectFormat };
+    const request = { repository: this.repository, defaultBranch: toBytes(defaultBranch), objectFormat };
     await this.call('fast', (gitaly) => gitaly.repository.createRepository(request));
   }
 
@@ -102,7 +102,7 @@ export class RepositoryService extends RepositoryCalls {
 
   /** Returns the best common ancestor of revisions; `undefined` if there is none. */
   findMergeBase(...revisions: TextOrBytes[]): Promise<string | undefined> {
-    const request = { repository: this.repository, revisions: revisions.map(bytes) };
+    const request = { repository: this.repository, revisions: revisions.map(toBytes) };
     return this.call(
       'fast',
       async (gitaly) => (await gitaly.repository.findMergeBase(request)).base || undefined,
@@ -125,8 +125,8 @@ export class RepositoryService extends RepositoryCalls {
     const request = {
       repository: this.repository,
       sourceRepository: source,
-      sourceBranch: bytes(branches.sourceBranch),
-      targetRef: bytes(branches.targetRef),
+      sourceBranch: toBytes(branches.sourceBranch),
+      targetRef: toBytes(branches.targetRef),
     };
     return this.call('long', async (gitaly) => (await gitaly.repository.fetchSourceBranch(request)).result, {
       remoteStorage: source.storageName,
@@ -138,7 +138,8 @@ export class RepositoryService extends RepositoryCalls {
    * that branch only.
    */
   async forkRepository(source: RepositoryInit, branch: TextOrBytes = ''): Promise<void> {
-    const revision = branch.length === 0 ? bytes('') : Buffer.concat([bytes('refs/heads/'), bytes(branch)]);
+    const revision =
+      branch.length === 0 ? toBytes('') : Buffer.concat([toBytes('refs/heads/'), toBytes(branch)]);
     const request = { repository: this.repository, sourceRepository: source, revision };
     const scope = { remoteStorage: source.storageName };
     await this.call('long', (gitaly) => gitaly.repository.createFork(request), scope);
@@ -183,7 +184,7 @@ export class RepositoryService extends RepositoryCalls {
     { oldRevision = '' }: { oldRevision?: TextOrBytes } = {},
   ): Promise<void> {
     const { repository } = this;
-    const fields = { ref: bytes(ref), revision: bytes(revision), oldRevision: bytes(oldRevision) };
+    const fields = { ref: toBytes(ref), revision: toBytes(revision), oldRevision: toBytes(oldRevision) };
     await this.call('fast', (gitaly) => gitaly.repository.writeRef({ repository, ...fields }));
   }
 
@@ -263,7 +264,7 @@ export class RepositoryService extends RepositoryCalls {
     query: string,
     { filter = '', limit = 0, offset = 0 }: { filter?: string; limit?: number; offset?: number } = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const request = { repository: this.repository, ref: bytes(ref), query, filter, limit, offset };
+    const request = { repository: this.repository, ref: toBytes(ref), query, filter, limit, offset };
     return this.each('fast', (gitaly) =>
       eachItem(gitaly.repository.searchFilesByName(request), ({ files }) => files),
     );
@@ -280,7 +281,7 @@ export class RepositoryService extends RepositoryCalls {
 
   /** Yields matches in the format of `git grep`, with surrounding lines. */
   searchFilesByContent(ref: TextOrBytes, query: string): AsyncGenerator<Buffer, void, undefined> {
-    const request = { repository: this.repository, ref: bytes(ref), query, chunkedResponse: true };
+    const request = { repository: this.repository, ref: toBytes(ref), query, chunkedResponse: true };
     return this.each('default', (gitaly) => searchMatches(gitaly.repository.searchFilesByContent(request)));
   }
 
@@ -297,7 +298,12 @@ export class RepositoryService extends RepositoryCalls {
     attributes: readonly string[],
   ): Promise<GetFileAttributesResponse_AttributeInfo[]> {
     const { repository } = this;
-    const request = { repository, revision: bytes(revision), paths: [...paths], attributes: [...attributes] };
+    const request = {
+      repository,
+      revision: toBytes(revision),
+      paths: [...paths],
+      attributes: [...attributes],
+    };
     return this.call(
       'fast',
       async (gitaly) => (await gitaly.repository.getFileAttributes(request)).attributeInfos,

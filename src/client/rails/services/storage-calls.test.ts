@@ -3,7 +3,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/connection';
-import { bytes, literalPaths, RepositoryCalls, type StorageCaller, unlessCode } from './storage-calls.ts';
+import { toBytes } from '#client/repository/values';
+import { literalPaths, RepositoryCalls, type StorageCaller, unlessCode } from './storage-calls.ts';
 
 const scope = new AsyncLocalStorage<string>();
 
@@ -87,8 +88,8 @@ test('an error with the code becomes the fallback, others are thrown', async () 
 
 test('texts become bytes in UTF-8, paths literal on request', () => {
   const data = Buffer.from([0xff]);
-  assert.deepEqual(bytes('ä'), Buffer.from([0xc3, 0xa4]));
-  assert.equal(bytes(data), data);
+  assert.deepEqual(toBytes('ä'), Buffer.from([0xc3, 0xa4]));
+  assert.equal(toBytes(data), data);
   assert.deepEqual(literalPaths(true), { globalOptions: { literalPathspecs: true } });
   assert.deepEqual(literalPaths(false), {});
 });

@@ -2,7 +2,6 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { codeOf, type StatusCode } from '#base/gitaly-error';
 import type { Connection } from '#client/connection';
-import type { TextOrBytes } from '#client/repository/values';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
 import type { CallScope } from '../call-scope.ts';
 
@@ -69,11 +68,6 @@ export async function unlessCode<T, U>(code: StatusCode, work: Promise<T>, fallb
     if (codeOf(error) === code) return fallback;
     throw error;
   }
-}
-
-/** Returns text as bytes in UTF-8, and bytes as they are. */
-export function bytes(value: TextOrBytes): Uint8Array {
-  return typeof value === 'string' ? Buffer.from(value) : value;
 }
 
 /** Returns the field of a request that makes its paths literal, without wildcards. */
