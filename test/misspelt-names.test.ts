@@ -6,6 +6,7 @@ import { gitalyBackupProgram } from '#cli/programs/gitaly-backup-program';
 import { gitalyProgram } from '#cli/programs/gitaly-program';
 import { gitalyTsProgram } from '#cli/programs/gitaly-ts-program';
 import { praefectProgram } from '#cli/programs/praefect-program';
+import type { ProgramName } from '#cli/programs/programs';
 import { dial, dialSidechannel, Pool, SidechannelRegistry } from '#client/index';
 import { GitalyClient } from '#client/rails/index';
 import { Repository } from '#client/repository/index';
@@ -20,7 +21,7 @@ import {
 import { configFrom, GitalyServer } from '#gitaly/index';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { startGitaly, startInternalApi } from '#testkit/index';
-import { type ProgramName, programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 
 // A misspelt name of an option, key, command or variable changed nothing, silently.

@@ -1,11 +1,8 @@
+import type { HostAndPort } from '#client/connect/address';
+
 /** An invalid address on the command line; the message names the accepted forms. */
 export class AddressError extends Error {
   override readonly name = 'AddressError';
-}
-
-export interface HostAndPort {
-  readonly host: string;
-  readonly port: number;
 }
 
 /** Parses `HOST:PORT`, with IPv6 in brackets. @throws {AddressError} */

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { joinHostPort } from '#base/go/net/host-port';
 import { quote } from '#base/go/quote';
 import type { ChannelOptions, OpenSession } from '#rpc/common/grpc/grpc-channel';
 import { BareConnection } from './bare-connection.ts';
@@ -9,7 +10,7 @@ import { CallMetadata } from './call/call-metadata.ts';
 import { connectHint } from './call/error-hint.ts';
 import { DEFAULT_RETRY_POLICY } from './call/retry.ts';
 import { tokenCredentials } from './call/token-credentials.ts';
-import { type HostAndPort, joinHostPort, parseAddress, type Target } from './connect/address.ts';
+import { type HostAndPort, parseAddress, type Target } from './connect/address.ts';
 import { Balancer, type StartResolver } from './connect/balancer.ts';
 import { type AddressWatcher, DnsResolver } from './connect/dns-resolver.ts';
 import type { Endpoint, TlsSettings } from './connect/endpoint.ts';
@@ -97,7 +98,7 @@ async function createBalancer(
  */
 function authorityOf(target: Target): string {
   if (target.kind === 'unix') return 'localhost';
-  return target.kind === 'dns' && target.tls ? target.host : joinHostPort(target);
+  return target.kind === 'dns' && target.tls ? target.host : joinHostPort(target.host, target.port);
 }
 
 function resolverFor(target: Target, options: DialOptions): StartResolver {

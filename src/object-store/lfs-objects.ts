@@ -11,6 +11,9 @@ export interface LfsPointer {
   readonly size: number;
 }
 
+/** Ids under which a store has the files of a repository: its own, and those of its sources. */
+export type LfsIds = readonly [own: string, ...sources: string[]];
+
 /** Age from which a push makes a file young again; less than that of files that are removed. */
 const YOUNG_MS = 3600 * 1000;
 
@@ -27,10 +30,9 @@ export interface FoundFile extends LfsPointer {
  */
 export class LfsObjects {
   readonly #store: ObjectStore;
-  readonly #ids: readonly [own: string, ...sources: string[]];
+  readonly #ids: LfsIds;
 
-  /** @param ids of the repository, and of those that it was forked from. */
-  constructor(store: ObjectStore, ids: readonly [own: string, ...sources: string[]]) {
+  constructor(store: ObjectStore, ids: LfsIds) {
     this.#store = store;
     this.#ids = ids;
   }

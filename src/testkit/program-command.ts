@@ -1,15 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-
-export type ProgramName =
-  | 'gitaly'
-  | 'gitaly-hooks'
-  | 'gitaly-lfs-smudge'
-  | 'gitaly-backup'
-  | 'gitaly-ssh'
-  | 'gitaly-ts'
-  | 'gitaly-wrapper'
-  | 'praefect';
+import type { ProgramName } from '#cli/programs/programs';
 
 const SOURCES = join(import.meta.dirname, '../cli');
 const BUILT = join(import.meta.dirname, '../../dist/cli');

@@ -1,10 +1,7 @@
 import { limitedSignal } from '#base/async/limited-signal';
-import { LfsObjects, type LfsPointer, parseLfsKey } from '#object-store/lfs-objects';
+import { type LfsIds, LfsObjects, type LfsPointer, parseLfsKey } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import { transferMs } from '../bucket/archive-bucket.ts';
-
-/** Ids of a repository in the store of Git LFS: its own, and those of its sources. */
-export type LfsIds = readonly [own: string, ...sources: string[]];
 
 export interface CopyLfsFileOptions {
   readonly ids: LfsIds;

@@ -5,13 +5,13 @@ import { lfsIdsOf } from '#domain/settings/lfs-ids';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
 import type { ChainState } from '#generations/chain/chain-state';
 import { eachConcurrently } from '#object-store/each-concurrently';
-import type { LfsPointer } from '#object-store/lfs-objects';
+import type { LfsIds, LfsPointer } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import type { Repository } from '#storage/repository';
 import { type ArchiveBucket, lfsFilesOf } from '../bucket/archive-bucket.ts';
 import { SETTING } from '../capture/capture-settings.ts';
 import { HEAD_NAME, SYMBOLIC } from '../capture/read-references.ts';
-import { copyLfsFile, type LfsIds } from './copy-lfs-file.ts';
+import { copyLfsFile } from './copy-lfs-file.ts';
 import { archivedLfsIds } from './lfs-ids.ts';
 import { type PendingFile, PendingFiles } from './pending-files.ts';
 

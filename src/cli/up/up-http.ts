@@ -3,6 +3,7 @@ import { messageOf } from '#base/gitaly-error';
 import { isLoopback } from '#base/go/net/host-port';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
+import type { HostAndPort } from '#client/connect/address';
 import type { GatewayFamily } from '#gateway/family';
 import { AllowedOrigins } from '#gateway/http/api/cors';
 import { openHttpGateway, type SharedHttpGateway } from '#gateway/http/http-gateway';
@@ -18,7 +19,7 @@ import {
 import type { People } from '#gateway/people/people';
 import type { Slots } from '#gateway/slots';
 import type { TokenVerifier } from '#tokens/token-verifier';
-import { AddressError, type HostAndPort, parseHttpAddress } from '../listen-address.ts';
+import { AddressError, parseHttpAddress } from '../listen-address.ts';
 import { GatewayArgumentError, type GatewayArguments, gatewayOptions } from './gateway-options.ts';
 import type { GatewayTarget } from './up-ssh.ts';
 

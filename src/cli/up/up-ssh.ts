@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
 import { isLoopback } from '#base/go/net/host-port';
+import type { HostAndPort } from '#client/connect/address';
 import type { GatewayFamily, SharedGateway } from '#gateway/family';
 import {
   authorizedKeysFile,
@@ -13,7 +14,7 @@ import {
 import type { People } from '#gateway/people/people';
 import { openSshGateway } from '#gateway/ssh/ssh-gateway';
 import type { TokenVerifier } from '#tokens/token-verifier';
-import { AddressError, type HostAndPort, parseSshAddress } from '../listen-address.ts';
+import { AddressError, parseSshAddress } from '../listen-address.ts';
 import { sshCommands } from './ssh-commands.ts';
 import type { SshLfs } from './up-lfs.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { joinHostPort, parseAddress, type Target } from './address.ts';
+import { parseAddress, type Target } from './address.ts';
 
 const READABLE: readonly (readonly [string, Target])[] = [
   ['unix:/foo/bar.socket', { kind: 'unix', path: '/foo/bar.socket', tls: false }],
@@ -78,8 +78,3 @@ for (const address of ['http://localhost:8080', 'https://git.example.com'])
       "This is an address for HTTP: dial the server's listen_addr, tcp://HOST:PORT or tls://HOST:PORT.";
     assert.throws(() => parseAddress(address), { hint });
   });
-
-test('a host and a port are joined with brackets around IPv6', () => {
-  assert.equal(joinHostPort({ host: '::1', port: 1 }), '[::1]:1');
-  assert.equal(joinHostPort({ host: 'a.b', port: 2 }), 'a.b:2');
-});

@@ -47,11 +47,6 @@ export function parseAddress(address: string): Target {
   }
 }
 
-/** Joins a host and a port as in a URL or a log line: IPv6 literals in brackets. */
-export function joinHostPort({ host, port }: HostAndPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 function unixTarget(address: string, url: ParsedUrl): Target {
   if (url.host !== '') {
     throw invalid(`failed to dial ${quote(address)} connection: invalid (non-empty) authority: ${url.host}`);

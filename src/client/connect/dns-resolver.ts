@@ -1,9 +1,10 @@
 import { promises as dns } from 'node:dns';
 import { isIP } from 'node:net';
 import { messageOf } from '#base/gitaly-error';
+import { joinHostPort } from '#base/go/net/host-port';
 import { isError } from '#base/is-error';
 import { backoffMs } from '../call/retry.ts';
-import { type HostAndPort, joinHostPort } from './address.ts';
+import type { HostAndPort } from './address.ts';
 
 export interface DnsResolverOptions {
   /** Interval at which a name is resolved again. Default 5 minutes. */
@@ -132,7 +133,7 @@ async function askNameServer(host: string, nameServer: HostAndPort, timeoutMs: n
   const resolver = new dns.Resolver({ timeout: timeoutMs, tries: 1 });
   const address = isIP(nameServer.host) === 0 ? (await dns.lookup(nameServer.host)).address : nameServer.host;
   const server = LOOPBACK[address] ?? address;
-  resolver.setServers([joinHostPort({ host: server, port: nameServer.port })]);
+  resolver.setServers([joinHostPort(server, nameServer.port)]);
 
   const [four, six] = await Promise.all([
     resolver.resolve4(host).catch(emptyWhenUnknown),

@@ -1,8 +1,9 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls';
 import { GitalyError } from '#base/gitaly-error';
+import { joinHostPort } from '#base/go/net/host-port';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { type HostAndPort, joinHostPort } from './address.ts';
+import type { HostAndPort } from './address.ts';
 
 /**
  * An address to connect to. `serverName` is the name that the certificate must contain, if it is
@@ -35,7 +36,7 @@ const TEMPORARY = new Set([
 
 /** Returns a key that is equal for equal endpoints. */
 export function endpointKey(endpoint: Endpoint): string {
-  return endpoint.kind === 'unix' ? `unix:${endpoint.path}` : joinHostPort(endpoint);
+  return endpoint.kind === 'unix' ? `unix:${endpoint.path}` : joinHostPort(endpoint.host, endpoint.port);
 }
 
 /**
@@ -93,7 +94,7 @@ function startSocket(endpoint: Endpoint, tls: TlsSettings | undefined): Socket {
 
 function connectError(endpoint: Endpoint, error: Error): GitalyError {
   const [network, place] =
-    endpoint.kind === 'unix' ? ['unix', endpoint.path] : ['tcp', joinHostPort(endpoint)];
+    endpoint.kind === 'unix' ? ['unix', endpoint.path] : ['tcp', joinHostPort(endpoint.host, endpoint.port)];
   const isSystemError = systemErrorCode(error) !== undefined;
   const operation = isSystemError ? 'connect: ' : '';
   const isHandshake =

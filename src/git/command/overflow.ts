@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { FallBackToGit } from './in-process.ts';
 
-/** Pieces of work on the event loop beside which git does more. */
+/** Pieces of work on the event loop. While so many run, git does others. */
 const MAX_IN_PROCESS = 2;
 
 export const OTHERS_FIRST = new FallBackToGit('the event loop has others first');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLoopback, splitHostPort } from './host-port.ts';
+import { isLoopback, joinHostPort, splitHostPort } from './host-port.ts';
 
 for (const [address, host, port] of [
   ['localhost:8075', 'localhost', 8075],
@@ -24,6 +24,11 @@ for (const address of ['', 'localhost', 'localhost:', 'localhost:http', '::1:807
     });
   });
 }
+
+test('a host and a port are joined with brackets around IPv6', () => {
+  assert.equal(joinHostPort('::1', 1), '[::1]:1');
+  assert.equal(joinHostPort('a.b', 2), 'a.b:2');
+});
 
 test('loopback addresses are reachable only from this machine', () => {
   assert.deepEqual(['127.0.0.1', '127.1.2.3', 'localhost', '::1'].map(isLoopback), [true, true, true, true]);

@@ -7,7 +7,8 @@ import type { RepositoryCreator } from '#gateway/create-on-push';
 import type { GitalyLink } from '#gateway/gitaly-link';
 import type { RepositoryInit } from '#gateway/repository-mapping';
 import type { RepositoryNames } from '#gateway/repository-names';
-import type { LfsIds, LfsTarget } from './lfs-server.ts';
+import type { LfsIds } from '#object-store/lfs-objects';
+import type { LfsTarget } from './lfs-server.ts';
 
 export interface LfsIdentitiesOptions {
   readonly link: GitalyLink;

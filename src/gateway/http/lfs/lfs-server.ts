@@ -7,7 +7,7 @@ import type { AccessEntry } from '#gateway/access/access-entry';
 import { type Identity, mayCreate } from '#gateway/identity';
 import { grantOfLfsToken, LFS_TOKEN_SECONDS } from '#gateway/lfs-token';
 import { parseRepositoryPath, type RepositoryPath } from '#gateway/repository-path';
-import { LfsObjects } from '#object-store/lfs-objects';
+import { type LfsIds, LfsObjects } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import { type Answer, sendAnswer } from '../answer.ts';
 import type { Authenticator } from '../authentication.ts';
@@ -27,9 +27,6 @@ export interface LfsOptions {
   readonly store: ObjectStore;
   readonly tokenKey: Secret;
 }
-
-/** Ids under which the store has the files of a repository: its own, and those of its sources. */
-export type LfsIds = readonly [own: string, ...sources: string[]];
 
 export interface LfsServerOptions extends LfsOptions {
   readonly authenticator: Authenticator;

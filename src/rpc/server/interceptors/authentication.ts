@@ -1,17 +1,10 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { Secret } from '#base/secret';
+import type { AuthenticationStatus } from '#platform/metrics/gitaly-metrics';
 import { AUTHORIZATION } from '#rpc/common/header-names';
 import { type TokenErrorReason, type TokenRefusal, tokenChecker } from '#rpc/common/token-auth';
 import type { Peer } from '../handler.ts';
 import type { ServerInterceptor } from '../server-call.ts';
-
-/** Result of one check, as the label `status` of `gitaly_authentications_total`. */
-export type AuthenticationStatus =
-  | 'ok'
-  | 'would be ok'
-  | 'unauthenticated'
-  | 'denied'
-  | 'server disabled authentication';
 
 export interface AuthenticationOptions {
   /** `undefined` accepts every caller. */
