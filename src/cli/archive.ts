@@ -15,14 +15,14 @@ import { lfsStoreUrl } from './lfs-store-url.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
 /** Options of all commands on archives. */
-export interface CommonOptions {
+export interface ArchiveCommandOptions {
   readonly to: string;
   readonly storage: string;
   readonly archive: number;
   readonly json?: boolean;
 }
 
-export interface RestoreRepositoryOptions extends CommonOptions {
+export interface RestoreRepositoryOptions extends ArchiveCommandOptions {
   readonly at?: Moment;
   /** Name of the restored repository. */
   readonly name?: string;
@@ -33,7 +33,7 @@ export interface RestoreRepositoryOptions extends CommonOptions {
 const SHOWN_ID = 8;
 
 function run(
-  { archive, json, storage, to }: CommonOptions,
+  { archive, json, storage, to }: ArchiveCommandOptions,
   on: ToolConsole,
   [group, option]: readonly [group: 'archive' | 'repo', option: string],
   work: (archives: Archives) => Promise<ToolResult>,
@@ -47,7 +47,7 @@ function run(
 }
 
 /** Runs `gitaly-ts archive status`. */
-export function archiveStatus(options: CommonOptions, on: ToolConsole): Promise<number> {
+export function archiveStatus(options: ArchiveCommandOptions, on: ToolConsole): Promise<number> {
   return run(options, on, ['archive', '--to'], async (archives) => {
     const all = await archives.status();
     return { json: all, lines: all.flatMap(linesOfStatus) };
@@ -73,7 +73,7 @@ function linesOfStatus(status: ShownStatus): string[] {
 }
 
 /** Runs `gitaly-ts archive log`: prints the repositories of an archive. */
-export function archiveLog(options: CommonOptions, on: ToolConsole): Promise<number> {
+export function archiveLog(options: ArchiveCommandOptions, on: ToolConsole): Promise<number> {
   return run(options, on, ['archive', '--to'], async (archives) => {
     const all = await Array.fromAsync(archives.repositories());
     return { json: all, lines: all.map(({ generation, name, time }) => `${time} ${generation} ${name}`) };
@@ -82,7 +82,7 @@ export function archiveLog(options: CommonOptions, on: ToolConsole): Promise<num
 
 /** Runs `gitaly-ts archive restore`: restores all repositories that the storage lacks. */
 export function restoreStorage(
-  options: CommonOptions & { readonly at?: Moment },
+  options: ArchiveCommandOptions & { readonly at?: Moment },
   on: ToolConsole,
 ): Promise<number> {
   return run(options, on, ['archive', '--to'], async (archives) => {
@@ -104,7 +104,7 @@ export function restoreStorage(
  */
 export function restoreFromUrl(
   url: string,
-  { at, json, storage, to }: CommonOptions & { readonly at?: Moment },
+  { at, json, storage, to }: ArchiveCommandOptions & { readonly at?: Moment },
   on: ToolConsole,
 ): Promise<number> {
   const work = async (): Promise<ToolResult> => {
@@ -147,7 +147,7 @@ function restoredResult(result: RestoredStorage): ToolResult {
 
 /** Runs `gitaly-ts archive verify`. Fails if something is damaged and was not repaired. */
 export function verifyArchive(
-  options: CommonOptions & { readonly full?: boolean },
+  options: ArchiveCommandOptions & { readonly full?: boolean },
   on: ToolConsole,
 ): Promise<number> {
   return run(options, on, ['archive', '--to'], async (archives) => {
@@ -170,7 +170,7 @@ export function verifyArchive(
 }
 
 /** Runs `gitaly-ts archive prune`. */
-export function pruneArchives(options: CommonOptions, on: ToolConsole): Promise<number> {
+export function pruneArchives(options: ArchiveCommandOptions, on: ToolConsole): Promise<number> {
   return run(options, on, ['archive', '--to'], async (archives) => {
     await archives.prune();
     return { json: { pruned: options.storage }, lines: [`pruned the archives of ${options.storage}`] };
@@ -180,7 +180,7 @@ export function pruneArchives(options: CommonOptions, on: ToolConsole): Promise<
 /** Runs `gitaly-ts repo log`. */
 export function repositoryLog(
   name: string,
-  options: CommonOptions & { readonly limit: number },
+  options: ArchiveCommandOptions & { readonly limit: number },
   on: ToolConsole,
 ): Promise<number> {
   return run(options, on, ['repo', '--to'], async (archives) => {

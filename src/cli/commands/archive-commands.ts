@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { CommonOptions, RestoreRepositoryOptions } from '../archive.ts';
+import type { ArchiveCommandOptions, RestoreRepositoryOptions } from '../archive.ts';
 import { parseMoment } from './option-values.ts';
 import { addToolCommand, runOnUse, type ToolProcess } from './tool-command.ts';
 
@@ -42,7 +42,10 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
     .argument('[url]', 'an archive that another server may write, and that is only read (default: its own)')
     .option('--at <time>', 'an earlier state: a time, or 90m, 2h, 3d ago', parseMoment)
     .action(
-      async (url: string | undefined, options: CommonOptions & Pick<RestoreRepositoryOptions, 'at'>) => {
+      async (
+        url: string | undefined,
+        options: ArchiveCommandOptions & Pick<RestoreRepositoryOptions, 'at'>,
+      ) => {
         const { restoreFromUrl, restoreStorage } = await import('../archive.ts');
         on.exitCode =
           url === undefined ? await restoreStorage(options, on) : await restoreFromUrl(url, options, on);

@@ -49,4 +49,5 @@ function camel(name: string): string {
 export const textOf = (value: string | boolean | undefined): string =>
   typeof value === 'string' ? value : '';
 /** Returns the text of an option; `undefined` without it. */
-export const given = (value: string | boolean | undefined): string | undefined => textOf(value) || undefined;
+export const optionalText = (value: string | boolean | undefined): string | undefined =>
+  textOf(value) || undefined;

@@ -3,8 +3,8 @@ import {
   type Act,
   actions,
   CONFIG,
-  given,
   type Options,
+  optionalText,
   REPOSITORY_OPTION,
   textOf,
 } from './declared-command.ts';
@@ -116,5 +116,5 @@ function addPool(root: Command, act: Act): void {
 
 function repositoryOf(options: Options) {
   const { config, storage, repository } = options;
-  return { config: textOf(config), storage: given(storage), repository: textOf(repository) };
+  return { config: textOf(config), storage: optionalText(storage), repository: textOf(repository) };
 }

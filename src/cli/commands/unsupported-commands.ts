@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import {
   type Act,
   CONFIG,
-  given,
   type Options,
+  optionalText,
   REPOSITORY_OPTION,
   type Run,
   textOf,
@@ -47,7 +47,7 @@ function addRecovery(root: Command, act: Act): void {
     .option(...CONFIG);
   const fail: Run = async ({ config }) => {
     const { failWithoutLog } = await import('#tools/admin/transactions-only');
-    return await failWithoutLog(given(config), process);
+    return await failWithoutLog(optionalText(config), process);
   };
   const commands = [
     ['status', 'Print the state of partitions.'],

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { FallBackToGit } from './in-process.ts';
 
-/** Pieces of work on the event loop. While so many run, git does others. */
+/** Pieces of work on the event loop at once. git does further ones. */
 const MAX_IN_PROCESS = 2;
 
 export const OTHERS_FIRST = new FallBackToGit('the event loop has others first');
