@@ -42,6 +42,15 @@ test('README has the range of the factors in docs/performance.md', () => {
   );
 });
 
+test('README has the range of real work in docs/performance.md', () => {
+  const rows = rowsOf('docs/performance.md', /^\| call, clients +\| calls\/s, first 2 s +\| steady/);
+  const factors = rows.map(([, , steady]) => Number(steady));
+
+  const [, least, most] = /([\d.]+) to ([\d.]+) times in real work/.exec(read('README.md')) ?? [];
+
+  assert.deepEqual([Number(least), Number(most)], [Math.min(...factors), Math.max(...factors)]);
+});
+
 test('README has the numbers of methods in docs/compatibility.md', () => {
   const [, served = '', refused = ''] =
     /(\d+) of \d+ methods are served, (\d+) are refused/.exec(read('docs/compatibility.md')) ?? [];
