@@ -96,9 +96,11 @@ export class Maintenance {
    * have deleted the inline packs below it.
    */
   async adoptFloor({ n }: Floor): Promise<void> {
-    if (this.repository.state?.inline.values().some((each) => each <= n) !== true) return;
+    const { state } = this.repository;
+    if (state?.inline.values().some((each) => each <= n) !== true) return;
     const checkpoint = await this.repository.options.chain.checkpoint(n);
-    if (checkpoint !== undefined) this.repository.state?.cover(checkpoint);
+    // After another takeover, the packs of this floor may be deleted.
+    if (checkpoint !== undefined && this.repository.state === state) state.cover(checkpoint);
   }
 
   /**
