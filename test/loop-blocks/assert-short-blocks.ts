@@ -4,7 +4,7 @@ import type { GitalyProcess } from '#testkit/start-gitaly-process';
 import type { LongestBlock } from './delay-monitor.ts';
 
 /** The least one counts: garbage is not collected, and code not compiled, each time. */
-const ATTEMPTS = 3;
+const ATTEMPTS = 8;
 
 /**
  * Asserts that a call blocks the event loop of a server only shortly.

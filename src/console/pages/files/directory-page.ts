@@ -1,4 +1,5 @@
 import { buffer } from 'node:stream/consumers';
+import { mapInTurns } from '#base/async/loop-turns';
 import { EXECUTABLE, isLink } from '#base/file-mode';
 import { formatBytes } from '#base/format-bytes';
 import { openTreeEntry } from '#client/content/open-content';
@@ -37,6 +38,10 @@ export async function directoryPage(visit: RepositoryVisit): Promise<ConsolePage
   ]);
   listings.add(directory, listing);
   const { changes, shown } = listing;
+  // Each takes milliseconds for a thousand entries.
+  const { signal } = visit.calls;
+  const data = await mapInTurns(shown, (entry) => entryData(entry, listing), signal);
+  const rows = await mapInTurns(shown, (entry) => entryRow(visit, entry, listing), signal);
   return {
     title: rest.length === 0 ? nameOf(path) : `${rest} · ${nameOf(path)}`,
     section: 'repositories',
@@ -46,14 +51,14 @@ export async function directoryPage(visit: RepositoryVisit): Promise<ConsolePage
       revision,
       commit: commit.id,
       clone: cloneAddresses(visit),
-      entries: shown.map((entry) => entryData(entry, listing)),
+      entries: data,
       hasMore: listing.hasMore,
     },
     body: html`${frame(visit)}
 ${chooser}
 ${trail(visit)}
 ${actions(visit, readme)}
-${entryTable(visit, listing)}
+${entryTable(rows, listing)}
 ${shownReadme}`,
   };
 }
@@ -115,8 +120,7 @@ async function sizesOf(
   return sizes;
 }
 
-function entryTable(visit: RepositoryVisit, listing: Listing): Html {
-  const rows = listing.shown.map((entry) => entryRow(visit, entry, listing));
+function entryTable(rows: readonly (readonly Part[])[], listing: Listing): Html {
   const note =
     listing.changes === 'later'
       ? html`<p class="note">The last commits are still searched. Reload the page to see them.</p>`
