@@ -86,7 +86,9 @@ export function replayArea(area: string, options: ReplayOptions = {}): void {
       for (const stage of stages.values()) opened.use(await stage.catch(() => undefined));
     });
 
-    test(`there are recordings of ${area}`, () => assert.ok(cases.length > 0 || wanted !== ''));
+    // A share of a small area may be empty.
+    test(`there are recordings of ${area}`, () =>
+      assert.ok(cases.length > 0 || wanted !== '' || every !== '1'));
 
     for (const recorded of cases) {
       test(`${recorded.rpc}: ${recorded.id}`, async (context) => {
