@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { after, test } from 'node:test';
 import { GitFixture } from '#testkit/repositories/git-fixture';
+import { until } from '#testkit/until';
 import { FallBackToGit, InProcess } from '../command/in-process.ts';
 import { DiffOutputs, type OutputSource } from './diff-outputs.ts';
 
@@ -32,7 +34,7 @@ class Reader {
   readonly made: string[] = [];
 
   /** @param by where the output is made if it is not kept. */
-  async read(by: 'in process' | 'by git', options: Made = {}): Promise<void> {
+  pieces(by: 'in process' | 'by git', options: Made = {}): AsyncGenerator<Buffer, void, undefined> {
     const { bytes = 3, isWhole = true, path = '/x.git', name = 'patch', fixture = git, until } = options;
     const { made } = this;
     const source: OutputSource = {
@@ -51,9 +53,13 @@ class Reader {
       },
       signal: new AbortController().signal,
     };
-    const pieces = this.outputs.read(fixture.open(path), { name, trees: TREES }, source);
-    const output = Buffer.concat(await Array.fromAsync(pieces));
-    assert.ok(output.equals(Buffer.alloc(bytes, 'x')));
+    return this.outputs.read(fixture.open(path), { name, trees: TREES }, source);
+  }
+
+  /** Reads all of an output. */
+  async read(by: 'in process' | 'by git', options: Made = {}): Promise<void> {
+    const output = Buffer.concat(await Array.fromAsync(this.pieces(by, options)));
+    assert.ok(output.equals(Buffer.alloc(options.bytes ?? 3, 'x')));
   }
 }
 
@@ -84,12 +90,24 @@ test('git makes an output while two others are made in process', async () => {
   const reader = new Reader();
   const gate = Promise.withResolvers<void>();
   const waiting = ['one', 'two'].map((name) => reader.read('in process', { name, until: gate.promise }));
-  await reader.read('in process', { name: 'three' });
+  // As many gits as there are processors, whose readers take nothing.
+  for (let index = 0; index < availableParallelism(); index++) {
+    const pieces = reader.pieces('in process', { name: `git ${index}` });
+    waiting.push(
+      pieces.next().then(async () => {
+        await gate.promise;
+        await pieces.return();
+      }),
+    );
+    await until(() => reader.made.length === index + 1);
+  }
+  waiting.push(reader.read('in process', { name: 'last', until: gate.promise }));
   gate.resolve();
   await Promise.all(waiting);
-  await reader.read('in process', { name: 'four' });
 
-  assert.deepEqual(reader.made, ['by git', 'in process', 'in process', 'in process']);
+  const byGit = reader.made.filter((by) => by === 'by git');
+  assert.equal(byGit.length, availableParallelism());
+  assert.equal(reader.made.length, byGit.length + 3);
 });
 
 test('an output is that of its command, and of its repository until that is forgotten', async () => {
