@@ -257,7 +257,7 @@ function describe({ file, line, operator, text }: Mutant): string {
 /** Prints the share of killed mutants. @returns whether all modules reach the goal, and the lines. */
 function printReport(): [isReached: boolean, lines: readonly string[]] {
   let isReached = true;
-  const lines: string[] = [];
+  const lines = [`${values.sample} mutants of each module, seed ${values.seed}`];
   for (const [module, sample] of samples) {
     const count: Record<Fate, number> = {
       killed: 0,
