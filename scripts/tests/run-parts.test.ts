@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
+import { processesIn } from '#testkit/process-usage';
+import { until } from '#testkit/until';
 import { runParts } from './run-parts.ts';
 import { SOAK_PARTS, type SoakPart, USUAL_HOURS } from './soak-parts.ts';
 
@@ -12,7 +14,11 @@ const FILES = {
   fails: `test('breaks', () => { throw new Error('broken on purpose'); });`,
   length: `test('reads its length', (context) => context.diagnostic('soak of ' + process.env.GITALY_SOAK));`,
   skips: `test('needs more', { skip: 'no PostgreSQL here' }, () => {});`,
-  hangs: `test('hangs', async () => { for (;;) await new Promise((resolve) => setTimeout(resolve, 100)); });`,
+  hangs: `import { spawn } from 'node:child_process';
+    test('hangs', async () => {
+      spawn('sleep', ['600']);
+      for (;;) await new Promise((resolve) => setTimeout(resolve, 100));
+    });`,
 };
 
 async function runAll(
@@ -38,7 +44,7 @@ async function runAll(
     keep: ({ name }) => kept.push(name),
     print: (line) => lines.push(stripVTControlCharacters(line)),
   });
-  return { hasPassed, lines, kept };
+  return { cwd, hasPassed, lines, kept };
 }
 
 test('each part prints a line with its figures, and those after a failed one run, too', async (context) => {
@@ -61,12 +67,13 @@ test('each part prints a line with its figures, and those after a failed one run
   assert.match(text, /\nFailed: fails \(1 of 4 parts\)$/);
 });
 
-test('a part that takes too long is ended, and fails', async (context) => {
-  const { hasPassed, lines } = await runAll(context, ['hangs', 'figures'], { startMs: 2500 });
+test('a part that takes too long is ended with what it has started, and fails', async (context) => {
+  const { cwd, hasPassed, lines } = await runAll(context, ['hangs', 'figures'], { startMs: 2500 });
 
   assert.equal(hasPassed, false);
   assert.match(lines[0] ?? '', /^✖ hangs: .*It was ended after 0\.0 min, in hangs\.test\.mjs\.$/);
   assert.match(lines[1] ?? '', /^✔ figures/);
+  await until(() => processesIn(cwd).length === 0);
 });
 
 test('an interrupted run fails, and names the parts that it has not run', async (context) => {

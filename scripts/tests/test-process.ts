@@ -28,7 +28,10 @@ export interface TestProcessOptions {
 /** A result with what the file has printed. */
 export type PrintedResult = FileResult & { readonly output: string };
 
-/** A process that runs files of tests, one at a time. Disposing ends it. */
+/**
+ * A process that runs files of tests, one at a time. Disposing ends it. What is left of its process
+ * group then, servers of a test that was cut off, is killed.
+ */
 export class TestProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #socket: Duplex;
@@ -46,11 +49,15 @@ export class TestProcess implements AsyncDisposable {
       cwd,
       env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      signal,
-      killSignal: 'SIGKILL',
+      detached: true, // a group of its own
     });
-    this.#child.on('error', () => undefined); // `signal` has killed it
-    this.#exited = new Promise((resolve) => this.#child.on('exit', resolve));
+    const kill = (): void => this.#kill();
+    signal.addEventListener('abort', kill);
+    if (signal.aborted) kill();
+    this.#exited = new Promise((resolve) => this.#child.on('exit', resolve)).finally(() => {
+      signal.removeEventListener('abort', kill);
+      kill();
+    });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#output = (this.#output + text).slice(-MAX_OUTPUT_CHARACTERS);
@@ -86,7 +93,7 @@ export class TestProcess implements AsyncDisposable {
     let isLate = false;
     const limit = setTimeout(() => {
       isLate = true;
-      this.#child.kill('SIGKILL');
+      this.#kill();
     }, this.#options.timeoutMs * MAX_SILENCE);
     this.#onMessage = (message) => {
       limit.refresh();
@@ -126,9 +133,20 @@ export class TestProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#socket.end();
-    const limit = setTimeout(() => this.#child.kill('SIGKILL'), MAX_EXIT_MS);
+    const limit = setTimeout(() => this.#kill(), MAX_EXIT_MS);
     await this.#exited;
     clearTimeout(limit);
     for (const stream of this.#child.stdio) stream?.destroy();
+  }
+
+  /** Kills the process with those of its group. */
+  #kill(): void {
+    const { pid } = this.#child;
+    if (pid === undefined) return; // it could not be started
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // all have ended
+    }
   }
 }
