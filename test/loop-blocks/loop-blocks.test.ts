@@ -49,11 +49,11 @@ const LISTED_BYTES = extent('LISTED_BYTES', { short: 8 << 20, long: 60 << 20 });
 const LISTED_LIMIT_MS = extent('LISTED_LIMIT_MS', { short: LIMIT_MS, long: 100 });
 /** Entries of the directories that are merged in process, and above its limit. */
 const DIRECTORIES = [4000, 30_000];
-/** Entries of a directory that is read and changed; a tree object may have a million. */
 /** A table of a million names grows by copying, which takes 30 ms at once. */
 const TREE_LIMIT_MS = 100;
 /** Directories are listed and sorted in slices; collecting the garbage takes as long again. */
 const LIST_LIMIT_MS = 30;
+/** Entries of a directory that is read and changed; a tree object may have a million. */
 const TREE_ENTRIES = extent('TREE_ENTRIES', { short: 100_000, long: 1_000_000 });
 
 /** A commit may have any number. */

@@ -10,13 +10,13 @@ export interface RepackPlan {
   readonly writeBitmap: boolean;
   readonly writeMultiPackIndex: boolean;
   /**
-   * Unreachable objects that are older are dropped, in milliseconds since 1970; only with
+   * Unreachable objects from before this time, in milliseconds since 1970, are removed; only with
    * `full_with_cruft`. `undefined` keeps all.
    */
   readonly expireBeforeMs?: number;
 }
 
-/** Drops unreachable loose objects that are older, in milliseconds since 1970. */
+/** Removes unreachable loose objects from before a time, in milliseconds since 1970. */
 export interface PrunePlan {
   readonly expireBeforeMs: number;
 }

@@ -53,7 +53,7 @@ export async function connectClient(settings: ConnectionSettings): Promise<Clien
   try {
     await client.connect();
   } catch (error) {
-    await client.end().catch(() => {}); // it never was connected
+    await client.end().catch(() => {}); // it was never connected
     if (settings.ssl === false || !settings.mayFallBack || !isWithoutTls(error)) throw error;
     return await connectClient({ ...settings, ssl: false });
   }

@@ -32,7 +32,7 @@ export class RequestEncoder {
     return bytes;
   }
 
-  /** Returns the length of the list by which peers limit it (RFC 9113, section 6.5.2). */
+  /** Returns the size of the header list as peers count it for their limit (RFC 9113, section 6.5.2). */
   listBytes({ pairs, path }: RequestHeaders): number {
     const { after, before } = this.#common;
     const texts = [...before, path, ...after, ...pairs];
