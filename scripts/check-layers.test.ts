@@ -6,14 +6,20 @@ import { outcomeOf, temporaryTree } from './temporary-tree.ts';
 
 /**
  * Runs the check on a tree with these files below `src`, with everything that the rules name except
- * `missing`, and with all imports that they allow except those of `unneeded`.
+ * `missing`, with all imports that they allow except those of `unneeded`, and with their targets.
  */
 function check(
   files: Readonly<Record<string, string>>,
   { missing = '', unneeded = '' }: { missing?: string; unneeded?: string } = {},
 ) {
   const all = { ...namedByRules(missing), ...allowedByRules(missing, unneeded), ...files };
-  return checkTree(Object.entries(all));
+  const imported = Object.values(all).flatMap((text) =>
+    Array.from(text.matchAll(/'#(.+)'/g), ([, path]) => `${path}.ts`),
+  );
+  const targets = imported
+    .filter((path) => missing === '' || !path.startsWith(missing))
+    .map((path) => [path, '']);
+  return checkTree(Object.entries({ ...Object.fromEntries(targets), ...all }));
 }
 
 function checkTree(files: readonly (readonly [string, string])[]) {
@@ -189,6 +195,13 @@ for (const [name, file, text, complaint] of [
     assert.ok(output.includes(complaint), output);
   });
 }
+
+test('an import of a file that does not exist is found', () => {
+  const { status, output } = checkTree([['base/x.ts', "import { a } from '#base/a/gone';\n"]]);
+
+  assert.equal(status, 1, output);
+  assert.ok(output.includes('src/base/x.ts → #base/a/gone: there is no such file'), output);
+});
 
 test('an import cycle is found, also over modules’ names and types', () => {
   const { status, output } = check({

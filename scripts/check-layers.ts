@@ -1,8 +1,8 @@
 /**
  * Checks every import below `src` against the tables in layer-rules.ts (`file → import: reason`).
- * It refuses import cycles, rules for modules and files that do not exist, and rules that no import
- * needs: the maps of the modules are made from them. It also complains if it read fewer files than
- * exist, or none.
+ * It refuses imports of missing files, import cycles, rules for modules and files that do not
+ * exist, and rules that no import needs: the maps of the modules are made from them. It also
+ * complains if it read fewer files than exist, or none.
  */
 import { existsSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
@@ -30,6 +30,7 @@ export function checkLayers(tree: SourceTree): Findings {
       const reason = reasonAgainst(each);
       return reason === undefined ? [] : [`src/${each.file} → ${each.name}: ${reason}`];
     }),
+    ...missingComplaints(graph),
     ...ringComplaints(graph),
     ...ruleComplaints(join(tree.root, 'src')),
     ...unusedComplaints(imports),
@@ -38,6 +39,14 @@ export function checkLayers(tree: SourceTree): Findings {
     complaints.push(`saw ${files.length} of ${existing} files below src`);
   if (imports.length === 0) complaints.push('saw no import at all');
   return { complaints, summary: `${files.length} files, ${imports.length} imports, all downwards` };
+}
+
+/** The compiler takes a module that is gone from the last build. */
+function missingComplaints({ files, imports }: ImportGraph): string[] {
+  const known = new Set(files.map((file) => `#${file.slice(0, -'.ts'.length)}`));
+  return imports
+    .filter(({ name }) => name.startsWith('#') && !name.startsWith('#wire/gen/') && !known.has(name))
+    .map(({ file, name }) => `src/${file} → ${name}: there is no such file`);
 }
 
 function reasonAgainst({ file, name, isType }: Import): string | undefined {

@@ -17,7 +17,7 @@ const FILES = {
   hangs: `import { spawn } from 'node:child_process';
     test('hangs', async () => {
       spawn('sleep', ['600']);
-      for (;;) await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise(() => setInterval(() => {}, 100));
     });`,
 };
 
