@@ -1,6 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
-import { OTHERS_FIRST, Overflow } from '#git/command/overflow';
+import { OTHERS_FIRST, Overflow, type Place } from '#git/command/overflow';
 import { abortError } from '#git/command/process/exit-error';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
@@ -85,12 +85,8 @@ export class SharedFetches implements FetchServer {
 }
 
 /** Writes the answer, and keeps a copy if there is a place for it. */
-async function make(
-  wanted: WantedPack,
-  turn: PackTurn,
-  place: KeptPlace | undefined,
-): Promise<ServiceResult> {
-  const copy = place && new AnswerCopy();
+async function make(wanted: WantedPack, turn: PackTurn, kept: KeptPlace | undefined): Promise<ServiceResult> {
+  const copy = kept && new AnswerCopy();
   const writer: PackTurn['writer'] = {
     write(bytes, recycle) {
       copy?.add(bytes);
@@ -98,11 +94,14 @@ async function make(
     },
   };
   const copied = { ...turn, writer };
+  // git is as cheap for clients with commits.
+  const isShared = wanted.request.others.some((word) => word.startsWith('have '));
+  using place = isShared ? await wanted.overflow.place(turn.signal) : undefined;
   const result =
     (await reusePacks(wanted, copied)) ??
-    (await walkObjects(wanted, copied)) ??
-    (await askGit(wanted, copied));
-  if (copy !== undefined && result.exit.code === 0) await place?.keep(copy, turn.signal);
+    (await walkObjects(wanted, copied, place)) ??
+    (await askGit(wanted, copied, place));
+  if (copy !== undefined && result.exit.code === 0) await kept?.keep(copy, turn.signal);
   return result;
 }
 
@@ -126,18 +125,17 @@ async function reusePacks(
   return SERVED;
 }
 
-/** Sends objects that are found by walking, without git. git is as cheap for clients with commits. */
+/** Sends objects that are found by walking, without git. */
 async function walkObjects(
-  { fetch, request, observer, overflow }: WantedPack,
+  { fetch, request, observer }: WantedPack,
   { signal, writer }: PackTurn,
+  place: Place | undefined,
 ): Promise<ServiceResult | undefined> {
   const { repository, requester } = fetch;
-  const isLeftToGit = overflow.isFull && request.others.some((word) => word.startsWith('have '));
-  using _ = overflow.startInProcess();
   const found = await repository.inProcess.attempt<WalkedPack | undefined>(
     'walked_packs',
     () => {
-      if (isLeftToGit) throw OTHERS_FIRST;
+      if (place?.isOnLoop === false) throw OTHERS_FIRST;
       return findWalkedPack(fetch, request, signal);
     },
     () => undefined,
@@ -150,11 +148,12 @@ async function walkObjects(
 
 /** Copies git's answer. */
 async function askGit(
-  { bytes, fetch, observer, overflow }: WantedPack,
+  { bytes, fetch, observer }: WantedPack,
   { signal, trace, writer }: PackTurn,
+  place: Place | undefined,
 ): Promise<ServiceResult> {
   const { config, gitProtocol, repository, requester } = fetch;
-  using _ = overflow.startGit();
+  place?.moveToGit();
   const command = gitCommand('upload-pack', {
     options: [flag('--stateless-rpc')],
     args: [repository.path],

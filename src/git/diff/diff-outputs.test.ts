@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { availableParallelism } from 'node:os';
 import { after, test } from 'node:test';
+import { blockFor } from '#testkit/loop-turns';
 import { GitFixture } from '#testkit/repositories/git-fixture';
-import { until } from '#testkit/until';
 import { FallBackToGit, InProcess } from '../command/in-process.ts';
 import { DiffOutputs, type OutputSource } from './diff-outputs.ts';
 
@@ -24,7 +23,7 @@ interface Made {
   readonly name?: string;
   readonly fixture?: GitFixture;
   /** The output is made after that. */
-  readonly until?: Promise<void>;
+  readonly after?: () => void | Promise<void>;
 }
 
 /** Reads outputs that are letters of a given number, and notes how each came about. */
@@ -35,13 +34,20 @@ class Reader {
 
   /** @param by where the output is made if it is not kept. */
   pieces(by: 'in process' | 'by git', options: Made = {}): AsyncGenerator<Buffer, void, undefined> {
-    const { bytes = 3, isWhole = true, path = '/x.git', name = 'patch', fixture = git, until } = options;
+    const {
+      bytes = 3,
+      isWhole = true,
+      path = '/x.git',
+      name = 'patch',
+      fixture = git,
+      after: first,
+    } = options;
     const { made } = this;
     const source: OutputSource = {
       question: 'diff_files',
       async compare() {
         if (by === 'by git') throw new FallBackToGit('an unusual file');
-        await until;
+        await first?.();
         made.push('in process');
         return Buffer.alloc(bytes, 'x');
       },
@@ -86,28 +92,18 @@ for (const by of ['in process', 'by git'] as const) {
   });
 }
 
-test('git makes an output while two others are made in process', async () => {
+test('git makes an output that waits behind long ones', async () => {
   const reader = new Reader();
+  for (let index = 0; index < 8; index++)
+    await reader.read('in process', { name: `long ${index}`, after: () => blockFor(20) });
   const gate = Promise.withResolvers<void>();
-  const waiting = ['one', 'two'].map((name) => reader.read('in process', { name, until: gate.promise }));
-  // As many gits as there are processors, whose readers take nothing.
-  for (let index = 0; index < availableParallelism(); index++) {
-    const pieces = reader.pieces('in process', { name: `git ${index}` });
-    waiting.push(
-      pieces.next().then(async () => {
-        await gate.promise;
-        await pieces.return();
-      }),
-    );
-    await until(() => reader.made.length === index + 1);
-  }
-  waiting.push(reader.read('in process', { name: 'last', until: gate.promise }));
-  gate.resolve();
-  await Promise.all(waiting);
+  const others = ['one', 'two'].map((name) => reader.read('in process', { name, after: () => gate.promise }));
+  await reader.read('in process', { name: 'three', after: () => gate.promise });
+  assert.equal(reader.made.at(-1), 'by git');
 
-  const byGit = reader.made.filter((by) => by === 'by git');
-  assert.equal(byGit.length, availableParallelism());
-  assert.equal(reader.made.length, byGit.length + 3);
+  gate.resolve();
+  await Promise.all(others);
+  assert.equal(reader.made.filter((by) => by === 'by git').length, 1);
 });
 
 test('an output is that of its command, and of its repository until that is forgotten', async () => {

@@ -91,21 +91,22 @@ export class DiffOutputs {
       yield* piecesOfPatch([kept], PIECE_BYTES);
       return;
     }
+    using place = await this.#overflow.place(signal);
     const made = await repository.inProcess.attempt<Buffer | undefined>(
       question,
       async () => {
-        if (this.#overflow.isFull) throw OTHERS_FIRST;
-        using _ = this.#overflow.startInProcess();
+        if (!place.isOnLoop) throw OTHERS_FIRST;
         return await compare();
       },
       () => undefined,
     );
     if (made !== undefined) {
+      place[Symbol.dispose](); // the client may read slowly
       if (made.length <= MAX_OUTPUT_BYTES) this.#kept.set(key, keptBytes([made]));
       yield* piecesOfPatch([made], PIECE_BYTES);
       return;
     }
-    using _ = this.#overflow.startGit();
+    place.moveToGit();
     const note = new NotedOutput();
     const large = isEnabled ? this.large : undefined;
     const isWhole = yield* note.from(large?.read(key, askGit, signal) ?? askGit(signal));

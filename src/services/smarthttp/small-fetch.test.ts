@@ -93,31 +93,28 @@ test('clones of a small repository start no process, and get the objects that gi
   assert.ok(entry !== undefined, 'the statistics of an answer without git are logged');
 });
 
-test('git serves a further fetch while two others are sent, on another processor', async () => {
+test('git serves fetches that wait behind long ones, on another processor', async () => {
   await using server = await start();
-  const { git, gitaly, oid, path, post, postTo } = server;
+  const { git, gitaly, oid, path, postTo } = server;
   const tips: string[] = [];
-  for (const ref of ['refs/heads/one', 'refs/heads/two', 'refs/heads/three']) {
-    await git('update-ref', ref, oid);
-    tips.push(commitFiles(path, { file: randomBytes(LARGE) }, { ref }));
+  for (let index = 0; index < 12; index++) {
+    await git('update-ref', `refs/heads/${index}`, oid);
+    tips.push(commitFiles(path, { file: randomBytes(LARGE) }, { ref: `refs/heads/${index}` }));
   }
   await git('-c', 'pack.writeReverseIndex=true', 'repack', '-adq');
-  const slow = tips.slice(0, 2).map((tip) => {
+
+  // Nobody reads the packs, so that each takes long.
+  const slow = tips.map((tip) => {
     const stdout = new PassThrough();
     return { stdout, sent: postTo(stdout, clone(tip, `have ${oid}`)) };
   });
   for (const { stdout } of slow) await until(() => stdout.readableLength > 0, 'the beginning of a pack');
-
-  const answer = await post(clone(tips[2] ?? '', `have ${oid}`));
-
-  assert.ok(packIn(answer).length > LARGE);
-  const reason = 'walked_packs: the event loop has others first';
-  const reasons = (): boolean[] =>
-    fetches(gitaly).map((entry) => String(entry['in_process.reasons']).includes(reason));
-  assert.deepEqual(reasons(), [true]);
   for (const { stdout } of slow) stdout.resume();
   await Promise.all(slow.map(({ sent }) => sent));
-  assert.deepEqual(reasons(), [true, false, false]);
+
+  const reason = 'walked_packs: the event loop has others first';
+  const left = fetches(gitaly).filter((entry) => String(entry['in_process.reasons']).includes(reason));
+  assert.ok(left.length > 0 && left.length < tips.length, `${left.length} were left to git`);
 });
 
 test('a new tag, a new branch and a limit on the depth change the answer', async () => {
