@@ -8,8 +8,8 @@ import type { SoakPart } from './soak-parts.ts';
 const MINUTE_MS = 60_000;
 /** A part may take this many times its minutes, as it does on a machine that does other work … */
 const MAX_EXCESS = 4;
-/** … and by default in addition this time, in which servers start and end. */
-const START_MS = 2 * MINUTE_MS;
+/** … and by default in addition this time: a short soak has sizes of a long one, too (`extent`). */
+const START_MS = 6 * MINUTE_MS;
 /** Characters of the figures in the line of a part; all of them are in its report. */
 const MAX_FIGURES = 300;
 
