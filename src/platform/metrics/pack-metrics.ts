@@ -92,8 +92,12 @@ export const STREAM_CACHES = {
     ['dir'],
     'Number of files removed from streamcache via file walks',
   ),
-  /** Streams are copied by this process, which shares them in memory; dashboards read the name. */
-  sent: counter('gitaly_streamcache_sendfile_bytes_total', [], 'Number of bytes sent using sendfile'),
+  /** Dashboards read the name. */
+  sent: counter(
+    'gitaly_streamcache_sendfile_bytes_total',
+    [],
+    'Number of bytes sent using sendfile: 0, because streams are shared in memory',
+  ),
 };
 
 export type PackMetrics = ReturnType<typeof packMetrics>;
