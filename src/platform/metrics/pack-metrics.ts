@@ -92,12 +92,8 @@ export const STREAM_CACHES = {
     ['dir'],
     'Number of files removed from streamcache via file walks',
   ),
-  /** Dashboards read the name. */
-  sent: counter(
-    'gitaly_streamcache_sendfile_bytes_total',
-    [],
-    'Number of bytes sent using sendfile: 0, because streams are shared in memory',
-  ),
+  /** Streams are copied by this process, which shares them in memory; dashboards read the name. */
+  sent: counter('gitaly_streamcache_sendfile_bytes_total', [], 'Number of bytes sent using sendfile'),
 };
 
 export type PackMetrics = ReturnType<typeof packMetrics>;
