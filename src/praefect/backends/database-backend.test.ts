@@ -248,6 +248,9 @@ test('the locks and pauses of one Praefect hold back the writes of others', { sk
     await startBackend(context, postgres, { keys: QUIET }),
     await startBackend(context, postgres, { keys: QUIET }),
   ];
+  // A pause that is announced before is not heard.
+  const listening = sql`SELECT FROM pg_stat_activity WHERE query = 'LISTEN "gitaly_ts_write_pauses"'`;
+  await until(async () => (await postgres.database.rows(listening)).length === 2);
   const locks = [one, two].map(({ backend }) => backend.writeLocks ?? assert.fail());
   const { signal } = new AbortController();
   const held = await locks[0]?.lock(repository, 1n, signal);
