@@ -19,9 +19,19 @@ const MAX_PATH_BYTES = 4096;
 const MAX_DRAIN_MS = 30_000;
 /** Time in which a file has to register its first test. */
 const MAX_LOAD_MS = 20_000;
+const RUNNER_CHECK_MS = 1000;
 const TICK_MS = 10; // USER_HZ is 100 on all platforms of Node
 /** The real clock: tests replace the global functions while they run. */
 const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis;
+
+/** Ends what this process has started, and itself, when the runner was killed: it cannot do so then. */
+function watchRunner(): void {
+  const runner = process.ppid;
+  const look = (): void => {
+    if (process.ppid !== runner) process.kill(-process.pid, 'SIGKILL');
+  };
+  setInterval(look, RUNNER_CHECK_MS).unref();
+}
 
 /** Blocks until the next path arrives. Returns `''` at the end. */
 function nextFile(): string {
@@ -124,6 +134,7 @@ async function runFile(file: string, timeout: number): Promise<FileResult> {
 }
 
 ignorePromises();
+watchRunner();
 const { run } = await import('node:test');
 process.env.NODE_TEST_WORKER_ID = '1'; // as `run` sets it
 const timeout = Number(process.argv[2]);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { after, test } from 'node:test';
 import { blockFor } from '#testkit/loop-turns';
 import { GitFixture } from '#testkit/repositories/git-fixture';
@@ -104,6 +105,25 @@ test('git makes an output that waits behind long ones', async () => {
   gate.resolve();
   await Promise.all(others);
   assert.equal(reader.made.filter((by) => by === 'by git').length, 1);
+});
+
+test('an output that only git can make counts as one of its processes', async () => {
+  const reader = new Reader();
+  for (let index = 0; index < 8; index++)
+    await reader.read('in process', { name: `long ${index}`, after: () => blockFor(20) });
+  // Nobody reads them to the end.
+  const unread = Array.from({ length: availableParallelism() }, (_, index) =>
+    reader.pieces('by git', { name: `git ${index}` }),
+  );
+  for (const pieces of unread) await pieces.next();
+  const gate = Promise.withResolvers<void>();
+  const others = ['one', 'two'].map((name) => reader.read('in process', { name, after: () => gate.promise }));
+  await reader.read('in process', { name: 'three' });
+  assert.equal(reader.made.at(-1), 'in process');
+
+  gate.resolve();
+  await Promise.all(others);
+  for (const pieces of unread) await pieces.return();
 });
 
 test('an output is that of its command, and of its repository until that is forgotten', async () => {
