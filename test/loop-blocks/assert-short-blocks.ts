@@ -7,8 +7,8 @@ import type { LongestBlock } from './delay-monitor.ts';
 const ATTEMPTS = 8;
 
 /** CPU time of `work` on the machine that the limits are for. */
-const USUAL_WORK_MS = 24;
-/** A machine that is slower than this is not measured on. */
+const USUAL_WORK_MS = 28;
+/** Limits grow by this factor at most. */
 const MAX_SLOWNESS = 3;
 
 /**
