@@ -304,10 +304,11 @@ test('the log of SSH has users, keys, refused logins and commands', { skip: NO_O
   });
   const { hostname: host, port } = new URL(other.report.ssh);
   const hostKeyPath = join(directory, 'data/ssh_host_ed25519_key');
-  const ssh = async ({ path }: SshKeyFile) => {
-    const gateway = { host, port: Number(port) };
-    return { env: gitOverSsh(await sshArguments({ directory, gateway, hostKeyPath, key: path })) };
-  };
+  const argumentsOf = async ({ path }: SshKeyFile): Promise<string[]> =>
+    await sshArguments({ directory, gateway: { host, port: Number(port) }, hostKeyPath, key: path });
+  const ssh = async (of: SshKeyFile) => ({ env: gitOverSsh(await argumentsOf(of)) });
+  const command = async (line: string): Promise<number | null> =>
+    (await run('ssh', [...(await argumentsOf(key)), '-p', port, `git@${host}`, line])).code;
   const url = `${other.report.ssh}/team/app.git`;
   const lines = (): string[] => readFileSync(file, 'utf8').trim().split('\n');
 
@@ -316,8 +317,11 @@ test('the log of SSH has users, keys, refused logins and commands', { skip: NO_O
   await runGit(['archive', '--remote', url, '-o', join(directory, 'x.tar'), 'main'], await ssh(key));
   await assert.rejects(runGit(['ls-remote', url], await ssh(stranger)));
   await assert.rejects(runGit(['ls-remote', `${other.report.ssh}/no.git`], await ssh(key)));
+  assert.equal(await command('repo list'), 0);
+  assert.equal(await command('repo rename team/app team/site'), 1);
+  assert.equal(await command('repo rename'), 2);
   await until(
-    () => lines().length >= 5,
+    () => lines().length >= 8,
     () => lines().join('\n'),
   );
 
@@ -330,6 +334,9 @@ test('the log of SSH has users, keys, refused logins and commands', { skip: NO_O
     [
       ['archive', 'ok', 'ann'],
       ['clone', 'ok', 'ann'],
+      ['command', 'failed', 'ann'],
+      ['command', 'ok', 'ann'],
+      ['command', 'refused', 'ann'],
       ['fetch', 'refused', 'ann'],
       ['login', 'refused', undefined],
       ['push', 'ok', 'ann'],

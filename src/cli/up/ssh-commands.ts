@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { messageWithHint } from '#base/gitaly-error';
+import { GitalyError, messageWithHint } from '#base/gitaly-error';
 import { writeChunk } from '#base/streams/copy-stream';
 import { dial } from '#client/index';
 import { callMetadata } from '#gateway/call-metadata';
@@ -93,6 +93,7 @@ export function sshCommands(target: Target, byDefault: Right, lfs: SshLfs): Peop
         return await run(command, holder, { ...target, lfs });
       } catch (error) {
         if (command.signal.aborted) throw error;
+        command.onError(error);
         command.stderr.write(`${messageWithHint(error)}\n`);
         return error instanceof UsageError ? 2 : 1;
       }
@@ -175,7 +176,7 @@ async function create({
   if (format === undefined) throw new UsageError('the format of objects is sha1 or sha256');
   const path = pathOf(text);
   await require(holder, path, 'write', text);
-  if (!mayCreate(identity)) throw new Error(`you may not create ${text}`);
+  if (!mayCreate(identity)) throw new GitalyError('PERMISSION_DENIED', `you may not create ${text}`);
   const branch = typeof options.branch === 'string' ? options.branch : 'main';
   const created = await repositories.create(path, { branch, objectFormat: format });
   return { json: { created }, lines: [`created ${created}`] };
@@ -227,9 +228,10 @@ async function existing(
 /** Requires a right to a repository. One that somebody may not read does not exist for them. */
 async function require(holder: Holder, path: RepositoryPath, right: Right, text: string): Promise<void> {
   const has = await holder.at(path);
-  if (has === undefined && right !== 'write') throw new Error(`there is no repository ${text}`);
+  if (has === undefined && right !== 'write')
+    throw new GitalyError('NOT_FOUND', `there is no repository ${text}`);
   if (has === undefined || RIGHTS.indexOf(has) < RIGHTS.indexOf(right))
-    throw new Error(`you need the right ${right} to do this with ${text}`);
+    throw new GitalyError('PERMISSION_DENIED', `you need the right ${right} to do this with ${text}`);
 }
 
 function pathOf(text: string): RepositoryPath {

@@ -100,7 +100,9 @@ export class GitSession {
       const [name = ''] = text.split(' ', 1);
       if (commands?.names.includes(name)) {
         if (access !== undefined) access.purpose = 'command';
-        return await this.#serve(output, text, commands);
+        const code = await this.#serve(output, text, { commands, access });
+        if (code !== 0) access?.ended('failed', `the command ended with ${code}`);
+        return code;
       }
       if (access !== undefined) output.onOutput = (data) => access.output(data);
       return await this.#run(text, output, { stdin, access });
@@ -138,7 +140,11 @@ export class GitSession {
   }
 
   /** Runs a command of a person. */
-  async #serve({ stderr, stdout }: ChannelOutput, line: string, commands: PeopleCommands): Promise<number> {
+  async #serve(
+    { stderr, stdout }: ChannelOutput,
+    line: string,
+    { access, commands }: { readonly access: AccessEntry | undefined; readonly commands: PeopleCommands },
+  ): Promise<number> {
     const { identity, remoteAddress } = this.#options;
     const words = wordsOfCommand(line);
     if (words === undefined) {
@@ -146,7 +152,8 @@ export class GitSession {
       return WRONG_USAGE;
     }
     const { signal } = this.#gone;
-    return await commands.run({ words, identity, remoteAddress, stdout, stderr, signal });
+    const onError = (error: unknown): void => access?.threw(error);
+    return await commands.run({ words, identity, remoteAddress, stdout, stderr, signal, onError });
   }
 
   /** Responds to a login without a command. */
@@ -157,7 +164,7 @@ export class GitSession {
         `You are logged in as ${identity.username}. This server has no shell; use git with the ` +
           'address of a repository.\n',
       );
-      return commands === undefined ? 0 : await this.#serve(output, '', commands);
+      return commands === undefined ? 0 : await this.#serve(output, '', { commands, access: undefined });
     });
   }
 

@@ -12,6 +12,8 @@ export interface PeopleCommand {
   readonly stderr: Writable;
   /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
+  /** Takes the error of a command that fails, for the access log: its code tells the outcome. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** Commands for people, besides those of git. */
