@@ -13,8 +13,9 @@ import { EQUIVALENT } from './mutation/equivalent.ts';
 import { applyMutant, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
 import { writeRecord } from './records.ts';
-import { testsThatReach } from './tests/changed-tests.ts';
+import { affectedTests, readSources } from './tests/changed-tests.ts';
 import { hashOf } from './tests/executed-code.ts';
+import { byDistance } from './tests/nearest-tests.ts';
 
 const MODULES = [
   'storage',
@@ -48,6 +49,8 @@ const TESTS = [
 const EXCLUDED = /^test\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
 /** Limit of the tests for one mutant, as is `--seconds`; the nearest ones come first. */
 const MAX_TESTS = 25;
+/** Tests whose coverage is looked at for one mutant, besides those near it. */
+const MAX_LOOKED_AT = 100;
 
 const USAGE = `Tests the tests: changes the sources in one place at a time and runs the tests of the place.
 
@@ -72,11 +75,12 @@ The share is that of killed mutants among those with a known fate:
   survived        the tests that execute the place passed: all that are near (in the folder of the
                   file, above or below it), and as many of the others as the limits allow
                   (${MAX_TESTS} tests and --seconds for each mutant)
-  not executed    no test executes the place
+  not executed    no test that is near executes the place, and none of the ${MAX_LOOKED_AT} next ones
 Left out of it is a mutant that was not tried: no test noticed, but a near one was cut off by the
 limits, or fails without the mutant or takes minutes, so that its coverage is unknown.
 
-Results and coverage are kept in .cache/mutate; the first run measures which tests execute what.`;
+Results and coverage are kept in .cache/mutate. What a test executes is measured when a mutant first
+needs it.`;
 
 type Fate = 'killed' | 'timed out' | 'survived' | 'not executed' | 'not tried';
 
@@ -113,6 +117,11 @@ const coverage = join(cache, 'coverage');
 const resultsFile = join(cache, `results-${hashOf(values.tests.join(' '))}.jsonl`);
 const modules = values.module ?? MODULES;
 const results = readResults();
+const runs = new Map<string, TestRun>();
+const sources = readSources();
+const tests = new Set(globSync(values.tests, { cwd: root }).filter((test) => !EXCLUDED.test(test)));
+/** The tests to try for each file. */
+const candidates = new Map<string, readonly string[]>();
 const samples = new Map(modules.map((module) => [module, sampleOf(module)]));
 if (!values.report) await runAll();
 const [isReached, figures] = printReport();
@@ -126,24 +135,16 @@ async function runAll(): Promise<void> {
   removeOldCopies();
   const endsAt = performance.now() + Number(values.minutes) * 60_000;
   const inTime = (): boolean => performance.now() < endsAt;
-  const reaching = testsThatReach([...samples.values()].flatMap((sample) => sample.map(({ file }) => file)));
-  const tests = globSync(values.tests, { cwd: root })
-    .filter((test) => !EXCLUDED.test(test) && reaching.has(test))
-    .sort();
-  const runs: TestRun[] = [];
   const queue = inTurns([...samples.values()]).filter(({ id }) =>
     values.survivors ? isAlive(results.get(id)) : !results.has(id),
   );
   await inSandboxes(async (sandbox) => {
-    for (let test = tests.shift(); test !== undefined && inTime(); test = tests.shift())
-      runs.push(knownRun(coverage, test, sandbox.original(test)) ?? (await measure(sandbox, coverage, test)));
-  });
-  if (tests.length > 0) return console.log(`${tests.length} tests have no coverage yet: run again`);
-  for (const { test } of runs.filter(({ isPassed }) => !isPassed)) console.log(`fails unchanged: ${test}`);
-  await inSandboxes(async (sandbox) => {
     for (let next = queue.shift(); next !== undefined && inTime(); next = queue.shift()) {
-      const result = await fateOf(next, runs, sandbox);
-      if (result === undefined) continue;
+      const result = await fateOf(next, sandbox, inTime);
+      if (result === undefined) {
+        if (!inTime()) queue.push(next);
+        continue;
+      }
       results.set(next.id, result);
       appendFileSync(resultsFile, `${JSON.stringify(result)}\n`);
       if (isAlive(result)) console.log(`${result.fate}: ${describe(next)}`);
@@ -172,48 +173,59 @@ async function inSandboxes(job: (sandbox: Sandbox) => Promise<void>): Promise<vo
   );
 }
 
-/** Tries a mutant; `undefined` if the place has changed since the start of this program. */
+/** Tries a mutant; `undefined` if its place is gone since the start of this program, or no time is left. */
 async function fateOf(
   { id, file }: Mutant,
-  runs: readonly TestRun[],
   sandbox: Sandbox,
+  inTime: () => boolean,
 ): Promise<Result | undefined> {
   const source = sandbox.original(file);
   const mutant = mutantsOf(file, source).find((each) => each.id === id);
   if (mutant === undefined) return undefined;
   const { line, executed } = mutant;
-  const candidates = runs
-    .filter((run) => run.isPassed && executes(run, file, source, executed))
-    .sort((a, b) => costOf(a, file) - costOf(b, file));
-  const isUnknown = runs.some((run) => !run.isPassed && isNear(run.test, file));
-  if (candidates.length === 0) return { id, line, fate: isUnknown ? 'not tried' : 'not executed' };
-  sandbox.change(file, applyMutant(mutant, source));
-  try {
-    let seconds = 0;
-    for (const [index, run] of candidates.entries()) {
-      if (index === MAX_TESTS || (seconds > 0 && seconds + run.seconds > Number(values.seconds))) {
-        const isCutOff = candidates.slice(index).some(({ test }) => isNear(test, file));
-        return { id, line, fate: isCutOff || isUnknown ? 'not tried' : 'survived' };
-      }
-      seconds += run.seconds;
-      const outcome = await sandbox.run(run.test, { timeoutMs: 15_000 + run.seconds * 4_000 });
-      if (outcome === 'passed') continue;
-      return { id, line, fate: outcome === 'failed' ? 'killed' : 'timed out', by: run.test };
+  let seconds = 0;
+  let count = 0;
+  let isUnknown = false;
+  for (const test of candidatesFor(file)) {
+    if (!inTime()) return undefined;
+    const run = await runOf(test, sandbox);
+    isUnknown ||= !run.isPassed && isNear(test, file);
+    if (!run.isPassed || !executes(run, file, source, executed)) continue;
+    if (count === MAX_TESTS || (count > 0 && seconds + run.seconds > Number(values.seconds))) {
+      isUnknown ||= isNear(test, file);
+      break;
     }
-    return { id, line, fate: isUnknown ? 'not tried' : 'survived' };
-  } finally {
+    count += 1;
+    seconds += run.seconds;
+    sandbox.change(file, applyMutant(mutant, source));
+    const outcome = await sandbox.run(test, { timeoutMs: 15_000 + run.seconds * 4_000 });
     sandbox.restore(file);
+    if (outcome !== 'passed')
+      return { id, line, fate: outcome === 'failed' ? 'killed' : 'timed out', by: test };
   }
+  if (isUnknown) return { id, line, fate: 'not tried' };
+  return { id, line, fate: count === 0 ? 'not executed' : 'survived' };
 }
 
-/**
- * Duration of a test; the file's own test and its neighbours are the most likely to detect a
- * mutant. A slow own test comes after quick neighbours.
- */
-function costOf({ test, seconds }: TestRun, file: string): number {
-  if (test === file.replace(/\.ts$/, '.test.ts')) return seconds / 30;
-  if (dirname(test) === dirname(file)) return seconds / 10;
-  return isNear(test, file) ? seconds / 3 : seconds;
+/** Returns what a test executes, and measures it the first time. */
+async function runOf(test: string, sandbox: Sandbox): Promise<TestRun> {
+  const known = runs.get(test) ?? knownRun(coverage, test, sandbox.original(test));
+  const run = known ?? (await measure(sandbox, coverage, test));
+  if (known === undefined && !run.isPassed) console.log(`fails unchanged: ${test}`);
+  runs.set(test, run);
+  return run;
+}
+
+/** Returns the tests that may execute a file, the file's own and its neighbours first. */
+function candidatesFor(file: string): readonly string[] {
+  const known = candidates.get(file);
+  if (known !== undefined) return known;
+  const affected = [...affectedTests(sources, [file])].filter(([test]) => tests.has(test));
+  const ranked = byDistance(new Map(affected), [file]);
+  const near = ranked.filter((test) => isNear(test, file));
+  const others = ranked.filter((test) => !isNear(test, file)).slice(0, MAX_LOOKED_AT);
+  candidates.set(file, [...near, ...others]);
+  return [...near, ...others];
 }
 
 /** Reports whether a test is in the folder of a file, above or below it. */

@@ -16,13 +16,7 @@ export function nearestTests(
   changed: readonly string[],
   seed: string,
 ): Set<string> {
-  const folders = [...new Set(changed.map((file) => posix.dirname(file)))];
-  const distanceOf = (test: string, imports: number): number =>
-    imports + Math.min(...folders.map((folder) => stepsBetween(posix.dirname(test), folder)));
-  const ranked = [...affected]
-    .map(([test, imports]) => ({ test, distance: imports === 0 ? 0 : distanceOf(test, imports) }))
-    .sort((a, b) => a.distance - b.distance)
-    .map(({ test }) => test);
+  const ranked = byDistance(affected, changed);
   const count = Math.max(
     NEAREST,
     affected
@@ -33,6 +27,17 @@ export function nearestTests(
   const rank = (test: string): string => createHash('sha1').update(`${seed} ${test}`).digest('hex');
   const others = ranked.slice(count).sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
   return new Set([...ranked.slice(0, count), ...others.slice(0, OTHERS)]);
+}
+
+/** Returns tests by the imports and folders between them and a change, nearest first. */
+export function byDistance(affected: ReadonlyMap<string, number>, changed: readonly string[]): string[] {
+  const folders = [...new Set(changed.map((file) => posix.dirname(file)))];
+  const distanceOf = (test: string, imports: number): number =>
+    imports + Math.min(...folders.map((folder) => stepsBetween(posix.dirname(test), folder)));
+  return [...affected]
+    .map(([test, imports]) => ({ test, distance: imports === 0 ? 0 : distanceOf(test, imports) }))
+    .sort((a, b) => a.distance - b.distance)
+    .map(({ test }) => test);
 }
 
 /** Returns the steps from one folder up to the common one, and down to the other. */
