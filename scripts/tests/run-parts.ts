@@ -9,7 +9,7 @@ const MINUTE_MS = 60_000;
 /** A part may take this many times its minutes, as it does on a machine that does other work … */
 const MAX_EXCESS = 4;
 /** … and by default in addition this time: a short soak has sizes of a long one, too (`extent`). */
-const START_MS = 6 * MINUTE_MS;
+const START_MS = 12 * MINUTE_MS;
 /** Characters of the figures in the line of a part; all of them are in its report. */
 const MAX_FIGURES = 300;
 
