@@ -60,7 +60,7 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
   add(archive, 'prune', 'Delete states that the archives of a storage do not keep any more.', [
     'prune --to /srv/git',
   ])
-    .addHelpText('after', '\nThe server does so by itself, for repositories that change.')
+    .addHelpText('after', '\nThe server does so by itself.')
     .action(runOnUse(on, async () => (await import('../archive.ts')).pruneArchives));
 }
 

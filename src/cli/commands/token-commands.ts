@@ -19,7 +19,7 @@ Examples:
   gitaly-ts token create bot --repository team/site --access write \\
     --ref 'allow refs/heads/bot/** no-force' --ref 'deny refs/**'
   gitaly-ts token list
-  gitaly-ts token revoke 3xN0kq8mT2mX5yJcW9aBcQ
+  gitaly-ts token revoke 5f0c2a9be1d34c7788a6f3d20b94e17c
 
 A token is the password of any name, or a bearer token. Exit code 0 on success, 1 after a failure,
 2 for wrong usage.`,
@@ -82,7 +82,7 @@ function addList(token: Command, on: ToolProcess): void {
 }
 
 function addRevoke(token: Command, on: ToolProcess): void {
-  const examples = ['revoke 3xN0kq8mT2mX5yJcW9aBcQ', 'revoke --name ci'];
+  const examples = ['revoke 5f0c2a9be1d34c7788a6f3d20b94e17c', 'revoke --name ci'];
   addToolCommand(token, {
     name: 'revoke',
     description: 'Revoke tokens: the next request with one is refused.',
@@ -95,7 +95,7 @@ function addRevoke(token: Command, on: ToolProcess): void {
 }
 
 function addRotate(token: Command, on: ToolProcess): void {
-  const examples = ['rotate-keys', 'rotate-keys --remove 3xN0kq8mT2mX5yJcW9aBcQ'];
+  const examples = ['rotate-keys', 'rotate-keys --remove 5f0c2a9be1d34c7788a6f3d20b94e17c'];
   addToolCommand(token, {
     name: 'rotate-keys',
     description: 'Make a new key for signing; tokens of older keys stay valid.',
