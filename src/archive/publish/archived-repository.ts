@@ -101,6 +101,7 @@ export class ArchivedRepository {
   async open(): Promise<void> {
     await this.owned.takeOver();
     this.#inlineBytes = INLINE_BYTES * (this.owned.state?.inline.size ?? 0);
+    await this.checkpointIfDue(); // each takeover is a generation, also if nothing is published
   }
 
   /**
@@ -157,7 +158,8 @@ export class ArchivedRepository {
 
   /** Writes a checkpoint when many generations, or many bytes, follow the last one. */
   async checkpointIfDue(): Promise<boolean> {
-    if (this.#changes < MAX_GENERATIONS && this.#inlineBytes < MAX_INLINE_TOTAL_BYTES) return false;
+    const { checkpoint = 0, n = 0 } = this.owned.state ?? {};
+    if (n - checkpoint < MAX_GENERATIONS && this.#inlineBytes < MAX_INLINE_TOTAL_BYTES) return false;
     await this.#checkpoint();
     return true;
   }

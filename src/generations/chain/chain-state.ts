@@ -43,12 +43,15 @@ export class ChainState {
   readonly requests = new Map<string, AnsweredRequest>();
   /** Number of generations since the checkpoint that are worth another one. */
   changes = 0;
+  /** Number of the checkpoint from which a reader starts; 0 without one. */
+  checkpoint = 0;
   /** Packs named at the floor or later, and the generation that removed each. */
   readonly #named = new Map<string, number>();
 
   static fromCheckpoint(checkpoint: Checkpoint, references: ReadonlyMap<string, string>): ChainState {
     const state = new ChainState();
     state.n = checkpoint.n;
+    state.checkpoint = checkpoint.n;
     state.checksum = checkpoint.checksum;
     state.timeMs = checkpoint.timeMs ?? 0;
     state.owner = checkpoint.owner;
@@ -66,6 +69,7 @@ export class ChainState {
   copy(): ChainState {
     const copy = ChainState.fromCheckpoint(this.toCheckpoint(''), this.references);
     for (const n of this.inline) copy.inline.add(n);
+    copy.checkpoint = this.checkpoint;
     return copy;
   }
 
@@ -130,6 +134,7 @@ export class ChainState {
    */
   cover(checkpoint: { readonly n: number; readonly packs: Iterable<string> }): void {
     if (checkpoint.n === this.n) this.changes = 0;
+    this.checkpoint = Math.max(this.checkpoint, checkpoint.n);
     for (const n of this.inline) if (n <= checkpoint.n) this.inline.delete(n);
     for (const name of checkpoint.packs) if (!this.#named.has(name)) this.#name(name);
     for (const [name, removed] of this.#named) if (removed <= checkpoint.n) this.#named.delete(name);
