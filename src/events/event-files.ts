@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { systemErrorCode } from '#base/go/system-error';
 import { lineBatches } from '#base/streams/line-batches';
 import type { RepositoryEvent } from './event.ts';
 import { parseEventLine } from './event-line.ts';
@@ -11,7 +12,7 @@ export class TooOldError extends Error {
 /**
  * Yields the events of a file, or of its first bytes. The file may be removed meanwhile.
  *
- * @throws {TooOldError} if it was removed before, or is damaged.
+ * @throws {TooOldError} if it was removed before, or is damaged; the system's error.
  */
 export async function* eventsOfFile(
   path: string,
@@ -19,6 +20,7 @@ export async function* eventsOfFile(
 ): AsyncGenerator<RepositoryEvent[], void, undefined> {
   if (bytes === 0) return;
   const file = await open(path).catch((error: unknown) => {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
     throw new TooOldError('the events are no longer kept', { cause: error });
   });
   for await (const lines of lineBatches(file.createReadStream(bytes === undefined ? {} : { end: bytes - 1 })))

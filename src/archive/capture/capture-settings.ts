@@ -2,7 +2,8 @@ import { hash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
 import { HOOKS_NAME } from '#domain/custom-hooks/set-hooks';
 import type { ChainState } from '#generations/chain/chain-state';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
@@ -53,7 +54,7 @@ export interface Settings {
   readonly hooks: { readonly content: Buffer; readonly checksum: string } | undefined;
 }
 
-/** Reads the settings of a repository. @throws {GitalyError} FAILED_PRECONDITION for one that is too large; the system's. */
+/** Reads the settings of a repository. @throws {GitalyError} FAILED_PRECONDITION for one that is too large or cannot be read. */
 export async function captureSettings(repository: Repository, signal: AbortSignal): Promise<Settings> {
   const { path, relativePath } = repository;
   const values: Record<string, string> = {
@@ -62,12 +63,20 @@ export async function captureSettings(repository: Repository, signal: AbortSigna
     [SETTING.path]: relativePath,
   };
   for (const file of FILES) {
-    const content = await readFile(`${path}/${file}`).catch(ignoreMissing);
+    const content = await readFile(`${path}/${file}`).catch(ignoreMissing).catch(unreadable);
     if (content !== undefined && content.length > MAX_FILE_BYTES)
       throw new GitalyError('FAILED_PRECONDITION', `the file ${file} has more than ${MAX_FILE_BYTES} bytes`);
     values[file] = content === undefined ? '' : `=${content.toString('latin1')}`;
   }
-  return { values, hooks: await readHooks(path, signal) };
+  return { values, hooks: await readHooks(path, signal).catch(unreadable) };
+}
+
+/** Throws an error of the repository: the system's own might be one of the bucket. */
+function unreadable(error: unknown): never {
+  if (systemErrorCode(error) === undefined) throw error;
+  throw new GitalyError('FAILED_PRECONDITION', `settings cannot be read: ${messageOf(error)}`, {
+    cause: error,
+  });
 }
 
 /** Returns the settings that differ from those of an archive. */

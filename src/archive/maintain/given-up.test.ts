@@ -43,7 +43,7 @@ async function write(archived: ArchivedRepository, settings: Record<string, stri
 }
 
 async function create({ repositories }: Opened, path: string, settings = {}): Promise<ArchivedRepository> {
-  const archived = await repositories.create(Date.now());
+  const archived = await repositories.create(path, Date.now());
   await write(archived, { path, ...settings });
   await archived.maintain(RETENTION);
   await write(archived, { event: 'later' });

@@ -60,7 +60,7 @@ async function write(archived: ArchivedRepository, value: string, settings = {})
 }
 
 async function createAt({ repositories }: Place, path: string, settings = {}): Promise<ArchivedRepository> {
-  const archived = await repositories.create(Date.now());
+  const archived = await repositories.create(path, Date.now());
   await write(archived, path, { path, ...settings });
   await repositories.name(path, archived);
   return archived;

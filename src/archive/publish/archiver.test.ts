@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { archiveRoot } from '#storage/storage-layout';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openArchiveBucket } from '../bucket/archive-bucket.ts';
@@ -26,6 +27,7 @@ async function startArchiver(name: string) {
   await writer.lease.start({ predecessorEnded: true });
   const fixture = stack.use(await StorageFixture.create());
   const repository = fixture.init(PATH);
+  mkdirSync(archiveRoot(fixture.storage), { recursive: true });
   const repositories = new OpenRepositories({ bucket, writer });
   const journal = { id: 'journal', last: 1 };
   const archiver = new Archiver({
@@ -50,12 +52,24 @@ async function startArchiver(name: string) {
     return { archived, state: await archived.head() };
   };
   /** Archives an event of the journal. */
-  const changed = async (sequence: number, changes: Record<string, string>): Promise<void> => {
+  const changed = async (sequence: number, changes: Record<string, string | undefined>): Promise<void> => {
     journal.last = Math.max(journal.last, sequence);
     await archiver.changed(PATH, new Map(Object.entries(changes)), { sequence, timeMs: Date.now() });
   };
   const kept = stack.move();
-  return { archiver, changed, commit, head, repository, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  const { storage } = fixture;
+  return {
+    archiver,
+    bucket,
+    fixture,
+    changed,
+    commit,
+    head,
+    repository,
+    repositories,
+    storage,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 test('an event that is read again changes nothing, although its value was replaced since', async () => {
@@ -108,4 +122,68 @@ test('a new reference to an archived commit brings no objects', async () => {
   const { state } = await head();
   assert.equal(state.references.get('refs/heads/third'), other);
   assert.deepEqual([state.inline.size, state.packs.size], before);
+});
+
+test('a repository stays in the archive while its disk is gone', async () => {
+  await using started = await startArchiver('unmounted');
+  const { archiver, changed, commit, head, storage } = started;
+  await changed(2, { [MAIN]: commit('first') });
+  const before = (await head()).state.n;
+  const at = { sequence: 3, timeMs: Date.now() };
+  const mounted = `${storage.path}-mounted`;
+  renameSync(storage.path, mounted);
+  const isUnknown = { code: 'NOT_FOUND' };
+
+  await assert.rejects(archiver.missing(PATH, at), isUnknown);
+  mkdirSync(storage.path); // an empty mount point
+  await assert.rejects(archiver.missing(PATH, at), isUnknown);
+  await assert.rejects(archiver.compare(PATH, at), isUnknown);
+  await assert.rejects(changed(3, { [MAIN]: undefined }), isUnknown);
+  rmdirSync(storage.path);
+  renameSync(mounted, storage.path);
+
+  assert.equal((await head()).state.n, before);
+});
+
+test('only what is missing after a gap ends: a comparison leaves it to the event', async () => {
+  await using started = await startArchiver('removed');
+  const { archiver, head, repositories, repository } = started;
+  const at = { sequence: 2, timeMs: Date.now() };
+  rmSync(repository.path, { recursive: true });
+
+  await archiver.compare(PATH, at);
+  assert.equal((await head()).state.exists, true);
+  await archiver.missing(PATH, at);
+
+  assert.equal(await repositories.get(PATH), undefined);
+});
+
+test('a lender that several repositories wait for is archived once', async () => {
+  await using started = await startArchiver('lenders');
+  const { archiver, bucket, fixture } = started;
+  const pool = fixture.init('pool.git');
+  const members = ['one.git', 'two.git', 'three.git'];
+  for (const name of members) {
+    const { path } = fixture.init(name);
+    writeFileSync(join(path, 'objects/info/alternates'), `${pool.path}/objects\n`);
+  }
+  const at = { sequence: 2, timeMs: Date.now() };
+
+  await Promise.all(members.map((name) => archiver.compare(name, at)));
+
+  const ids = new Set<string>();
+  for await (const page of bucket.environment.bucket.list('r/'))
+    for (const { key } of page) ids.add(key.split('/')[1] ?? '');
+  assert.equal(ids.size, [PATH, 'pool.git', ...members].length);
+});
+
+test('settings that cannot be read are a problem of the repository', async () => {
+  await using started = await startArchiver('unreadable');
+  const { archiver, repository } = started;
+  mkdirSync(join(repository.path, 'info/attributes'), { recursive: true });
+
+  await assert.rejects(archiver.compare(PATH, { sequence: 2, timeMs: Date.now() }), {
+    name: 'GitalyError',
+    message: /^settings cannot be read: EISDIR/,
+  });
 });

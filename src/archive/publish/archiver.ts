@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { LoopSlice } from '#base/async/loop-turns';
-import { GitalyError } from '#base/gitaly-error';
+import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { ChainState } from '#generations/chain/chain-state';
 import type { Repository } from '#storage/repository';
+import { archiveRoot } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
 import {
   borrowedIds,
@@ -61,6 +63,8 @@ export class OlderJournalError extends Error {
  */
 export class Archiver {
   readonly #options: ArchiverOptions;
+  /** Comparisons of lenders under way. */
+  readonly #lenders = new Map<string, Promise<void>>();
   /** This process, and the last event before it. */
   readonly #start: { readonly id: string; readonly last: number };
 
@@ -93,7 +97,7 @@ export class Archiver {
     // One that was restored continues its chain.
     if (existing !== undefined || (await lendersOf(repository)).length > 0)
       return await this.compare(path, at);
-    const archived = await repositories.create(at.timeMs);
+    const archived = await repositories.create(path, at.timeMs);
     const head = await readReference(repository, HEAD_NAME, this.#options.signal);
     const changes = new Map(head?.startsWith(SYMBOLIC) ? [[HEAD_NAME, head]] : []);
     await this.#publishSettings(archived, repository, { changes, at });
@@ -121,14 +125,11 @@ export class Archiver {
   async compare(path: string, from: JournalPosition, depth = 0): Promise<void> {
     const { now, repositories, signal } = this.#options;
     const repository = this.#find(path);
+    if (repository === undefined) return; // an event tells what has become of it
     const existing = await repositories.get(path);
-    if (repository === undefined) {
-      if (existing !== undefined) await repositories.remove(path, existing, now().timeMs);
-      return;
-    }
     const at = { sequence: from.sequence, timeMs: now().timeMs };
     const lent = await this.#lent(repository, from, depth);
-    const archived = existing ?? (await repositories.create(at.timeMs));
+    const archived = existing ?? (await repositories.create(path, at.timeMs));
     if (lent !== undefined) await repositories.hold(lent.ids, archived);
     const head = await archived.head();
     const { isComplete, values } = await this.#presentValues(
@@ -141,6 +142,17 @@ export class Archiver {
     if (existing === undefined) await repositories.name(path, archived);
     if (!isComplete)
       throw new GitalyError('FAILED_PRECONDITION', 'an object that a reference names is missing');
+  }
+
+  /**
+   * Ends the archive of a repository that was removed or renamed while no event was kept; compares
+   * one that is on the disk.
+   */
+  async missing(path: string, from: JournalPosition): Promise<void> {
+    const { repositories, now } = this.#options;
+    if (this.#find(path) !== undefined) return await this.compare(path, from);
+    const existing = await repositories.get(path);
+    if (existing !== undefined) await repositories.remove(path, existing, now().timeMs);
   }
 
   /** Writes a checkpoint, joins packs, and deletes what is not kept. @returns the number of objects. */
@@ -219,13 +231,22 @@ export class Archiver {
     return Number(last) >= sequence;
   }
 
+  /**
+   * Returns the repository of a path; `undefined` if the storage has none.
+   *
+   * @throws {GitalyError} if that cannot be told, as when the disk is gone or cannot be read.
+   */
   #find(relativePath: string): Repository | undefined {
     const { storageName, storages } = this.#options;
     try {
       const repository = storages.open({ storageName, relativePath });
       return repository.relativePath === relativePath ? repository : undefined;
-    } catch {
-      return undefined;
+    } catch (error) {
+      const code = codeOf(error);
+      const isAbsent = code === 'NOT_FOUND' || code === 'FAILED_PRECONDITION';
+      // A storage that is not mounted has no repository either.
+      if (isAbsent && existsSync(archiveRoot(storages.storage(storageName)))) return undefined;
+      throw error;
     }
   }
 
@@ -298,13 +319,21 @@ export class Archiver {
     return { values, isComplete: values.size === changes.size };
   }
 
+  /** Compares a lender that is not archived yet, once for all that wait for it. */
+  async #compareLender(path: string, from: JournalPosition, depth: number): Promise<void> {
+    if (depth > 1) return await this.compare(path, from, depth); // none of these waits for another
+    const comparing = this.#lenders.get(path) ?? this.compare(path, from, depth);
+    this.#lenders.set(path, comparing);
+    await comparing.finally(() => this.#lenders.delete(path));
+  }
+
   /** Returns what the archive has of the repositories whose objects a repository uses. */
   async #lent(repository: Repository, from: JournalPosition, depth: number): Promise<Lent | undefined> {
     const { repositories } = this.#options;
     const ids: string[] = [];
     const tips = new Set<string>();
     for (const path of depth < MAX_LENDERS ? await lendersOf(repository) : []) {
-      if ((await repositories.get(path)) === undefined) await this.compare(path, from, depth + 1);
+      if ((await repositories.get(path)) === undefined) await this.#compareLender(path, from, depth + 1);
       const lender = await repositories.get(path);
       if (lender === undefined) continue;
       ids.push(lender.id);

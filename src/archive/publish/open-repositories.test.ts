@@ -7,6 +7,7 @@ import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { WriterLease } from '../bucket/writer-lease.ts';
+import type { ArchivedRepository } from './archived-repository.ts';
 import { OpenRepositories } from './open-repositories.ts';
 
 const directory = makeScratchDirectory('open-repositories');
@@ -27,7 +28,7 @@ test('few repositories with very many references do not all stay open', async ()
   const changes = new Map(Array.from({ length: MANY }, (_, index) => [`refs/x/${index}`, 'ref: refs/x/y']));
 
   for (const name of ['a.git', 'b.git', 'c.git', 'd.git']) {
-    const archived = await repositories.create(Date.now());
+    const archived = await repositories.create(name, Date.now());
     const repository = fixture.init(name);
     await archived.publish({ repository, changes, settings: {}, timeMs: Date.now(), signal });
     await repositories.name(name, archived);
@@ -47,7 +48,7 @@ test('a repository that is moved while it is opened is not open at its former pa
   const writer = new WriterLease(bucket, 'test');
   await writer.lease.start({ predecessorEnded: true });
   const repositories = new OpenRepositories({ bucket, writer });
-  const archived = await repositories.create(Date.now());
+  const archived = await repositories.create('a.git', Date.now());
   await repositories.name('a.git', archived);
   repositories.forget('a.git');
   const [begun, moved] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -69,5 +70,48 @@ test('a repository that is moved while it is opened is not open at its former pa
 
   assert.equal(await repositories.get('a.git'), undefined);
   assert.equal((await repositories.get('b.git'))?.id, archived.id);
+  ended.abort();
+});
+
+test('a creation that was interrupted is continued, and one that came too late is given up', async () => {
+  const ended = new AbortController();
+  const url = pathToFileURL(join(directory, 'interrupted')).href;
+  const bucket = await openArchiveBucket(url, { signal: ended.signal });
+  const writer = new WriterLease(bucket, 'test');
+  await writer.lease.start({ predecessorEnded: true });
+  const repositories = new OpenRepositories({ bucket, writer });
+  const isGivenUp = async ({ owned }: ArchivedRepository): Promise<boolean> =>
+    (await bucket.environment.bucket.get(owned.options.chain.options.keys.givenUp)) !== undefined;
+
+  const first = await repositories.create('a.git', Date.now());
+  assert.equal(await repositories.create('a.git', Date.now()), first);
+  await repositories.name('a.git', first);
+  assert.equal(await isGivenUp(first), false);
+  const second = await repositories.create('a.git', Date.now());
+  assert.notEqual(second, first);
+
+  await assert.rejects(repositories.name('a.git', second), { problem: 'exists' });
+  assert.equal(await isGivenUp(second), true);
+  assert.equal(await repositories.get('a.git'), first);
+  ended.abort();
+});
+
+test('a repository that is only opened, again and again, has few generations to read', async () => {
+  const ended = new AbortController();
+  const url = pathToFileURL(join(directory, 'opened')).href;
+  const bucket = await openArchiveBucket(url, { signal: ended.signal });
+  const writer = new WriterLease(bucket, 'test');
+  await writer.lease.start({ predecessorEnded: true });
+  const repositories = new OpenRepositories({ bucket, writer });
+  await repositories.name('a.git', await repositories.create('a.git', Date.now()));
+  let longest = 0;
+
+  for (let count = 0; count < 300; count++) {
+    repositories.forget('a.git');
+    const { checkpoint = 0, n = 0 } = (await repositories.get('a.git'))?.owned.state ?? {};
+    longest = Math.max(longest, n - checkpoint);
+  }
+
+  assert.ok(longest < 260, `${longest} generations`);
   ended.abort();
 });

@@ -1,3 +1,4 @@
+import { BoundedMap } from '#base/memory/bounded-map';
 import { ProtocolError } from '#generations/errors';
 import { holdPacks } from '#generations/forks';
 import { leaseKey } from '#generations/keys';
@@ -9,6 +10,8 @@ import { ArchivedRepository } from './archived-repository.ts';
 
 /** Memory of all states together. A larger one is kept while it is used. */
 const MAX_BYTES = 8 * 1024 * 1024;
+/** Repositories whose creation is interrupted. */
+const MAX_UNNAMED = 1000;
 
 export interface OpenRepositoriesOptions {
   readonly bucket: ArchiveBucket;
@@ -20,6 +23,8 @@ export class OpenRepositories {
   readonly #options: OpenRepositoriesOptions;
   /** In the order of their last use. */
   readonly #open = new Map<string, ArchivedRepository>();
+  /** Those that have no path yet, by the path that they will have. */
+  readonly #unnamed = new BoundedMap<string, ArchivedRepository>({ maxEntries: MAX_UNNAMED });
   readonly #opening = new Map<string, Promise<ArchivedRepository | undefined>>();
 
   constructor(options: OpenRepositoriesOptions) {
@@ -55,11 +60,17 @@ export class OpenRepositories {
     }
   }
 
-  /** Creates a repository, which has no path until {@link name}. */
-  async create(timeMs: number): Promise<ArchivedRepository> {
+  /**
+   * Creates a repository, which has no path until {@link name}. One of an earlier attempt for the
+   * path is continued: what it has is not uploaded again.
+   */
+  async create(path: string, timeMs: number): Promise<ArchivedRepository> {
+    const earlier = this.#unnamed.get(path);
+    if (earlier !== undefined) return earlier;
     const { bucket } = this.#options;
     const made = new ArchivedRepository({ ...this.#options, id: bucket.environment.random.nonce() });
     await made.create(timeMs);
+    this.#unnamed.set(path, made);
     return made;
   }
 
@@ -70,7 +81,17 @@ export class OpenRepositories {
 
   /** Names a repository that was created. @throws {ProtocolError} `exists` */
   async name(path: string, archived: ArchivedRepository): Promise<void> {
-    await this.#options.bucket.paths.create(path, archived.id);
+    const { bucket } = this.#options;
+    this.#unnamed.delete(path);
+    try {
+      await bucket.paths.create(path, archived.id);
+    } catch (error) {
+      if (!(error instanceof ProtocolError && error.problem === 'exists')) throw error;
+      if ((await bucket.paths.resolve(path)) !== archived.id) {
+        await noteGivenUp(bucket, archived.id, path); // it is deleted later
+        throw error;
+      }
+    }
     this.#use(path, archived);
   }
 

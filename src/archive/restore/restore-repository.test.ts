@@ -30,7 +30,7 @@ async function startPublishing(name: string) {
   const repositories = new OpenRepositories({ bucket, writer });
   /** Publishes generations, each with its commit and a pack of its own. */
   const publish = async (as: string, generations: readonly (readonly string[])[]): Promise<void> => {
-    const archived = await repositories.create(Date.now());
+    const archived = await repositories.create(as, Date.now());
     for (const [at, oids] of generations.entries()) {
       const input = oids.join('\n');
       const pack = outputSync('git', ['-C', path, 'pack-objects', '--stdout', '-q'], { input });
