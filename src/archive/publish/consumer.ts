@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { assertNever } from '#base/assert-never';
 import { abortable } from '#base/async/abortable';
 import { GitalyError } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import type { EventSource } from '#events/event-source';
@@ -9,7 +10,7 @@ import { ProtocolError } from '#generations/errors';
 import { GitExitError } from '#git/command/process/exit-error';
 import type { Storage } from '#storage/repository-target';
 import { walkRepositories } from '#storage/walk-repositories';
-import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
+import { type ArchiveBucket, DamagedPackError } from '../bucket/archive-bucket.ts';
 import { archivedPaths } from '../bucket/archived-paths.ts';
 import type { IdleRepositories } from '../maintain/idle-repositories.ts';
 import type { Retention } from '../maintain/retention.ts';
@@ -148,7 +149,7 @@ export class Consumer {
     if (!(error instanceof TooOldError))
       return void (await delay(READ_PAUSE_MS, undefined, { signal, ref: false }));
     this.#position = journal.last;
-    progress.toCompare = 'all';
+    progress.requestComparison('all');
     await this.#compareAll();
   }
 
@@ -191,7 +192,7 @@ export class Consumer {
 
   async #comparePending(): Promise<void> {
     const { bucket, onProblem, progress, signal, storage } = this.#options;
-    const { toCompare } = progress;
+    const { comparisons, toCompare } = progress;
     if (toCompare === 'none') return;
     const paths = new Set<string>();
     for await (const { relativePath } of walkRepositories(storage, { skipUnreadable: true, signal })) {
@@ -200,7 +201,11 @@ export class Consumer {
     }
     while (toCompare === 'all') {
       try {
-        for await (const path of archivedPaths(bucket)) if (!paths.has(path)) await this.#compareSoon(path);
+        for await (const path of archivedPaths(bucket)) {
+          if (paths.has(path)) continue;
+          paths.add(path);
+          await this.#compareSoon(path, 'missing');
+        }
         break;
       } catch (error) {
         signal.throwIfAborted();
@@ -210,8 +215,7 @@ export class Consumer {
     }
     await this.steps.idleOf(paths);
     signal.throwIfAborted();
-    progress.toCompare = 'none';
-    progress.changed();
+    progress.endComparison(comparisons);
   }
 
   /** Runs a step. The first one after a failure compares, since changes may be missing before it. */
@@ -219,7 +223,7 @@ export class Consumer {
     const { archiver, progress } = this.#options;
     const { kind, last, path } = step;
     if (!progress.failed.has(path) || kind === 'work') return await runStep(archiver, step);
-    if (kind === 'renamed' || kind === 'removed') await runStep(archiver, step);
+    if (kind === 'renamed' || kind === 'removed' || kind === 'missing') await runStep(archiver, step);
     else await archiver.compare(path, last);
     progress.failed.delete(path);
     progress.changed();
@@ -231,13 +235,12 @@ export class Consumer {
     this.steps.add({ kind: 'work', path, work, firstMs: 0, last: this.#now() });
   }
 
+  /** Compares what could not be archived; each stays noted until it is. */
   async #retryFailed(): Promise<never> {
     const { progress, signal } = this.#options;
     for (;;) {
-      for (const path of [...progress.failed]) {
-        progress.failed.delete(path);
-        await this.#compareSoon(path);
-      }
+      for (const path of [...progress.failed]) await this.#compareSoon(path);
+      await this.#compareAll();
       await delay(RETRY_FAILED_MS, undefined, { signal, ref: false });
     }
   }
@@ -301,9 +304,9 @@ export class Consumer {
     return isRepaired;
   }
 
-  async #compareSoon(path: string): Promise<void> {
+  async #compareSoon(path: string, kind: 'compare' | 'missing' = 'compare'): Promise<void> {
     await this.steps.waitForSpace();
-    this.steps.add({ kind: 'compare', path, firstMs: 0, last: this.#now() });
+    this.steps.add({ kind, path, firstMs: 0, last: this.#now() });
   }
 
   #now(): JournalPosition {
@@ -319,13 +322,14 @@ export class Consumer {
     if (kind === 'renamed' && previousPath !== undefined) return { ...step, kind, from: previousPath };
     if (kind === 'created' || kind === 'removed') return { ...step, kind };
     if (path !== '') return { ...step, kind: 'compare' };
-    this.#options.progress.toCompare = 'all';
+    this.#options.progress.requestComparison('all');
     void this.#compareAll().catch(() => {}); // it ends with the signal
     return undefined;
   }
 
   #noteCursor(): void {
-    const { progress } = this.#options;
+    const { progress, signal } = this.#options;
+    if (signal.aborted) return; // steps have ended without being done
     const { first } = this.steps;
     const cursor = first?.first === undefined ? this.#position : first.first - 1;
     if (cursor === progress.cursor) return;
@@ -335,12 +339,12 @@ export class Consumer {
 
   /** Reports whether there is another attempt. */
   #failed({ path }: Step, error: unknown, attempt: number): boolean {
-    const { onProblem, progress, repositories } = this.#options;
+    const { onProblem, progress, repositories, storage } = this.#options;
     if (error instanceof OlderJournalError) {
       progress.restart();
       void this.#compareAll().catch(() => {}); // it ends with the signal
     }
-    const isOfBucket = !isLocal(error);
+    const isOfBucket = !isLocal(error, storage);
     const isLast = !isOfBucket && attempt >= MAX_ATTEMPTS;
     onProblem(error, { path, isLast });
     if (!isOfBucket || attempt > MAX_ATTEMPTS) repositories.forget(path);
@@ -349,10 +353,13 @@ export class Consumer {
   }
 }
 
+const LOCAL_ERRORS = [DamagedPackError, GitExitError, GitalyError, RangeError];
+
 /** Reports whether an error is one of the repository or its chain: the bucket itself works. */
-function isLocal(error: unknown): boolean {
+function isLocal(error: unknown, { path }: Storage): boolean {
   if (error instanceof ProtocolError) return error.problem === 'damaged';
-  return error instanceof GitExitError || error instanceof GitalyError || error instanceof RangeError;
+  if (LOCAL_ERRORS.some((type) => error instanceof type)) return true;
+  return isError(error) && 'path' in error && String(error.path).startsWith(`${path}/`);
 }
 
 async function runStep(archiver: Archiver, step: Step): Promise<void> {
@@ -370,6 +377,8 @@ async function runStep(archiver: Archiver, step: Step): Promise<void> {
       return await archiver.settings(path);
     case 'compare':
       return await archiver.compare(path, last);
+    case 'missing':
+      return await archiver.missing(path, last);
     case 'work':
       return await work?.();
     default:

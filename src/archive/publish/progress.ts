@@ -39,6 +39,7 @@ export class Progress {
   toCompare: ProgressFields['toCompare'];
   readonly failed: Set<string>;
   nextPart: number;
+  #comparisons = 0;
   readonly #path: string;
   readonly #incarnation: string;
   readonly #onProblem: (error: unknown) => void;
@@ -81,7 +82,7 @@ export class Progress {
 
   /** Notes a repository that could not be archived. */
   addFailed(path: string): void {
-    if (this.failed.size >= MAX_FAILED && this.toCompare === 'none') this.toCompare = 'present';
+    if (this.failed.size >= MAX_FAILED && this.toCompare === 'none') this.requestComparison('present');
     else this.failed.add(path);
     this.changed();
   }
@@ -89,6 +90,30 @@ export class Progress {
   /** Begins again: the archive has later changes than the journal, as after a restored disk. */
   restart(): void {
     Object.assign(this, newJournal());
+    this.#comparisons++;
+    this.changed();
+  }
+
+  /** Number of requests to compare all repositories. */
+  get comparisons(): number {
+    return this.#comparisons;
+  }
+
+  /** Has all repositories compared: those on the disk, or also those that only the archive has. */
+  requestComparison(which: 'present' | 'all'): void {
+    if (this.toCompare !== 'all') this.toCompare = which;
+    this.#comparisons++;
+    this.changed();
+  }
+
+  /**
+   * Notes that all repositories were compared. Those that were asked for meanwhile are still to be.
+   *
+   * @param since number of requests at the begin.
+   */
+  endComparison(since: number): void {
+    if (this.#comparisons !== since) return;
+    this.toCompare = 'none';
     this.changed();
   }
 

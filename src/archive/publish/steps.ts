@@ -5,7 +5,7 @@ import { isAfter, type JournalPosition } from './journal-position.ts';
 
 /** A piece of work for one repository. */
 export interface Step {
-  readonly kind: 'changes' | 'created' | 'removed' | 'renamed' | 'settings' | 'compare' | 'work';
+  readonly kind: 'changes' | 'created' | 'removed' | 'renamed' | 'settings' | 'compare' | 'missing' | 'work';
   readonly path: string;
   /** Path before, of `renamed`. */
   readonly from?: string;
@@ -123,6 +123,8 @@ export class Steps {
 
   #isJoined(last: Step, step: Step): boolean {
     if (last.kind !== step.kind) return false;
+    // The cursor stays before an event until its own step has ended.
+    if (step.first !== undefined && last.first === undefined) return false;
     if (step.kind === 'settings' || step.kind === 'compare') return true;
     if (step.kind !== 'changes') return false;
     const isNear = step.firstMs - last.firstMs <= this.#options.joinMs;

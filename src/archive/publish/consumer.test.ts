@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import type { RepositoryEvent } from '#events/event';
+import { FollowedEvents } from '#events/event-source';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
+import { openArchiveBucket } from '../bucket/archive-bucket.ts';
+import { WriterLease } from '../bucket/writer-lease.ts';
+import { IdleRepositories } from '../maintain/idle-repositories.ts';
+import { archiveDirectory } from './archive-directory.ts';
+import { Archiver } from './archiver.ts';
+import { Consumer } from './consumer.ts';
+import { MarkedSettings } from './marks.ts';
+import { OpenRepositories } from './open-repositories.ts';
+import { Progress } from './progress.ts';
+
+const scratch = makeScratchDirectory('consumer');
+after(() => rmSync(scratch, { recursive: true }));
+const PATH = 'a.git';
+const retention = { keepAllMs: 0, hourly: 0, daily: 0, weekly: 0, removedMs: 0 };
+
+/**
+ * A consumer of a journal in memory, of a storage with one repository.
+ *
+ * @param options `isFailed`: it could not be archived, and its next work waits for `release`.
+ */
+async function startConsumer(name: string, { joinMs = 0, isFailed = false } = {}) {
+  await using stack = new AsyncDisposableStack();
+  const ending = new AbortController();
+  const { signal } = ending;
+  const bucket = await openArchiveBucket(pathToFileURL(join(scratch, name)).href, { signal });
+  const writer = new WriterLease(bucket, 'test');
+  await writer.lease.start({ predecessorEnded: true });
+  const fixture = stack.use(await StorageFixture.create());
+  fixture.init(PATH);
+  const events: RepositoryEvent[] = [];
+  const journal = new FollowedEvents(() => ({
+    async *read(after) {
+      yield events.filter(({ sequence }) => sequence > after);
+    },
+    compacted: () => assert.fail('the archive reads no compacted events'),
+  }));
+  const directory = archiveDirectory(fixture.storage, name);
+  mkdirSync(directory, { recursive: true });
+  const onProblem = (error: unknown): void => assert.ok(signal.aborted, String(error));
+  const progress = await Progress.open(
+    join(directory, 'progress.json'),
+    { incarnation: bucket.incarnation, last: 0 },
+    onProblem,
+  );
+  const repositories = new OpenRepositories({ bucket, writer });
+  const archiver = new Archiver({
+    ...{ storages: fixture.storages, storageName: 'default', repositories, retention, signal },
+    journalId: () => progress.journalId,
+    now: () => ({ sequence: journal.last, timeMs: Date.now() }),
+    lfs: undefined,
+  });
+  const consumer = new Consumer({
+    ...{ archiver, bucket, journal, joinMs, onProblem, progress, repositories, retention, signal },
+    idle: new IdleRepositories(bucket, retention),
+    marks: new MarkedSettings(directory),
+    onDone: () => {},
+    storage: fixture.storage,
+  });
+  /** Keeps all further work for the repository waiting until the function is called. */
+  const block = async (): Promise<() => void> => {
+    const [begun, blocked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const work = async (): Promise<void> => {
+      begun.resolve();
+      await blocked.promise;
+    };
+    consumer.steps.add({ kind: 'work', path: PATH, work, firstMs: 0, last: { sequence: 0, timeMs: 0 } });
+    await begun.promise;
+    return blocked.resolve;
+  };
+  const release = isFailed ? await block() : undefined;
+  if (isFailed) progress.failed.add(PATH);
+  const running = consumer.run().catch(() => {}); // it ends with the signal
+  stack.defer(async () => {
+    ending.abort(new Error('the test is over'));
+    await running;
+  });
+  if (!isFailed) await until(() => progress.toCompare === 'none', 'the first comparison');
+  const add = (event: Partial<RepositoryEvent>): void => {
+    const sequence = events.length + 1;
+    events.push({ sequence, kind: 'reference', relativePath: PATH, timeMs: Date.now(), ...event });
+    journal.moveTo({ last: sequence, oldest: 0 });
+  };
+  const kept = stack.move();
+  return {
+    add,
+    block,
+    consumer,
+    ending,
+    progress,
+    release,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+test('changes that were not archived at the end are read again after the next start', async () => {
+  await using started = await startConsumer('aborted', { joinMs: 3600_000 });
+  const { add, consumer, ending, progress } = started;
+  add({ reference: 'refs/heads/main' });
+  await until(() => consumer.steps.count === 1, 'the step of the change');
+
+  ending.abort(new Error('the lease has ended'));
+  await consumer.steps.idle();
+
+  assert.equal(progress.cursor, 0);
+});
+
+test('the cursor stays before an event that is joined to a comparison', async () => {
+  await using started = await startConsumer('joined');
+  const { add, block, consumer, progress } = started;
+  const release = await block();
+  progress.failed.add(PATH);
+  consumer.steps.add({ kind: 'compare', path: PATH, firstMs: 0, last: { sequence: 0, timeMs: 0 } });
+  add({ kind: 'resync' });
+  add({ kind: 'removed', relativePath: 'other.git' });
+  await until(() => consumer.steps.count === 3, 'the step of the event');
+
+  assert.equal(progress.cursor, 0);
+  release();
+  await until(() => progress.cursor === 2, 'the cursor');
+});
+
+test('a repository that could not be archived is noted until it is', async () => {
+  await using started = await startConsumer('failed', { isFailed: true });
+  const { consumer, progress, release } = started;
+  await until(() => consumer.steps.count > 1, 'the comparison');
+
+  assert.ok(progress.failed.has(PATH));
+  release?.();
+  await until(() => !progress.failed.has(PATH), 'the end of the comparison');
+});
+
+test('all is compared again if that was asked for while it was compared', async () => {
+  await using started = await startConsumer('asked');
+  const { add, block, progress } = started;
+  const release = await block();
+  const event = { kind: 'resync', relativePath: '' } as const;
+  add(event);
+  await until(() => progress.comparisons === 1, 'the first request');
+  add(event);
+  await until(() => progress.comparisons === 2, 'the second request');
+  const ended: string[] = [];
+  const end = progress.endComparison.bind(progress);
+  progress.endComparison = (since) => {
+    end(since);
+    ended.push(progress.toCompare);
+  };
+
+  release();
+
+  await until(() => ended.length === 2, 'both comparisons');
+  assert.deepEqual(ended, ['all', 'none']);
+});
