@@ -86,7 +86,7 @@ export class StorageArchive implements AsyncDisposable {
   readonly options: StorageArchiveOptions;
   readonly #ending = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
-  readonly #started = Promise.withResolvers<Consumer>();
+  #started = ignorable<Consumer>();
   readonly #running: Promise<void>;
   #state: ArchiveState = 'waiting';
   #problem = '';
@@ -98,7 +98,6 @@ export class StorageArchive implements AsyncDisposable {
 
   private constructor(options: StorageArchiveOptions) {
     this.options = options;
-    this.#started.promise.catch(() => {}); // it may be that nobody waits for it
     this.#running = this.#run();
   }
 
@@ -228,13 +227,18 @@ export class StorageArchive implements AsyncDisposable {
     let consuming: Promise<void> | undefined;
     try {
       await writer.hold(() => {
-        consuming = this.#consume(writer, directory, all).catch((error: unknown) => {
-          if (!all.aborted) this.#onProblem(error, { path: '', isLast: true });
+        consuming = this.#consume(writer, directory, all).catch(async (error: unknown) => {
+          if (all.aborted) return;
+          this.#onProblem(error, { path: '', isLast: true });
+          await writer.release().catch(() => {}); // it is not held any more, and all begins again
         });
       });
     } finally {
       ended.abort(new Error('the lease of the archive has ended'));
       await consuming;
+      if (this.#consumer !== undefined) this.#started = ignorable();
+      this.#consumer = undefined;
+      if (this.#state === 'live') this.#state = 'waiting';
     }
   }
 
@@ -300,6 +304,13 @@ export class StorageArchive implements AsyncDisposable {
     this.#problem = messageOf(error);
     this.options.observer.problem(error, facts);
   }
+}
+
+/** Returns a promise for which nobody needs to wait: it may be rejected. */
+function ignorable<T>(): PromiseWithResolvers<T> {
+  const resolvers = Promise.withResolvers<T>();
+  resolvers.promise.catch(() => {});
+  return resolvers;
 }
 
 /** Returns the name by which other servers and this one know its lease: the same after a restart. */
