@@ -7,7 +7,7 @@ import { HOOKS_NAME } from '#domain/custom-hooks/set-hooks';
 import { inRefTransaction } from '#domain/ref-update/update-reference';
 import type { Chain } from '#generations/chain/chain';
 import type { ChainState } from '#generations/chain/chain-state';
-import { sealReferences } from '#generations/codec/checkpoint';
+import { sealReferences } from '#generations/codec/references';
 import { ProtocolError } from '#generations/errors';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
@@ -124,7 +124,8 @@ async function writeReferences(
 ): Promise<void> {
   const plain = new Map([...references].filter(([name, value]) => name !== HEAD_NAME && !isSymbolic(value)));
   if (draft.referenceBackend === 'files' && plain.size > 0) {
-    await writeFile(`${draft.path}/packed-refs`, sealReferences(plain).bytes, { mode: 0o644 });
+    const { bytes } = await sealReferences(plain);
+    await writeFile(`${draft.path}/packed-refs`, bytes, { mode: 0o644 });
     draft.caches.forget(draft);
     // git adds what annotated tags lead to.
     await draft.run(gitCommand('pack-refs', { options: [flag('--all')] }), { signal });

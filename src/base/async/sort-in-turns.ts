@@ -18,7 +18,7 @@ export async function sortInTurns<T extends NonNullable<unknown>>(
   let runs: (readonly T[])[] = [];
   for (let start = 0; start < items.length; start += RUN_ITEMS) {
     runs.push(items.slice(start, start + RUN_ITEMS).sort(compare));
-    await slice.pause(signal);
+    if (start + RUN_ITEMS < items.length) await slice.pause(signal);
   }
   while (runs.length > 1) {
     const merged: (readonly T[])[] = [];

@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import type { Checkpoint } from '../codec/checkpoint.ts';
 import type { Generation, ReadGeneration } from '../codec/generation.ts';
 import { isSameOwner, type Owner } from '../codec/owner.ts';
@@ -31,7 +32,7 @@ export class ChainState {
   exists = false;
   /** Number of the last generation after which new objects must be computed anew (I11). */
   barrier = 0;
-  readonly references = new Map<string, string>();
+  readonly references: Map<string, string>;
   readonly packs = new Set<string>();
   /** Generations after the checkpoint that have an inline pack. */
   readonly inline = new Set<number>();
@@ -48,8 +49,14 @@ export class ChainState {
   /** Packs named at the floor or later, and the generation that removed each. */
   readonly #named = new Map<string, number>();
 
-  static fromCheckpoint(checkpoint: Checkpoint, references: ReadonlyMap<string, string>): ChainState {
-    const state = new ChainState();
+  /** @param references are the state's own from then on. */
+  constructor(references = new Map<string, string>()) {
+    this.references = references;
+  }
+
+  /** @param references are the state's own from then on. */
+  static fromCheckpoint(checkpoint: Checkpoint, references: Map<string, string>): ChainState {
+    const state = new ChainState(references);
     state.n = checkpoint.n;
     state.checkpoint = checkpoint.n;
     state.checksum = checkpoint.checksum;
@@ -57,7 +64,6 @@ export class ChainState {
     state.owner = checkpoint.owner;
     state.exists = checkpoint.exists;
     state.barrier = checkpoint.barrier;
-    for (const [name, value] of references) state.references.set(name, value);
     for (const name of checkpoint.packs) state.#name(name);
     for (const [name, timeMs] of checkpoint.doomed) state.doomed.set(name, timeMs);
     for (const n of checkpoint.kept) state.kept.add(n);
@@ -66,10 +72,15 @@ export class ChainState {
     return state;
   }
 
-  copy(): ChainState {
-    const copy = ChainState.fromCheckpoint(this.toCheckpoint(''), this.references);
+  async copy(): Promise<ChainState> {
+    const copy = ChainState.fromCheckpoint(this.toCheckpoint(''), new Map());
     for (const n of this.inline) copy.inline.add(n);
     copy.checkpoint = this.checkpoint;
+    const slice = new LoopSlice();
+    for (const [name, value] of this.references) {
+      copy.references.set(name, value);
+      if (slice.isOverAfterItem()) await slice.pause();
+    }
     return copy;
   }
 

@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto';
-import { openCheckpoint, openReferences, sealCheckpoint, sealReferences } from '../codec/checkpoint.ts';
+import { openCheckpoint, sealCheckpoint } from '../codec/checkpoint.ts';
 import {
   openChanges,
   openGeneration,
   type ReadGeneration,
   type SealedGeneration,
 } from '../codec/generation.ts';
+import { openReferences, sealReferences } from '../codec/references.ts';
 import { FLOOR, type FloorRecord, type Mark } from '../codec/small-records.ts';
 import type { Environment, ProtocolTimes } from '../environment.ts';
 import { ProtocolError } from '../errors.ts';
@@ -91,7 +92,10 @@ export class Chain {
     ]);
     if (object === undefined || references === undefined) return undefined;
     const checkpoint = openCheckpoint(object.content);
-    return ChainState.fromCheckpoint(checkpoint, openReferences(references.content, checkpoint.references));
+    return ChainState.fromCheckpoint(
+      checkpoint,
+      await openReferences(references.content, checkpoint.references),
+    );
   }
 
   /**
@@ -197,7 +201,7 @@ export class Chain {
    */
   async storeCheckpoint(state: ChainState): Promise<readonly string[]> {
     const { keys } = this.options;
-    const { bytes, checksum } = sealReferences(state.references);
+    const { bytes, checksum } = await sealReferences(state.references);
     await this.store(keys.references(state.n), bytes);
     const sealed = sealCheckpoint(state.toCheckpoint(checksum));
     if (await this.store(keys.checkpoint(state.n), sealed.bytes)) return [...state.packs];

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
+import { watchBlocks } from '#testkit/loop-turns';
+import { machineSlowness } from '#testkit/machine-slowness';
 import { ChainState } from '../chain/chain-state.ts';
-import { openCheckpoint, openReferences, sealCheckpoint, sealReferences } from './checkpoint.ts';
+import { openCheckpoint, sealCheckpoint } from './checkpoint.ts';
 import { type Generation, openChanges, openGeneration, sealChanges, sealGeneration } from './generation.ts';
+import { openReferences, sealReferences } from './references.ts';
 import { FLOOR, LEASE, MARK, PATH_RECORD, PIN, STORE } from './small-records.ts';
 
 const GENERATION: Generation = {
@@ -29,6 +32,9 @@ const name = fc.uint8Array({ minLength: 1, maxLength: 12 }).map((bytes) =>
     .replace(/[\0-\x20\x7f]/g, '_'),
 );
 const oid = fc.stringMatching(/^[0-9a-f]{40}$/);
+
+/** The copy of all pieces, and a collection of garbage. */
+const LONGEST_BLOCK_MS = 60;
 
 test('a generation is decoded as it was encoded, with any names and any inline pack', () => {
   const change = fc.record({ name, old: oid, new: oid }, { noNullPrototype: true });
@@ -102,14 +108,14 @@ test('the small records are decoded as they were encoded', () => {
   assert.deepEqual(openChanges(sealChanges(changes).bytes).changes, changes);
 });
 
-test('references are a packed-refs file of git, with symbolic ones in comments', () => {
+test('references are a packed-refs file of git, with symbolic ones in comments', async () => {
   const references = new Map([
     ['refs/heads/b', '2'.repeat(40)],
     ['HEAD', 'ref: refs/heads/a'],
     ['refs/heads/a', '1'.repeat(40)],
   ]);
 
-  const { bytes, checksum } = sealReferences(references);
+  const { bytes, checksum } = await sealReferences(references);
 
   assert.equal(
     bytes.toString(),
@@ -121,11 +127,11 @@ test('references are a packed-refs file of git, with symbolic ones in comments',
       '',
     ].join('\n'),
   );
-  assert.deepEqual(openReferences(bytes, checksum), references);
-  assert.throws(() => openReferences(Buffer.from('x'), checksum), { problem: 'damaged' });
+  assert.deepEqual(await openReferences(bytes, checksum), references);
+  await assert.rejects(openReferences(Buffer.from('x'), checksum), { problem: 'damaged' });
 });
 
-test('a state is the same after a checkpoint and the generations since', () => {
+test('a state is the same after a checkpoint and the generations since', async () => {
   const state = new ChainState();
   let previous = '';
   const add = (parts: Partial<Generation>, inline = ''): void => {
@@ -148,12 +154,29 @@ test('a state is the same after a checkpoint and the generations since', () => {
   });
   add({ kind: 'doomed', owner: { server: 'b', epoch: 1 }, doomed: ['q'] });
 
-  const { bytes, checksum } = sealReferences(state.references);
+  const { bytes, checksum } = await sealReferences(state.references);
   const stored = openCheckpoint(sealCheckpoint(state.toCheckpoint(checksum)).bytes);
-  const copy = ChainState.fromCheckpoint(stored, openReferences(bytes, checksum));
+  const copy = ChainState.fromCheckpoint(stored, await openReferences(bytes, checksum));
 
   assert.deepEqual(copy.toCheckpoint(checksum), state.toCheckpoint(checksum));
   assert.deepEqual([...copy.kept], [0, 1, 2, 3]);
   assert.deepEqual([copy.barrier, copy.isNamed('p'), copy.isNamed('q')], [4, true, false]);
   assert.equal(copy.requests.get('c')?.n, 3);
+});
+
+test('many references are encoded, decoded and copied in slices of the event loop', async () => {
+  const names = Array.from(
+    { length: 100_000 },
+    (_, index) => `refs/heads/branch-${(index * 7919) % 100_003}`,
+  );
+  const state = new ChainState(new Map(names.map((name) => [name, '1'.repeat(40)])));
+  using blocks = watchBlocks();
+
+  const { bytes, checksum } = await sealReferences(state.references);
+  const opened = await openReferences(bytes, checksum);
+  const copy = await state.copy();
+
+  assert.ok(blocks.cpuMs > 0 && blocks.cpuMs < LONGEST_BLOCK_MS * machineSlowness(), `${blocks.cpuMs} ms`);
+  assert.deepEqual(opened, state.references);
+  assert.deepEqual(copy.references, state.references);
 });

@@ -36,7 +36,7 @@ export class Maintenance {
    * @returns whether the packs were replaced.
    */
   async repack(work: (head: ChainState) => Promise<PackChange>): Promise<boolean> {
-    const head = this.repository.state?.copy();
+    const head = await this.repository.state?.copy();
     if (head === undefined || this.repository.isInDoubt) return false;
     const { add, remove } = await work(head);
     return await this.repository.serial(async () => {
@@ -112,7 +112,7 @@ export class Maintenance {
     if (state === undefined || !this.isAbove(floor, state)) return undefined;
     const { clock, times } = options.chain.options;
     state.prune(clock.wallMs(), times);
-    if (await options.local.equals(state)) return state.copy();
+    if (await options.local.equals(state)) return await state.copy();
     await this.repository.drop();
     await options.local.drop();
     throw new ProtocolError('damaged', 'the local references are not those of the chain');

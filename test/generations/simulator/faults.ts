@@ -118,7 +118,7 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
         }
         override async follow(mark: Mark | undefined): Promise<Followed> {
           const floor = await this.options.chain.floor();
-          const state = this.old?.copy() ?? new ChainState();
+          const state = (await this.old?.copy()) ?? new ChainState();
           if (this.old === undefined) return await super.follow(mark);
           for (;;) {
             const read = await this.options.chain.generation(state.n + 1);

@@ -1,7 +1,8 @@
 import { ChainState } from '#generations/chain/chain-state';
-import { openCheckpoint, openReferences } from '#generations/codec/checkpoint';
+import { openCheckpoint } from '#generations/codec/checkpoint';
 import { openGeneration, type ReadGeneration } from '#generations/codec/generation';
 import { isSameOwner } from '#generations/codec/owner';
+import { referencesIn } from '#generations/codec/references';
 import { FLOOR } from '#generations/codec/small-records';
 import type { StoredObject } from '#generations/environment';
 import type { RepositoryKeys } from '#generations/keys';
@@ -169,7 +170,7 @@ export class Truth {
     const references = this.objects.get(this.keys.references(n));
     if (checkpoint === undefined || references === undefined) return undefined;
     const opened = openCheckpoint(checkpoint.content);
-    return ChainState.fromCheckpoint(opened, openReferences(references.content, opened.references));
+    return ChainState.fromCheckpoint(opened, new Map(referencesIn(references.content)));
   }
 
   /**
