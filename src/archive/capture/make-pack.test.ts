@@ -51,3 +51,25 @@ test('packs with the same objects can be joined, also if deltas come before thei
   outputSync('git', ['-C', joined.path, 'index-pack', '--stdin'], { input: joinPacks([made, made], 'sha1') });
   assert.equal(fixture.runGit(joined.path, ['rev-list', '--objects', commit]).split('\n').length, 4);
 });
+
+test('deltas of loose objects do not name their bases', async () => {
+  await using fixture = await StorageFixture.create();
+  const { path } = fixture.init('source.git');
+  const run = (args: string[], input = ''): string => fixture.runGit(path, args, input);
+  const commitOf = (content: string, parents: readonly string[]): string => {
+    const tree = run(['mktree'], `100644 blob ${run(['hash-object', '-w', '--stdin'], content)}\tfile\n`);
+    return run(['commit-tree', '-m', 'message', ...parents, tree]);
+  };
+  const text = Array.from({ length: 200 }, (_, at) => `line ${at * 7919}\n`).join('');
+  const commit = commitOf(`${text}the end\n`, ['-p', commitOf(text, [])]);
+  const repository = fixture.storages.open({ storageName: 'default', relativePath: 'source.git' });
+
+  const made = await smallPack(repository, { wants: [commit], haves: [] }, signal);
+
+  assert.ok(made !== undefined);
+  const joined = fixture.init('joined.git');
+  outputSync('git', ['-C', joined.path, 'index-pack', '--stdin'], { input: joinPacks([made, made], 'sha1') });
+  writeFileSync(join(path, 'x.pack'), made);
+  run(['index-pack', 'x.pack']);
+  assert.match(run(['verify-pack', '-v', 'x.pack']), /^chain length = 1: 1 object$/m);
+});

@@ -32,7 +32,9 @@ const MAX_MEMORY_BYTES = 4 * 1024 * 1024;
 const MAX_WALKED_IDS = 64;
 
 /**
- * Makes a pack in process, without git, of few new objects. All bases are in the pack.
+ * Makes a pack in process, without git, of few new objects. All bases are in the pack, before their
+ * deltas, which do not name them: joined with a pack that has the same base, git before 2.50 could
+ * not index it (`REF_DELTA already resolved`).
  *
  * @returns the pack; an empty buffer without objects; `undefined` if git has to make it.
  * @throws the signal's reason.
@@ -50,7 +52,7 @@ export async function smallPack(
     if (pack.count === 0) return Buffer.alloc(0);
     if (pack.placed.packs.some(hasNamedBase)) return undefined;
     const output = new PackBytes();
-    await sendWalkedPack(pack, output, { repository, signal });
+    await sendWalkedPack(pack, output, { omitsNames: true, repository, signal });
     return output.bytes;
   } catch {
     signal.throwIfAborted();
@@ -58,10 +60,7 @@ export async function smallPack(
   }
 }
 
-/**
- * Reports whether a delta would name its base by its id, because the base follows it. Joined with a
- * pack that has the same base, git could not index it: `REF_DELTA already resolved`.
- */
+/** Reports whether a delta would name its base by its id, because the base follows it. */
 function hasNamedBase({ bases }: PlacedInPack): boolean {
   return bases.some((base, at) => {
     if (base === 'missing' || base === 'none') return false;

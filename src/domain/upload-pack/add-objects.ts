@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises';
 import { createDeflate } from 'node:zlib';
 import type { RawObject } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { entryHeader } from '#git/objects/pack-header';
+import { encodedDistance, entryHeader } from '#git/objects/pack-header';
 import { deflated, FAST_LEVEL } from '#git/objects/write/deflate';
 import { encodeDelta } from '#git/objects/write/encode-delta';
 import type { PackOutput } from './pack-output.ts';
@@ -12,6 +12,8 @@ import type { DeltaChains } from './walked-packs/delta-chains.ts';
 export interface AddObjectsOptions {
   /** Finds bases for deltas; absent for none. */
   readonly chains?: DeltaChains;
+  /** Makes deltas only to objects that were added before, so that none names its base by its id. */
+  readonly omitsNames?: boolean | undefined;
   readonly objects: ObjectReader;
   readonly output: PackOutput;
   readonly signal: AbortSignal;
@@ -32,34 +34,45 @@ const MIN_DELTA_OBJECT_BYTES = 64;
  */
 export async function addObjects(oids: readonly string[], options: AddObjectsOptions): Promise<number> {
   const { objects, output, signal } = options;
+  const starts = new Map<string, number>();
   let deltas = 0;
   for (const oid of oids) {
+    const start = output.position;
     const object = await readSmall(objects, oid, signal);
     if (object === undefined) await addLargeObject(oid, options);
-    else if (await addDelta(object, options)) deltas++;
+    else if (await addDelta(object, starts, options)) deltas++;
     else {
       output.add(entryHeader(object.type, object.size));
       output.add(await deflated(object.data));
     }
+    starts.set(oid, start);
     await output.drain();
   }
   return deltas;
 }
 
-/** Adds an object as a delta to an earlier one, if that is short; reports whether it was. */
+/**
+ * Adds an object as a delta to an earlier one, if that is short; reports whether it was.
+ *
+ * @param starts where the objects begin that were added before.
+ */
 async function addDelta(
   { data, oid, type }: RawObject,
-  { chains, objects, output, signal }: AddObjectsOptions,
+  starts: ReadonlyMap<string, number>,
+  { chains, objects, omitsNames = false, output, signal }: AddObjectsOptions,
 ): Promise<boolean> {
   const base = data.length < MIN_DELTA_OBJECT_BYTES ? undefined : chains?.baseFor(oid);
   if (chains === undefined || base === undefined) return false;
+  const start = starts.get(base);
+  if (start === undefined && omitsNames) return false;
   const earlier = await readSmall(objects, base, signal);
   if (earlier?.type !== type) return false;
   const delta = encodeDelta(earlier.data, data, Math.floor(data.length / MIN_GAIN));
   if (delta === undefined) return false;
   chains.add(oid, base);
-  output.add(entryHeader('name-delta', delta.length));
-  output.add(Buffer.from(base, 'hex'));
+  const place = start === undefined ? Buffer.from(base, 'hex') : encodedDistance(output.position - start);
+  output.add(entryHeader(start === undefined ? 'name-delta' : 'offset-delta', delta.length));
+  output.add(place);
   output.add(await deflated(delta));
   return true;
 }

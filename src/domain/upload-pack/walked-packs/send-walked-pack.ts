@@ -5,7 +5,7 @@ import { OID_BYTES } from '#git/names/object-id';
 import { packHeader } from '#git/objects/pack-header';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { Repository } from '#storage/repository';
-import { addObjects } from '../add-objects.ts';
+import { type AddObjectsOptions, addObjects } from '../add-objects.ts';
 import { PackOutput } from '../pack-output.ts';
 import { copyEntries } from './copied-entries.ts';
 import type { WalkedPack } from './find-walked-pack.ts';
@@ -19,6 +19,11 @@ export interface SentPack {
   readonly reusedDeltas: number;
 }
 
+export interface SendWalkedOptions extends Pick<AddObjectsOptions, 'omitsNames'> {
+  readonly repository: Repository;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Sends the objects of a fetch as a pack.
  *
@@ -27,7 +32,7 @@ export interface SentPack {
 export async function sendWalkedPack(
   pack: WalkedPack,
   writer: Pick<StreamWriter, 'write'>,
-  { repository, signal }: { readonly repository: Repository; readonly signal: AbortSignal },
+  { omitsNames, repository, signal }: SendWalkedOptions,
 ): Promise<SentPack> {
   const { chains, count, hasProgress, head, placed } = pack;
   const say = async (text: string): Promise<void> => {
@@ -44,7 +49,8 @@ export async function sendWalkedPack(
     reused += sent.count;
     reusedDeltas += sent.deltas;
   }
-  const deltas = reusedDeltas + (await addObjects(placed.others, { chains, objects, output, signal }));
+  const adding = { chains, objects, omitsNames, output, signal };
+  const deltas = reusedDeltas + (await addObjects(placed.others, adding));
   // Before the checksum, so that the client refuses the pack.
   invariant(reused + placed.others.length === count, 'pack-entries', 'a pack has another number of objects');
   output.addChecksum();
