@@ -1,7 +1,7 @@
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LoopSlice } from '#base/async/loop-turns';
-import { indexPack } from '#domain/create-copy/index-pack';
+import { indexPack, unpackObjects } from '#domain/create-copy/index-pack';
 import { extractHooks } from '#domain/custom-hooks/extract-hooks';
 import { HOOKS_NAME } from '#domain/custom-hooks/set-hooks';
 import { inRefTransaction } from '#domain/ref-update/update-reference';
@@ -10,6 +10,7 @@ import type { ChainState } from '#generations/chain/chain-state';
 import { sealReferences } from '#generations/codec/references';
 import { ProtocolError } from '#generations/errors';
 import { flag, gitCommand } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import { type ArchiveBucket, chainOf, readPack } from '../bucket/archive-bucket.ts';
@@ -57,31 +58,31 @@ async function addObjects(
 ): Promise<void> {
   for (const name of state.packs) {
     if (!name.endsWith(PACK)) continue;
-    const pack = readPack(bucket, chain.options.keys, name, signal);
-    await indexPack(draft.git, { repository: draft, pack, signal });
+    await addPack(draft, () => readPack(bucket, chain.options.keys, name, signal), signal);
   }
   const numbers = [...state.inline];
   for (let at = 0; at < numbers.length; at += MAX_JOINED) {
     const some = numbers.slice(at, at + MAX_JOINED);
     const packs = await Promise.all(some.map(async (n) => (await generation(chain, n)).inline));
-    await indexJoined(draft, packs, signal);
+    const joined = joinPacks(packs, draft.objectFormat); // one git for all
+    await addPack(draft, () => once(joined), signal);
   }
 }
 
 /**
- * Indexes packs as one, which starts one git. Where two have the same object, and a delta names it
- * as its base, git refuses that: then each is indexed alone.
+ * Adds the objects of a pack. One that was joined may have an object twice that a delta names as
+ * its base: git before 2.50 cannot index that, but unpack it.
  */
-async function indexJoined(draft: Repository, packs: readonly Buffer[], signal: AbortSignal): Promise<void> {
-  const index = async (pack: Buffer): Promise<void> => {
-    await indexPack(draft.git, { repository: draft, pack: once(pack), signal });
-  };
+async function addPack(
+  draft: Repository,
+  read: () => AsyncIterable<Buffer>,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    await index(joinPacks(packs, draft.objectFormat));
+    await indexPack(draft.git, { repository: draft, pack: read(), signal });
   } catch (error) {
-    signal.throwIfAborted();
-    if (packs.length === 1) throw error;
-    for (const pack of packs) await index(pack);
+    if (!(error instanceof GitExitError && error.stderr.includes('already resolved'))) throw error;
+    await unpackObjects(draft.git, { repository: draft, pack: read(), signal });
   }
 }
 

@@ -1,25 +1,43 @@
 import { copyStream } from '#base/streams/copy-stream';
 import { collectOutput } from '#git/command/collect-output';
 import type { Git } from '#git/command/git';
-import { flag, gitCommand } from '#git/command/git-command';
+import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
 import type { GitDirectory } from '#git/repository-files/git-directory';
 
-export interface IndexPackOptions {
+export interface AddPackOptions {
   readonly repository: GitDirectory;
   readonly pack: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
 }
 
 const OUTPUT_BYTES = 1024;
+const INDEX = gitCommand('index-pack', { options: ['--stdin', '--fix-thin'].map(flag) });
+const UNPACK = gitCommand('unpack-objects', { options: [flag('-q')] });
 
 /**
  * Adds the objects of a pack to a repository while it arrives.
  *
  * @throws {GitExitError} for a pack that git refuses; errors of `pack`.
  */
-export async function indexPack(git: Git, { pack, repository, signal }: IndexPackOptions): Promise<void> {
+export async function indexPack(git: Git, options: AddPackOptions): Promise<void> {
+  await addPack(git, INDEX, options);
+}
+
+/**
+ * Adds the objects of a small pack to a repository as loose objects.
+ *
+ * @throws {GitExitError} for a pack that git refuses; errors of `pack`.
+ */
+export async function unpackObjects(git: Git, options: AddPackOptions): Promise<void> {
+  await addPack(git, UNPACK, options);
+}
+
+async function addPack(
+  git: Git,
+  command: GitCommand,
+  { pack, repository, signal }: AddPackOptions,
+): Promise<void> {
   await git.spawnTurn(signal);
-  const command = gitCommand('index-pack', { options: ['--stdin', '--fix-thin'].map(flag) });
   await using process = git.spawn(command, { repository, stdin: 'pipe', signal });
   const source = new Source(pack);
   const written = copyStream(source, process.stdin).then(
