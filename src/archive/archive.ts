@@ -1,5 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { PastMoment } from '#generations/chain/past-state';
+import { ProtocolError } from '#generations/errors';
 import type { StoreObserver } from '#object-store/observed-store';
 import type { Storages } from '#storage/storages';
 import { chainOf } from './bucket/archive-bucket.ts';
@@ -55,6 +56,13 @@ export interface RepositoryArchiveStatus {
 /** A repository of an archive, with its last state. */
 export interface ArchivedState extends RepositoryArchiveStatus {
   readonly path: string;
+}
+
+/** A repository of an archive that is damaged there. */
+export interface UnreadableState {
+  readonly path: string;
+  /** Reason why its state cannot be read. */
+  readonly problem: string;
 }
 
 export interface RestoreRequest {
@@ -135,11 +143,16 @@ export class Archive implements AsyncDisposable {
   }
 
   /** Yields the repositories of an archive with their last states, in the order of the bucket. */
-  async *repositories(storage: string, archive = 0): AsyncGenerator<ArchivedState> {
-    let reading: Promise<ArchivedState | undefined>[] = [];
-    const read = async (path: string): Promise<ArchivedState | undefined> => {
-      const status = await this.repositoryStatus({ storage, path }, archive);
-      return status && { path, ...status };
+  async *repositories(storage: string, archive = 0): AsyncGenerator<ArchivedState | UnreadableState> {
+    let reading: Promise<ArchivedState | UnreadableState | undefined>[] = [];
+    const read = async (path: string) => {
+      try {
+        const status = await this.repositoryStatus({ storage, path }, archive);
+        return status && { path, ...status };
+      } catch (error) {
+        if (!(error instanceof ProtocolError && error.problem === 'damaged')) throw error;
+        return { path, problem: error.message };
+      }
     };
     const done = async () => (await Promise.all(reading)).filter((each) => each !== undefined);
     for await (const path of archivedPaths(this.#one(storage, archive).bucket)) {

@@ -7,6 +7,7 @@ import {
   type Moment,
   nothingRestored,
   type RestoredStorage,
+  type ShownRepository,
   type ShownStatus,
 } from '#tools/archive/archives';
 import { ProgressLine } from '#tools/progress-line';
@@ -76,7 +77,9 @@ function linesOfStatus(status: ShownStatus): string[] {
 export function archiveLog(options: ArchiveCommandOptions, on: ToolConsole): Promise<number> {
   return run(options, on, ['archive', '--to'], async (archives) => {
     const all = await Array.fromAsync(archives.repositories());
-    return { json: all, lines: all.map(({ generation, name, time }) => `${time} ${generation} ${name}`) };
+    const lineOf = ({ generation, name, problem, time }: ShownRepository): string =>
+      problem === undefined ? `${time} ${generation} ${name}` : `${name} cannot be read: ${problem}`;
+    return { json: all, lines: all.map(lineOf) };
   });
 }
 

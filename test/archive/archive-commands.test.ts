@@ -1,12 +1,14 @@
 /** The archive by its calls and commands, in this process and through a worker. */
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { create } from '@bufbuild/protobuf';
 import { Command } from 'commander';
+import { openReadOnlyArchive } from '#archive/bucket/archive-bucket';
 import { addArchiveCommands } from '#cli/commands/archive-commands';
 import { addRepoCommands, type RepoProcess } from '#cli/commands/repo-commands';
 import { commitFiles } from '#client/index';
@@ -164,6 +166,63 @@ test('a storage is restored from its archive alone; without one there is an erro
   const none = ['--to', plain.address];
   assert.match(await failing(1, 'archive', 'status', ...none), /the storage default has no archive/);
   assert.match(await failing(1, 'archive', 'log', ...none), /no archive/);
+});
+
+/** Changes a byte of the last generation of a repository in an archive. */
+async function damageChain(url: string, path: string): Promise<void> {
+  const id = (await (await openReadOnlyArchive(url, new AbortController().signal)).paths.resolve(path)) ?? '';
+  const folder = join(new URL(url).pathname, 'r', id, 'g');
+  const file = join(folder, readdirSync(folder).sort().at(-1) ?? '');
+  const bytes = readFileSync(file);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 0xff;
+  writeFileSync(file, bytes);
+}
+
+test('a storage is restored without a repository whose chain is damaged, which is named', async () => {
+  const at = place('damaged');
+  const url = pathToFileURL(join(at, 'bucket')).href;
+  const names = ['a.git', 'b.git', 'c.git'];
+  let timeMs = 0;
+  {
+    await using archived = await startArchived({ directory: at });
+    for (const name of names) {
+      const repository = { storageName: 'default', relativePath: name, glRepository: 'p' };
+      await archived.connection.repository.createRepository({ repository });
+      await commitEach(archived, name, ['file']);
+    }
+    timeMs = Date.now();
+  }
+  renameSync(join(at, 'default'), join(at, 'lost'));
+  await damageChain(url, 'a.git');
+  const failed = / {2}a\.git: .*damaged/;
+
+  const copied = await failing(1, 'archive', 'restore', url, '--to', join(at, 'copy'));
+  assert.match(copied, /restored 2 repositories, 0 existed, 1 failed$/m);
+  assert.match(copied, failed);
+  const time = ['--at', new Date(timeMs).toISOString()];
+  const earlier = await failing(1, 'archive', 'restore', url, ...time, '--to', join(at, 'earlier'));
+  assert.match(earlier, /restored 2 repositories, 0 existed, 1 failed$/m);
+  await using archived = await startArchived({ directory: at });
+  await archived.archive.settle('default');
+  const to = ['--to', archived.server.addresses.unix ?? ''];
+  assert.match(await failing(1, 'archive', 'restore', ...to), failed);
+  assert.match(
+    await failing(1, 'archive', 'restore', ...to),
+    /restored 0 repositories, 2 existed, 1 failed$/m,
+  );
+
+  const listed = JSON.parse(await ok('archive', 'log', ...to, '--json'));
+  assert.deepEqual(
+    listed.map(({ generation, name, problem }: Record<string, unknown>) => [
+      name,
+      generation === 0,
+      problem === undefined,
+    ]),
+    names.map((name) => [name, name === 'a.git', name !== 'a.git']),
+  );
+  const lines = (await ok('archive', 'log', ...to)).split('\n');
+  assert.match(lines[0] ?? '', /^a\.git cannot be read: .*damaged/);
+  assert.match(lines[1] ?? '', /^2\d{3}-\S+Z \d+ b\.git$/);
 });
 
 test('a worker gets the answers of the process that archives', async () => {

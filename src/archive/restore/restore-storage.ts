@@ -1,6 +1,7 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { PastMoment } from '#generations/chain/past-state';
 import { pastState } from '#generations/chain/past-state';
+import { ProtocolError } from '#generations/errors';
 import type { Storages } from '#storage/storages';
 import type { ArchiveBucket } from '../bucket/archive-bucket.ts';
 import { chainOf } from '../bucket/archive-bucket.ts';
@@ -37,9 +38,13 @@ export async function* restoreRepositories(
 ): AsyncGenerator<RestoredRepository, void, undefined> {
   const running = new Map<string, Promise<RestoredRepository>>();
   for await (const found of allStates(options)) {
-    const path = found.state.settings.get(SETTING.path) ?? '';
+    const path = 'state' in found ? (found.state.settings.get(SETTING.path) ?? '') : found.path;
     if (isThere(options.storages, { storageName: options.storage, relativePath: path })) {
       yield { path, result: 'exists', reason: '' };
+      continue;
+    }
+    if (!('state' in found)) {
+      yield { path, result: 'failed', reason: found.reason };
       continue;
     }
     running.set(path, restoreOne(path, found, options));
@@ -66,32 +71,63 @@ async function restoreOne(
   }
 }
 
+/** A path whose repository is not known, because the archive is damaged. */
+interface DamagedPath {
+  readonly path: string;
+  readonly reason: string;
+}
+
 /** Yields the state of each repository that exists, or existed at the time. */
-async function* allStates({ bucket, signal, timeMs }: RestoreStorageOptions): AsyncGenerator<FoundState> {
+async function* allStates({
+  bucket,
+  signal,
+  timeMs,
+}: RestoreStorageOptions): AsyncGenerator<FoundState | DamagedPath> {
   const moment: PastMoment | undefined = timeMs === undefined ? undefined : { timeMs };
   const seen = new Set<string>();
   for await (const path of archivedPaths(bucket)) {
     signal.throwIfAborted();
-    for await (const id of moment === undefined ? currentId(bucket, path) : idsOfPath(bucket, path)) {
-      if (seen.has(id)) continue;
-      seen.add(id);
-      const chain = chainOf(bucket, id);
-      const state =
-        moment === undefined
-          ? (await chain.follow()).state
-          : await unlessGivenUp(bucket, id, () => pastState(chain, moment));
-      if (state?.exists === true) yield { chain, state };
-    }
+    const ids = await unlessDamaged(path, () => idsOf(bucket, path, moment));
+    if ('reason' in ids) yield ids;
+    else
+      for (const id of ids) {
+        if (seen.has(id)) continue;
+        seen.add(id);
+        const found = await unlessDamaged(path, () => stateOf(bucket, id, moment));
+        if (found !== undefined) yield found;
+      }
   }
 }
 
-async function* currentId(bucket: ArchiveBucket, path: string): AsyncGenerator<string> {
-  const id = await bucket.paths.resolve(path);
-  if (id !== undefined) yield id;
+/** Reads of an archive. One that is damaged has other repositories, too. */
+async function unlessDamaged<T>(path: string, read: () => Promise<T>): Promise<T | DamagedPath> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof ProtocolError && error.problem === 'damaged')) throw error;
+    return { path, reason: error.message };
+  }
 }
 
-async function* idsOfPath(bucket: ArchiveBucket, path: string): AsyncGenerator<string> {
-  for await (const { id } of bucket.paths.records(path)) yield id;
+/** Returns the id of the repository at a path, or of all that were there. */
+async function idsOf(bucket: ArchiveBucket, path: string, moment: PastMoment | undefined): Promise<string[]> {
+  if (moment !== undefined) return await Array.fromAsync(bucket.paths.records(path), ({ id }) => id);
+  const id = await bucket.paths.resolve(path);
+  return id === undefined ? [] : [id];
+}
+
+/** Returns the state of a repository; `undefined` if it does not exist, or did not at the time. */
+async function stateOf(
+  bucket: ArchiveBucket,
+  id: string,
+  moment: PastMoment | undefined,
+): Promise<FoundState | undefined> {
+  const chain = chainOf(bucket, id);
+  const state =
+    moment === undefined
+      ? (await chain.follow()).state
+      : await unlessGivenUp(bucket, id, () => pastState(chain, moment));
+  return state?.exists === true ? { chain, state } : undefined;
 }
 
 function isThere(storages: Storages, target: { storageName: string; relativePath: string }): boolean {

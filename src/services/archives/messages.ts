@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { ArchivedState } from '#archive/archive';
+import type { ArchivedState, UnreadableState } from '#archive/archive';
 import type { LoggedGeneration } from '#archive/log';
 import type { VerifiedRepository } from '#archive/maintain/verify';
 import type { StorageArchiveStatus } from '#archive/publish/storage-archive';
@@ -43,8 +43,9 @@ export function encodeStatus(status: StorageArchiveStatus): MessageInitShape<typ
 }
 
 export function encodeRepository(
-  repository: ArchivedState,
+  repository: ArchivedState | UnreadableState,
 ): MessageInitShape<typeof ArchivedRepositorySchema> {
+  if ('problem' in repository) return { relativePath: repository.path, problem: repository.problem };
   const { event, generation, path, references, timeMs } = repository;
   return {
     relativePath: path,

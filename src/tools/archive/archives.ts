@@ -31,9 +31,11 @@ export interface ShownStatus {
   readonly problem: string;
 }
 
-/** The last state of a repository in an archive. */
+/** The last state of a repository in an archive; nothing if it cannot be read. */
 export interface ShownRepository {
   readonly name: string;
+  /** Why it cannot be read; absent otherwise. */
+  readonly problem?: string;
   readonly generation: number;
   /** As ISO 8601. */
   readonly time: string;
@@ -152,9 +154,10 @@ export class Archives {
   /** Yields the repositories of the archive with their last states. */
   async *repositories(): AsyncGenerator<ShownRepository> {
     for await (const { repositories } of this.#calls.listRepositories(this.#place))
-      for (const { event, generation, references, relativePath, time } of repositories)
+      for (const { event, generation, problem, references, relativePath, time } of repositories)
         yield {
           name: relativePath,
+          ...(problem !== '' && { problem }),
           generation: Number(generation),
           time: shownTime(time),
           ...(event !== undefined && { event: Number(event) }),

@@ -212,6 +212,13 @@ export declare type ArchivedRepository = Message<"gitalyts.archives.v1.ArchivedR
    * @generated from field: uint64 references = 5;
    */
   references: bigint;
+
+  /**
+   * Why the state cannot be read. The other fields have no meaning then. Empty otherwise.
+   *
+   * @generated from field: string problem = 6;
+   */
+  problem: string;
 };
 
 /**
