@@ -120,12 +120,13 @@ test('writes to a directory survive their server, and another one goes on', asyn
 });
 
 test('writes that wait share a generation, and a repeated request gets the first response', async () => {
-  const { repository, publisher, write } = await startServer(await newBucket(), 'one');
+  const { repository, publisher } = await startServer(await newBucket(), 'one');
   await repository.create();
   const request = { correlationId: 'c', hash: 'h', principal: 'p' };
   const create = { changes: [{ name: 'x', new: '1' }], request, newObjects: async () => ({}) };
 
-  const numbers = await Promise.all(['a', 'b', 'c', 'd'].map((name) => write(name, name)));
+  const change = (name: string) => ({ changes: [{ name, new: name }], newObjects: async () => ({}) });
+  const numbers = await Promise.all(['a', 'b', 'c', 'd'].map((name) => publisher.publish(change(name))));
   const [first, atOnce] = await Promise.all([publisher.publish(create), publisher.publish(create)]);
   const again = await publisher.publish(create);
 
@@ -135,6 +136,19 @@ test('writes that wait share a generation, and a repeated request gets the first
   await assert.rejects(publisher.publish({ changes: [], newObjects: large }), RangeError);
   const other = { ...create, request: { ...request, hash: 'other' } };
   await assert.rejects(publisher.publish(other), { problem: 'exists' });
+});
+
+// git reads one pack, and reports no error if another one follows.
+test('a generation has one inline pack, also if several writes wait', async () => {
+  const { chain, repository, publisher, write } = await startServer(await newBucket(), 'one');
+  await repository.create();
+  const plain = { changes: [{ name: 'plain', new: '1' }], newObjects: async () => ({}) };
+
+  const numbers = await Promise.all([write('a', 'pack a'), publisher.publish(plain), write('b', 'pack b')]);
+
+  assert.deepEqual(numbers, [2, 2, 3]);
+  const packs = await Promise.all([2, 3].map(async (n) => (await chain.generation(n))?.inline.toString()));
+  assert.deepEqual(packs, ['pack a', 'pack b']);
 });
 
 test('changes that are too large for a generation are an object that is deleted with it', async () => {

@@ -9,7 +9,7 @@ const MAX_WAITING = 1000;
 const MAX_GROUP = 100;
 /** Larger changes are an object of their own, so that a generation stays below 1 MiB. */
 const MAX_CHANGES_BYTES = 256 * 1024;
-/** Inline packs of a generation together. */
+/** Limit of the inline pack of a generation. */
 export const MAX_INLINE_BYTES = 256 * 1024;
 
 /** New objects of a write: packs that were uploaded, or an inline pack. */
@@ -46,7 +46,10 @@ interface Prepared extends Waiting {
   readonly objects: NewObjects;
 }
 
-/** Publishes writes: those that wait while a generation is sent share the next one. */
+/**
+ * Publishes writes: those that wait while a generation is sent share the next one, up to the second
+ * that has an inline pack. Two packs one after another are no pack: git ignores the second one.
+ */
 export class Publisher {
   readonly repository: OwnedRepository;
   readonly #waiting: Waiting[] = [];
@@ -116,7 +119,7 @@ export class Publisher {
 
   /** Sends a group. Its bytes are never made anew under the same nonce. */
   async send(state: ChainState, group: readonly Prepared[]): Promise<void> {
-    const inline = Buffer.concat(group.map(({ objects }) => objects.inline ?? Buffer.alloc(0)));
+    const inline = group.map(({ objects }) => objects.inline).find(isFilled) ?? Buffer.alloc(0);
     const changes = group.flatMap(({ write }) => write.changes);
     const timeMs = group.at(-1)?.write.timeMs;
     const parts = {
@@ -149,7 +152,6 @@ export class Publisher {
   async #prepare(group: readonly Waiting[], state: ChainState): Promise<Prepared[]> {
     const values = new Map<string, string | undefined>();
     const prepared: Prepared[] = [];
-    let inlineBytes = 0;
     for (const [index, waiting] of group.entries()) {
       try {
         const { write } = waiting;
@@ -168,8 +170,7 @@ export class Publisher {
         const objects = await this.#objects(write, state);
         if ((objects.inline?.length ?? 0) > MAX_INLINE_BYTES)
           throw new RangeError(`an inline pack has more than ${MAX_INLINE_BYTES} bytes`);
-        inlineBytes += objects.inline?.length ?? 0;
-        if (inlineBytes > MAX_INLINE_BYTES && prepared.length > 0) {
+        if (isFilled(objects.inline) && prepared.some((each) => isFilled(each.objects.inline))) {
           this.#waiting.unshift(...group.slice(index));
           break;
         }
@@ -214,6 +215,10 @@ export class Publisher {
     await chain.store(key, bytes);
     return { key, checksum };
   }
+}
+
+function isFilled(pack: Buffer | undefined): boolean {
+  return (pack?.length ?? 0) > 0;
 }
 
 function isSameRequest({ request: one }: Write, { request: other }: Write): boolean {

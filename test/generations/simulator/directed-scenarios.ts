@@ -42,9 +42,9 @@ export const DIRECTED: Readonly<
     faults: LOSSES,
     thinkMs: 100,
     threads: [
-      ...['a', 'b', 'c', 'd'].map(
-        (name): Thread => ({ server: 0, script: [`write ${name}`, `write ${name}`] }),
-      ),
+      // A generation has one inline pack, and any number of those that are pushed.
+      { server: 0, script: ['write a', 'write a'] },
+      ...['b', 'c', 'd'].map((name): Thread => ({ server: 0, script: [`push ${name}`, `push ${name}`] })),
       { server: 0, script: ['read', 'read', 'read'] },
     ],
   },
