@@ -73,3 +73,18 @@ test('deltas of loose objects do not name their bases', async () => {
   run(['index-pack', 'x.pack']);
   assert.match(run(['verify-pack', '-v', 'x.pack']), /^chain length = 1: 1 object$/m);
 });
+
+test('what is not one pack is not joined', async () => {
+  await using fixture = await StorageFixture.create();
+  const { path } = fixture.init('source.git');
+  const packs = ['one', 'two'].map((content) => {
+    const oid = fixture.runGit(path, ['hash-object', '-w', '--stdin'], content);
+    return outputSync('git', ['-C', path, 'pack-objects', '--stdout', '-q'], { input: oid });
+  });
+  const [one = Buffer.alloc(0), two = Buffer.alloc(0)] = packs;
+  const header = one.subarray(0, HEADER_BYTES);
+
+  for (const wrong of [Buffer.concat([one, two]), one.subarray(0, -1), header, Buffer.alloc(0)])
+    assert.throws(() => joinPacks([one, wrong], 'sha1'), { problem: 'damaged' });
+  assert.equal(joinPacks([one, two], 'sha1').readUInt32BE(HEADER_BYTES - 4), packs.length);
+});
