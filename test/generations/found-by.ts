@@ -40,6 +40,6 @@ export const FOUND_BY: Readonly<Record<string, string>> = {
   '404 taken for the head': 'cold-read:1',
   'created elsewhere after a removal': 'removed-reads:1',
   'reads with an old lease do not ask': 'lease:197',
-  'old values not checked': 'mixed:6',
+  'old values not checked': 'mixed:10',
   'store ignores conditions': 'rivals:3',
 };

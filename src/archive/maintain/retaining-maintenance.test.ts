@@ -94,3 +94,20 @@ test('the collector keeps the chosen checkpoints with their packs, and later gen
     names.push(...page.map(({ key }) => key));
   assert.equal(names.length, 1);
 });
+
+test('large packs that cannot be joined cost no generation', async () => {
+  const bucket = await openBucket('large');
+  const { archived, chain, write } = await startArchived(bucket);
+  const [KEPT, LARGE_BYTES, PACKS] = [{ ...NOTHING, keepAllMs: HOUR_MS }, 5 * 2 ** 20, 33];
+  await write('a');
+  const names: string[] = [];
+  for (let count = 0; count < PACKS; count++)
+    names.push(await chain.uploadPack(Buffer.alloc(LARGE_BYTES, count)));
+  await archived.maintenance.repack(async () => ({ add: names, remove: [] }));
+  await archived.maintain(KEPT);
+  const { n } = await archived.head();
+
+  await archived.maintain(KEPT);
+
+  assert.deepEqual([(await archived.head()).n, archived.hasChanged], [n, false]);
+});

@@ -33,12 +33,13 @@ export class Maintenance {
    * Replaces packs by others. It is given up if the head is not the one that the packs were
    * computed from (I11).
    *
-   * @returns whether the packs were replaced.
+   * @returns whether the packs were replaced; false if there was nothing to replace.
    */
   async repack(work: (head: ChainState) => Promise<PackChange>): Promise<boolean> {
     const head = await this.repository.state?.copy();
     if (head === undefined || this.repository.isInDoubt) return false;
     const { add, remove } = await work(head);
+    if (add.length + remove.length === 0) return false; // a generation would be a change
     return await this.repository.serial(async () => {
       const { state } = this.repository;
       if (state === undefined || this.repository.isInDoubt || !this.isHead(state, head)) return false;
