@@ -56,12 +56,16 @@ export interface VerifyOptions {
 
 /** One of this number of repositories is checked by git. */
 const CHECKED_EVERY = 20;
+/** Bit of the exit status of `git fsck` for missing objects (ERROR_REACHABLE of builtin/fsck.c). */
+const MISSES_OBJECTS = 2;
 
 interface Found {
   generation: number;
   packs: number;
   bytes: number;
   isChecked: boolean;
+  /** True if git refuses the packs, or misses objects in them. */
+  isRefused: boolean;
   readonly problems: string[];
   readonly damaged: Set<string>;
   readonly lenders: string[];
@@ -83,11 +87,13 @@ export async function* verifyArchive(options: VerifyOptions): AsyncGenerator<Ver
       isFull || count++ % CHECKED_EVERY === 0,
       options,
     );
-    const { damaged, generation, isChecked, isOfChain, lenders, packs } = found;
-    const isDamaged = damaged.size + lenders.length > 0 || isOfChain;
-    const arePacksRepaired = isDamaged
+    const { damaged, generation, isChecked, isOfChain, isRefused, lenders, packs } = found;
+    const isDamaged = damaged.size + lenders.length > 0 || isOfChain || isRefused;
+    let arePacksRepaired = isDamaged
       ? await repair(path, { packs: [...damaged], isOfChain, lenders })
       : found.problems.length === 0;
+    if (arePacksRepaired && isRefused)
+      arePacksRepaired = (await verifyRepository(chainOf(bucket, id), true, options)).problems.length === 0;
     const lfs = await files.verify(found.lfsIds, repositoryOf(path, options));
     const problems = [...found.problems, ...lfs.problems];
     const isRepaired = problems.length > 0 && arePacksRepaired && lfs.isRepaired;
@@ -112,6 +118,7 @@ async function verifyRepository(chain: Chain, isChecked: boolean, options: Verif
     packs: 0,
     bytes: 0,
     isChecked: false,
+    isRefused: false,
     problems: [],
     damaged,
     lenders: [],
@@ -167,7 +174,11 @@ async function verifyLender(id: string, found: Found, { bucket }: VerifyOptions)
   found.problems.push(`the repository ${id}, from which it borrows, cannot be read`);
 }
 
-/** Restores a state to a temporary directory, and has git check it. */
+/**
+ * Restores a state to a temporary directory, and has git check it. If git refuses packs that are as
+ * they were uploaded, all of them are replaced. Those whose objects are unusual stay: the disk has
+ * the same objects.
+ */
 async function checkWithGit(
   chain: Chain,
   state: ChainState,
@@ -179,14 +190,19 @@ async function checkWithGit(
   const draft = storages.repositoryAt({ storage, path: temp.path, relativePath });
   const objectFormat = state.settings.get(SETTING.objectFormat) === 'sha256' ? 'sha256' : 'sha1';
   const referenceBackend = state.settings.get(SETTING.backend) === 'reftable' ? 'reftable' : 'files';
+  let isFilled = false;
   try {
     await initializeRepository(draft, { objectFormat, referenceBackend, signal });
     await fillDraft(draft, { chain, state }, { bucket, signal });
+    isFilled = true;
     const options = ['--no-dangling', '--no-progress'].map(flag);
     await draft.run(gitCommand('fsck', { options }), { signal });
   } catch (error) {
+    signal.throwIfAborted();
     if (!(error instanceof GitExitError)) throw error;
     found.problems.push(`${error.message}: ${error.stderr.trim()}`);
+    found.isRefused = !isFilled || ((error.exitCode ?? 0) & MISSES_OBJECTS) !== 0;
+    if (found.isRefused) for (const name of state.packs) if (name.endsWith('.pack')) found.damaged.add(name);
   } finally {
     draft.caches.forget(draft);
   }

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { Publisher } from '#generations/repository/publisher';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { outputSync } from '#testkit/run-program-sync';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { openArchiveBucket } from '../bucket/archive-bucket.ts';
+import { WriterLease } from '../bucket/writer-lease.ts';
+import { OpenRepositories } from '../publish/open-repositories.ts';
+import { verifyArchive } from './verify.ts';
+
+const directory = makeScratchDirectory('verify');
+after(() => rmSync(directory, { recursive: true }));
+const { signal } = new AbortController();
+
+/**
+ * Makes a repository with one commit, and an archive of it whose only pack has all of its objects,
+ * or all but its file.
+ *
+ * @param count how often the tree has its file.
+ */
+async function startWith(name: string, { count = 1, isInline = false, isWhole = true }) {
+  await using stack = new AsyncDisposableStack();
+  const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal });
+  const writer = new WriterLease(bucket, 'test');
+  await writer.lease.start({ predecessorEnded: true });
+  const fixture = stack.use(await StorageFixture.create());
+  const { path } = fixture.init('a.git');
+  const git = (args: string[], input: string | Buffer = ''): Buffer =>
+    outputSync('git', ['-C', path, ...args], { input });
+  const write = (type: string, content: string | Buffer): string =>
+    git(['hash-object', '-w', '-t', type, '--literally', '--stdin'], content).toString().trim();
+  const blob = write('blob', 'content');
+  const entry = Buffer.concat([Buffer.from('100644 file\0'), Buffer.from(blob, 'hex')]);
+  const tree = write('tree', Buffer.concat(Array.from({ length: count }, () => entry)));
+  const commit = fixture.runGit(path, ['commit-tree', '-m', 'message', tree]);
+  fixture.runGit(path, ['update-ref', 'refs/heads/main', commit]);
+  const packed = Object.entries({ blob, tree, commit }).filter(([type]) => isWhole || type !== 'blob');
+  const pack = git(['pack-objects', '--stdout', '-q'], packed.map(([, oid]) => oid).join('\n'));
+  const repositories = new OpenRepositories({ bucket, writer });
+  const archived = await repositories.create(Date.now());
+  await new Publisher(archived.owned).publish({
+    changes: [{ name: 'refs/heads/main', new: commit }],
+    settings: { path: 'a.git' },
+    newObjects: async () =>
+      isInline ? { inline: pack } : { packs: [await archived.owned.options.chain.uploadPack(pack)] },
+  });
+  await repositories.name('a.git', archived);
+  const { storage, storages } = fixture;
+  const repository = storages.open({ storageName: 'default', relativePath: 'a.git' });
+  const verify = async () => {
+    const repair = (_path: string, { packs }: { readonly packs: readonly string[] }): Promise<boolean> =>
+      archived.replacePacks(repository, packs, signal);
+    const options = { bucket, storage, storages, lfs: undefined, isFull: true, repair, signal };
+    const [found] = await Array.fromAsync(verifyArchive(options));
+    return [found?.problems.length, found?.isChecked, found?.isRepaired];
+  };
+  const packsOf = async (): Promise<readonly string[]> => [...(await archived.head()).packs];
+  const kept = stack.move();
+  return { packsOf, verify, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+test('a state whose pack lacks an object is repaired by a pack from the disk', async () => {
+  await using made = await startWith('lacking', { isWhole: false });
+  const [lacking] = await made.packsOf();
+
+  assert.deepEqual(await made.verify(), [1, true, true]);
+  assert.deepEqual(await made.verify(), [0, true, false]);
+  const packs = await made.packsOf();
+  assert.deepEqual([packs.length, packs.includes(lacking ?? '')], [1, false]);
+});
+
+test('a state whose inline pack lacks an object gets a pack from the disk', async () => {
+  await using made = await startWith('inline', { isWhole: false, isInline: true });
+
+  assert.deepEqual(await made.verify(), [1, true, true]);
+  assert.deepEqual(await made.verify(), [0, true, false]);
+});
+
+// git fsck reports `duplicateEntries`, as other errors of old histories.
+test('packs with objects that are unusual on the disk, too, are not replaced', async () => {
+  await using made = await startWith('unusual', { count: 2 });
+  const before = await made.packsOf();
+
+  assert.deepEqual(await made.verify(), [1, true, false]);
+  assert.deepEqual(await made.packsOf(), before);
+});
