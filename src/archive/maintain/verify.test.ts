@@ -41,7 +41,7 @@ async function startWith(name: string, { count = 1, isInline = false, isWhole = 
   const packed = Object.entries({ blob, tree, commit }).filter(([type]) => isWhole || type !== 'blob');
   const pack = git(['pack-objects', '--stdout', '-q'], packed.map(([, oid]) => oid).join('\n'));
   const repositories = new OpenRepositories({ bucket, writer });
-  const archived = await repositories.create(Date.now());
+  const archived = await repositories.create('a.git', Date.now());
   await new Publisher(archived.owned).publish({
     changes: [{ name: 'refs/heads/main', new: commit }],
     settings: { path: 'a.git' },
