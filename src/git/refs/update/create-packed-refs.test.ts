@@ -59,6 +59,7 @@ const IN_THE_WAY: Readonly<Record<string, (path: string) => void>> = {
     gitOutput(path, ['pack-refs', '--all', '--prune']);
   },
   'an empty directory': (path) => mkdirSync(`${path}/refs/heads/b1`),
+  'a lock of a name above': (path) => writeFileSync(`${path}/refs/heads/d.lock`, ''),
   'a lock': (path) => writeFileSync(`${path}/refs/heads/b1.lock`, ''),
   'a lock of packed-refs': (path) => writeFileSync(`${path}/packed-refs.lock`, ''),
   'a file that is not sorted': (path) =>

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
+import { syncPath } from '#base/files/sync-path';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/command/in-process';
 import type { RefName } from '#git/names/ref-name';
@@ -62,6 +63,7 @@ export async function createPackedRefs(
     await lock.sync();
     await rename(`${repository.path}/packed-refs.lock`, `${repository.path}/packed-refs`);
     locks.forget('packed-refs.lock');
+    await syncPath(repository.path);
     recording?.succeeded(wanted);
     return true;
   } catch (error) {
@@ -95,7 +97,10 @@ class RefLocks implements AsyncDisposable {
     for (let at = 0; at < refs.length; at += AT_ONCE) {
       signal.throwIfAborted();
       const some = refs.slice(at, at + AT_ONCE).map(({ name }) => name.toString('latin1'));
-      for (const name of some) await this.#makeDirectories(name.slice(0, name.lastIndexOf('/')));
+      for (const name of some) {
+        await this.#makeDirectories(name.slice(0, name.lastIndexOf('/')));
+        await this.#takeAbove(name);
+      }
       // All have an end before the first failure is reported: none is taken after the clean-up.
       const taken = await Promise.allSettled(some.map((name) => this.#take(name)));
       for (const each of taken) if (each.status === 'rejected') throw each.reason;
@@ -111,6 +116,17 @@ class RefLocks implements AsyncDisposable {
     await (await this.takeFile(`${name}.lock`)).close();
     const stats = lstatSync(this.#absolute(name), { throwIfNoEntry: false });
     if (stats !== undefined) throw IN_USE;
+  }
+
+  /**
+   * Takes the locks of names that a reference would be below: who holds one may be about to create
+   * it. There are no references like `refs/heads`.
+   */
+  async #takeAbove(name: string): Promise<void> {
+    for (const above of directoriesOf(name)) {
+      if (above.lastIndexOf('/') === above.indexOf('/') || this.#files.has(`${above}.lock`)) return;
+      await (await this.takeFile(`${above}.lock`)).close();
+    }
   }
 
   async #makeDirectories(directory: string): Promise<void> {
