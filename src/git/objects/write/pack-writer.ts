@@ -49,7 +49,7 @@ export class PackWriter implements AsyncDisposable {
   async finish(): Promise<void> {
     if (this.#temp === undefined) return;
     const { file } = this.#temp;
-    await file.write(packHeader(this.#entries.length), 0, PACK_HEADER_BYTES, 0);
+    await writeAll(file, packHeader(this.#entries.length), 0);
     const hash = createHash(this.#format);
     for await (const piece of file.createReadStream({
       start: 0,
@@ -58,7 +58,7 @@ export class PackWriter implements AsyncDisposable {
     }))
       hash.update(piece);
     const checksum = hash.digest();
-    await file.write(checksum, 0, checksum.length, this.#offset);
+    await writeAll(file, checksum, this.#offset);
     await file.sync();
     await using index = await TempObject.create(this.#directory, 'tmp_idx_');
     await writeAll(index.file, packIndex(this.#entries, checksum, this.#format));
@@ -75,7 +75,7 @@ export class PackWriter implements AsyncDisposable {
 
   async #append(oid: string, entry: Buffer): Promise<void> {
     this.#temp ??= await this.#create();
-    await this.#temp.file.write(entry, 0, entry.length, this.#offset);
+    await writeAll(this.#temp.file, entry, this.#offset);
     this.#entries.push({ oid, offset: this.#offset, crc32: crc32(entry) });
     this.#offset += entry.length;
   }

@@ -132,9 +132,12 @@ export async function streamLoose(
   return oid;
 }
 
-/** Writes all bytes at the file's current position. */
-export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+/** Writes all bytes: the system may write a part at a time. @param position default: the file's current one. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const to = position === undefined ? null : position + at;
+    at += (await file.write(bytes, at, bytes.length - at, to)).bytesWritten;
+  }
 }
 
 /** Prefix by which git's housekeeping recognizes leftovers of a crash. */
