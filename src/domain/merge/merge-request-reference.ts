@@ -70,12 +70,25 @@ export async function storeMerge(
 ): Promise<string> {
   const { signal } = options;
   await using quarantine = await Quarantine.create(repository);
-  await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
-  const newOid = await make(workspace);
-  await workspace.finish();
+  const newOid = await makeIn(quarantine, repository, { signal, make });
   await quarantine.migrate();
   await updateReference(repository, name, { newOid, oldOid }, options).catch((error: unknown) => {
     throw new GitalyError('FAILED_PRECONDITION', refused, { cause: error });
   });
+  return newOid;
+}
+
+/** Merges in a quarantine. The directories of the workspace are gone then: they would migrate, too. */
+async function makeIn(
+  { repository: target }: Quarantine,
+  repository: Repository,
+  {
+    make,
+    signal,
+  }: { readonly make: (workspace: MergeWorkspace) => Promise<string>; readonly signal: AbortSignal },
+): Promise<string> {
+  await using workspace = new MergeWorkspace({ repository, target, signal });
+  const newOid = await make(workspace);
+  await workspace.finish();
   return newOid;
 }

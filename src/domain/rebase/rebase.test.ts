@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runGit } from '#testkit/repositories/run-git';
@@ -70,6 +71,28 @@ test('a rebase leaves out what upstream has, and keeps what was empty before, as
   assert.equal(await log(path, '%s', 'main..topic'), 'last\nempty from the start\nfirst');
   const format = '%s %T %an %at';
   assert.equal(await log(path, format, 'main..topic'), await log(clone, format, 'origin/main..topic'));
+});
+
+test('a rebase of a merge request that git has to merge leaves no directory behind', async () => {
+  await using gitaly = await startGitaly();
+  const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
+  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
+  const history = [
+    commit('main', 'base', { a: lines({}) }),
+    commit('topic', 'theirs', { a: lines({ 3: 'topic' }) }, 'main'),
+    `${commit('main', 'renamed', {}).trimEnd()}\nR a b\n\n`,
+  ];
+  await runGit(['-C', path, 'fast-import', '--quiet'], { input: history.join('') });
+
+  const { commitId } = await gitaly.connection.operation.userRebaseToRef({
+    ...{ repository: REPOSITORY, user: USER, sourceSha: await runGit(['-C', path, 'rev-parse', 'topic']) },
+    targetRef: Buffer.from('refs/merge-requests/1/train'),
+    firstParentRef: Buffer.from('refs/heads/main'),
+  });
+
+  assert.equal(await runGit(['-C', path, 'show', `${commitId}:b`]), lines({ 3: 'topic' }).trim());
+  const left = readdirSync(`${path}/objects`).filter((name) => name.startsWith('merge-'));
+  assert.deepEqual(left, []);
 });
 
 function serversOf(address: string): Record<string, string> {

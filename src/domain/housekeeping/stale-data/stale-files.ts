@@ -60,6 +60,8 @@ const SERVER_INFO: readonly (readonly [directory: string, name: RegExp])[] = [
   ['info', /^refs(?:_.*)?$/],
   ['objects/info', /^packs(?:_.*)?$/],
 ];
+/** Quarantines, and what merges by git have left. */
+const OBJECT_DIRECTORIES = /^(?:tmp_objdir|merge-[A-Za-z0-9]{6}$)/;
 /** git writes its pid into these files; operators make the others, to keep a pack. */
 const KEPT_BY_GIT = /^(?:receive-pack|fetch-pack) /;
 
@@ -94,7 +96,7 @@ export async function* findStaleFiles(repositoryPath: string, nowMs: number): As
     const { name } = entry;
     if (entry.isDirectory()) {
       const isTop = posix.dirname(path) === `${repositoryPath}/objects`;
-      if (isTop && name.startsWith('tmp_objdir')) yield* ifOld('objectdirs', path);
+      if (isTop && OBJECT_DIRECTORIES.test(name)) yield* ifOld('objectdirs', path);
     } else if (name.startsWith('tmp_')) {
       yield* ifOld('objects', path);
     } else if (name.startsWith('pack-') && name.endsWith('.keep') && (await isKeptByGit(path))) {

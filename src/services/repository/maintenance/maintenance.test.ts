@@ -64,6 +64,9 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   }
 }
 
+/** Directories with objects that killed processes leave. */
+const DIRECTORIES = ['objects/tmp_objdir-incoming-x', 'objects/merge-Ab12cd'];
+
 test('a repository that was just optimized needs no process', async () => {
   await using gitaly = await startGitaly();
   initRepository(pathOf(gitaly), { commits: 5 });
@@ -166,7 +169,8 @@ test('files of dead processes are removed after their age, and counted', async (
   await using gitaly = await startGitaly();
   const directory = pathOf(gitaly);
   initRepository(directory, { commits: 1 });
-  mkdirSync(join(directory, 'objects/tmp_objdir-incoming-x/17'), { recursive: true });
+  for (const left of ['tmp_objdir-incoming-x/17', 'merge-Ab12cd/17'])
+    mkdirSync(join(directory, 'objects', left), { recursive: true });
   mkdirSync(join(directory, 'refs/heads/gone/deep'), { recursive: true });
   const HOUR = 60;
   const files: readonly (readonly [path: string, minutes: number, kind: string, content?: string])[] = [
@@ -197,18 +201,18 @@ test('files of dead processes are removed after their age, and counted', async (
   write(1);
   writeFileSync(join(directory, 'objects/pack/pack-2.keep'), 'kept by an operator');
   age(join(directory, 'objects/pack/pack-2.keep'), 60 * 24 * HOUR);
-  for (const path of ['objects/tmp_objdir-incoming-x', 'refs/heads/gone/deep', 'refs/heads/gone'])
+  for (const path of [...DIRECTORIES, 'refs/heads/gone/deep', 'refs/heads/gone'])
     age(join(directory, path), 73 * HOUR);
   await optimize();
 
   assert.deepEqual(left(), []);
-  assert.equal(existsSync(join(directory, 'objects/tmp_objdir-incoming-x')), false);
+  for (const path of DIRECTORIES) assert.equal(existsSync(join(directory, path)), false);
   assert.equal(existsSync(join(directory, 'refs/heads/gone')), false);
   assert.ok(existsSync(join(directory, 'objects/pack/pack-2.keep')));
   const line = gitaly.log.find(({ msg }) => msg === 'removed files');
   const expected = Object.entries(Object.groupBy(files, ([, , kind]) => kind));
   for (const [kind, list] of expected) assert.equal(line?.[`stale_data.${kind}`], list?.length, kind);
-  assert.equal(line?.['stale_data.objectdirs'], 1);
+  assert.equal(line?.['stale_data.objectdirs'], DIRECTORIES.length);
   assert.equal(line?.['stale_data.refsemptydir'], 2);
 });
 
