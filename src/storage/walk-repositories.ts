@@ -24,6 +24,8 @@ export interface RepositoryWalkOptions {
    * repository. One directory of another user must not end their work.
    */
   readonly skipUnreadable?: boolean;
+  /** Absolute path of the directory to search; default: that of the storage. */
+  readonly directory?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,7 +38,7 @@ export async function* walkRepositories(
   storage: Storage,
   options: RepositoryWalkOptions = {},
 ): AsyncGenerator<FoundRepository, void, undefined> {
-  yield* walk(storage, storage.path, options);
+  yield* walk(storage, options.directory ?? storage.path, options);
 }
 
 async function* walk(

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Storage } from '../repository-target.ts';
 import { Namespace } from './namespaces.ts';
@@ -69,4 +78,31 @@ test('a namespace does not take the place of another one', async (context) => {
   const moved = new Namespace(storage, 'a').moveTo(new Namespace(storage, 'b'));
 
   await assert.rejects(moved, { code: 'ENOTEMPTY' });
+});
+
+test('repositories of a namespace that moves deeper find the objects of pools', async () => {
+  await using fixture = await StorageFixture.create();
+  const pool = fixture.init('@pools/p.git', { commits: 1 });
+  const inside = fixture.init('group/inside.git', { commits: 1 });
+  const tipOf = ({ path }: { readonly path: string }): string => fixture.runGit(path, ['rev-parse', 'main']);
+  const lenders = {
+    'a.git': ['../../../@pools/p.git/objects', pool],
+    'b.git': ['../../inside.git/objects', inside],
+  } as const;
+  for (const [name, [line, lender]] of Object.entries(lenders)) {
+    const { path } = fixture.init(`group/${name}`);
+    writeFileSync(join(path, 'objects/info/alternates'), `${line}\n`);
+    fixture.runGit(path, ['update-ref', 'refs/heads/main', tipOf(lender)]);
+  }
+  const [from, to] = ['group', 'a/deep/er'].map((name) => new Namespace(fixture.storage, name));
+
+  assert.ok(from && to);
+  await from.moveTo(to);
+
+  for (const name of Object.keys(lenders))
+    assert.equal(fixture.runGit(join(to.path, name), ['cat-file', '-t', 'main']), 'commit');
+  const lineOf = (name: string): string =>
+    readFileSync(join(to.path, name, 'objects/info/alternates'), 'utf8').trim();
+  assert.equal(lineOf('a.git'), '../../../../../@pools/p.git/objects');
+  assert.equal(lineOf('b.git'), lenders['b.git'][0]);
 });

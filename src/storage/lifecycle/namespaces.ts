@@ -8,7 +8,9 @@ import type { Storage } from '../repository-target.ts';
 import { isOwnPath } from '../storage-layout.ts';
 import { escapesBySymlink } from '../symlink-guard.ts';
 import { createTempDirectory, removeTree } from '../temp-directories.ts';
+import { walkRepositories } from '../walk-repositories.ts';
 import { makeDirectories } from './make-directories.ts';
+import { type PreparedAlternates, prepareAlternates } from './moved-alternates.ts';
 
 /**
  * A directory of repositories in a storage, as GitLab 15 used for the projects of a group.
@@ -71,8 +73,27 @@ export class Namespace {
       throw invalidArgument('a directory cannot be moved into itself');
     await stat(this.path);
     await makeDirectories(this.storage, path.posix.dirname(target.path));
-    await rename(this.path, target.path);
+    const prepared = await this.#prepareAlternates(target);
+    try {
+      await rename(this.path, target.path);
+    } catch (error) {
+      for (const each of prepared) await each.failed();
+      throw error;
+    }
     for (const { path: moved } of [this, target]) await syncPath(path.posix.dirname(moved));
+    for (const each of prepared) await each.done();
+  }
+
+  /** Prepares the repositories whose pools are outside the directory. */
+  async #prepareAlternates(target: Namespace): Promise<PreparedAlternates[]> {
+    const prepared: PreparedAlternates[] = [];
+    const { path: directory, storage } = this;
+    for await (const { path: from } of walkRepositories(storage, { directory })) {
+      const to = `${target.path}${from.slice(directory.length)}`;
+      const alternates = await prepareAlternates({ from, to }, directory);
+      if (alternates !== undefined) prepared.push(alternates);
+    }
+    return prepared;
   }
 }
 

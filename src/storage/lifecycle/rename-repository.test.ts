@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { lockRepository } from '../locks/repository-lock.ts';
@@ -128,3 +128,24 @@ test('a storage that is no directory is an error, and not an empty one', async (
 
   await assert.rejects(removeAll(fixture.storages, { name: 'file', path }), { code: 'ENOTDIR' });
 });
+
+for (const [what, to] of [
+  ['deeper', 'group/sub/x.git'],
+  ['as deep', 'other/x.git'],
+] as const)
+  test(`a repository that moves ${what} finds the objects of its pool`, async () => {
+    await using fixture = await StorageFixture.create();
+    const pool = fixture.init('@pools/p.git', { commits: 1 });
+    const member = fixture.init('old/x.git');
+    const file = 'objects/info/alternates';
+    writeFileSync(`${member.path}/${file}`, '../../../@pools/p.git/objects\n');
+    const tip = fixture.runGit(pool.path, ['rev-parse', 'main']);
+    fixture.runGit(member.path, ['update-ref', 'refs/heads/main', tip]);
+    const target = locate(fixture, to);
+
+    await renameRepository(fixture.storages, member, target);
+
+    const line = `${'../'.repeat(to.split('/').length + 1)}@pools/p.git/objects\n`;
+    assert.equal(readFileSync(`${target.path}/${file}`, 'utf8'), line);
+    assert.equal(fixture.runGit(target.path, ['cat-file', '-t', 'main']), 'commit');
+  });

@@ -8,6 +8,7 @@ import type { Repository } from '../repository.ts';
 import type { RepositoryLocation } from '../repository-target.ts';
 import type { Storages } from '../storages.ts';
 import { makeDirectories } from './make-directories.ts';
+import { prepareAlternates } from './moved-alternates.ts';
 
 /**
  * Moves a repository to another path of its storage: it is complete at either path, whenever the
@@ -31,9 +32,16 @@ export async function renameRepository(
   await using _second = await lock(source, second);
   await requireAbsent(target.path);
   const change = { kind: 'renamed', location: target, previousPath: source.relativePath } as const;
-  await storages.recordWhile(change, () =>
-    rename(source.path, target.path).catch(wrapped('rename repository')),
-  );
+  const alternates = await prepareAlternates({ from: source.path, to: target.path });
+  try {
+    await storages.recordWhile(change, () =>
+      rename(source.path, target.path).catch(wrapped('rename repository')),
+    );
+  } catch (error) {
+    await alternates?.failed();
+    throw error;
+  }
+  await alternates?.done();
   source.caches.forget(source);
   for (const moved of [source, target]) storages.noteMove(moved);
   storages.repositoryCounts.add(source, -1);
