@@ -10,7 +10,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { WriterLease } from '../bucket/writer-lease.ts';
 import { OpenRepositories } from '../publish/open-repositories.ts';
-import { findState, restoreState } from './restore-repository.ts';
+import { findState, type RestoreOptions, restoreState } from './restore-repository.ts';
 
 const directory = makeScratchDirectory('restore-repository');
 after(() => rmSync(directory, { recursive: true }));
@@ -44,10 +44,11 @@ async function startPublishing(name: string) {
     await repositories.name(as, archived);
     return archived;
   };
-  const restore = async (as: string): Promise<void> => {
+  const restore = async (as: string, options: Partial<RestoreOptions> = {}): Promise<void> => {
     const target = { storageName: 'default', relativePath: as };
     const found = await findState(bucket, as, undefined);
-    await restoreState(found, { bucket, storages: fixture.storages, target, replaces: false, signal });
+    const given = { bucket, storages: fixture.storages, target, replaces: false, signal, ...options };
+    await restoreState(found, given);
   };
   const kept = stack.move();
   const restored = (as: string): string => join(fixture.storage.path, as);
@@ -91,3 +92,23 @@ for (const [state, isCovered] of Object.entries({ 'a generation': false, 'a chec
     assert.equal(git('cat-file', 'blob', 'main:file'), text.trimEnd());
     assert.equal(git('fsck', '--full', '--no-dangling'), '');
   });
+
+test('a call that ends while it replaces a repository leaves the old one or the new one', async () => {
+  await using made = await startPublishing('replaced');
+  const blob = made.blob('content');
+  const tree = made.treeOf(blob);
+  const commit = made.commitOf(tree);
+  await made.publish('replaced.git', [[commit, tree, blob]]);
+  await made.restore('replaced.git');
+  const git = (...args: string[]): string => made.fixture.runGit(made.restored('replaced.git'), args);
+  git('update-ref', 'refs/heads/later', commit);
+
+  const before = AbortSignal.abort(new Error('cancelled'));
+  await assert.rejects(made.restore('replaced.git', { replaces: true, signal: before }));
+  assert.equal(git('rev-parse', 'later'), commit);
+  const during = new AbortController();
+  made.fixture.storages.onLeft = () => during.abort(new Error('cancelled'));
+  await made.restore('replaced.git', { replaces: true, signal: during.signal });
+  assert.equal(during.signal.aborted, true);
+  assert.equal(git('for-each-ref', '--format=%(refname)'), 'refs/heads/main');
+});

@@ -100,13 +100,15 @@ export async function restoreState(
     objectFormat,
     referenceBackend,
     mayExist: replaces,
-    signal,
+    // Once the old repository is removed, nothing but the new one may come in its place.
+    signal: replaces ? undefined : signal,
     seed: async (draft) => {
       await fillDraft(draft, { chain, state }, { bucket, signal }).catch((error: unknown) => {
         signal.throwIfAborted();
         throw wrap(error, 'restoring from the archive', 'DATA_LOSS');
       });
       if (lfs !== undefined) missing = await restoreLfsFiles(draft, { bucket, store: lfs.store, signal });
+      signal.throwIfAborted();
       if (replaces) await removeExisting(storages, target);
     },
   });
