@@ -98,3 +98,20 @@ test('the lock is closed, whether the file is replaced or not', async (context) 
 
   assert.equal(openFilesBelow(path.dirname(name)), 0);
 });
+
+test('a lock that somebody else has taken during a vote is theirs', async (context) => {
+  const name = file(context);
+  const replace = replaceLocked(name, NEW, {
+    mode: 0o644,
+    vote: async (phase) => {
+      if (phase !== 'prepared') return;
+      rmSync(`${name}.lock`);
+      writeFileSync(`${name}.lock`, 'of another');
+    },
+  });
+
+  await assert.rejects(replace, LockTakenError);
+
+  assert.deepEqual(contentsOf(name), [OLD, 'file', 'file.lock']);
+  assert.equal(readFileSync(`${name}.lock`, 'utf8'), 'of another');
+});

@@ -1,5 +1,6 @@
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { syncPath } from '#base/files/sync-path';
 import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
@@ -24,7 +25,7 @@ export interface LockedFileOptions {
  * In a cluster the nodes agree on the content before and after the rename.
  *
  * @param newContent the content, or a function that is called while the lock is held.
- * @throws {LockTakenError} when another writer holds the lock.
+ * @throws {LockTakenError} when another writer holds the lock, or has taken it meanwhile.
  */
 export async function replaceLocked(
   file: string,
@@ -33,19 +34,30 @@ export async function replaceLocked(
 ): Promise<void> {
   const lock = `${file}.lock`;
   const handle = await openLock(lock, options.mode);
+  let own: string | undefined;
+  // Housekeeping takes a lock for left behind that is held for very long, as by a vote.
+  const isOwn = async (): Promise<boolean> => own === undefined || (await stampOf(lock)) === own;
   let content: Uint8Array;
   try {
     content = await fill(handle, newContent);
+    own = await stampOf(lock);
     await castVotes(options.vote, content);
+    if (!(await isOwn())) throw new LockTakenError();
     await rename(lock, file);
   } catch (error) {
-    await unlink(lock);
+    if (await isOwn()) await unlink(lock);
     throw error;
   }
   await syncPath(path.posix.dirname(file));
   await options
     .vote?.('committed', voteHash(content))
     .catch(wrapped('committing vote', 'FAILED_PRECONDITION'));
+}
+
+/** Returns a text that only one file ever has; `undefined` for a missing one. */
+async function stampOf(file: string): Promise<string | undefined> {
+  const stats = await stat(file, { bigint: true }).catch(ignoreMissing);
+  return stats && `${stats.ino} ${stats.ctimeNs}`;
 }
 
 async function castVotes(vote: Vote | undefined, content: Uint8Array): Promise<void> {
