@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { voteHash } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { referenceBackends } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type CleanStaleDataOptions, cleanStaleData } from './clean-stale-data.ts';
 
 const { signal } = new AbortController();
@@ -290,4 +300,26 @@ test('an aborted run removes nothing more, and reports what it has removed', asy
 
   assert.equal(isReported, true);
   assert.equal(existsSync(`${repository.path}/HEAD.lock`), true);
+});
+
+test('a setting that another writer adds meanwhile is not lost', async () => {
+  const directory = makeScratchDirectory('other-writer');
+  const config = join(directory, 'config');
+  const binary = join(directory, 'git');
+  // The other writer comes between the look at the file and its replacement.
+  writeFileSync(
+    binary,
+    `#!/bin/sh\ncase "$*" in *--unset-all*) git config --file "$(cat ${config})" other.key added;; esac\nexec git "$@"\n`,
+    { mode: 0o755 },
+  );
+  await using fixture = await StorageFixture.create({ binary });
+  const repository = fixture.init('x.git');
+  const { path } = repository;
+  writeFileSync(config, `${path}/config`);
+  fixture.runGit(path, ['config', 'http.https://x/.extraheader', 'Authorization: Basic x']);
+
+  await assert.rejects(clean(repository), /committing config: locking file: file already locked/);
+
+  assert.equal(fixture.runGit(path, ['config', 'other.key']), 'added');
+  rmSync(directory, { recursive: true });
 });

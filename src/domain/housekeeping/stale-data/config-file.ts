@@ -36,7 +36,8 @@ export async function removeSettings(
 
   await using scratch = await createTempDirectory(repository.storage, 'repo');
   const draft = `${scratch.path}/config`;
-  await writeFile(draft, await readFile(`${repository.path}/config`));
+  const before = await readFile(`${repository.path}/config`);
+  await writeFile(draft, before);
   const config = async (gitOptions: readonly GitOption[], word: string): Promise<string> => {
     const command = gitCommand('config', { options: [...gitOptions, value('--file', draft)], args: [word] });
     return (await repository.run(command, { signal: options.signal })).toString('latin1');
@@ -45,7 +46,7 @@ export async function removeSettings(
   const keys = new Set(names?.split('\n').filter((name) => name !== ''));
   for (const key of keys) await config([flag('--unset-all')], key);
   if (keys.size === 0) return false;
-  await replaceConfig(repository, await readFile(draft), options.vote);
+  await replaceConfig(repository, { before, after: await readFile(draft) }, options.vote);
   return true;
 }
 
@@ -80,7 +81,7 @@ export async function removeEmptySections(repository: Repository, { signal }: Ed
   if (!(await list(file)).equals(await list(draft)))
     throw new Error('section pruning has caused config change');
   // All nodes have the same settings before and after: no vote.
-  await replaceConfig(repository, content, undefined);
+  await replaceConfig(repository, { before: Buffer.from(before, 'latin1'), after: content }, undefined);
   return lines.length - kept.length;
 }
 
@@ -88,9 +89,18 @@ function isHeader(line: string): boolean {
   return /^\s*\[.*\]\s*$/.test(line);
 }
 
-async function replaceConfig(repository: Repository, content: Buffer, vote: Vote | undefined): Promise<void> {
+/** Replaces the file, unless it is another one than was read: the change of somebody else stays. */
+async function replaceConfig(
+  repository: Repository,
+  { after, before }: { readonly after: Buffer; readonly before: Buffer },
+  vote: Vote | undefined,
+): Promise<void> {
   const file = `${repository.path}/config`;
   const mode = (await stat(file)).mode & PERMISSIONS;
+  const content = async (): Promise<Buffer> => {
+    if (!(await readFile(file)).equals(before)) throw new LockTakenError();
+    return after;
+  };
   await replaceLocked(file, content, { mode, vote }).catch((error: unknown) => {
     throw wrap(
       error,
