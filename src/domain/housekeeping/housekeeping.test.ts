@@ -320,3 +320,31 @@ test('PruneUnreachableObjects reports the step that fails', async () => {
     await assert.rejects(pruneUnreachable(housekeeping, repository, signal), { code: 'INTERNAL', message });
   }
 });
+
+test('a run that gives way after it has dropped commits still takes them out of the commit-graph', async () => {
+  const { fixture, repository, housekeeping } = await start();
+  await using _fixture = fixture;
+  const { path } = repository;
+  const git = (...args: string[]): string => fixture.runGit(path, args);
+  const dropped = git('commit-tree', '-m', 'dropped', '-p', 'main', 'main^{tree}');
+  git('update-ref', 'refs/heads/gone', dropped);
+  git('repack', '-a', '-d', '-q');
+  git('commit-graph', 'write', '--reachable');
+  git('update-ref', '-d', 'refs/heads/gone');
+  const plan = {
+    repack: {
+      strategy: 'full_with_cruft',
+      writeBitmap: false,
+      writeMultiPackIndex: false,
+      expireBeforeMs: Date.now() + 60_000,
+    },
+    packReferences: true,
+    commitGraph: { replaceChain: true },
+  } as const;
+
+  await housekeeping.optimize(repository, { plan: () => plan, mayGoOn: async () => false, signal });
+
+  assert.throws(() => git('cat-file', '-e', dropped));
+  assert.equal(git('commit-graph', 'verify'), '');
+  assert.equal(existsSync(`${path}/packed-refs`), false, 'the other steps were left');
+});

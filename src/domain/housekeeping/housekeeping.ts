@@ -170,6 +170,8 @@ async function runPlan(
   { mayGoOn, record, signal }: RunPlanOptions,
 ): Promise<void> {
   let [hasRun, isOver] = [false, false];
+  /** True once commits may be gone that the commit-graph has: it is written then in any case. */
+  let dropsCommits = false;
   const step = async (
     name: 'repack' | 'prune' | 'pack-refs' | 'commit-graph',
     doing: string,
@@ -178,8 +180,9 @@ async function runPlan(
   ): Promise<void> => {
     signal.throwIfAborted();
     isOver ||= hasRun && (await mayGoOn?.()) === false;
-    if (isOver) return;
+    if (isOver && !(name === 'commit-graph' && dropsCommits)) return;
     hasRun = true;
+    dropsCommits ||= name === 'prune' || (name === 'repack' && repackPlan?.expireBeforeMs !== undefined);
     await record.step(name, run, tasks).catch(wrapped(`could not ${doing}`));
   };
   const { repack: repackPlan, prune: prunePlan, commitGraph } = plan;
