@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Repository } from '#client/repository/index';
+import { watchRefs } from '#git/refs/resolve/ref-watch';
 import {
   addCommit,
   gitOutput,
@@ -10,6 +11,7 @@ import {
   referenceBackends,
 } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 function sourceOf(gitaly: TestGitaly): Repository {
   return new Repository(gitaly.connection, { path: 'source.git' });
@@ -27,6 +29,13 @@ function refsOf(path: string): string {
 function poolOf(path: string): string {
   const line = readFileSync(`${path}/objects/info/alternates`, 'utf8').trim();
   return join(path, 'objects', line, '..');
+}
+
+/** Returns the files of references that forks of the source's pool may share. */
+function templatesOf(source: string): string[] {
+  const directory = join(poolOf(source), 'gitaly-ts-forks');
+  const names = readdirSync(directory).filter((name) => name.startsWith('references'));
+  return names.map((name) => join(directory, name));
 }
 
 for (const referenceBackend of referenceBackends())
@@ -154,8 +163,45 @@ test('of many forks at once each is complete, and there is one pool', async () =
     assert.equal(poolOf(at(gitaly, name)), poolOf(source));
     assert.equal(refsOf(at(gitaly, name)), refsOf(source));
   }
-  const template = statSync(join(poolOf(source), 'gitaly-ts-forks/references'));
-  assert.equal(statSync(join(at(gitaly, 'forks/7.git'), 'packed-refs')).ino, template.ino);
+  const [template = '', ...others] = templatesOf(source);
+  assert.deepEqual(others, []);
+  assert.equal(statSync(join(at(gitaly, 'forks/7.git'), 'packed-refs')).ino, statSync(template).ino);
+});
+
+// Symptom: a fork of the source had the private branches of another member of its pool.
+for (const known of ['read again', 'unchanged'] as const)
+  test(`a fork has no references of another member of the pool (its source is ${known})`, async () => {
+    await using gitaly = await startGitaly();
+    const source = at(gitaly, 'source.git');
+    initRepository(source, { commits: 2 });
+    // References that have just changed are read again.
+    if (known === 'unchanged') await until(() => watchRefs(source) !== undefined);
+    const fork = await sourceOf(gitaly).fork('fork.git');
+    gitOutput(at(gitaly, 'fork.git'), ['branch', 'private', 'main']);
+    await fork.fork('fork-of-fork.git');
+
+    await sourceOf(gitaly).fork('second.git');
+
+    assert.equal(refsOf(at(gitaly, 'second.git')), refsOf(source));
+    assert.equal(poolOf(at(gitaly, 'fork-of-fork.git')), poolOf(source));
+  });
+
+test('a pool keeps the references of its latest forks only, and forks keep theirs', async () => {
+  await using gitaly = await startGitaly();
+  const source = at(gitaly, 'source.git');
+  initRepository(source, { commits: 1 });
+  const expected: string[] = [];
+  for (let number = 0; number < 12; number++) {
+    gitOutput(source, ['branch', `b${number}`, 'main']);
+    expected.push(refsOf(source));
+    await sourceOf(gitaly).fork(`${number}.git`);
+  }
+
+  for (const [number, refs] of expected.entries()) assert.equal(refsOf(at(gitaly, `${number}.git`)), refs);
+  const templates = new Set(templatesOf(source).map((file) => statSync(file).ino));
+  assert.equal(templates.size, 8);
+  const latest = statSync(at(gitaly, '11.git/packed-refs'));
+  assert.ok(templates.has(latest.ino));
 });
 
 test('deleting the pool leaves forks with all objects, and the next fork gets another pool', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
@@ -18,6 +18,7 @@ import { DIRECTORY_MODE } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
 import { adoptObjects } from '../object-pool/adopt-objects.ts';
 import { linkOrCopy, replaceByLink } from './shared-file.ts';
+import { removeOldReferences, sharedReferences } from './shared-references.ts';
 import { NewConfigs, writeSkeleton } from './skeleton.ts';
 import { createSourcePool, findSourcePool } from './source-pool.ts';
 
@@ -26,8 +27,6 @@ const MAX_KNOWN = 200;
 
 /** Directory of a pool with files that forks share. */
 const SHARED = 'gitaly-ts-forks';
-/** The references of the last fork. The next one may be a hard link of it. */
-const REFERENCES = `${SHARED}/references`;
 const ALL = ['refs/heads/', 'refs/tags/'].map((prefix) => Buffer.from(prefix));
 const BRANCHES = 'refs/heads/';
 
@@ -37,7 +36,7 @@ const UNUSUAL = ['shallow', 'info/grafts', 'commondir'];
 /** The state of a source at its last fork. */
 interface Known {
   readonly poolPath: string;
-  /** SHA-256 of the references; the pool has their objects. */
+  /** SHA-256 of the references. */
   readonly hash: string;
   /** `undefined` if the references had just changed. */
   readonly watch: RefWatch | undefined;
@@ -137,9 +136,11 @@ export class LinkedForks {
       const pool = await findSourcePool(this.#storages, source);
       const known = this.#known.get(source.path);
       const isCurrent = known !== undefined && known.poolPath === pool?.path && known.watch?.isUnchanged();
-      if (pool !== undefined && isCurrent === true && options.branch === undefined)
-        if (await linkOrCopy(`${pool.path}/${REFERENCES}`, `${draft.path}/packed-refs`)) return pool;
-      return await this.#readSource(draft, { source, pool, known }, options);
+      if (pool !== undefined && isCurrent === true && options.branch === undefined) {
+        const template = sharedReferences(`${pool.path}/${SHARED}`, known.hash);
+        if (await linkOrCopy(template, `${draft.path}/packed-refs`)) return pool;
+      }
+      return await this.#readSource(draft, { source, pool }, options);
     } finally {
       turn.release();
     }
@@ -148,23 +149,28 @@ export class LinkedForks {
   /** References are read before objects: objects of later references may be missing. */
   async #readSource(
     draft: Repository,
-    state: { source: Repository; pool: Repository | undefined; known: Known | undefined },
+    { source, pool: existing }: { source: Repository; pool: Repository | undefined },
     { branch, signal }: BorrowOptions,
   ): Promise<Repository> {
-    const { source, known } = state;
     const watch = source.refs.watch();
     const references = `${draft.path}/packed-refs`;
     const patterns = branch === undefined ? ALL : [branch];
     const hash = await writeReferences(source, references, { patterns, signal });
-    const isKnown = known !== undefined && known.poolPath === state.pool?.path && known.hash === hash;
-    const pool = state.pool ?? (await createSourcePool(this.#storages, source, { references, signal }));
-    if (state.pool !== undefined && !isKnown)
+    const pool = existing ?? (await createSourcePool(this.#storages, source, { references, signal }));
+    const shared = `${pool.path}/${SHARED}`;
+    const template = sharedReferences(shared, hash);
+    // The pool got their objects before.
+    const isKnown = existsSync(template);
+    if (existing !== undefined && !isKnown)
       await adoptObjects(source.objectDirectory, pool.objectDirectory, signal);
     if (branch !== undefined) return pool;
-    const template = `${pool.path}/${REFERENCES}`;
-    mkdirSync(`${pool.path}/${SHARED}`, { recursive: true, mode: DIRECTORY_MODE });
-    if (isKnown) await replaceByLink(template, references);
-    else await replaceByLink(references, template);
+    if (isKnown) {
+      await replaceByLink(template, references);
+    } else {
+      mkdirSync(shared, { recursive: true, mode: DIRECTORY_MODE });
+      await replaceByLink(references, template);
+      await removeOldReferences(shared);
+    }
     this.#known.set(source.path, { poolPath: pool.path, hash, watch });
     return pool;
   }
