@@ -10,13 +10,14 @@ import { PACKED_REFS_HEADER } from '#git/refs/storage/files/packed-refs';
 import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { GitRepository } from '#git/repository';
 import { createRepository } from '#storage/lifecycle/create-repository';
-import { removeRepository } from '#storage/lifecycle/remove-repository';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
 import { adoptObjects } from '../object-pool/adopt-objects.ts';
+import { InvalidPoolError } from '../object-pool/open-pool.ts';
+import { joinPool } from '../object-pool/pool-membership.ts';
 import { linkOrCopy, replaceByLink } from './shared-file.ts';
 import { removeOldReferences, sharedReferences } from './shared-references.ts';
 import { NewConfigs, writeSkeleton } from './skeleton.ts';
@@ -96,6 +97,7 @@ export class LinkedForks {
     const head = branch ?? (await branchOfHead(source, signal));
     if (config === undefined || head === undefined || !(await this.#isForkable(source, branch))) return false;
 
+    await using joining = new AsyncDisposableStack();
     const seed = async (draft: Repository): Promise<void> => {
       mkdirSync(draft.path, { mode: DIRECTORY_MODE });
       const pool = await this.#borrow(draft, source, options);
@@ -103,18 +105,10 @@ export class LinkedForks {
       const finalPath = location.path;
       const sharesHead = branch === undefined;
       await writeSkeleton(draft.path, { config, head, sharesHead, pool, shared, finalPath });
+      joining.use(await joinPool(pool, { signal }).catch(poolDeleted));
     };
-    const fork = await createRepository(this.#storages, target, { init: 'none', seed, signal });
-    await this.#checkPool(fork);
+    await createRepository(this.#storages, target, { init: 'none', seed, signal });
     return true;
-  }
-
-  /** The pool may have been deleted before the fork was known as a member of it. */
-  async #checkPool(fork: Repository): Promise<void> {
-    const pool = await findSourcePool(this.#storages, fork).catch(() => undefined);
-    if (pool !== undefined) return;
-    await removeRepository(this.#storages, fork);
-    throw new GitalyError('ABORTED', 'the object pool of the source was deleted');
   }
 
   async #isForkable(source: Repository, branch: Buffer | undefined): Promise<boolean> {
@@ -174,6 +168,11 @@ export class LinkedForks {
     this.#known.set(source.path, { poolPath: pool.path, hash, watch });
     return pool;
   }
+}
+
+function poolDeleted(error: unknown): never {
+  if (!(error instanceof InvalidPoolError)) throw error;
+  throw new GitalyError('ABORTED', 'the object pool of the source was deleted', { cause: error });
 }
 
 /** Returns the branch that HEAD names, which need not exist; `undefined` if it names none. */

@@ -48,7 +48,7 @@ export async function createSourcePool(
   };
   const { objectFormat } = source;
   const pool = await createRepository(storages, target, { objectFormat, seed, signal });
-  await linkMember(pool, source, { borrowers: storages.borrowers });
+  await linkMember(pool, source, { borrowers: storages.borrowers, signal });
   return pool;
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
+import { MaintenanceRuns, type RecordedRuns } from '../housekeeping/maintenance-runs.ts';
 import { deletePool } from './delete-pool.ts';
 import { linkMember } from './link-member.ts';
 
@@ -15,8 +16,8 @@ async function start() {
   const pool = fixture.init(`@pools/4e/07/4e07${'0'.repeat(60)}.git`, { commits: 1 });
   const member = fixture.init('member.git');
   const behind = fixture.init('behind.git');
-  await linkMember(pool, member, storages);
-  await linkMember(member, behind, storages);
+  await linkMember(pool, member, { borrowers: storages.borrowers, signal });
+  await linkMember(member, behind, { borrowers: storages.borrowers, signal });
   const maintenance = new MaintenanceRuns();
   const remove = (options: Partial<Parameters<typeof deletePool>[2]> = {}) =>
     deletePool(storages, pool, { maintenance, signal, ...options });
@@ -91,7 +92,7 @@ test('members get the alternates of the pool in its place', async () => {
   const { fixture, storages, pool, member, remove } = await start();
   await using _fixture = fixture;
   const other = fixture.init(`@pools/aa/bb/aabb${'0'.repeat(60)}.git`, { commits: 2 });
-  await linkMember(other, pool, storages);
+  await linkMember(other, pool, { borrowers: storages.borrowers, signal });
   const alternates = `${member.path}/objects/info/alternates`;
   writeFileSync(alternates, '../../behind.git/objects\n', { flag: 'a' });
   writeFileSync(alternates, `${readFileSync(alternates, 'utf8').replace('objects..', 'objects\n..')}`);
@@ -103,4 +104,64 @@ test('members get the alternates of the pool in its place', async () => {
     `../../behind.git/objects\n../../${other.relativePath}/objects\n`,
   );
   fixture.runGit(member.path, ['fsck', '--connectivity-only']);
+});
+
+// Symptom: a repository that was linked while the pool was deleted lost what it had borrowed.
+test('a repository that joins during the deletion gets the objects; a later one is refused', async () => {
+  const { fixture, storages, pool, maintenance, remove } = await start();
+  await using _fixture = fixture;
+  const late = fixture.init('late.git');
+  const link = (lender: Repository) => linkMember(lender, late, { borrowers: storages.borrowers, signal });
+  const commit = fixture.runGit(pool.path, ['rev-parse', 'main']);
+  let joined = false;
+  const runs: RecordedRuns = {
+    isRunning: (repository) => maintenance.isRunning(repository),
+    tryStart: (repository) => maintenance.tryStart(repository),
+    takeOver: async (repository, waiting) => {
+      // The members are listed.
+      if (repository.path !== pool.path && !joined) await link(pool);
+      if (repository.path !== pool.path) joined = true;
+      return await maintenance.takeOver(repository, waiting);
+    },
+  };
+
+  await remove({ maintenance: runs });
+
+  assert.equal(existsSync(pool.path), false);
+  assert.equal(fixture.runGit(late.path, ['cat-file', '-t', commit]), 'commit');
+  await assert.rejects(link(pool), {
+    code: 'FAILED_PRECONDITION',
+    message: 'object pool is not a valid git repository',
+  });
+  assert.equal(existsSync(`${late.path}/objects/info/alternates`), false);
+});
+
+test('a deletion that ends in the middle leaves all readable, and the next one finishes', async () => {
+  const { fixture, pool, member, behind, maintenance, remove } = await start();
+  await using _fixture = fixture;
+  const commit = fixture.runGit(pool.path, ['rev-parse', 'main']);
+  const other = fixture.init('other.git');
+  await linkMember(pool, other, { borrowers: fixture.storages.borrowers, signal });
+  const abort = new AbortController();
+  const runs: RecordedRuns = {
+    isRunning: (repository) => maintenance.isRunning(repository),
+    tryStart: (repository) => maintenance.tryStart(repository),
+    takeOver: async (repository, waiting) => {
+      if (repository.path === other.path) abort.abort(new Error('enough'));
+      return await maintenance.takeOver(repository, waiting);
+    },
+  };
+
+  await assert.rejects(remove({ maintenance: runs, signal: abort.signal }));
+
+  const check = (): void => {
+    for (const { path } of [member, behind, other])
+      assert.equal(fixture.runGit(path, ['cat-file', '-t', commit]), 'commit');
+  };
+  assert.equal(existsSync(`${member.path}/objects/info/alternates`), false);
+  assert.equal(existsSync(`${other.path}/objects/info/alternates`), true);
+  check();
+  await remove();
+  assert.equal(existsSync(pool.path), false);
+  check();
 });

@@ -7,6 +7,7 @@ import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { RecordedRuns } from '../housekeeping/maintenance-runs.ts';
 import { adoptObjects } from './adopt-objects.ts';
+import { excludeNewMembers } from './pool-membership.ts';
 import { backUpAlternates } from './retire-alternates.ts';
 
 const FILE_MODE = 0o644;
@@ -20,7 +21,9 @@ export interface DeletePoolOptions extends RemoveRepositoryOptions {
  * Deletes a pool. Repositories that still borrow from it get its objects first; Gitaly leaves them
  * without. GitLab deletes a pool when it knows of no member, which may be wrong.
  *
- * @throws {GitalyError} `remove: …`, as {@link removeRepository}.
+ * A process that dies leaves a pool as any other, with fewer members.
+ *
+ * @throws {GitalyError} `remove: …`, as {@link removeRepository}; as {@link excludeNewMembers}.
  */
 export async function deletePool(
   storages: Storages,
@@ -28,6 +31,19 @@ export async function deletePool(
   { maintenance, signal, ...options }: DeletePoolOptions,
 ): Promise<void> {
   using _run = await maintenance.takeOver(pool, signal);
+  // This may take minutes, in which others may join: the exclusion would let them wait.
+  await releaseMembers(storages, pool, { maintenance, signal });
+  await using _exclusion = await excludeNewMembers(pool, signal);
+  await releaseMembers(storages, pool, { maintenance, signal });
+  signal.throwIfAborted();
+  await removeRepository(storages, pool, options).catch(wrapped('remove'));
+}
+
+async function releaseMembers(
+  storages: Storages,
+  pool: Repository,
+  { maintenance, signal }: Pick<DeletePoolOptions, 'maintenance' | 'signal'>,
+): Promise<void> {
   const { direct, behind } = await membersOf(storages, pool, signal);
   // Those behind a member first: the member drops what only they need.
   for (const member of behind) {
@@ -38,8 +54,6 @@ export async function deletePool(
     using _other = await maintenance.takeOver(member, signal);
     await release(member, pool, signal);
   }
-  signal.throwIfAborted();
-  await removeRepository(storages, pool, options).catch(wrapped('remove'));
 }
 
 /** Returns the repositories that borrow from a pool, and those that borrow from them. */

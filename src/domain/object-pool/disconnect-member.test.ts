@@ -15,7 +15,7 @@ async function start() {
   const fixture = await StorageFixture.create();
   const pool = fixture.init(`@pools/4e/07/4e07${'0'.repeat(60)}.git`, { commits: 1 });
   const member = fixture.init('member.git');
-  await linkMember(pool, member, fixture.storages);
+  await linkMember(pool, member, { borrowers: fixture.storages.borrowers, signal });
   const names = new Map(NAMES.map((name) => [voteHash(name).toString('hex'), name]));
   const votes: string[] = [];
   const at: Record<string, () => void> = {};

@@ -5,6 +5,7 @@ import { voteHash } from '#storage/lifecycle/voter';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { linkMember } from './link-member.ts';
 
+const { signal } = new AbortController();
 const POOL_PATH = `@pools/4e/07/4e07${'0'.repeat(60)}.git`;
 
 async function start() {
@@ -15,7 +16,7 @@ async function start() {
   const vote = async (phase: string, hash: Uint8Array): Promise<void> => {
     votes.push(`${phase} ${Buffer.from(hash).toString('hex')}`);
   };
-  const link = () => linkMember(pool, member, { borrowers: fixture.storages.borrowers, vote });
+  const link = () => linkMember(pool, member, { borrowers: fixture.storages.borrowers, vote, signal });
   return { fixture, pool, member, votes, link, file: `${member.path}/objects/info/alternates` };
 }
 

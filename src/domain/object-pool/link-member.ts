@@ -12,6 +12,7 @@ import { replaceLocked } from '#storage/locks/locked-file';
 import { LockTakenError } from '#storage/locks/repository-lock';
 import type { Repository } from '#storage/repository';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
+import { joinPool } from './pool-membership.ts';
 
 const FILE_MODE = 0o644;
 const PACK_BITMAP = /^pack-.*\.bitmap$/;
@@ -20,6 +21,7 @@ export interface LinkMemberOptions {
   /** Those of the server, to which the member is added. */
   readonly borrowers: KnownBorrowers;
   readonly vote?: Vote | undefined;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -27,16 +29,17 @@ export interface LinkMemberOptions {
  * them are dropped when it is repacked. A member of this pool is left as it is.
  *
  * @throws {GitalyError} INTERNAL `unexpected alternates content: "…"` for a member of another pool,
- *   `committing alternates: …`.
+ *   `committing alternates: …`; as {@link joinPool}.
  */
 export async function linkMember(
   pool: Repository,
   member: Repository,
-  { borrowers, vote }: LinkMemberOptions,
+  { borrowers, vote, signal }: LinkMemberOptions,
 ): Promise<void> {
   // Relative, so that a storage can be moved. Not as a relation of the two object directories: it
   // would be empty for a pool that is linked to itself.
   const line = `${posix.relative(`${member.path}/objects`, pool.path)}/objects`;
+  await using _joining = await joinPool(pool, { signal });
   const [current] = (await readAlternates(member.path))?.objectDirectories ?? [];
   if (current === line) {
     await vote?.('synchronized', voteHash(Buffer.from('repository linked')));

@@ -49,7 +49,8 @@ class World implements AsyncDisposable {
       push: async () => this.#push(member),
       'push again': async () => this.#push(member),
       'delete a branch': async () => this.#deleteBranch(member),
-      link: async () => linkMember(await this.#pool(), member, this.fixture.storages),
+      link: async () =>
+        linkMember(await this.#pool(), member, { borrowers: this.fixture.storages.borrowers, signal }),
       disconnect: () => disconnectMember(member, { maintenance: this.#maintenance, signal }),
       fetch: async () => this.#fetch(await this.#pool(), member),
       'optimize the member': () => this.#optimize(member),
@@ -156,7 +157,8 @@ test('deleting a pool in a chain loses no object of the repositories behind it',
     const chain = [...pools, 'member.git', 'behind.git'].map((name) => fixture.init(name));
     for (const [index, repository] of chain.entries()) {
       const lender = chain[index - 1];
-      if (lender !== undefined) await linkMember(lender, repository, storages);
+      if (lender !== undefined)
+        await linkMember(lender, repository, { borrowers: storages.borrowers, signal });
     }
     const last = chain.at(-1);
     const pool = chain[deleted];
@@ -186,9 +188,9 @@ test('only the first deletion of a pool walks the storages', async () => {
   const [first, second, third] = members;
   assert.ok(first && second && third);
 
-  await linkMember(pool, first, storages);
+  await linkMember(pool, first, { borrowers: storages.borrowers, signal });
   assert.deepEqual(await found(), ['a.git']);
-  await linkMember(pool, second, storages);
+  await linkMember(pool, second, { borrowers: storages.borrowers, signal });
   // Without storages to walk.
   assert.deepEqual(await found([]), ['a.git', 'b.git']);
   await renameRepository(storages, second, storages.locate({ ...POOL, relativePath: 'moved/b.git' }));

@@ -8,6 +8,8 @@ import { poolOfMember } from './pool-of-member.ts';
 
 const POOL = { storageName: 'default', relativePath: `@pools/4e/07/4e07${'0'.repeat(60)}.git` };
 
+const { signal } = new AbortController();
+
 test('the pool of a member is the first of its alternates', async () => {
   await using fixture = await StorageFixture.create();
   const { storages } = fixture;
@@ -15,7 +17,7 @@ test('the pool of a member is the first of its alternates', async () => {
   const member = fixture.init('member.git');
   assert.equal(await poolOfMember(storages, member), undefined);
 
-  await linkMember(pool, member, storages);
+  await linkMember(pool, member, { borrowers: storages.borrowers, signal });
 
   assert.deepEqual(await poolOfMember(storages, member), POOL);
 });

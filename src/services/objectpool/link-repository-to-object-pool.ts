@@ -16,6 +16,7 @@ export async function linkRepositoryToObjectPool(
   const member = deps.storages.open(request.repository);
   const pool = openPool(deps.storages, request.objectPool?.repository);
 
-  await linkMember(pool, member, { borrowers: deps.storages.borrowers, vote: deps.voteOf(context) });
+  const { borrowers } = deps.storages;
+  await linkMember(pool, member, { borrowers, vote: deps.voteOf(context), signal: context.signal });
   return {};
 }

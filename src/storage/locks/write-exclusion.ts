@@ -24,17 +24,20 @@ const PAUSE_MS = 1_000;
 const MAX_WAIT_MS = 60_000;
 /** Longest wait of a change for the one that excludes it: migrations take seconds. */
 const MAX_EXCLUDED_MS = 300_000;
+/** The usual cause of an exclusion. */
+const MIGRATION = 'the references of the repository are being migrated';
 
 /**
  * Begins a change of a repository as {@link beginChange} does, unless {@link excludeChanges}
  * excludes it: then it waits.
  *
- * @param waiting its signal, which is read only when it has to wait.
+ * @param waiting its signal is read only when the change has to wait. `excludedBy` is the text of
+ *   the error for an exclusion that is no migration of references.
  * @throws {GitalyError} UNAVAILABLE after five minutes; the reason of the signal.
  */
 export async function beginChangeInTurn(
   target: GenerationTarget,
-  waiting: { readonly signal: AbortSignal },
+  waiting: { readonly signal: AbortSignal; readonly excludedBy?: string },
 ): Promise<PendingChange> {
   for (const startedMs = performance.now(); ; ) {
     // This side makes its mark first and then checks the lock. The other side takes the lock first.
@@ -43,7 +46,7 @@ export async function beginChangeInTurn(
     await change.end();
     while (isLocked(target) && !(await removeStaleLock(target.storage, lockedPath(target)))) {
       if (performance.now() - startedMs > MAX_EXCLUDED_MS)
-        throw new GitalyError('UNAVAILABLE', 'the references of the repository are being migrated');
+        throw new GitalyError('UNAVAILABLE', waiting.excludedBy ?? MIGRATION);
       await pause(LOOK_MS, waiting.signal);
     }
   }
@@ -68,7 +71,7 @@ export async function excludeChanges(target: GenerationTarget, signal: AbortSign
     await makeDirectories(target.storage, pendingDirectory(target));
     const lock = await lockRepository(target.storage, lockedPath(target)).catch((error: unknown) => {
       if (!(error instanceof LockTakenError)) throw error;
-      throw new GitalyError('ABORTED', 'the references are being migrated already', { cause: error });
+      throw new GitalyError('ABORTED', 'changes of the repository are excluded already', { cause: error });
     });
     const held = await waitForChanges(target, signal).catch(async (error: unknown) => {
       await lock[Symbol.asyncDispose]();
