@@ -79,7 +79,7 @@ test('a copy counts for a repository without a generation, too', { skip }, async
   assert.deepEqual(await generations(), ['x.git: 0, a 0, b 0, c 0', 'y.git: 0, a 0, b 0']);
 });
 
-test('a copy brings a replica to the path of its job', { skip }, async () => {
+test('a copy brings a replica to the path of its repository', { skip }, async () => {
   const { database, store } = await arrange();
   await database.run(sql`UPDATE storage_repositories SET relative_path = 'old.git' WHERE storage = 'b'
     AND repository_id = 1`);

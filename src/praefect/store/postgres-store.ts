@@ -133,15 +133,18 @@ export class PostgresStore implements ReplicaStore {
     return { source: row.source ?? -1, target: row.target ?? -1, replicaPath: row.path };
   }
 
-  async recordCopy(job: ReplicationJob, generation: number): Promise<void> {
+  async recordCopy({ repositoryId: id, target }: ReplicationJob, generation: number): Promise<void> {
+    // The path is that of now: a replica with the path of the job would take part in nothing after
+    // a rename. The lock waits for a rename that runs.
     await this.#database.run(sql`
       WITH raised AS (
         UPDATE repositories SET generation = ${generation}
-        WHERE repository_id = ${job.repositoryId} AND coalesce(generation, -1) < ${generation}
+        WHERE repository_id = ${id} AND coalesce(generation, -1) < ${generation}
       )
       INSERT INTO storage_repositories (repository_id, virtual_storage, relative_path, storage, generation)
-      SELECT repository_id, virtual_storage, ${job.relativePath}, ${job.target}, ${generation}
-      FROM repositories WHERE repository_id = ${job.repositoryId}
+      SELECT repository_id, virtual_storage, relative_path, ${target}, ${generation}
+      FROM repositories WHERE repository_id = ${id}
+      FOR NO KEY UPDATE
       ON CONFLICT (repository_id, storage)
       DO UPDATE SET relative_path = excluded.relative_path, generation = excluded.generation`);
   }

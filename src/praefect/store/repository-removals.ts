@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { type Database, sql, violatedConstraint } from '../database/database.ts';
+import { type Database, type Executor, sql, violatedConstraint } from '../database/database.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** The location of a removed repository. */
@@ -57,9 +57,11 @@ export class RepositoryRemovals {
         WHERE virtual_storage = ${virtualStorage} AND relative_path = ${relativePath}
         RETURNING repository_id`.execute(executor);
       // Assignments follow by their foreign key.
-      for (const { repository_id: id } of rows)
+      for (const { repository_id: id } of rows) {
         await sql`UPDATE storage_repositories SET relative_path = ${newPath}
           WHERE repository_id = ${id}`.execute(executor);
+        await moveJobs(executor, { id, virtualStorage, relativePath, newPath });
+      }
       return rows.length > 0;
     });
     try {
@@ -69,4 +71,34 @@ export class RepositoryRemovals {
       throw new GitalyError('ALREADY_EXISTS', 'target repo exists already', { cause: error });
     }
   }
+}
+
+interface Renamed extends RepositoryKey {
+  readonly id: number;
+  readonly newPath: string;
+}
+
+/**
+ * Gives the jobs that wait for a repository its new path. By their paths the queue prevents that
+ * two jobs of a repository run on one node. Removals are dropped, as the queue has one for a path;
+ * the reconciler adds them again.
+ */
+async function moveJobs(
+  executor: Executor,
+  { id, newPath, relativePath, virtualStorage }: Renamed,
+): Promise<void> {
+  const isWaiting = sql`state IN ('ready', 'failed') AND job->>'virtual_storage' = ${virtualStorage}
+    AND job->>'relative_path' = ${relativePath} AND (job->>'repository_id')::bigint = ${id}`;
+  await sql`DELETE FROM replication_queue
+    WHERE ${isWaiting} AND job->>'change' = 'delete_replica'`.execute(executor);
+  await sql`
+    WITH moved AS (
+      UPDATE replication_queue
+      SET job = jsonb_set(job, '{relative_path}', to_jsonb(${newPath}::text)),
+        lock_id = concat_ws('|', ${virtualStorage}::text, job->>'target_node_storage', ${newPath}::text)
+      WHERE ${isWaiting}
+      RETURNING lock_id
+    )
+    INSERT INTO replication_queue_lock (id) SELECT DISTINCT lock_id FROM moved
+    ON CONFLICT (id) DO UPDATE SET id = excluded.id`.execute(executor);
 }
