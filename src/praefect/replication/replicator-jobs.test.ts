@@ -73,7 +73,7 @@ for (const { error, end } of [
 test('a replica is removed where the job has it, or where its repository is', async () => {
   await using running = await startReplicator([
     { ...job, change: 'delete' },
-    { ...job, change: 'delete_replica', relativePath: 'y.git', replicaPath: '' },
+    { ...job, change: 'delete', relativePath: 'y.git', replicaPath: '' },
   ]);
   await until(() => running.observed.length === 2);
 

@@ -8,11 +8,13 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
-import { sql } from '../database/database.ts';
+import { type Database, sql } from '../database/database.ts';
 import type { JobEnd, ReplicationJob, ReplicationQueue } from '../model/job.ts';
 import { GitalyNode } from '../nodes/gitaly-node.ts';
+import { Assignments } from '../store/assignments.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
+import { ReplicaMarks } from '../store/replica-marks.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import { MemoryQueue } from './memory-queue.ts';
 import { PostgresQueue } from './postgres-queue.ts';
@@ -242,3 +244,92 @@ for (const change of ['delete', 'delete_replica'] as const)
     await setting.queue.enqueue({ ...job, change });
     assert.deepEqual(await setting.run(1), ['completed']);
   });
+
+/** Since the removal was queued. */
+const CHANGES: readonly {
+  readonly name: string;
+  readonly change: (database: Database) => Promise<unknown>;
+  readonly isKept: boolean;
+}[] = [
+  { name: 'nothing has changed', change: async () => {}, isKept: false },
+  {
+    name: 'the record of its replica was removed',
+    change: (database) => database.run(sql`DELETE FROM storage_repositories WHERE storage = 'b'`),
+    isKept: false,
+  },
+  {
+    name: 'its node was assigned again',
+    change: (database) =>
+      new Assignments(database, new Map([['default', ['a', 'b']]])).setReplicationFactor(repository, 2),
+    isKept: true,
+  },
+  {
+    name: 'its replica was made the authoritative one',
+    change: (database) => new ReplicaMarks(database).setAuthoritative(repository, 'b'),
+    isKept: true,
+  },
+  {
+    name: 'the assigned replica was lost',
+    change: (database) => database.run(sql`DELETE FROM storage_repositories WHERE storage = 'a'`),
+    isKept: true,
+  },
+  {
+    name: 'all replicas were lost',
+    change: (database) => database.run(sql`DELETE FROM storage_repositories`),
+    isKept: true,
+  },
+  {
+    name: 'no nodes are assigned any more, so all are',
+    change: (database) => database.run(sql`DELETE FROM repository_assignments`),
+    isKept: true,
+  },
+];
+
+test('a replica that shall be removed stays if it is needed when the job runs', {
+  skip: withoutPostgres,
+}, async (t) => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  const queue = new PostgresQueue(database, lineLogger().logger);
+  const store = new PostgresStore(database);
+  for (const { change, isKept, name } of CHANGES)
+    await t.test(name, async () => {
+      await database.run(sql`TRUNCATE repositories, replication_queue CASCADE`);
+      await using setting = await start({ queue, store });
+      for (const storage of ['a', 'b']) initRepository(pathOf(setting, storage), { commits: 1 });
+      const created = { ...job, repository, primary: 'a', outdated: [], isAssigned: true };
+      await store.recordCreation({ ...created, updated: [] });
+      await store.recordCopy(job, 0);
+      await queue.enqueue({ ...job, change: 'delete_replica', source: '', replicaPath: '' });
+      const [waiting] = await queue.dequeue('default', 'b', 1);
+      await change(database);
+      await queue.acknowledge(waiting?.id ?? assert.fail(), 'failed');
+      const records = () =>
+        database.rows(sql`SELECT storage, generation FROM storage_repositories ORDER BY storage`);
+      const before = await records();
+
+      assert.deepEqual(await setting.run(1), ['completed']);
+
+      assert.equal(existsSync(pathOf(setting, 'b')), isKept);
+      assert.deepEqual(await records(), isKept ? before : [{ storage: 'a', generation: 0 }]);
+    });
+});
+
+test('a replica without a record is removed by a later attempt, too', { skip: withoutPostgres }, async () => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  const queue = new PostgresQueue(database, lineLogger().logger);
+  const store = new PostgresStore(database);
+  const created = { ...job, repository, primary: 'a', outdated: [], isAssigned: true };
+  await store.recordCreation({ ...created, updated: [] });
+  await store.recordCopy(job, 0);
+  await queue.enqueue({ ...job, change: 'delete_replica', source: '', replicaPath: '' });
+  await using away = await start({ queue, store, address: 'unix:/nonexistent/gitaly.socket' });
+
+  assert.deepEqual(await away.run(1), ['failed']);
+
+  await using back = await start({ queue, store });
+  initRepository(pathOf(back, 'b'), { commits: 1 });
+  assert.deepEqual(await back.run(1), ['completed']);
+  assert.ok(!existsSync(pathOf(back, 'b')));
+});

@@ -153,15 +153,21 @@ export class Replicator implements AsyncDisposable {
 
   async #remove(job: DequeuedJob, target: GitalyNode, fields: Record<string, string>): Promise<void> {
     const { logger, store } = this.#options;
-    const { correlationId, replicaPath } = job;
+    const { change, correlationId, replicaPath } = job;
     // Jobs of the reconciler have no path. The replicas of a removed repository were removed, too.
     const path = replicaPath || (await store.planCopy(job))?.replicaPath;
     if (path === undefined) return;
+    // Before the files: the replica may be needed again since the job was queued.
+    if (change === 'delete_replica' && !(await store.releaseReplica(job))) {
+      logger.info(fields, 'replica is needed, skipping its removal');
+      return;
+    }
     const repository = { storageName: target.storage, relativePath: path };
     await target.connection.repository
       .removeRepository({ repository }, { correlationId })
       .catch((error) => ignoreMissing(error));
-    if (!(await store.removeReplica(job))) logger.info(fields, 'replica had no record');
+    if (change === 'delete' && !(await store.removeReplica(job)))
+      logger.info(fields, 'replica had no record');
   }
 }
 

@@ -71,6 +71,30 @@ test('a replication factor adds and removes assignments', { skip: withoutPostgre
     assert.deepEqual(await assignments.setReplicationFactor(repository, 1), ['a']);
   });
 
+  await t.test('a node that is assigned again keeps its replica, which waited for its removal', async () => {
+    await database.run(sql`TRUNCATE repositories, replication_queue CASCADE`);
+    await database.run(sql`INSERT INTO repositories VALUES ('default', 'x.git', 0, 'a', 1, 'x')`);
+    await database.run(sql`INSERT INTO repository_assignments VALUES ('default', 'x.git', 'a', 1)`);
+    for (const [path, id, target, change] of [
+      ['x.git', 1, 'b', 'delete_replica'],
+      ['x.git', 1, 'b', 'update'],
+      ['y.git', 2, 'b', 'delete_replica'],
+    ] as const) {
+      const job = { ...{ virtual_storage: 'default', relative_path: path, repository_id: id }, change };
+      await database.run(sql`INSERT INTO replication_queue (job)
+        VALUES (${JSON.stringify({ ...job, target_node_storage: target })}::jsonb)`);
+    }
+
+    await assignments.setReplicationFactor(repository, 3);
+
+    const left = await database.rows(sql`SELECT job->>'relative_path' AS path, job->>'change' AS change
+      FROM replication_queue ORDER BY id`);
+    assert.deepEqual(left, [
+      { path: 'x.git', change: 'update' },
+      { path: 'y.git', change: 'delete_replica' },
+    ]);
+  });
+
   await t.test('an unknown repository is refused', async () => {
     await assert.rejects(assignments.setReplicationFactor({ ...repository, relativePath: 'y.git' }, 1), {
       code: 'INVALID_ARGUMENT',

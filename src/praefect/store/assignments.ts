@@ -3,6 +3,7 @@ import { quote } from '#base/go/quote';
 import { shuffled } from '#base/shuffled';
 import { type Database, sql } from '../database/database.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
+import { cancelRemovals } from './cancel-removals.ts';
 
 /** Assigns nodes to repositories. */
 export class Assignments {
@@ -53,6 +54,7 @@ export class Assignments {
         FROM unnest(${added}::text[]) AS new(storage)`.execute(executor);
       await sql`DELETE FROM repository_assignments
         WHERE repository_id = ${row.id} AND storage = ANY (${removed}::text[])`.execute(executor);
+      await cancelRemovals(row.id, added).execute(executor);
       return after.toSorted();
     });
   }

@@ -89,6 +89,11 @@ export class MemoryStore implements ReplicaStore {
     return this.#entry(job)?.replicas.delete(job.target) ?? false;
   }
 
+  /** Returns false: all nodes are assigned. */
+  async releaseReplica(): Promise<boolean> {
+    return false;
+  }
+
   async removeInvalidSource(job: ReplicationJob): Promise<void> {
     const entry = this.#entry(job);
     entry?.replicas.delete(job.source);

@@ -168,6 +168,29 @@ test('an authoritative replica is newer than all others of its repository', { sk
   assert.deepEqual(await generations(), ['x.git: 2, a 0, b 1, c 2', 'y.git: 0, a 0, b 0']);
 });
 
+test('a replica that becomes the authoritative one is no longer to be removed', { skip }, async () => {
+  const { database } = await arrange();
+  for (const [target, change] of [
+    ['a', 'delete_replica'],
+    ['b', 'update'],
+  ] as const) {
+    const fields = { virtual_storage: 'default', relative_path: 'x.git', repository_id: 1, change };
+    await database.run(sql`INSERT INTO replication_queue (job)
+      VALUES (${JSON.stringify({ ...fields, target_node_storage: target })}::jsonb)`);
+  }
+  const marks = new ReplicaMarks(database);
+  const waiting = async () =>
+    (
+      await database.rows(sql<{ target: string }>`SELECT job->>'target_node_storage' AS target
+      FROM replication_queue ORDER BY id`)
+    ).map((row) => row.target);
+
+  await marks.setAuthoritative(repository, 'b');
+  assert.deepEqual(await waiting(), ['a', 'b']);
+  await marks.setAuthoritative(repository, 'a');
+  assert.deepEqual(await waiting(), ['b']);
+});
+
 test('a replica of another repository at the same path becomes the authoritative one', { skip }, async () => {
   const { database } = await arrange();
   await database.run(sql`UPDATE storage_repositories SET relative_path = 'old.git' WHERE repository_id = 1`);

@@ -155,6 +155,28 @@ export class PostgresStore implements ReplicaStore {
     return removed > 0;
   }
 
+  async releaseReplica({ repositoryId: id, target }: ReplicationJob): Promise<boolean> {
+    return await this.#database.transaction(async (executor) => {
+      // All that assigns nodes or changes generations waits for this lock.
+      await sql`SELECT FROM repositories WHERE repository_id = ${id} FOR UPDATE`.execute(executor);
+      const { rows } = await sql<{ is_needed: boolean | null }>`
+        SELECT bool_or(
+          assigned.storage = ${target}
+          OR coalesce(present.generation, -1) < coalesce(replica.generation, 0)
+        ) AS is_needed
+        FROM repository_assignments AS assigned
+        LEFT JOIN storage_repositories AS present USING (repository_id, storage)
+        LEFT JOIN storage_repositories AS replica
+          ON (replica.repository_id, replica.storage) = (assigned.repository_id, ${target})
+        WHERE assigned.repository_id = ${id}`.execute(executor);
+      // It is null if no nodes are assigned explicitly: all are then.
+      if (rows[0]?.is_needed !== false) return false;
+      await sql`DELETE FROM storage_repositories
+        WHERE repository_id = ${id} AND storage = ${target}`.execute(executor);
+      return true;
+    });
+  }
+
   async removeInvalidSource({ repositoryId: id, source }: ReplicationJob): Promise<void> {
     await this.#database.transaction(async (executor) => {
       // The lock prevents that a replica is added between the two statements.

@@ -1,5 +1,6 @@
 import { type Database, sql } from '../database/database.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
+import { cancelRemovals } from './cancel-removals.ts';
 
 /** The replicas of a repository, of a virtual storage, or of one node of it. */
 export type ReplicaSelector =
@@ -33,16 +34,20 @@ export class ReplicaMarks {
    * repository.
    */
   async setAuthoritative({ relativePath, virtualStorage }: RepositoryKey, storage: string): Promise<boolean> {
-    const changed = await this.#database.run(sql`
-      WITH repository AS (
-        UPDATE repositories SET generation = generation + 1
-        WHERE virtual_storage = ${virtualStorage} AND relative_path = ${relativePath}
-        RETURNING *
-      )
-      INSERT INTO storage_repositories (virtual_storage, relative_path, storage, repository_id, generation)
-      SELECT virtual_storage, relative_path, ${storage}, repository_id, generation FROM repository
-      ON CONFLICT (virtual_storage, relative_path, storage)
-      DO UPDATE SET repository_id = excluded.repository_id, generation = excluded.generation`);
-    return changed > 0;
+    return await this.#database.transaction(async (executor) => {
+      const { rows } = await sql<{ repository_id: number }>`
+        WITH repository AS (
+          UPDATE repositories SET generation = generation + 1
+          WHERE virtual_storage = ${virtualStorage} AND relative_path = ${relativePath}
+          RETURNING *
+        )
+        INSERT INTO storage_repositories (virtual_storage, relative_path, storage, repository_id, generation)
+        SELECT virtual_storage, relative_path, ${storage}, repository_id, generation FROM repository
+        ON CONFLICT (virtual_storage, relative_path, storage)
+        DO UPDATE SET repository_id = excluded.repository_id, generation = excluded.generation
+        RETURNING repository_id`.execute(executor);
+      for (const { repository_id: id } of rows) await cancelRemovals(id, [storage]).execute(executor);
+      return rows.length > 0;
+    });
   }
 }

@@ -68,6 +68,11 @@ export interface ReplicaStore {
   recordCopy(job: ReplicationJob, generation: number): Promise<void>;
   /** Forgets the target's replica. Returns false if there was none. */
   removeReplica(job: ReplicationJob): Promise<boolean>;
+  /**
+   * Forgets the target's replica if nobody needs it: it is not assigned, and all assigned ones are
+   * at least as new. Returns false if it must stay. Without a record it counts as older than all.
+   */
+  releaseReplica(job: ReplicationJob): Promise<boolean>;
   /** Forgets the source's replica, and the repository with its last one. */
   removeInvalidSource(job: ReplicationJob): Promise<void>;
 }
