@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { collectLfsFiles } from '#cli/repo/repo-gc-lfs';
+import type { Connection } from '#client/index';
 import { Repository } from '#client/repository/repository';
 import { collectLfs, type LfsCollection } from '#tools/repo/collect-lfs';
 import { LfsSite, pointerText, pointerTo } from './lfs-site.ts';
@@ -123,6 +124,87 @@ test('files of removed repositories are kept, unless their removal is wanted', a
   assert.deepEqual([kept.removedFiles, kept.orphanFiles, kept.orphanBytes], [0, 1, 'content'.length]);
   assert.equal((await collect(site, { removesOrphans: true })).removedFiles, 1);
   assert.deepEqual(stored(site, ['content']), []);
+});
+
+/** Returns a connection that does something before its first call of a method of SettingsService. */
+function before(site: LfsSite, method: 'get' | 'listLfsFiles', act: () => Promise<unknown>): Connection {
+  const { connection } = site.gitaly;
+  const { settings } = connection;
+  let acted: Promise<unknown> | undefined;
+  const wait = (): Promise<unknown> => {
+    acted ??= act();
+    return acted;
+  };
+  const replaced = {
+    ...settings,
+    ...(method === 'get'
+      ? { get: (...call: Parameters<typeof settings.get>) => wait().then(() => settings.get(...call)) }
+      : {
+          listLfsFiles: async function* (...call: Parameters<typeof settings.listLfsFiles>) {
+            await wait();
+            yield* settings.listLfsFiles(...call);
+          },
+        }),
+  };
+  const get = (target: Connection, name: string): unknown =>
+    name === 'settings' ? replaced : Reflect.get(target, name, target);
+  return new Proxy(connection, { get });
+}
+
+/** A site with a file that `main` of team/a.git names, and one that its branch `side` names. */
+async function siteWithFiles(): Promise<LfsSite> {
+  await using stack = new AsyncDisposableStack();
+  const site = stack.use(await LfsSite.open());
+  const repository = await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  for (const content of ['named', 'side', 'never']) await site.store(Buffer.from(content));
+  await repository.commit({ files: { file: pointer('named') }, message: 'One' });
+  await repository.branch('side', 'main');
+  await repository.commit({ branch: 'side', files: { file: pointer('side') }, message: 'Two' });
+  stack.move();
+  return site;
+}
+
+function rename({ gitaly }: LfsSite, from: string, to: string): Promise<unknown> {
+  const repository = { storageName: 'default', relativePath: from };
+  return gitaly.connection.repository.renameRepository({ repository, relativePath: to });
+}
+
+// A user saw: all old files of a repository were removed, because it was renamed meanwhile.
+test('the files of a repository that is renamed after it was listed are kept', async () => {
+  await using site = await siteWithFiles();
+  const connection = before(site, 'listLfsFiles', () => rename(site, 'team/a.git', 'team/b.git'));
+
+  const { removedFiles, unreadable } = await collect(site, { connection });
+
+  assert.deepEqual([removedFiles, unreadable.length], [0, 1]);
+  assert.match(String(unreadable), /^team\/a\.git: /);
+  assert.equal((await collect(site, {})).removedFiles, 1);
+  assert.deepEqual(stored(site, ['named', 'side', 'never']), ['named', 'side']);
+});
+
+test('the files of a repository that is renamed while it is listed are no orphans', async () => {
+  await using site = await siteWithFiles();
+  const connection = before(site, 'get', () => rename(site, 'team/a.git', 'team/b.git'));
+
+  const { removedFiles } = await collect(site, { connection, removesOrphans: true });
+
+  assert.equal(removedFiles, 1);
+  assert.deepEqual(stored(site, ['named', 'side', 'never']), ['named', 'side']);
+});
+
+test('the files of a fork that is made after the list of the repositories are kept', async () => {
+  await using site = await siteWithFiles();
+  const client = new Repository(site.gitaly.connection, { path: 'team/a.git' });
+  const connection = before(site, 'listLfsFiles', async () => {
+    await client.fork('team/fork.git');
+    const source = site.gitaly.openRepository({ storageName: 'default', relativePath: 'team/a.git' });
+    await source.git(['update-ref', '-d', 'refs/heads/side']);
+  });
+
+  const { removedFiles } = await collect(site, { connection });
+
+  assert.equal(removedFiles, 1);
+  assert.deepEqual(stored(site, ['named', 'side', 'never']), ['named', 'side']);
 });
 
 test('the files of a repository that cannot be read are kept, and the command fails', async () => {

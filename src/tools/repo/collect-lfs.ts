@@ -1,16 +1,17 @@
-import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import { parseLfsKey } from '#object-store/lfs-objects';
 import type { ObjectFacts, ObjectStore } from '#object-store/object-store';
 import { openStore } from '#object-store/open-store';
-import { isPoolPath } from '#storage/pool-path';
+import { type LfsReader, LfsReaders, type NamedFiles } from './lfs-readers.ts';
 
 /** Files are sent before the push that names them. */
 const MIN_AGE_MS = 24 * 3600 * 1000;
-/** Repositories whose settings are read at once. */
+/** Files that are removed at once. */
 const AT_ONCE = 16;
-/** A part of a SHA-256 that no other file shares by chance; whole ones take twice the memory. */
-const KEPT_DIGITS = 32;
+/** Files that are kept in memory until the repositories are listed once more. */
+const MAX_SUSPECTS = 50_000;
+/** Lists of the repositories before files are removed, each of which had other readers. */
+const MAX_LISTS = 3;
 
 export interface CollectLfsOptions {
   readonly connection: Connection;
@@ -38,17 +39,25 @@ export interface LfsCollection {
   orphanFiles: number;
   orphanBytes: number;
   /** Repositories that cannot be read; their files are kept. */
-  readonly unreadable: string[];
+  unreadable: readonly string[];
 }
 
-interface Place {
-  readonly storageName: string;
-  readonly relativePath: string;
+/** Old files of an id that its readers do not name. */
+interface Suspects {
+  readonly id: string;
+  /** Keys of the readers that were asked. */
+  readonly asked: Set<string>;
+  files: Suspect[];
+}
+
+interface Suspect {
+  readonly oid: string;
+  readonly facts: ObjectFacts;
 }
 
 /**
  * Removes the files of Git LFS that no history names: neither that of their repository, nor that of
- * one that was forked from it. Younger files may belong to a push that has not ended. Incomplete
+ * one that was forked from it, also if they are renamed or forked meanwhile. Younger files may belong to a push that has not ended. Incomplete
  * files that a killed server left are removed, too.
  *
  * @throws when the server or the store cannot be read: then what was removed was right.
@@ -56,48 +65,89 @@ interface Place {
 export async function collectLfs(options: CollectLfsOptions): Promise<LfsCollection> {
   const { connection, isDryRun, nowMs, onProgress, removesOrphans, signal, storeUrl } = options;
   const store = await openStore(storeUrl);
-  const readers = await readersOf(connection, signal);
+  const repositories = new LfsReaders(connection, signal);
+  let readers = await repositories.list();
   const state: LfsCollection = {
     repositories: readers.size,
     ...{ files: 0, removedFiles: 0, removedBytes: 0, orphanFiles: 0, orphanBytes: 0, unreadable: [] },
   };
-  let named: { readonly id: string; readonly oids: ReadonlySet<string> | undefined } | undefined;
+  let found: Suspects[] = [];
+  let count = 0;
+  let current: { readonly suspects: Suspects; readonly named: NamedFiles | undefined } | undefined;
+  const removeFound = async (): Promise<void> => {
+    if (count > 0) readers = await confirm(found, repositories);
+    for (const { files } of found) await removeOld(files, state, { ...options, store });
+    // Further files of the last id are compared with the readers that are known now.
+    [found, current, count] = [[], undefined, 0];
+  };
   for await (const page of store.list('', { signal })) {
-    const found: ObjectFacts[] = [];
     for (const facts of page) {
-      const { key, modifiedMs, sizeBytes } = facts;
-      const file = parseLfsKey(key);
+      const file = parseLfsKey(facts.key);
       if (file === undefined) continue;
       const { id, oid } = file;
       state.files++;
-      if (modifiedMs > nowMs - MIN_AGE_MS) continue;
-      const places = readers.get(id);
-      if (places === undefined && !removesOrphans) {
+      if (facts.modifiedMs > nowMs - MIN_AGE_MS) continue;
+      const known = readers.get(id);
+      if (known === undefined && !removesOrphans) {
         state.orphanFiles++;
-        state.orphanBytes += sizeBytes;
+        state.orphanBytes += facts.sizeBytes;
         continue;
       }
       // The store lists one id after the other.
-      if (named?.id !== id) named = { id, oids: await namedBy(places ?? [], state, connection, signal) };
-      if (named.oids === undefined || named.oids.has(oid.slice(0, KEPT_DIGITS))) continue;
-      found.push(facts);
+      if (current?.suspects.id !== id) {
+        const suspects: Suspects = { id, asked: new Set(known?.map(keyOf)), files: [] };
+        current = { suspects, named: await repositories.namedBy(known ?? []) };
+        found.push(suspects);
+      }
+      if (current.named?.has(oid) !== false) continue;
+      current.suspects.files.push({ oid, facts });
+      count++;
     }
-    await removeOld(found, state, { ...options, store });
+    if (count >= MAX_SUSPECTS) await removeFound();
     onProgress?.(state);
   }
+  await removeFound();
   const leftovers = await store.removeLeftovers?.({ beforeMs: nowMs - MIN_AGE_MS, isDryRun, signal });
   state.removedFiles += leftovers?.objects ?? 0;
   state.removedBytes += leftovers?.bytes ?? 0;
+  state.unreadable = repositories.unreadable;
   return state;
+}
+
+function keyOf({ ownId, relativePath, storageName }: LfsReader): string {
+  return [ownId, storageName, relativePath].join('\0');
+}
+
+/**
+ * Lists the repositories again, and asks those that were not asked: a repository may have been
+ * renamed or forked since the list before, or while that was made. @returns the last list.
+ */
+async function confirm(
+  found: readonly Suspects[],
+  repositories: LfsReaders,
+): Promise<Map<string, LfsReader[]>> {
+  for (let lists = 1; ; lists++) {
+    const readers = await repositories.list();
+    let isNew = false;
+    for (const suspects of found) {
+      const unasked = (readers.get(suspects.id) ?? []).filter((reader) => !suspects.asked.has(keyOf(reader)));
+      if (suspects.files.length === 0 || unasked.length === 0) continue;
+      isNew = true;
+      for (const reader of unasked) suspects.asked.add(keyOf(reader));
+      const named = lists < MAX_LISTS ? await repositories.namedBy(unasked) : undefined;
+      suspects.files = suspects.files.filter(({ oid }) => named?.has(oid) === false);
+    }
+    if (!isNew) return readers;
+  }
 }
 
 /** Removes files that are still old: a push that names one again makes it young. */
 async function removeOld(
-  found: readonly ObjectFacts[],
+  found: readonly Suspect[],
   state: LfsCollection,
   { isDryRun, nowMs, signal, store }: CollectLfsOptions & { readonly store: ObjectStore },
 ): Promise<void> {
-  const isOld = async ({ key }: ObjectFacts): Promise<boolean> => {
+  const isOld = async ({ facts: { key } }: Suspect): Promise<boolean> => {
     const now = await store.head(key, { signal });
     return now !== undefined && now.modifiedMs <= nowMs - MIN_AGE_MS;
   };
@@ -105,66 +155,9 @@ async function removeOld(
     const some = found.slice(start, start + AT_ONCE);
     const areOld = await Promise.all(some.map(isOld));
     const old = some.filter((_, index) => areOld[index]);
-    const keys = old.map(({ key }) => key);
+    const keys = old.map(({ facts }) => facts.key);
     if (!isDryRun) await store.delete(keys, { signal });
     state.removedFiles += old.length;
-    state.removedBytes += old.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+    state.removedBytes += old.reduce((bytes, { facts }) => bytes + facts.sizeBytes, 0);
   }
-}
-
-/** Returns the repositories that read the files of each id. */
-async function readersOf(connection: Connection, signal: AbortSignal): Promise<Map<string, Place[]>> {
-  const readers = new Map<string, Place[]>();
-  const add = async (places: readonly Place[]): Promise<void> => {
-    const found = await Promise.all(places.map((place) => idsOf(place, connection, signal)));
-    for (const [index, place] of places.entries())
-      for (const id of found[index] ?? []) {
-        const known = readers.get(id);
-        if (known === undefined) readers.set(id, [place]);
-        else known.push(place);
-      }
-  };
-  const { storageStatuses } = await connection.server.serverInfo({}, { signal });
-  for (const storageName of new Set(storageStatuses.map((status) => status.storageName))) {
-    let places: Place[] = [];
-    for await (const { relativePath } of connection.internal.walkRepos({ storageName }, { signal })) {
-      if (isPoolPath(relativePath)) continue;
-      places.push({ storageName, relativePath });
-      if (places.length < AT_ONCE) continue;
-      await add(places);
-      places = [];
-    }
-    await add(places);
-  }
-  return readers;
-}
-
-async function idsOf(repository: Place, { settings }: Connection, signal: AbortSignal): Promise<string[]> {
-  try {
-    return (await settings.get({ repository }, { signal })).lfsIds;
-  } catch (error) {
-    if (codeOf(error) === 'NOT_FOUND') return []; // it was removed meanwhile
-    throw error;
-  }
-}
-
-/** Returns the files that the histories of repositories name; `undefined` if one cannot be read. */
-async function namedBy(
-  places: readonly Place[],
-  { unreadable }: LfsCollection,
-  { settings }: Connection,
-  signal: AbortSignal,
-): Promise<ReadonlySet<string> | undefined> {
-  const oids = new Set<string>();
-  for (const repository of places)
-    try {
-      for await (const { files } of settings.listLfsFiles({ repository }, { signal }))
-        for (const { sha256 } of files) oids.add(sha256.slice(0, KEPT_DIGITS));
-    } catch (error) {
-      if (codeOf(error) === 'NOT_FOUND') continue;
-      signal.throwIfAborted();
-      unreadable.push(`${repository.relativePath}: ${messageOf(error)}`);
-      return undefined;
-    }
-  return oids;
 }
