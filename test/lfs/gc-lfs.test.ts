@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import { collectLfsFiles } from '#cli/repo/repo-gc-lfs';
 import type { Connection } from '#client/index';
 import { Repository } from '#client/repository/repository';
+import { lockObject } from '#object-store/file/lock-object';
+import { until } from '#testkit/until';
 import { collectLfs, type LfsCollection } from '#tools/repo/collect-lfs';
 import { LfsSite, pointerText, pointerTo } from './lfs-site.ts';
 
@@ -93,6 +95,28 @@ test('an old file that an upload or a commit names is young again', async () => 
 
   assert.equal((await collect(site, { nowMs: Date.now() })).removedFiles, 1);
   assert.deepEqual(stored(site, ['uploaded', 'committed', 'old']), ['uploaded', 'committed']);
+});
+
+test('an old file that is named just before it is removed is kept', async () => {
+  await using site = await LfsSite.open();
+  await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  for (const content of ['claimed', 'old']) await site.store(Buffer.from(content));
+  age(site);
+  const { oid } = pointerTo(Buffer.from('claimed'));
+  const [path = ''] = readdirSync(join(site.directory, 'store'), { recursive: true, withFileTypes: true })
+    .filter(({ name }) => name === oid)
+    .map(({ name, parentPath }) => join(parentPath, name));
+  let collecting: Promise<LfsCollection>;
+  {
+    await using _lock = await lockObject(path, signal);
+    collecting = collect(site, {});
+    // The store was asked for the times of both.
+    await until(() => stored(site, ['old']).length === 0);
+    utimesSync(path, new Date(), new Date());
+  }
+
+  assert.equal((await collecting).removedFiles, 1);
+  assert.deepEqual(stored(site, ['claimed', 'old']), ['claimed']);
 });
 
 test('incomplete files that a killed server left are removed', async () => {

@@ -1,7 +1,8 @@
 import type { Connection } from '#client/index';
 import { parseLfsKey } from '#object-store/lfs-objects';
 import type { ObjectFacts, ObjectStore } from '#object-store/object-store';
-import { openStore } from '#object-store/open-store';
+import { localDirectoryOf, openStore } from '#object-store/open-store';
+import { PreconditionError } from '#object-store/store-error';
 import { type LfsReader, LfsReaders, type NamedFiles } from './lfs-readers.ts';
 
 /** Files are sent before the push that names them. */
@@ -57,8 +58,8 @@ interface Suspect {
 
 /**
  * Removes the files of Git LFS that no history names: neither that of their repository, nor that of
- * one that was forked from it, also if they are renamed or forked meanwhile. Younger files may belong to a push that has not ended. Incomplete
- * files that a killed server left are removed, too.
+ * one that was forked from it, also if they are renamed or forked meanwhile. Younger files may
+ * belong to a push that has not ended. Incomplete files that a killed server left are removed, too.
  *
  * @throws when the server or the store cannot be read: then what was removed was right.
  */
@@ -141,23 +142,47 @@ async function confirm(
   }
 }
 
+type RemoveOptions = CollectLfsOptions & { readonly store: ObjectStore };
+
 /** Removes files that are still old: a push that names one again makes it young. */
 async function removeOld(
   found: readonly Suspect[],
   state: LfsCollection,
-  { isDryRun, nowMs, signal, store }: CollectLfsOptions & { readonly store: ObjectStore },
+  options: RemoveOptions,
 ): Promise<void> {
-  const isOld = async ({ facts: { key } }: Suspect): Promise<boolean> => {
-    const now = await store.head(key, { signal });
-    return now !== undefined && now.modifiedMs <= nowMs - MIN_AGE_MS;
-  };
+  const { isDryRun, nowMs, signal, store } = options;
+  const isOld = ({ modifiedMs }: ObjectFacts): boolean => modifiedMs <= nowMs - MIN_AGE_MS;
   for (let start = 0; start < found.length; start += AT_ONCE) {
-    const some = found.slice(start, start + AT_ONCE);
-    const areOld = await Promise.all(some.map(isOld));
-    const old = some.filter((_, index) => areOld[index]);
-    const keys = old.map(({ facts }) => facts.key);
-    if (!isDryRun) await store.delete(keys, { signal });
-    state.removedFiles += old.length;
-    state.removedBytes += old.reduce((bytes, { facts }) => bytes + facts.sizeBytes, 0);
+    const keys = found.slice(start, start + AT_ONCE).map(({ facts }) => facts.key);
+    const now = await Promise.all(keys.map((key) => store.head(key, { signal })));
+    const old = now.flatMap((facts) => facts ?? []).filter(isOld);
+    const removed = isDryRun ? old : await remove(old, options);
+    state.removedFiles += removed.length;
+    state.removedBytes += removed.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
   }
+}
+
+/** Removes files, in a directory only those that did not become young since. @returns those. */
+async function remove(
+  old: readonly ObjectFacts[],
+  { signal, store, storeUrl }: RemoveOptions,
+): Promise<readonly ObjectFacts[]> {
+  // In a bucket, a push does not change the file, and not every service deletes by version.
+  if (localDirectoryOf(storeUrl) === undefined) {
+    await store.delete(
+      old.map(({ key }) => key),
+      { signal },
+    );
+    return old;
+  }
+  const removed = old.map(async (facts) => {
+    try {
+      await store.deleteVersion(facts.key, facts.version, { signal });
+      return [facts];
+    } catch (error) {
+      if (error instanceof PreconditionError) return [];
+      throw error;
+    }
+  });
+  return (await Promise.all(removed)).flat();
 }

@@ -48,8 +48,8 @@ export class LfsReaders {
   }
 
   /**
-   * Returns the repositories that read the files of each id. Those that are renamed meanwhile can be
-   * missing.
+   * Returns the repositories that read the files of each id. Those that are renamed meanwhile can
+   * be missing.
    */
   async list(): Promise<Map<string, LfsReader[]>> {
     const readers = new Map<string, LfsReader[]>();
@@ -83,8 +83,8 @@ export class LfsReaders {
   }
 
   /**
-   * Returns the files that the histories of repositories name; `undefined` if one cannot be read. One
-   * that does not exist may have been renamed, and still name files.
+   * Returns the files that the histories of repositories name; `undefined` if one cannot be read.
+   * One that does not exist may have been renamed, and still name files.
    */
   async namedBy(readers: readonly LfsReader[]): Promise<NamedFiles | undefined> {
     const named = new NamedFiles();
