@@ -20,6 +20,7 @@ const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 /** Copy of the newest manifest, for Gitaly before 18.9. */
 const LATEST = '+latest';
 const SUFFIX = '.toml';
+const FOLDER = 'manifests/';
 
 /**
  * Reads the manifest of one backup.
@@ -45,6 +46,12 @@ export async function hasManifest(
   options: ObjectCall,
 ): Promise<boolean> {
   return (await bucket.head(manifestKey(name, id), options)) !== undefined;
+}
+
+/** Reports whether any repository has a backup. */
+export async function hasAnyManifest(bucket: ObjectStore, options: ObjectCall): Promise<boolean> {
+  for await (const page of bucket.list(FOLDER, options)) if (page.length > 0) return true;
+  return false;
 }
 
 /**
@@ -126,14 +133,14 @@ export function isLater(object: Dated, latest: Dated | undefined): boolean {
 
 /** Returns the folder of a repository's manifests and a test for manifests in it. */
 function folderOf({ storageName, relativePath }: BackupName) {
-  const folder = `${objectKey('manifests', storageName, relativePath)}/`;
+  const folder = `${objectKey(FOLDER, storageName, relativePath)}/`;
   const isManifest = (key: string): boolean =>
     key.endsWith(SUFFIX) && !key.slice(folder.length).includes('/');
   return { folder, isManifest };
 }
 
 function manifestKey({ storageName, relativePath }: BackupName, id: string): string {
-  return objectKey('manifests', storageName, relativePath, `${id}${SUFFIX}`);
+  return objectKey(FOLDER, storageName, relativePath, `${id}${SUFFIX}`);
 }
 
 /**

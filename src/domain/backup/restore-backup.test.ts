@@ -53,6 +53,15 @@ class Backups implements AsyncDisposable {
     });
   }
 
+  /** Stores a backup of another repository. */
+  async storeOther(): Promise<void> {
+    const source = new LocalSource(() => this.fixture.init('other.git', { commits: 1 }), signal);
+    const name = { storageName: 'group', relativePath: 'other.git' };
+    await createBackup(this.bucket, source, {
+      ...{ name, id: 'one', incremental: false, latestId: '', observer, signal },
+    });
+  }
+
   git(...args: string[]): string {
     return this.fixture.runGit(this.path, args);
   }
@@ -175,6 +184,7 @@ test('the newest backup replaces a missing one only on request, and never a dama
 test('a repository without any backup is removed, with a vote', async () => {
   await using backups = await start();
   backups.fixture.init(TARGET.relativePath, { commits: 1 });
+  await backups.storeOther();
   const phases: string[] = [];
   const vote = async (phase: string): Promise<void> => void phases.push(phase);
 
@@ -186,9 +196,28 @@ test('a repository without any backup is removed, with a vote', async () => {
   assert.ok(phases.includes('committed'), phases.join());
 });
 
+// A user saw: with a wrong prefix, each repository was removed.
+test('a bucket without any backup removes no repository', async () => {
+  await using backups = await start();
+  backups.fixture.init(TARGET.relativePath, { commits: 1 });
+  await backups.bucket.put('other/object', contentOf('x'), { signal });
+
+  for (const [id, useLatest] of [
+    ['', false],
+    ['one', true],
+  ] as const)
+    await assert.rejects(backups.restore(id, { useLatest }), {
+      code: 'FAILED_PRECONDITION',
+      message: /^manager: the bucket has no backups/,
+    });
+
+  assert.equal(backups.git('rev-list', '--count', 'main'), '1');
+});
+
 test('a vote that refuses the removal keeps the repository', async () => {
   await using backups = await start();
   backups.fixture.init(TARGET.relativePath, { commits: 1 });
+  await backups.storeOther();
   const vote = async (): Promise<void> => {
     throw new Error('no');
   };

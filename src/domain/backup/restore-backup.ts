@@ -9,7 +9,7 @@ import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackupManifest } from './manifest.ts';
-import { type BackupName, findLatestManifest, findManifest, isMissing } from './manifests.ts';
+import { type BackupName, findLatestManifest, findManifest, hasAnyManifest, isMissing } from './manifests.ts';
 import { fillRepository, replaceContents, requireHooks } from './restore-contents.ts';
 
 export interface RestoreBackupOptions {
@@ -26,14 +26,17 @@ export interface RestoreBackupOptions {
 }
 
 const BRANCHES = 'refs/heads/';
+const NO_BACKUPS =
+  'manager: the bucket has no backups: check the prefix in [backup] go_cloud_url, or mount the directory';
 
 /**
  * Restores the state of a repository at the time of a backup. A repository that does not exist
  * becomes visible when it is complete; an existing one keeps its objects. Without any backup, the
- * repository is removed.
+ * repository is removed, unless there is no backup of any other one: then the bucket is the wrong
+ * one.
  *
  * @throws {GitalyError} INTERNAL `manager: …`, `manifest: find latest: doesn't
- *   exist`.
+ *   exist`; FAILED_PRECONDITION if the bucket has no backups.
  */
 export async function restoreBackup(
   bucket: ObjectStore,
@@ -77,6 +80,7 @@ async function find(
     return await findLatestManifest(bucket, name, { signal });
   } catch (error) {
     if (!isMissing(error)) throw wrap(error, 'manager');
+    if (!(await hasAnyManifest(bucket, { signal }))) throw new GitalyError('FAILED_PRECONDITION', NO_BACKUPS);
     await remove(storages, target, vote);
     throw error;
   }
