@@ -1,3 +1,5 @@
+import { GitalyError } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
 import { alternateDirectory, readAlternates } from './alternates.ts';
 import type { RepositoryLocation, Storage } from './repository-target.ts';
 import { walkRepositories } from './walk-repositories.ts';
@@ -17,7 +19,11 @@ export interface Borrower {
 export interface KnownBorrowers {
   /** Records a repository that is new at its path, or has been linked to another one. */
   note(location: RepositoryLocation): Promise<void>;
-  /** Returns all repositories that borrow now. */
+  /**
+   * Returns all repositories that borrow now.
+   *
+   * @throws {GitalyError} `read alternates file: …` when one cannot be read now.
+   */
   find(storages: readonly Storage[], signal: AbortSignal): Promise<readonly Borrower[]>;
 }
 
@@ -34,8 +40,12 @@ export class Borrowers implements KnownBorrowers {
 
   async note({ storage, relativePath, path }: RepositoryLocation): Promise<void> {
     if (this.#state === 'unknown') return; // the first search will find it
-    if ((await directoriesOf(path)).length === 0) return;
-    this.#known.set(path, { storage, relativePath, path });
+    // One that cannot be read now is read again by the next search.
+    const borrows = await directoriesOf(path).then(
+      (directories) => directories?.length !== 0,
+      () => true,
+    );
+    if (borrows) this.#known.set(path, { storage, relativePath, path });
   }
 
   async find(storages: readonly Storage[], signal: AbortSignal): Promise<Borrower[]> {
@@ -44,8 +54,8 @@ export class Borrowers implements KnownBorrowers {
     for (const location of [...this.#known.values()]) {
       signal.throwIfAborted();
       const directories = await directoriesOf(location.path);
-      if (directories.length > 0) found.push({ location, directories });
-      else this.#known.delete(location.path);
+      if (directories?.length === 0) this.#known.delete(location.path);
+      else if (directories !== undefined) found.push({ location, directories });
     }
     if (this.#known.size > MAX_KNOWN) this.#forget();
     return found;
@@ -70,8 +80,24 @@ export class Borrowers implements KnownBorrowers {
   }
 }
 
-/** git takes no directories from an unreadable file either. */
-async function directoriesOf(path: string): Promise<string[]> {
-  const lines = (await readAlternates(path).catch(() => undefined))?.objectDirectories ?? [];
-  return lines.map((line) => alternateDirectory(path, line));
+/** Errors of a file that nobody can read before somebody repairs it. */
+const UNREADABLE = ['EACCES', 'EISDIR', 'ELOOP'];
+
+/**
+ * Returns the object directories that a repository names; none if its file is missing, `undefined`
+ * if it is unreadable: git takes no directories from it either.
+ *
+ * @throws {GitalyError} for any other error, such as too many open files: the next try may find
+ *   directories.
+ */
+async function directoriesOf(path: string): Promise<readonly string[] | undefined> {
+  try {
+    const lines = (await readAlternates(path))?.objectDirectories ?? [];
+    return lines.map((line) => alternateDirectory(path, line));
+  } catch (error) {
+    const code = error instanceof GitalyError ? systemErrorCode(error.cause) : undefined;
+    if (code === 'ENOTDIR') return [];
+    if (code === undefined || !UNREADABLE.includes(code)) throw error;
+    return undefined;
+  }
 }
