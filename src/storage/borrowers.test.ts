@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { Borrowers } from './borrowers.ts';
@@ -73,4 +73,33 @@ test('a file that git ignores names nothing until it is repaired', async () => {
   rmSync(`${borrower.objectDirectory}/info`, { recursive: true });
   writeFileSync(`${borrower.objectDirectory}/info`, '');
   assert.deepEqual(await found([]), []);
+});
+
+// Symptom: when one of two deletions of pools was aborted, the other one found no member.
+test('a search that is aborted does not spoil another one', async () => {
+  const { fixture, borrowers, found } = await start();
+  await using _fixture = fixture;
+  mkdirSync(`${fixture.storage.path}/a`); // both are there when one ends
+  const abort = new AbortController();
+
+  const aborted = borrowers.find(fixture.storages.all, abort.signal);
+  const complete = found();
+  abort.abort(new Error('enough'));
+
+  await assert.rejects(aborted, { message: 'enough' });
+  assert.deepEqual(await complete, ['borrower.git']);
+  assert.deepEqual(await found(), ['borrower.git']);
+});
+
+test('a borrower that is moved with its directory is found after the list is forgotten', async () => {
+  const { fixture, borrowers, borrower, found } = await start();
+  await using _fixture = fixture;
+  await found();
+
+  renameSync(borrower.path, `${fixture.storage.path}/moved.git`);
+  const during = found();
+  await borrowers.forget();
+
+  assert.deepEqual(await during, ['moved.git']);
+  assert.deepEqual(await found(), ['moved.git']);
 });

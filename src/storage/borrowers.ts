@@ -25,6 +25,8 @@ export interface KnownBorrowers {
    * @throws {GitalyError} `read alternates file: …` when one cannot be read now.
    */
   find(storages: readonly Storage[], signal: AbortSignal): Promise<readonly Borrower[]>;
+  /** Lets the next search walk: repositories were moved, and their new paths not recorded. */
+  forget(): Promise<void>;
 }
 
 /**
@@ -37,6 +39,8 @@ export class Borrowers implements KnownBorrowers {
   readonly #known = new Map<string, RepositoryLocation>();
   /** Nothing is recorded before the first search. New borrowers are recorded during it. */
   #state: 'unknown' | 'searching' | 'complete' = 'unknown';
+  /** Replaced when the list is discarded: searches that run have missed repositories then. */
+  #list = {};
 
   async note({ storage, relativePath, path }: RepositoryLocation): Promise<void> {
     if (this.#state === 'unknown') return; // the first search will find it
@@ -49,7 +53,21 @@ export class Borrowers implements KnownBorrowers {
   }
 
   async find(storages: readonly Storage[], signal: AbortSignal): Promise<Borrower[]> {
-    if (this.#state !== 'complete') await this.#walk(storages, signal);
+    for (;;) {
+      const list = this.#list;
+      if (this.#state !== 'complete') await this.#walk(storages, signal);
+      const found = await this.#readKnown(signal);
+      if (list !== this.#list) continue;
+      if (this.#known.size > MAX_KNOWN) this.#discard();
+      return found;
+    }
+  }
+
+  async forget(): Promise<void> {
+    this.#discard();
+  }
+
+  async #readKnown(signal: AbortSignal): Promise<Borrower[]> {
     const found: Borrower[] = [];
     for (const location of [...this.#known.values()]) {
       signal.throwIfAborted();
@@ -57,24 +75,25 @@ export class Borrowers implements KnownBorrowers {
       if (directories?.length === 0) this.#known.delete(location.path);
       else if (directories !== undefined) found.push({ location, directories });
     }
-    if (this.#known.size > MAX_KNOWN) this.#forget();
     return found;
   }
 
   async #walk(storages: readonly Storage[], signal: AbortSignal): Promise<void> {
     this.#state = 'searching';
+    const list = this.#list;
     try {
       for (const storage of storages)
         for await (const { relativePath, path } of walkRepositories(storage, { signal }))
           await this.note({ storage, relativePath, path });
     } catch (error) {
-      this.#forget();
+      this.#discard();
       throw error;
     }
-    this.#state = 'complete';
+    if (list === this.#list) this.#state = 'complete';
   }
 
-  #forget(): void {
+  #discard(): void {
+    this.#list = {};
     this.#known.clear();
     this.#state = 'unknown';
   }

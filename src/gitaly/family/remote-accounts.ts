@@ -18,11 +18,12 @@ const ACCOUNTS = protocol('repositories', {
    */
   noteBorrower: asked(location, nothing),
   findBorrowers: asked(nothing, list(object({ location, directories: list(text) }))),
+  forgetBorrowers: asked(nothing, nothing),
 });
 
 /** Returns the accounts of repositories for a worker. */
 export function remoteAccounts(link: Link): Pick<StoragesOptions, 'borrowers' | 'repositoryCounts'> {
-  const { clear, count, findBorrowers, noteBorrower } = remote(link, ACCOUNTS);
+  const { clear, count, findBorrowers, forgetBorrowers, noteBorrower } = remote(link, ACCOUNTS);
   return {
     repositoryCounts: {
       add: (repository, change) => count({ location: plain(repository), change }),
@@ -33,6 +34,7 @@ export function remoteAccounts(link: Link): Pick<StoragesOptions, 'borrowers' | 
     borrowers: {
       note: (repository) => noteBorrower(plain(repository)),
       find: (_storages, signal) => findBorrowers(undefined, { signal }),
+      forget: () => forgetBorrowers(undefined),
     },
   };
 }
@@ -53,5 +55,6 @@ export function answerForAccounts(desk: Desk, { all, borrowers, repositoryCounts
     clear: (cleared) => repositoryCounts.clear(cleared),
     noteBorrower: (repository) => borrowers.note(repository),
     findBorrowers: (_value, { signal }) => borrowers.find(all, signal),
+    forgetBorrowers: () => borrowers.forget(),
   });
 }

@@ -21,5 +21,6 @@ export async function renameNamespace(
     if (systemErrorCode(error) === 'ENOENT') throw invalidArgument(`from directory ${from} not found`);
     throw error;
   }
+  await storages.borrowers.forget(); // it knows the old paths
   return {};
 }

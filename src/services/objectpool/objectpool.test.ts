@@ -89,6 +89,23 @@ test('deleting a pool keeps the other alternates of a member', async () => {
   gitOutput(join(gitaly.storagePath(), member.relativePath), ['fsck', '--full', '--strict']);
 });
 
+// Symptom: after one deletion of a pool, a member that RenameNamespace had moved lost its objects.
+test('deleting a pool gives its objects to members that were moved with their namespace', async () => {
+  await using gitaly = await startWithPool();
+  const { namespace, objectPool: pools } = gitaly.connection;
+  const other = { repository: { storageName: 'default', relativePath: POOL_PATH.replace('@', 'x/@') } };
+  await pools.createObjectPool({ objectPool: other, origin });
+  await pools.deleteObjectPool({ objectPool: other });
+
+  await namespace.renameNamespace({ storageName: 'default', from: 'group', to: 'team' });
+  await pools.deleteObjectPool({ objectPool });
+
+  assert.equal(existsSync(join(gitaly.storagePath(), POOL_PATH)), false);
+  const moved = join(gitaly.storagePath(), 'team/member.git');
+  gitOutput(moved, ['fsck', '--full', '--strict']);
+  assert.equal(gitOutput(moved, ['rev-list', '--count', '--all']), '3');
+});
+
 test('deleting a pool that is not there is no error', async () => {
   await using gitaly = await startGitaly();
 
