@@ -290,7 +290,7 @@ test('the record of a source without a repository is removed with a line', async
 
   await run();
 
-  assert.equal(store.consistentStorages(repository), undefined);
+  assert.deepEqual(store.consistentStorages(repository), new Set());
   assert.deepEqual(
     lines.map(({ level, msg }) => [level, msg]),
     [['info', 'invalid repository record removed']],

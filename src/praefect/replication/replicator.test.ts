@@ -200,7 +200,7 @@ test('the record of a source that does not exist is removed', async () => {
 
   assert.deepEqual(await setting.run(1), ['completed']);
 
-  assert.equal(store.consistentStorages(repository), undefined);
+  assert.deepEqual(store.consistentStorages(repository), new Set());
   assert.ok(!existsSync(pathOf(setting, 'b')));
 });
 

@@ -95,9 +95,7 @@ export class MemoryStore implements ReplicaStore {
   }
 
   async removeInvalidSource(job: ReplicationJob): Promise<void> {
-    const entry = this.#entry(job);
-    entry?.replicas.delete(job.source);
-    if (entry?.replicas.size === 0) this.#entries.delete(repositoryKey(job));
+    this.#entry(job)?.replicas.delete(job.source);
   }
 
   #entry(repository: RepositoryKey): Entry | undefined {

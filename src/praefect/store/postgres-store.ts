@@ -178,13 +178,7 @@ export class PostgresStore implements ReplicaStore {
   }
 
   async removeInvalidSource({ repositoryId: id, source }: ReplicationJob): Promise<void> {
-    await this.#database.transaction(async (executor) => {
-      // The lock prevents that a replica is added between the two statements.
-      await sql`SELECT FROM repositories WHERE repository_id = ${id} FOR UPDATE`.execute(executor);
-      await sql`DELETE FROM storage_repositories
-        WHERE repository_id = ${id} AND storage = ${source}`.execute(executor);
-      await sql`DELETE FROM repositories WHERE repository_id = ${id}
-        AND NOT EXISTS (SELECT FROM storage_repositories WHERE repository_id = ${id})`.execute(executor);
-    });
+    await this.#database.run(sql`
+      DELETE FROM storage_repositories WHERE repository_id = ${id} AND storage = ${source}`);
   }
 }

@@ -73,6 +73,9 @@ export interface ReplicaStore {
    * at least as new. Returns false if it must stay. Without a record it counts as older than all.
    */
   releaseReplica(job: ReplicationJob): Promise<boolean>;
-  /** Forgets the source's replica, and the repository with its last one. */
+  /**
+   * Forgets the source's replica. The repository stays known also without the last one: Gitaly
+   * 19.0 forgets it, so that its loss cannot be seen.
+   */
   removeInvalidSource(job: ReplicationJob): Promise<void>;
 }

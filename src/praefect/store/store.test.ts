@@ -142,9 +142,6 @@ testStores('replicas and repositories are forgotten', async ({ store, consistent
     ],
   );
   assert.deepEqual(await consistent(), ['a']);
-  await store.removeInvalidSource(job('a', 'b'));
-  assert.equal(await consistent(), undefined);
-  await store.recordCreation({ ...created, repositoryId: 2 });
   await store.recordRemoval(repository);
   assert.equal(await consistent(), undefined);
   assert.equal(await store.removeReplica(job('a', 'b')), false);
@@ -157,27 +154,42 @@ async function healthy(praefect: string, storages: readonly string[]): Promise<v
     SELECT ${praefect}, 'default', storage, now(), now() FROM unnest(${storages}::text[]) AS up(storage)`);
 }
 
-test('a repository is forgotten with the last replica that was not on its node', { skip }, async () => {
-  const store = new PostgresStore(postgres.database);
-  await store.recordCreation({ ...created, outdated: [] });
-  const rest = () =>
-    postgres.database.rows(sql`
-      SELECT relative_path AS path, array_remove(array_agg(storage), NULL) AS storages
-      FROM repositories LEFT JOIN storage_repositories USING (repository_id, relative_path)
-      GROUP BY path`);
+testStores(
+  'a repository stays known without its last replica, and is written only when it has one again',
+  async ({ store, consistent }) => {
+    await store.recordCreation({ ...created, outdated: [] });
+
+    await store.removeInvalidSource(job('a', 'c'));
+    assert.deepEqual(await consistent(), ['b']);
+    await store.removeInvalidSource(job('b', 'c'));
+
+    await assert.rejects(store.recordWrite(write(['b'])), { message: 'write to outdated nodes' });
+    assert.deepEqual(
+      await store.planCopy(job('b', 'c')).then((plan) => [plan?.source, plan?.target]),
+      [-1, -1],
+    );
+    await store.recordCopy(job('b', 'c'), 0);
+    assert.deepEqual(await consistent(), ['c']);
+  },
+);
+
+test('dataloss reports a repository without its last replica, and no other gets its path', {
+  skip,
+}, async () => {
+  const { database } = postgres;
+  const store = new PostgresStore(database);
+  await store.recordCreation({ ...created, updated: [], outdated: [] });
 
   await store.removeInvalidSource(job('a', 'c'));
-  assert.deepEqual(await rest(), [{ path: 'x.git', storages: ['b'] }]);
 
-  const { database } = postgres;
-  await database.run(sql`CREATE TABLE kept (id bigint REFERENCES repositories (repository_id))`);
-  await database.run(sql`INSERT INTO kept VALUES (1)`);
-  await assert.rejects(store.removeInvalidSource(job('b', 'c')), /violates foreign key constraint/);
-  assert.deepEqual(await rest(), [{ path: 'x.git', storages: ['b'] }], 'it is a replica still');
-  await database.run(sql`DROP TABLE kept`);
-
-  await store.removeInvalidSource(job('b', 'c'));
-  assert.deepEqual(await rest(), []);
+  const availability = new Availability(database, new Map([['default', ['a', 'b', 'c']]]));
+  assert.deepEqual(await availability.unavailablePaths('default', 10), ['x.git']);
+  const partial = (await Array.fromAsync(availability.partiallyAvailable('default'))).flat();
+  assert.deepEqual(
+    partial.map(({ relativePath }) => relativePath),
+    ['x.git'],
+  );
+  assert.equal(await new RepositoryLookups(database).reserveId(repository), undefined);
 });
 
 test('the database refuses what another call has created meanwhile', { skip }, async () => {
