@@ -145,6 +145,23 @@ test('branches that are deleted or forced during increments break no later incre
   assert.equal(await backups.restored('four'), backups.references);
 });
 
+// A user saw: `'refs/heads/a' exists; cannot create 'refs/heads/a/b'`, and no restore.
+test('a branch that becomes a folder of branches between increments, and back, is restored', async () => {
+  await using backups = await start();
+  for (const branch of ['a', 'c/d']) backups.commit(branch, 'main');
+  await backups.create('one');
+  for (const branch of ['a', 'c/d']) backups.git('branch', '-D', branch);
+  for (const branch of ['a/b', 'a/c', 'c']) backups.commit(branch, 'main');
+  await backups.create('two', { incremental: true });
+  const second = backups.references;
+  for (const branch of ['a/b', 'a/c', 'c']) backups.git('branch', '-D', branch);
+  for (const branch of ['a', 'c/d']) backups.commit(branch, 'main');
+  await backups.create('three', { incremental: true });
+
+  assert.equal(await backups.restored('two'), second);
+  assert.equal(await backups.restored('three'), backups.references);
+});
+
 test('whichever operation of a repeated backup fails, it and its increments are complete', async () => {
   await using backups = await start();
   backups.commit('old', 'main');

@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { GitExitError } from '#git/command/process/exit-error';
@@ -6,10 +7,12 @@ import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { fetchBundle } from '../bundle/fetch-bundle.ts';
+import { hasNoReferences } from '../bundle/fill-from-bundle.ts';
 import { setHooks, tryHooks } from '../custom-hooks/set-hooks.ts';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackupManifest, BackupStep } from './manifest.ts';
+import { ReferenceNames, unusedNames } from './name-conflicts.ts';
 import { readObject, requireObject } from './read-object.ts';
 import { type BackedUpReference, readReferenceLines } from './reference-lines.ts';
 import { applyChanges, compareReferences } from './reset-references.ts';
@@ -159,8 +162,40 @@ async function fetchSteps(
       ...options,
       updateHead,
       isDraft: true,
+      onReferences: (references) => moveAside(draft, references, options),
     }).catch(wrapped(`${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}: ${FETCHING}`));
   }
+}
+
+/**
+ * Renames references of a draft because of which git would refuse those of a bundle: `a`, if it
+ * has `a/b`. The bundle may need their objects, and git looks for these below references.
+ */
+async function moveAside(
+  draft: Repository,
+  added: AsyncIterable<readonly { readonly name: Buffer }[]>,
+  options: Pick<RestoreContentsOptions, 'hooks' | 'signal'>,
+): Promise<void> {
+  const { signal } = options;
+  if (await hasNoReferences(draft, signal)) return;
+  const slice = new LoopSlice();
+  const names = new ReferenceNames();
+  for await (const batch of added)
+    for (const { name } of batch) {
+      await slice.pause(signal);
+      names.add(name);
+    }
+  const unused = unusedNames();
+  const removed: Buffer[] = [];
+  const changed: BackedUpReference[] = [];
+  for await (const batch of draft.refs.list({ patterns: [Buffer.from('refs/')] }, { signal }))
+    for (const { name, oid } of batch) {
+      await slice.pause(signal);
+      if (!names.conflictWith(name)) continue;
+      removed.push(name);
+      changed.push({ name: unused(), oid });
+    }
+  await applyChanges(draft, { removed, changed }, options);
 }
 
 /** @throws {Error} if no reference has its object: the bundles are those of another repository. */

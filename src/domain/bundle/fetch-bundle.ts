@@ -20,6 +20,8 @@ export interface FetchBundleOptions {
   readonly hooks: TransactionHooks | undefined;
   /** True if no other process uses the repository: its references may be replaced as a whole. */
   readonly isDraft?: boolean;
+  /** Is called with the references of the bundle, HEAD among them, before they are fetched. */
+  readonly onReferences?: (references: AsyncIterable<readonly BundleReference[]>) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -47,6 +49,7 @@ export async function fetchBundle(
   if (!bundle.hasHeader) throw failed('exit status 128', CUT_OFF);
   await using file = await open(bundle.path);
   const header = await BundleHeader.read(file, bundle.headerBytes);
+  await options.onReferences?.(referencesOf(repository, { bundle, header, signal }));
   const long = header?.isLong === true ? header : undefined;
   const fetch = async (into: Repository): Promise<GitExitError | undefined> => {
     const isUnseen = isDraft || into !== repository;

@@ -9,6 +9,7 @@ import {
   splitItems,
 } from '#client/index';
 import type { BackupSource } from '#domain/backup/backup-source';
+import { ReferenceNames, unusedNames } from '#domain/backup/name-conflicts';
 import type { BackedUpReference } from '#domain/backup/reference-lines';
 import { NO_OBJECTS } from '#domain/backup/restore-contents';
 import { type BundleSelection, patternsOf } from '#domain/bundle/bundle-selection';
@@ -152,7 +153,26 @@ export class BackupCalls implements BackupSource {
   }
 
   /**
-   * Makes the references those of a backup, HEAD apart: all or none.
+   * Renames references because of which git would refuse others: `a`, if `a/b` is wanted. A bundle
+   * may need their objects, and git looks for these below references.
+   */
+  async moveAside(wanted: readonly BackedUpReference[]): Promise<void> {
+    const names = namesOf(wanted);
+    const unused = unusedNames();
+    const changes: Change[] = [];
+    const zero = await this.#zero();
+    for await (const references of this.#references())
+      for (const { name, oid } of references)
+        if (names.conflictWith(name))
+          changes.push(
+            { reference: name, newObjectId: zero },
+            { reference: unused(), newObjectId: Buffer.from(oid) },
+          );
+    await this.#update(changes, 'move refs');
+  }
+
+  /**
+   * Makes the references those of a backup, HEAD apart: all or none, unless their names conflict.
    *
    * @throws {Error} if objects are missing, without a call that fails: the server would log an
    *   error.
@@ -161,7 +181,11 @@ export class BackupCalls implements BackupSource {
     const { removed, changed } = await this.#changes(wanted);
     const missing = await this.#withoutObjects(changed);
     if (missing.size > 0) throw new Error(`objects of ${missing.size} references are missing`);
-    await this.#update([...removed, ...changed], 'update refs');
+    const names = namesOf(wanted);
+    const conflicts = removed.filter(({ reference }) => names.conflictWith(Buffer.from(reference)));
+    if (conflicts.length === 0) return await this.#update([...removed, ...changed], 'update refs');
+    await this.#update(removed, 'remove refs');
+    await this.#update(changed, 'update refs');
   }
 
   /**
@@ -214,7 +238,7 @@ export class BackupCalls implements BackupSource {
   async #changes(wanted: readonly BackedUpReference[]): Promise<{ removed: Change[]; changed: Change[] }> {
     const left = new Map(wanted.map((reference) => [reference.name.toString('latin1'), reference]));
     left.delete(HEAD);
-    const zero = Buffer.from('0'.repeat((await this.objectFormat()) === 'sha256' ? 64 : 40));
+    const zero = await this.#zero();
     const removed: Change[] = [];
     for await (const references of this.#references())
       for (const { name, oid } of references) {
@@ -229,6 +253,11 @@ export class BackupCalls implements BackupSource {
       .map(({ name, oid }) => ({ reference: name, newObjectId: Buffer.from(oid) }))
       .toArray();
     return { removed, changed };
+  }
+
+  /** Returns the object id with which a reference is removed. */
+  async #zero(): Promise<Buffer> {
+    return Buffer.from('0'.repeat((await this.objectFormat()) === 'sha256' ? 64 : 40));
   }
 
   async *#references(): AsyncGenerator<BackedUpReference[], void, undefined> {
@@ -269,6 +298,12 @@ export class BackupCalls implements BackupSource {
   get #options(): { readonly signal: AbortSignal } {
     return { signal: this.#signal };
   }
+}
+
+function namesOf(references: readonly BackedUpReference[]): ReferenceNames {
+  const names = new ReferenceNames();
+  for (const { name } of references) names.add(name);
+  return names;
 }
 
 /** Waits for a call. @throws {GitalyError} `remote repository: WHAT: rpc error: …` */

@@ -1,6 +1,6 @@
 import { codeOf, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import type { BackupManifest } from '#domain/backup/manifest';
+import type { BackupManifest, BackupStep } from '#domain/backup/manifest';
 import { readObject, requireObject } from '#domain/backup/read-object';
 import { type BackedUpReference, readReferenceLines } from '#domain/backup/reference-lines';
 import { CombinedBundle } from '#domain/bundle/combined-bundle';
@@ -67,22 +67,28 @@ async function replaceContents(restore: Restore): Promise<void> {
   } catch (error) {
     options.signal.throwIfAborted();
     options.onBundles(error);
-    const fetch = (bundle: AsyncIterable<Buffer>) => repository.fetchBundle(bundle, { updateHead: false });
-    if (await withAllBundles(restore, fetch)) await repository.resetReferences(files.references);
-    else await fetchOrUndo(restore);
+    await fetchOrUndo(restore);
   }
   await restoreHead(restore);
   await restoreHooks(restore);
 }
 
-/** Fetches all bundles. If none of their objects is of the backup, the references stay as they were. */
+/**
+ * Fetches all bundles. If they are damaged, or none of their objects is of the backup, the
+ * references stay as they were.
+ */
 async function fetchOrUndo(restore: Restore): Promise<void> {
-  const { repository } = restore;
+  const { repository, files } = restore;
   const before = await repository.listReferences();
-  await fetchBundles(restore, 0).catch(async (error: unknown) => {
+  const fetch = (bundle: AsyncIterable<Buffer>) => repository.fetchBundle(bundle, { updateHead: false });
+  try {
+    await repository.moveAside(files.references);
+    if (await withAllBundles(restore, fetch)) await repository.resetReferences(files.references);
+    else await fetchBundles(restore, 0);
+  } catch (error) {
     await repository.resetReferences(before).catch(() => {}); // the first error tells more
     throw error;
-  });
+  }
 }
 
 async function create(restore: Restore): Promise<void> {
@@ -94,7 +100,8 @@ async function create(restore: Restore): Promise<void> {
   }
   const isWhole =
     manifest.empty || (await withAllBundles(restore, (bundle) => repository.createFromBundle(bundle)));
-  if (!isWhole) await repository.createFromBundle(readObject(store, files.bundles[0] ?? '', options));
+  if (!isWhole)
+    await repository.createFromBundle(readObject(store, files.steps[0]?.bundlePath ?? '', options));
   try {
     if (!isWhole) await fetchBundles(restore, 1);
     if (!manifest.empty) await restoreHead(restore);
@@ -132,7 +139,11 @@ async function combine({ store, manifest, files, options }: Restore): Promise<Co
   if (headReference === '') return undefined;
   const wanted = branchOf(manifest) === undefined ? HEAD : headReference;
   const head = files.references.find(({ name }) => name.equals(Buffer.from(wanted)))?.oid;
-  const sources = files.bundles.map((key) => () => readObject(store, key, options));
+  const sources = files.steps.map(
+    ({ bundlePath }) =>
+      () =>
+        readObject(store, bundlePath, options),
+  );
   const references = files.references.filter(({ name }) => !name.equals(Buffer.from(HEAD)));
   const objectFormat = (references[0]?.oid.length ?? 0) === OID_DIGITS.sha256 ? 'sha256' : 'sha1';
   return await CombinedBundle.open(sources, { references, head, objectFormat });
@@ -140,8 +151,8 @@ async function combine({ store, manifest, files, options }: Restore): Promise<Co
 
 /** The files of a backup. */
 interface BackupFiles {
-  /** Keys of the bundles, oldest first. */
-  readonly bundles: readonly string[];
+  /** Steps with a bundle, oldest first. */
+  readonly steps: readonly BackupStep[];
   /** References of the newest step. */
   readonly references: readonly BackedUpReference[];
   /** Key of the custom hooks in the newest step; `undefined` if it has none. */
@@ -154,25 +165,32 @@ async function findFiles(
   { empty, steps }: BackupManifest,
   options: RestoreRemoteOptions,
 ): Promise<BackupFiles> {
-  const bundles: string[] = [];
+  const filled: BackupStep[] = [];
   let references: readonly BackedUpReference[] = [];
-  for (const { refPath, bundlePath } of empty ? [] : steps) {
-    try {
-      references = await readReferenceLines(readObject(store, refPath, options));
-    } catch (error) {
-      throw wrap(error, 'restore from bundle: read refs: read refs');
-    }
+  for (const step of empty ? [] : steps) {
+    const { bundlePath } = step;
+    references = await referencesOf(store, step, options);
     // A repository without references has no bundle.
     if (references.length === 0) continue;
     await requireObject(store, bundlePath, options).catch(
       wrapped(`restore from bundle: restore bundle: get reader: ${quote(bundlePath)}`),
     );
-    bundles.push(bundlePath);
+    filled.push(step);
   }
   if (!empty && references.length === 0) throw new Error('no refs in backup');
   const key = steps.at(-1)?.customHooksPath ?? '';
   const hasHooks = (await store.head(key, options)) !== undefined;
-  return { bundles, references, hooks: hasHooks ? key : undefined };
+  return { steps: filled, references, hooks: hasHooks ? key : undefined };
+}
+
+async function referencesOf(
+  store: ObjectStore,
+  { refPath }: BackupStep,
+  options: RestoreRemoteOptions,
+): Promise<BackedUpReference[]> {
+  return await readReferenceLines(readObject(store, refPath, options)).catch(
+    wrapped('restore from bundle: read refs: read refs'),
+  );
 }
 
 /** Fetches the bundles from one on, and sets the references. */
@@ -181,10 +199,13 @@ async function fetchBundles(
   from: number,
 ): Promise<void> {
   const updateHead = branchOf(manifest) === undefined;
-  for (const key of files.bundles.slice(from))
+  for (const step of files.steps.slice(from)) {
+    const { bundlePath } = step;
+    await repository.moveAside(await referencesOf(store, step, options));
     await repository
-      .fetchBundle(readObject(store, key, options), { updateHead })
-      .catch(wrapped(`restore from bundle: restore bundle: fetch bundle: ${quote(key)}`));
+      .fetchBundle(readObject(store, bundlePath, options), { updateHead })
+      .catch(wrapped(`restore from bundle: restore bundle: fetch bundle: ${quote(bundlePath)}`));
+  }
   const skipped = await repository.resetWhereObjectsExist(files.references);
   if (skipped > 0) options.onSkipped(skipped);
 }

@@ -49,9 +49,10 @@ export async function verifyBackup(
   if (nonExistent) return { steps: 0, references: 0 };
   await using scratch = await scratchRepository(objectFormat, options);
   let references: BackedUpReference[] = [];
+  let number = 0;
   for (const { refPath, bundlePath, customHooksPath } of steps) {
     references = await readReferenceLines(readObject(store, refPath, { signal }));
-    if (references.length > 0) await unpack(store, bundlePath, scratch, options);
+    if (references.length > 0) await unpack(store, { bundlePath, scratch, number: ++number }, options);
     await readHooks(store, customHooksPath, { signal });
   }
   if (!empty && references.length === 0) throw new Error('no refs in backup');
@@ -90,18 +91,24 @@ async function scratchRepository(
   return { repository, directory, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** Fetches the objects of a bundle, as a restore does: git checks its checksums and prerequisites. */
+/**
+ * Fetches the objects of a bundle, as a restore does: git checks its checksums and prerequisites.
+ * Each step has names of its own, because git refuses `a/b` if an earlier one has `a`.
+ */
 async function unpack(
   store: ObjectStore,
-  key: string,
-  { repository, directory }: Scratch,
+  {
+    bundlePath: key,
+    scratch: { repository, directory },
+    number,
+  }: { readonly bundlePath: string; readonly scratch: Scratch; readonly number: number },
   { git, signal }: VerifyOptions,
 ): Promise<void> {
   const path = join(directory, 'step.bundle');
   await pipeline(readObject(store, key, { signal }), createWriteStream(path), { signal });
   const fetch = gitCommand('fetch', {
     options: ['--no-write-fetch-head', '--quiet', '--atomic', '--force'].map(flag),
-    args: [path, 'refs/*:refs/*'],
+    args: [path, `refs/*:refs/steps/${number}/*`],
   });
   const config = [{ key: 'transfer.fsckObjects', value: 'false' }];
   await git.run(fetch, { repository, hooks: 'disabled', config, signal }).catch((error: unknown) => {
