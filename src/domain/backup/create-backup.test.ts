@@ -154,6 +154,28 @@ test('an increment on a backup of a missing repository, or on none, is a full ba
   );
 });
 
+test('an increment on a backup with the other object format is a full backup', async () => {
+  const { fixture, bucket, backUp } = await start();
+  await using _fixture = fixture;
+  const other = fixture.init('other.git', { commits: 1, objectFormat: 'sha256' });
+  await backUp('one');
+
+  await backUp('two', { incremental: true }, () => other);
+  await backUp('three', { incremental: true }, () => other);
+
+  for (const [id, prefixes] of [
+    ['two', ['two/001']],
+    ['three', ['two/001', 'three/002']],
+  ] as const) {
+    const { steps } = await findManifest(bucket, NAME, id, { signal });
+    const names = prefixes.map((prefix) => `${FOLDER}/${prefix}.refs`);
+    assert.deepEqual(
+      steps.map(({ refPath }) => refPath),
+      names,
+    );
+  }
+});
+
 test('an increment without anything new has the header of a bundle', async () => {
   const { fixture, bucket, backUp } = await start();
   await using _fixture = fixture;

@@ -38,10 +38,8 @@ export async function createBackup(
 ): Promise<void> {
   try {
     const base = options.incremental ? await findBase(bucket, options) : undefined;
-    // A backup of a repository that did not exist has no files on which an increment could be
-    // based.
-    const steps = base === undefined || base.nonExistent ? [] : base.steps;
     const objectFormat = await formatOrNone(source);
+    const steps = base === undefined ? [] : stepsFor(base, objectFormat);
     const { obsolete, ...complete } =
       objectFormat === undefined
         ? { ...NOTHING, steps: [...steps, await unusedStep(bucket, options, steps)], obsolete: [] }
@@ -70,6 +68,17 @@ async function findBase(
     if (isMissing(error)) return undefined;
     throw wrap(error, 'manifest: begin incremental');
   }
+}
+
+/**
+ * Returns the steps on which an increment is based. A backup of a repository that did not exist has
+ * no files, and bundles of the other object format cannot be fetched into one repository with its
+ * own.
+ */
+function stepsFor(base: BackupManifest, objectFormat: string | undefined): readonly BackupStep[] {
+  const formats = new Set([base.objectFormat, objectFormat ?? '']);
+  formats.delete('');
+  return base.nonExistent || formats.size > 1 ? [] : base.steps;
 }
 
 function newStep({ name, id }: CreateBackupOptions, number: number, previous?: BackupStep): BackupStep {
