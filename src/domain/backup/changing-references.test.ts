@@ -52,9 +52,10 @@ class Backups implements AsyncDisposable {
     return this.git('for-each-ref');
   }
 
-  async create(id: string, { incremental = false, store = this.bucket }: CreateOptions = {}): Promise<void> {
-    const options = { name: NAME, id, incremental, latestId: '', observer, signal };
-    await createBackup(store, this.source, options);
+  async create(id: string, options: CreateOptions = {}): Promise<void> {
+    const { incremental = false, latestId = '', store = this.bucket } = options;
+    const settings = { name: NAME, id, incremental, latestId, observer, signal };
+    await createBackup(store, this.source, settings);
   }
 
   /** Returns the references of a restored repository whose objects are complete. */
@@ -87,6 +88,7 @@ class Backups implements AsyncDisposable {
 
 interface CreateOptions {
   readonly incremental?: boolean;
+  readonly latestId?: string;
   readonly store?: ObjectStore;
 }
 
@@ -143,6 +145,22 @@ test('branches that are deleted or forced during increments break no later incre
   await backups.create('four', { incremental: true });
 
   assert.equal(await backups.restored('four'), backups.references);
+});
+
+test('an increment that is repeated on another base leaves the increments on it complete', async () => {
+  await using backups = await start();
+  await backups.create('full');
+  backups.commit('main');
+  await backups.create('first', { incremental: true, latestId: 'full' });
+  const references = backups.references;
+  await backups.create('second', { incremental: true, latestId: 'first' });
+  await backups.create('other');
+
+  await backups.create('first', { incremental: true, latestId: 'other' });
+
+  for (const id of ['full', 'second', 'other', 'first']) await backups.restored(id);
+  assert.equal(await backups.restored('second'), references);
+  assert.equal(await backups.restored('first'), references);
 });
 
 // A user saw: `'refs/heads/a' exists; cannot create 'refs/heads/a/b'`, and no restore.

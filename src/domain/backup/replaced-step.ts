@@ -30,7 +30,8 @@ interface ChooseOptions {
 /**
  * Returns the step with a number, or with another one if there is a backup of this name: that stays
  * complete until the new one is, and the increments on it stay so for ever. As in Gitaly, files of
- * the same number are replaced if increments need them and the references have not changed.
+ * the same number are replaced if increments need them and neither the references have changed, nor
+ * the step that they are based on.
  */
 export async function chooseStep(
   stepOf: (number: number) => BackupStep,
@@ -42,7 +43,8 @@ export async function chooseStep(
   const own = await ownSteps(options);
   const others = new Map((await stepsOfOthers(options)).map((each) => [each.refPath, each]));
   const shared = others.get(step.refPath);
-  if (shared !== undefined) {
+  // Relative to other references, the bundle would lack objects that increments need.
+  if (shared !== undefined && shared.previousRefPath === step.previousRefPath) {
     const listed = await digestOf(options.source.referenceLines());
     if (listed === (await storedDigest(shared, options)))
       return { step, sameAs: listed, mayExist: true, obsolete: [] };
