@@ -1,3 +1,4 @@
+import type { OidList } from '#git/names/oid-set';
 import type { BundleSelection } from '../bundle/bundle-selection.ts';
 
 /** The contents of a repository that a backup stores. */
@@ -17,6 +18,8 @@ export interface BackupSource {
    * @throws {EmptyBundleError} if it would contain nothing.
    */
   bundle(selection?: BundleSelection): AsyncIterable<Buffer>;
+  /** Reports whether the repository has all of some objects. */
+  hasObjects(oids: OidList): Promise<boolean>;
   /** Yields the custom hooks as a tar archive; nothing if there are none. */
   customHooks(): AsyncIterable<Uint8Array>;
 }

@@ -147,6 +147,23 @@ test('branches that are deleted or forced during increments break no later incre
   assert.equal(await backups.restored('four'), backups.references);
 });
 
+// A user saw: no later increment could be restored, as its base lacked an object.
+test('a new branch that is deleted during an increment, and its objects, are not in it', async () => {
+  await using backups = await start();
+  await backups.create('one');
+  backups.commit('new', 'side');
+  backups.commit('other', 'side');
+  backups.onBundle = () => {
+    backups.onBundle = () => {};
+    backups.git('branch', '-D', 'new');
+    backups.git('-c', 'gc.reflogExpire=now', 'gc', '--quiet', '--prune=now');
+  };
+
+  await backups.create('two', { incremental: true });
+
+  assert.equal(await backups.restored('two'), backups.references);
+});
+
 test('an increment that is repeated on another base leaves the increments on it complete', async () => {
   await using backups = await start();
   await backups.create('full');

@@ -92,9 +92,13 @@ async function newObjects(step: BackupStep, deps: BundleDependencies): Promise<A
     const previous = createHash('sha256');
     for await (const piece of bucket.get(previousRefPath, { signal })) previous.update(piece);
     if (previous.digest('hex') === listed.digest) return headerOf(objectFormat);
-    return orHeader(source.bundle(await selectionOf(step, deps)), deps);
+    const selection = await selectionOf(step, deps);
+    return withAdded(orHeader(source.bundle(selection), deps), selection, deps);
   }
-  if (isLast) return source.bundle(await selectionOf(step, deps));
+  if (isLast) {
+    const selection = await selectionOf(step, deps);
+    return withAdded(source.bundle(selection), selection, deps);
+  }
   return withReferences(source.bundle(), listed);
 }
 
@@ -138,22 +142,39 @@ async function* withReferences(
 }
 
 /**
+ * Passes a bundle on. git leaves objects out that do not exist: those of a new branch that was
+ * deleted and pruned after the list, and those of a reference in a damaged repository.
+ *
+ * @throws {ReferencesChangedError} at the end if it lacks one, and the references have changed.
+ */
+async function* withAdded(
+  pieces: AsyncIterable<Buffer>,
+  { added }: BundleSelection,
+  deps: BundleDependencies,
+): AsyncGenerator<Buffer> {
+  yield* pieces;
+  if (!(await deps.source.hasObjects(added))) await requireUnchanged(deps);
+}
+
+/**
  * Yields a bundle; if nothing is new, the header alone, which git writes before it refuses. Gitaly
  * stores it, and requires it of every step that it restores.
  */
-async function* orHeader(
-  pieces: AsyncIterable<Buffer>,
-  { source, listed }: BundleDependencies,
-): AsyncGenerator<Buffer> {
+async function* orHeader(pieces: AsyncIterable<Buffer>, deps: BundleDependencies): AsyncGenerator<Buffer> {
   try {
     yield* pieces;
   } catch (error) {
     if (!(error instanceof EmptyBundleError)) throw error;
     // A reference that was listed can have gone together with the only new objects.
-    const now = new ListedReferences();
-    for await (const _ of now.pass(source.referenceLines()));
-    if (now.digest !== listed.digest) throw new ReferencesChangedError();
+    await requireUnchanged(deps);
   }
+}
+
+/** @throws {ReferencesChangedError} if the references are not those of the list any more. */
+async function requireUnchanged({ source, listed }: BundleDependencies): Promise<void> {
+  const now = new ListedReferences();
+  for await (const _ of now.pass(source.referenceLines()));
+  if (now.digest !== listed.digest) throw new ReferencesChangedError();
 }
 
 /** Yields the header that git writes before it refuses an empty bundle. */

@@ -14,6 +14,7 @@ import type { BackedUpReference } from '#domain/backup/reference-lines';
 import { NO_OBJECTS } from '#domain/backup/restore-contents';
 import { type BundleSelection, patternsOf } from '#domain/bundle/bundle-selection';
 import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';
+import type { OidList } from '#git/names/oid-set';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
 /** A repository on a server, as its clients name it. */
@@ -90,6 +91,16 @@ export class BackupCalls implements BackupSource {
     } catch (error) {
       if (codeOf(error) === 'FAILED_PRECONDITION') throw new EmptyBundleError();
       throw remoteError(error, selection === undefined ? 'create bundle' : 'create bundle patterns: recv');
+    }
+  }
+
+  async hasObjects(oids: OidList): Promise<boolean> {
+    const found = checkObjectsExist(this.#connection, this.#repository, oids, this.#options);
+    try {
+      for await (const { exists } of found) if (!exists) return false;
+      return true;
+    } catch (error) {
+      throw remoteError(error, 'check objects');
     }
   }
 
