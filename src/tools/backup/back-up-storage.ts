@@ -21,6 +21,8 @@ export interface BackUpStorageOptions {
   readonly signal: AbortSignal;
 }
 
+/** Lists of the repositories, each of which had some that those before did not have. */
+const MAX_LISTS = 5;
 const RESTORES_NOTHING: RestoreListener = { onBundles: () => {}, onSkipped: () => {} };
 
 /**
@@ -29,12 +31,10 @@ const RESTORES_NOTHING: RestoreListener = { onBundles: () => {}, onSkipped: () =
  * interrupted continues under its name.
  */
 export async function backUpStorage(options: BackUpStorageOptions): Promise<void> {
-  const { connection, storageName, store, id, incremental, parallel, listener, signal } = options;
+  const { connection, store, id, incremental, parallel, listener, signal } = options;
   const operator = new StoreOperator(store, { of: () => Promise.resolve(connection) }, RESTORES_NOTHING);
   // An interrupted backup has no mark, so that its own increments are not based on it.
   const latestId = incremental ? ((await operator.latestId(signal)) ?? '') : '';
-  const jobs = await jobsOf(connection, storageName, signal);
-  listener.onFound(jobs.length);
   let stored = 0;
   const run = async (job: BackupJob): Promise<void> => {
     const isStored = await hasManifest(store, job, id, { signal });
@@ -44,8 +44,16 @@ export async function backUpStorage(options: BackUpStorageOptions): Promise<void
   };
   const pipeline = new Pipeline({ listener, parallel, parallelStorage: 0, run, signal });
   let failed = 0;
+  const known = new Set<string>();
   try {
-    for (const job of jobs) await pipeline.handle(job);
+    // A repository that is renamed meanwhile is not found, and would be in no backup.
+    for (let lists = 0; lists < MAX_LISTS; lists++) {
+      const jobs = await newJobs(known, options);
+      if (jobs.length === 0) break;
+      listener.onFound(known.size);
+      for (const job of jobs) await pipeline.handle(job);
+      await pipeline.end();
+    }
   } finally {
     ({ failed } = await pipeline.end());
   }
@@ -53,14 +61,17 @@ export async function backUpStorage(options: BackUpStorageOptions): Promise<void
   if (stored > 0) await operator.writeId(id, { failed, signal });
 }
 
-async function jobsOf(
-  connection: Connection,
-  storageName: string,
-  signal: AbortSignal,
+/** Returns jobs for the repositories that are not known yet, and adds these. */
+async function newJobs(
+  known: Set<string>,
+  { connection, storageName, signal }: BackUpStorageOptions,
 ): Promise<BackupJob[]> {
   const server = { address: '', token: '' };
   const jobs: BackupJob[] = [];
-  for await (const { relativePath } of connection.internal.walkRepos({ storageName }, { signal }))
-    if (!isPool(relativePath)) jobs.push({ server, storageName, relativePath, glProjectPath: '' });
+  for await (const { relativePath } of connection.internal.walkRepos({ storageName }, { signal })) {
+    if (isPool(relativePath) || known.has(relativePath)) continue;
+    known.add(relativePath);
+    jobs.push({ server, storageName, relativePath, glProjectPath: '' });
+  }
   return jobs;
 }
