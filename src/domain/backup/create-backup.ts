@@ -1,10 +1,17 @@
 import { codeOf, wrap } from '#base/gitaly-error';
 import { objectKey } from '#object-store/object-key';
-import type { ObjectStore } from '#object-store/object-store';
+import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
 import type { BackupSource } from './backup-source.ts';
 import type { BackupManifest, BackupStep } from './manifest.ts';
-import { type BackupName, findLatestManifest, findManifest, isMissing, writeManifest } from './manifests.ts';
+import {
+  type BackupName,
+  findLatestManifest,
+  findManifest,
+  isMissing,
+  signsOf,
+  writeManifest,
+} from './manifests.ts';
 import { type ChosenStep, chooseStep, filesOf } from './replaced-step.ts';
 import { storeReferences } from './store-references.ts';
 
@@ -40,15 +47,28 @@ export async function createBackup(
     const base = options.incremental ? await findBase(bucket, options) : undefined;
     const objectFormat = await formatOrNone(source);
     const steps = base === undefined ? [] : stepsFor(base, objectFormat);
+    const signs = await signsOf(bucket, options.name, { steps, empty: base?.empty === true }, options);
     const { obsolete, ...complete } =
       objectFormat === undefined
         ? { ...NOTHING, steps: [...steps, await unusedStep(bucket, options, steps)], obsolete: [] }
         : await store(bucket, source, { steps, objectFormat }, options);
-    await writeManifest(bucket, options.name, options.id, complete, options);
+    await writeManifest(bucket, options.name, options.id, complete, {
+      signal: options.signal,
+      isWhole: () => haveAll(bucket, signs, options),
+    });
     if (obsolete.length > 0) await bucket.delete(obsolete, options);
   } catch (error) {
     throw wrap(error, 'manager');
   }
+}
+
+async function haveAll(
+  bucket: ObjectStore,
+  keys: readonly string[],
+  { signal }: ObjectCall,
+): Promise<boolean> {
+  for (const key of keys) if ((await bucket.head(key, { signal })) === undefined) return false;
+  return true;
 }
 
 const NOTHING = { empty: true, nonExistent: true, objectFormat: '', headReference: '' } as const;

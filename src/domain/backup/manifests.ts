@@ -21,6 +21,7 @@ const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 const LATEST = '+latest';
 const SUFFIX = '.toml';
 const FOLDER = 'manifests/';
+const REMOVED = 'the backup on which the increment is based was removed meanwhile: try again';
 
 /**
  * Reads the manifest of one backup.
@@ -93,16 +94,48 @@ export async function stepsOfOthers({
   return found;
 }
 
-/** Stores a manifest, which makes the backup visible. */
+/**
+ * Stores a manifest, which makes the backup visible.
+ *
+ * @param isWhole is asked before and after the manifest is stored whether the earlier steps are
+ *   still there. If they are not, there is no manifest.
+ * @throws {Error} if they are not.
+ */
 export async function writeManifest(
   bucket: ObjectStore,
   name: BackupName,
   id: string,
   manifest: BackupManifest,
-  options: ObjectCall,
+  { isWhole = () => Promise.resolve(true), ...options }: ObjectCall & { isWhole?: () => Promise<boolean> },
 ): Promise<void> {
-  for (const target of [id, LATEST])
+  const put = async (target: string): Promise<void> => {
     await bucket.put(manifestKey(name, target), once(Buffer.from(encodeManifest(manifest))), options);
+  };
+  if (!(await isWhole())) throw new Error(REMOVED);
+  await put(id);
+  if (!(await isWhole())) {
+    await bucket.delete([manifestKey(name, id)], options);
+    throw new Error(REMOVED);
+  }
+  await put(LATEST);
+}
+
+/**
+ * Returns the keys of what shows that a backup was not removed: the references of its last step,
+ * and the manifest of the backup that made them, if there is one.
+ */
+export async function signsOf(
+  bucket: ObjectStore,
+  name: BackupName,
+  { steps, empty }: Pick<BackupManifest, 'steps' | 'empty'>,
+  options: ObjectCall,
+): Promise<string[]> {
+  const refPath = steps.at(-1)?.refPath;
+  if (refPath === undefined) return [];
+  const key = manifestKey(name, refPath.split('/').at(-2) ?? '');
+  const isStored = (await bucket.head(key, options)) !== undefined;
+  // Another server need not store the references of an empty repository.
+  return [...(empty ? [] : [refPath]), ...(isStored ? [key] : [])];
 }
 
 /** Reports whether an error means that the manifest does not exist. */

@@ -8,7 +8,8 @@ import { markerKey, type StoredBackup, storedBackups } from './catalog.ts';
 /**
  * Removes the backups of runs that are not kept, except the newest one of each repository; the
  * files that no other backup needs; and the marks of runs whose backups are all removed. A manifest
- * is removed before its files, so that there is never a backup without its files.
+ * is removed before its files, so that there is never a backup without its files. Increments may be
+ * stored meanwhile.
  *
  * @param options.isDryRun counts only.
  * @returns the number of removed backups of repositories.
@@ -40,7 +41,7 @@ export async function pruneBackupRuns(
       if (isDryRun) continue;
       const manifests = plan.removed.map(({ manifestKey }) => manifestKey);
       await remove(store, manifests, { signal });
-      await remove(store, plan.files, { signal });
+      await remove(store, await stillUnneeded(store, backup, plan, { signal }), { signal });
     }
   if (!isDryRun) await remove(store, [...ids.removed.difference(ids.kept)].map(markerKey), { signal });
   if (left.length > 0) throw leftError(left);
@@ -80,6 +81,25 @@ async function planFor(
       if (isKept(backup)) needed.add(key);
       else if (!needed.has(key)) unneeded.add(key);
   return { kept: stays, removed, files: [...unneeded] };
+}
+
+/**
+ * Returns the files of a plan that no backup needs which was stored since: an increment that finds
+ * the manifest of its base after its own was stored relies on this.
+ */
+async function stillUnneeded(
+  store: ObjectStore,
+  backup: StoredBackup,
+  { files, kept }: Plan,
+  options: ObjectCall,
+): Promise<string[]> {
+  if (files.length === 0) return [];
+  const known = new Set(kept.map(({ manifestKey, modifiedMs }) => `${manifestKey} ${modifiedMs}`));
+  const unneeded = new Set(files);
+  for (const { manifestKey, modifiedMs } of await siblings(store, backup, options))
+    if (!known.has(`${manifestKey} ${modifiedMs}`))
+      for (const key of await filesOf(store, manifestKey, options)) unneeded.delete(key);
+  return [...unneeded];
 }
 
 /** Returns all backups of the repository of one: others may be between them in the order of keys. */
