@@ -321,7 +321,7 @@ test('PruneUnreachableObjects reports the step that fails', async () => {
   }
 });
 
-test('a run that gives way after it has dropped commits still takes them out of the commit-graph', async () => {
+test('a run that gives way takes the commits that it dropped out of the commit-graph', async () => {
   const { fixture, repository, housekeeping } = await start();
   await using _fixture = fixture;
   const { path } = repository;

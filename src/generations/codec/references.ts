@@ -1,6 +1,6 @@
 /**
  * The references of a checkpoint: git's packed-refs file, with symbolic ones in comments. Few of
- * them are handled without a turn of the event loop, which the simulation does not have.
+ * them are handled in one iteration of the event loop: the simulation does not wait for another.
  */
 import { createHash } from 'node:crypto';
 import { LoopSlice } from '#base/async/loop-turns';

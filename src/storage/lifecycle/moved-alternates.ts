@@ -19,11 +19,11 @@ export interface PreparedAlternates {
 }
 
 /**
- * Prepares the alternates of a repository for its move: relative paths that would lead elsewhere are
- * absolute until it has moved, so that its objects are found whenever the process dies.
+ * Prepares the alternates of a repository for its move: relative paths that would lead elsewhere
+ * are absolute until it has moved, so that its objects are found whenever the process dies.
  *
- * @param move of the repository; `moved` is the directory that moves with it, by default its own:
- *   relative paths inside it stay.
+ * @param moved the directory that moves with the repository, by default its own: relative paths
+ *   inside it stay.
  * @returns `undefined` if nothing has to change.
  * @throws the system's errors.
  */

@@ -309,7 +309,11 @@ test('a setting that another writer adds meanwhile is not lost', async () => {
   // The other writer comes between the look at the file and its replacement.
   writeFileSync(
     binary,
-    `#!/bin/sh\ncase "$*" in *--unset-all*) git config --file "$(cat ${config})" other.key added;; esac\nexec git "$@"\n`,
+    [
+      '#!/bin/sh',
+      `case "$*" in *--unset-all*) git config --file "$(cat ${config})" other.key added;; esac`,
+      'exec git "$@"\n',
+    ].join('\n'),
     { mode: 0o755 },
   );
   await using fixture = await StorageFixture.create({ binary });
