@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
@@ -18,7 +18,7 @@ import type { Storages } from '#storage/storages';
 import { adoptObjects } from '../object-pool/adopt-objects.ts';
 import { InvalidPoolError } from '../object-pool/open-pool.ts';
 import { joinPool } from '../object-pool/pool-membership.ts';
-import { linkOrCopy, replaceByLink } from './shared-file.ts';
+import { isWhole, linkWhole, replaceByLink } from './shared-file.ts';
 import { removeOldReferences, sharedReferences } from './shared-references.ts';
 import { NewConfigs, writeSkeleton } from './skeleton.ts';
 import { createSourcePool, findSourcePool } from './source-pool.ts';
@@ -34,11 +34,15 @@ const BRANCHES = 'refs/heads/';
 /** Files that make a repository another one than its references and objects show. */
 const UNUSUAL = ['shallow', 'info/grafts', 'commondir'];
 
-/** The state of a source at its last fork. */
-interface Known {
-  readonly poolPath: string;
-  /** SHA-256 of the references. */
+interface WrittenReferences {
+  /** SHA-256. */
   readonly hash: string;
+  readonly bytes: number;
+}
+
+/** The state of a source at its last fork. */
+interface Known extends WrittenReferences {
+  readonly poolPath: string;
   /** `undefined` if the references had just changed. */
   readonly watch: RefWatch | undefined;
 }
@@ -132,7 +136,7 @@ export class LinkedForks {
       const isCurrent = known !== undefined && known.poolPath === pool?.path && known.watch?.isUnchanged();
       if (pool !== undefined && isCurrent === true && options.branch === undefined) {
         const template = sharedReferences(`${pool.path}/${SHARED}`, known.hash);
-        if (await linkOrCopy(template, `${draft.path}/packed-refs`)) return pool;
+        if (await linkWhole(template, `${draft.path}/packed-refs`, known.bytes)) return pool;
       }
       return await this.#readSource(draft, { source, pool }, options);
     } finally {
@@ -149,12 +153,12 @@ export class LinkedForks {
     const watch = source.refs.watch();
     const references = `${draft.path}/packed-refs`;
     const patterns = branch === undefined ? ALL : [branch];
-    const hash = await writeReferences(source, references, { patterns, signal });
+    const { hash, bytes } = await writeReferences(source, references, { patterns, signal });
     const pool = existing ?? (await createSourcePool(this.#storages, source, { references, signal }));
     const shared = `${pool.path}/${SHARED}`;
     const template = sharedReferences(shared, hash);
     // The pool got their objects before.
-    const isKnown = existsSync(template);
+    const isKnown = await isWhole(template, bytes);
     if (existing !== undefined && !isKnown)
       await adoptObjects(source.objectDirectory, pool.objectDirectory, signal);
     if (branch !== undefined) return pool;
@@ -165,7 +169,7 @@ export class LinkedForks {
       await replaceByLink(references, template);
       await removeOldReferences(shared);
     }
-    this.#known.set(source.path, { poolPath: pool.path, hash, watch });
+    this.#known.set(source.path, { poolPath: pool.path, hash, bytes, watch });
     return pool;
   }
 }
@@ -186,27 +190,28 @@ async function branchOfHead(source: Repository, signal: AbortSignal): Promise<Bu
  * Writes references of a repository into a new file in the format of `packed-refs`. Symbolic ones
  * get the value of their target.
  *
- * @returns SHA-256 of the file.
  * @throws {GitExitError} when git finds the references broken; the file is then incomplete.
  */
 async function writeReferences(
   source: GitRepository,
   path: string,
   { patterns, signal }: WriteReferencesOptions,
-): Promise<string> {
+): Promise<WrittenReferences> {
+  let count = 0;
   const hash = createHash('sha256');
   await using file = await open(path, 'wx', FILE_MODE);
   const slice = new LoopSlice();
   const write = async (text: string): Promise<void> => {
     const bytes = Buffer.from(text, 'latin1');
     hash.update(bytes);
+    count += bytes.length;
     await file.writeFile(bytes);
     await slice.pause(signal);
   };
   await write(PACKED_REFS_HEADER);
   for await (const refs of source.refs.list({ patterns }, { peel: true, signal }))
     if (refs.length > 0) await write(refs.map(lineOf).join(''));
-  return hash.digest('hex');
+  return { hash: hash.digest('hex'), bytes: count };
 }
 
 function lineOf({ name, oid, peeledOid }: ListedRef): string {

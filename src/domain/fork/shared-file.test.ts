@@ -1,7 +1,10 @@
+// Own process: it replaces functions of node:fs before other modules keep them
+
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { observeFlushes } from '#testkit/flushes';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { replaceByLink, writeShared } from './shared-file.ts';
 
@@ -38,4 +41,32 @@ test('equal files written at the same time are complete, and later ones share on
   const [file = '', ...others] = readdirSync(shared);
   assert.deepEqual(others, []);
   assert.equal(statSync(join(directory, 'later')).ino, statSync(join(shared, file)).ino);
+});
+
+test('a shared file is on disk before others can link it', async (context) => {
+  const directory = scratch(context);
+  const shared = join(directory, 'shared');
+  const events = await observeFlushes(context);
+
+  await writeShared(shared, join(directory, 'file'), 'content');
+
+  const [name = ''] = readdirSync(shared);
+  const draft = /^move (\S+) \S+$/.exec(events.at(-1) ?? '')?.[1];
+  assert.deepEqual(events.slice(-2), [`flush ${draft}`, `move ${draft} ${join(shared, name)}`]);
+});
+
+// Symptom: after a power failure, all new forks had an empty config.
+test('a shared file that a power failure has emptied is replaced', async (context) => {
+  const directory = scratch(context);
+  const shared = join(directory, 'shared');
+  await writeShared(shared, join(directory, 'first'), 'content');
+  const [name = ''] = readdirSync(shared);
+  rmSync(join(shared, name));
+  writeFileSync(join(shared, name), '');
+
+  for (const later of ['second', 'third']) await writeShared(shared, join(directory, later), 'content');
+
+  for (const later of ['second', 'third'])
+    assert.equal(readFileSync(join(directory, later), 'utf8'), 'content');
+  assert.equal(statSync(join(directory, 'third')).ino, statSync(join(shared, name)).ino);
 });

@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { copyFile, link, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { syncPath } from '#base/files/sync-path';
 import { systemErrorCode } from '#base/go/system-error';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
 
@@ -22,14 +24,28 @@ export async function writeShared(
   content: string | Uint8Array,
 ): Promise<void> {
   const shared = `${directory}/${createHash('sha256').update(content).digest('hex').slice(0, NAME_DIGITS)}`;
-  if (await linkOrCopy(shared, path)) return;
+  if (await linkWhole(shared, path, Buffer.byteLength(content))) return;
   await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
   await writeFile(path, content, { mode: FILE_MODE });
   await replaceByLink(path, shared);
 }
 
-/** Makes a hard link, or a copy where there can be none. @returns false if there is no such file. */
-export async function linkOrCopy(from: string, to: string): Promise<boolean> {
+/**
+ * Makes a hard link of a file, or a copy where there can be none.
+ *
+ * @returns false if there is no such file, or one of another size: a power failure has emptied it.
+ */
+export async function linkWhole(from: string, to: string, bytes: number): Promise<boolean> {
+  return (await isWhole(from, bytes)) && (await linkOrCopy(from, to));
+}
+
+/** Reports whether there is a file of a size. */
+export async function isWhole(path: string, bytes: number): Promise<boolean> {
+  return (await stat(path).catch(ignoreMissing))?.size === bytes;
+}
+
+/** @returns false if there is no such file. */
+async function linkOrCopy(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
   } catch (error) {
@@ -41,12 +57,19 @@ export async function linkOrCopy(from: string, to: string): Promise<boolean> {
   return true;
 }
 
-/** Puts a hard link in place of a file, at once. @param to also begins the name of a draft. */
+/**
+ * Puts a hard link in place of a file, at once. The content is on disk before: otherwise, others
+ * would link an empty file after a power failure.
+ *
+ * @param to also begins the name of a draft.
+ */
 export async function replaceByLink(from: string, to: string): Promise<void> {
   // Forks that are made at the same time, also by other processes, replace the same file.
   const draft = `${to}.${randomUUID()}.new`;
   try {
-    if (await linkOrCopy(from, draft)) await rename(draft, to);
+    if (!(await linkOrCopy(from, draft))) return;
+    await syncPath(draft);
+    await rename(draft, to);
   } finally {
     // Renaming a link to another one of the same file leaves both.
     await rm(draft, { force: true });
