@@ -25,6 +25,7 @@ import type { PraefectConfig } from './config/schema.ts';
 import { strategyOf } from './config/strategy.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { ReachableNodes } from './coordinator/reachable-nodes.ts';
+import { UnrecordedWrites } from './coordinator/unrecorded-writes.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
 import { WriteOrder } from './coordinator/write-order.ts';
 import { receiveWakes, remoteWake, type WakeReplicator } from './family/replication-wakes.ts';
@@ -121,7 +122,8 @@ export class PraefectServer implements AsyncDisposable {
     const parts = { config, nodes: nodes.byStorage, metrics, logger, family };
     const backend = building.use(await startBackend(parts, signal));
     const wake = startReplicator(parts, backend, building);
-    const coordinator = createCoordinator(parts, backend, { transactions, wake });
+    const unrecorded = building.use(new UnrecordedWrites(logger));
+    const coordinator = createCoordinator(parts, backend, { transactions, unrecorded, wake });
     const { failedChecks, health } = backend;
     const isHealthy = health.isHealthy.bind(health);
     const services = [
@@ -249,10 +251,16 @@ async function dialNodes(
   });
 }
 
+interface CoordinatorParts {
+  readonly transactions: Transactions;
+  readonly unrecorded: UnrecordedWrites;
+  readonly wake: WakeReplicator;
+}
+
 function createCoordinator(
   { config, family, logger, metrics }: BackendOptions,
   { findLost, health, onNodeError, onRecorded, pauses, queue, router, store, writeLocks }: Backend,
-  { transactions, wake }: { readonly transactions: Transactions; readonly wake: WakeReplicator },
+  { transactions, unrecorded, wake }: CoordinatorParts,
 ): Coordinator {
   return new Coordinator({
     router,
@@ -270,10 +278,9 @@ function createCoordinator(
     logger,
     onNodeError,
     findLost,
+    unrecorded,
     recordWrite: writeFinalizer({
-      store,
-      queue,
-      logger,
+      ...{ store, queue, logger, unrecorded },
       counted: metrics.countReplicas,
       onRecorded,
       onQueued: wake,

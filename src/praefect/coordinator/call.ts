@@ -8,6 +8,7 @@ import type { WritePauses } from '../replication/write-pauses.ts';
 import type { Router } from '../routing/routes.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import type { ReachableNodes } from './reachable-nodes.ts';
+import type { UnrecordedWrites } from './unrecorded-writes.ts';
 import type { RecordWrite } from './write-finalizer.ts';
 import type { WriteOrder } from './write-order.ts';
 
@@ -29,6 +30,7 @@ export interface CoordinatedCallOptions {
   readonly logger: Logger;
   /** Finds replicas that a node has lost. `undefined` if they have no records that could be wrong. */
   readonly findLost?: FindLost | undefined;
+  readonly unrecorded: Pick<UnrecordedWrites, 'whenRecorded'>;
   /** Runs after each write. */
   readonly recordWrite: RecordWrite;
 }

@@ -161,7 +161,7 @@ const PRIMARY_METHODS: ReadonlySet<string> = new Set(['GetObjectDirectorySize', 
 
 /** Sends a read to one node whose replica is up to date. */
 export async function planRead(
-  { findLost, metrics, reachable, router }: CoordinatedCallOptions,
+  { findLost, metrics, reachable, router, unrecorded }: CoordinatedCallOptions,
   { context, method, repository, request }: RepositoryCall,
 ): Promise<ProxyPlan> {
   const onPrimary =
@@ -170,7 +170,7 @@ export async function planRead(
   const { node, replicaPath } = await reachable
     .route({
       virtualStorage,
-      find: () => router.accessor(repository, { onPrimary }),
+      find: () => unrecorded.whenRecorded(repository, () => router.accessor(repository, { onPrimary })),
       nodesOf: (route) => [route.node],
       waits: false,
       context,

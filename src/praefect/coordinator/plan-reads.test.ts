@@ -21,7 +21,7 @@ function optionsWith(router: object) {
   const reads: unknown[] = [];
   const searches: { readonly waits: boolean; readonly virtualStorage: string }[] = [];
   const options = {
-    router,
+    ...{ router, unrecorded: { whenRecorded: (_: unknown, run: () => unknown) => run() } },
     metrics: { countRead: (...read: unknown[]) => void reads.push(read) },
     reachable: {
       route: async (search: {

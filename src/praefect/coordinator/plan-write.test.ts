@@ -61,6 +61,7 @@ function start({ exists = false, route = {}, routeFails }: Change = {}) {
   });
   const options = {
     ...{ logger, transactions, order },
+    unrecorded: { whenRecorded: (_: unknown, run: () => unknown) => run() },
     router: { mutator: find('mutator'), creation: find('creation'), exists: async () => exists },
     reachable: { route: async ({ find: each }: { find: () => Promise<unknown> }) => await each() },
     pauses: { write: async () => ({ [Symbol.dispose]: () => void events.push('pause ended') }) },

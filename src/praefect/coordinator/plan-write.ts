@@ -101,7 +101,7 @@ function addTime({ log }: HandlerContext, field: string, sinceMs: number): void 
 
 /** Finds nodes that accept the write. */
 async function routeOf(
-  { reachable, router }: CoordinatedCallOptions,
+  { reachable, router, unrecorded }: CoordinatedCallOptions,
   { context, repository }: RepositoryCall,
   { change, additionalPath }: { readonly change: RecordChange; readonly additionalPath: string | undefined },
 ): Promise<MutatorRoute> {
@@ -110,7 +110,10 @@ async function routeOf(
   return await reachable
     .route({
       virtualStorage: repository.virtualStorage,
-      find: () => (isCreation ? router.creation : router.mutator).call(router, repository, additionalPath),
+      find: () =>
+        isCreation
+          ? router.creation(repository, additionalPath)
+          : unrecorded.whenRecorded(repository, () => router.mutator(repository, additionalPath)),
       nodesOf: ({ primary, secondaries }) => [primary, ...secondaries],
       waits: true,
       context,

@@ -9,6 +9,7 @@ import type { ReplicationJob } from '../model/job.ts';
 import { Transaction } from '../transactions/transaction.ts';
 import { planVotes } from '../transactions/voters.ts';
 import type { RecordChange } from './transactional-methods.ts';
+import { UnrecordedWrites } from './unrecorded-writes.ts';
 import { type EndedWrite, type FinalizerOptions, writeFinalizer } from './write-finalizer.ts';
 
 const repository = { virtualStorage: 'default', relativePath: 'a.git' };
@@ -76,7 +77,7 @@ async function record({ write }: { readonly write: EndedWrite }, options: Partia
     },
   };
   const run = writeFinalizer({
-    ...{ store, queue, logger },
+    ...{ store, queue, logger, unrecorded: new UnrecordedWrites(logger) },
     counted: (...args: unknown[]) => void done.push(['counted', ...args]),
     onRecorded: note('recorded'),
     onQueued: (...args: unknown[]) => void done.push(['queued', ...args]),

@@ -44,7 +44,10 @@ async function votedWrite(failures: readonly string[]): Promise<EndedWrite> {
 
 function options(): FinalizerOptions {
   const logger = createLogger({ format: 'json', level: 'error', stream: { write: () => {} } });
-  return { store: new MemoryStore(), queue: new MemoryQueue(), logger, counted: () => {} };
+  return {
+    ...{ store: new MemoryStore(), queue: new MemoryQueue(), logger, counted: () => {} },
+    unrecorded: { add: () => {} },
+  };
 }
 
 test('a write that most nodes lack after their votes is no success, and they get copies', async () => {

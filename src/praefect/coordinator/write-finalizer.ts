@@ -16,6 +16,7 @@ import type { ReplicaStore } from '../store/replica-store.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { proxiedCallFields } from './call-fields.ts';
 import type { RecordChange } from './transactional-methods.ts';
+import type { UnrecordedWrites } from './unrecorded-writes.ts';
 
 /** Limit of the record of a write. */
 const RECORD_LIMIT_MS = 30_000;
@@ -39,6 +40,8 @@ export interface FinalizerOptions {
   readonly store: ReplicaStore;
   readonly queue: ReplicationQueue;
   readonly logger: Logger;
+  /** Gets the writes to existing repositories that the database could not record. */
+  readonly unrecorded: Pick<UnrecordedWrites, 'add'>;
   counted(reason: ReplicaReason, nodes: number): void;
   /** Called with each write that was recorded. */
   readonly onRecorded?: (repository: RepositoryKey) => Promise<void>;
@@ -58,26 +61,39 @@ export function writeFinalizer(options: FinalizerOptions): RecordWrite {
 }
 
 async function record(options: FinalizerOptions, write: EndedWrite): Promise<void> {
-  const { counted, onRecorded } = options;
+  const { counted, unrecorded } = options;
   const result = resultOf(write);
   const outcome = outcomeOf(result);
   if (!outcome.isWritten) return;
   for (const [reason, storages] of outcome.reasons) counted(reason, storages.length);
   logOutcome(options, write, outcome);
-  const holders = await recordIn(options.store, write, outcome);
-  if (holders === undefined) return;
-  await onRecorded?.(write.repository);
-  const lacking = [result.primary, ...outcome.updated, ...outcome.outdated].filter(
-    (storage) => !holders.includes(storage),
-  );
-  // Only a cluster without a database passes it on. All nodes rename: there is nothing to copy.
-  if (write.change !== 'rename') await queueCopies(options, write, { holders, lacking });
+  const complete = (): Promise<void> => completeRecord(options, write, outcome);
+  await complete().catch((error) => {
+    if (write.change === 'update') unrecorded.add(write.repository, complete, error);
+    throw error;
+  });
   if (!write.errors.has(result.primary) && isMinority(result, outcome))
     throw new GitalyError(
       'UNAVAILABLE',
       `the write is on ${1 + outcome.updated.length} of ${1 + result.secondaries.length} nodes; ` +
         'the others failed after their votes and get copies',
     );
+}
+
+/** Records which replicas have a write, and queues copies to the others. */
+async function completeRecord(
+  options: FinalizerOptions,
+  write: EndedWrite,
+  outcome: WriteOutcome,
+): Promise<void> {
+  const holders = await recordIn(options.store, write, outcome);
+  if (holders === undefined) return;
+  await options.onRecorded?.(write.repository);
+  const lacking = [write.route.primary.storage, ...outcome.updated, ...outcome.outdated].filter(
+    (storage) => !holders.includes(storage),
+  );
+  // Only a cluster without a database passes it on. All nodes rename: there is nothing to copy.
+  if (write.change !== 'rename') await queueCopies(options, write, { holders, lacking });
 }
 
 /** Records which replicas have a write. Returns these; `undefined` if nothing is to be copied. */

@@ -1,3 +1,4 @@
+import { GitalyError } from '#base/gitaly-error';
 import type { ReplicationJob } from '../model/job.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import {
@@ -61,7 +62,7 @@ export class MemoryStore implements ReplicaStore {
     };
     const isCurrent = (storage: string): boolean => entry.replicas.get(storage) === entry.generation;
     const current = groups.map((group) => group.filter(isCurrent)).find((group) => group.length > 0);
-    if (current === undefined) throw new Error('write to outdated nodes');
+    if (current === undefined) throw new GitalyError('INTERNAL', 'write to outdated nodes');
     entry.generation++;
     for (const storage of current) entry.replicas.set(storage, entry.generation);
     this.#entries.set(repositoryKey(repository), entry);

@@ -111,7 +111,7 @@ export class PostgresStore implements ReplicaStore {
         ARRAY (SELECT storage FROM replicas) AS written`,
     );
     if (row?.found !== true) throw repositoryNotFound(write.repository);
-    if (row.written.length === 0) throw new Error('write to outdated nodes');
+    if (row.written.length === 0) throw new GitalyError('INTERNAL', 'write to outdated nodes');
     return row.written;
   }
 
