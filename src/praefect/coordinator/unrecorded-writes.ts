@@ -21,8 +21,8 @@ interface Entry {
 }
 
 /**
- * The writes that the database could not record. A node that lacks such a write looks up to date, so
- * calls on the repository wait for the record, which is repeated until the database is back.
+ * The writes that the database could not record. A node that lacks such a write looks up to date,
+ * so calls on the repository wait for the record, which is repeated until the database is back.
  */
 export class UnrecordedWrites implements Disposable {
   readonly #logger: Logger;

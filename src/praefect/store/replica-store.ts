@@ -55,8 +55,8 @@ export interface ReplicaStore {
    * Records a write: those of its storages that were up to date have it, all others lack it.
    *
    * @returns these storages.
-   * @throws {GitalyError} NOT_FOUND `repository not found`; INTERNAL `write to outdated nodes`. Errors
-   *   without a code are those of a database: it has perhaps not recorded the write.
+   * @throws {GitalyError} NOT_FOUND `repository not found`; INTERNAL `write to outdated nodes`.
+   *   Errors without a code are those of a database: it has perhaps not recorded the write.
    */
   recordWrite(write: RecordedWrite): Promise<readonly string[]>;
   recordRemoval(repository: RepositoryKey): Promise<void>;
