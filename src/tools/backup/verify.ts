@@ -108,7 +108,8 @@ async function unpack(
   await pipeline(readObject(store, key, { signal }), createWriteStream(path), { signal });
   const fetch = gitCommand('fetch', {
     options: ['--no-write-fetch-head', '--quiet', '--atomic', '--force'].map(flag),
-    args: [path, `refs/*:refs/steps/${number}/*`],
+    // Also as branches, of which git requires that they are commits.
+    args: [path, `refs/*:refs/steps/${number}/*`, `refs/heads/*:refs/heads/steps/${number}/*`],
   });
   const config = [{ key: 'transfer.fsckObjects', value: 'false' }];
   await git.run(fetch, { repository, hooks: 'disabled', config, signal }).catch((error: unknown) => {
