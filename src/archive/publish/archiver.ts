@@ -322,9 +322,12 @@ export class Archiver {
   /** Compares a lender that is not archived yet, once for all that wait for it. */
   async #compareLender(path: string, from: JournalPosition, depth: number): Promise<void> {
     if (depth > 1) return await this.compare(path, from, depth); // none of these waits for another
-    const comparing = this.#lenders.get(path) ?? this.compare(path, from, depth);
-    this.#lenders.set(path, comparing);
-    await comparing.finally(() => this.#lenders.delete(path));
+    let comparing = this.#lenders.get(path);
+    if (comparing === undefined) {
+      comparing = this.compare(path, from, depth).finally(() => this.#lenders.delete(path));
+      this.#lenders.set(path, comparing);
+    }
+    await comparing;
   }
 
   /** Returns what the archive has of the repositories whose objects a repository uses. */

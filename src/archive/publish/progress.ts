@@ -82,7 +82,7 @@ export class Progress {
 
   /** Notes a repository that could not be archived. */
   addFailed(path: string): void {
-    if (this.failed.size >= MAX_FAILED && this.toCompare === 'none') this.requestComparison('present');
+    if (this.failed.size >= MAX_FAILED && !this.failed.has(path)) this.requestComparison('present');
     else this.failed.add(path);
     this.changed();
   }
