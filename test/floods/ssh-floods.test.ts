@@ -7,39 +7,58 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { watchBlocks } from '#testkit/loop-turns';
+import { machineSlowness } from '#testkit/machine-slowness';
 import { moduleOptions } from '#testkit/program-command';
-import { ended, LIST, logIn, startGateway } from '#testkit/ssh-gateway-fixture';
+import { ended, LIST, logIn, type Opened, startGateway } from '#testkit/ssh-gateway-fixture';
 
 const FLOOD_MS = 2000;
+const MIN_REQUESTS = 10_000;
 /** CPU time. The library alone blocked the loop for 1 to 6 s. */
 const MAX_BLOCK_MS = 300;
+/** The least disturbed flood counts: a virtual machine may stand still meanwhile. */
+const ATTEMPTS = 3;
 
 test('a flood of global requests over SSH delays no other client', async (context) => {
   await using opened = await startGateway();
-  const { host, port } = opened.gateway;
   await using client = await logIn(opened.gateway);
-  await ended(await client.exec(LIST), '0000'); // everything is loaded
-  const script = join(import.meta.dirname, 'ssh-flooder.ts');
-  const flooder = spawn(
-    process.execPath,
-    [...moduleOptions(), script, host, String(port), String(FLOOD_MS)],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: 30_000,
-    },
-  );
-  const exited = once(flooder, 'exit');
-  const requests = text(flooder.stdout);
+  const list = async (): Promise<unknown> => (await ended(await client.exec(LIST), '0000')).code;
+  await list(); // everything is loaded
 
-  using blocks = watchBlocks();
-  for (let isOver = false; !isOver; ) {
-    assert.equal((await ended(await client.exec(LIST), '0000')).code, 0);
-    isOver = flooder.exitCode !== null;
+  let leastMs = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < ATTEMPTS && leastMs >= MAX_BLOCK_MS; attempt++) {
+    const flooder = startFlooder(opened.gateway);
+    using blocks = watchBlocks();
+    do assert.equal(await list(), 0);
+    while (flooder.isRunning());
+    const requests = await flooder.requests();
+    context.diagnostic(`${requests} requests; blocked for at most ${Math.round(blocks.cpuMs)} ms`);
+    assert.ok(requests >= MIN_REQUESTS, 'it was a flood');
+    assert.ok(blocks.cpuMs > 0);
+    leastMs = Math.min(leastMs, blocks.cpuMs);
   }
 
-  await exited;
-  const blockedMs = Math.round(blocks.cpuMs);
-  context.diagnostic(`${(await requests).trim()} requests; blocked for at most ${blockedMs} ms`);
-  assert.ok(Number(await requests) > 10_000, 'it was a flood');
-  assert.ok(blockedMs > 0 && blockedMs < MAX_BLOCK_MS, `blocked for ${blockedMs} ms`);
+  const slowness = leastMs < MAX_BLOCK_MS ? 1 : machineSlowness();
+  assert.ok(leastMs < MAX_BLOCK_MS * slowness, `blocked for ${leastMs} ms, slower by ${slowness}`);
 });
+
+function startFlooder({ host, port }: Opened['gateway']): {
+  isRunning(): boolean;
+  /** Returns the number of requests that were sent, when it has ended. */
+  requests(): Promise<number>;
+} {
+  const script = join(import.meta.dirname, 'ssh-flooder.ts');
+  const words = [script, host, String(port), String(FLOOD_MS), String(MIN_REQUESTS)];
+  const flooder = spawn(process.execPath, [...moduleOptions(), ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 60_000,
+  });
+  const exited = once(flooder, 'exit');
+  const output = text(flooder.stdout);
+  return {
+    isRunning: () => flooder.exitCode === null && flooder.signalCode === null,
+    requests: async () => {
+      await exited;
+      return Number(await output);
+    },
+  };
+}
