@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { lockObject } from '#object-store/file/lock-object';
 import { run } from './run-program.ts';
 
 /** Built programs, by the hash of their sources; not under version control. */
@@ -10,7 +11,7 @@ const BUILD_LIMIT_MS = 10 * 60 * 1000;
 
 /**
  * Builds the Go module in a directory and returns the path of the program; `undefined` if Go is not
- * installed. It is built once for each state of its sources.
+ * installed. It is built once for each state of its sources: a large one takes minutes of CPU time.
  *
  * @param options.package a program of another module that `go.mod` requires; default: the module's.
  * @throws {Error} with the compiler's output.
@@ -28,6 +29,8 @@ export async function goProgram(
   if (existsSync(program)) return program;
 
   mkdirSync(CACHE, { recursive: true });
+  await using _lock = await lockObject(program, AbortSignal.timeout(BUILD_LIMIT_MS));
+  if (existsSync(program)) return program;
   const draft = `${program}.${process.pid}`;
   const target = options.package ?? '.';
   const flags = options.tags === undefined ? [] : ['-tags', options.tags];

@@ -12,8 +12,9 @@ import { until } from '#testkit/until';
 
 export const REPOSITORY = { storageName: 'default', relativePath: 'victim.git' };
 
-/** Time limit of a response during a flood, which shares the machine with everything. */
+/** Limit of the server's CPU time for a response during a flood. */
 const ANSWER_LIMIT_MS = 8000;
+const ANSWER_TIMEOUT_MS = 10 * ANSWER_LIMIT_MS;
 const BETWEEN_ANSWERS_MS = 20;
 const BATCH_BYTES = 64 * 1024;
 
@@ -25,6 +26,10 @@ export interface Damage {
   readonly seconds: number;
   /** Number of the other client's responses. */
   readonly answers: number;
+  /**
+   * CPU time of the server during the slowest response, in milliseconds: what holds that up takes
+   * it, while on a busy machine every response takes seconds.
+   */
   readonly slowestMs: number;
 }
 
@@ -64,11 +69,11 @@ export class Victim implements AsyncDisposable {
     let isOver = false;
     const ask = async (): Promise<void> => {
       while (!isOver || answers < 2) {
-        const askedAt = performance.now();
+        const before = cpuSeconds(pid);
         const request = { repository: REPOSITORY, revision: Buffer.from('main') };
-        const { commit } = await client.commit.findCommit(request, { timeoutMs: 10 * ANSWER_LIMIT_MS });
+        const { commit } = await client.commit.findCommit(request, { timeoutMs: ANSWER_TIMEOUT_MS });
         assert.equal(commit?.id, this.commit);
-        slowestMs = Math.max(slowestMs, performance.now() - askedAt);
+        slowestMs = Math.max(slowestMs, (cpuSeconds(pid) - before) * 1000);
         highest = Math.max(highest, residentBytes(pid));
         answers += 1;
         await sleep(BETWEEN_ANSWERS_MS);
@@ -83,7 +88,7 @@ export class Victim implements AsyncDisposable {
       await asking;
     }
     await client.close();
-    assert.ok(slowestMs < ANSWER_LIMIT_MS, `an answer took ${Math.round(slowestMs)} ms`);
+    assert.ok(slowestMs < ANSWER_LIMIT_MS, `an answer took ${Math.round(slowestMs)} ms of CPU time`);
     const seconds = (performance.now() - startedAt) / 1000;
     return { grownBytes: highest - memory, cpuSeconds: cpuSeconds(pid) - cpu, seconds, answers, slowestMs };
   }
