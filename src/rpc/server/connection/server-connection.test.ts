@@ -7,7 +7,7 @@ import { keepStreamsBriefly } from '#rpc/common/grpc/session-streams';
 import { openTimers } from '#testkit/open-timers';
 import { settle } from '#testkit/raw-yamux-peer';
 import { FrameScanner } from '../authority/frame-scanner.ts';
-import { DRAIN_MS, LAST_READ_MS } from './connection-limits.ts';
+import { DRAIN_MS, LAST_READ_MS, STREAM_RESET_BURST } from './connection-limits.ts';
 import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './server-connection.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -15,6 +15,7 @@ const SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
 const SETTINGS_ACK = Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]);
 /** `:method POST`, `:scheme http`, `:path /`, `:authority x`; the last frame of its stream. */
 const REQUEST = Buffer.from([0, 0, 6, 1, 5, 0, 0, 0, 1, 0x83, 0x86, 0x84, 1, 1, 0x78]);
+const RST_STREAM = 3;
 const PING = 6;
 const GOAWAY = 7;
 const POLICY: KeepalivePolicy = {
@@ -343,6 +344,37 @@ for (const [name, bytes, ended] of [
     });
   }
 }
+
+/** Frames of a client for some streams, from a number on. */
+function ofStreams(frame: Buffer, first: number, count: number): Buffer {
+  const frames = Array.from({ length: count }, (_, index) => {
+    const copy = Buffer.from(frame);
+    copy.writeUInt32BE(first + 2 * index, 5);
+    return copy;
+  });
+  return Buffer.concat(frames);
+}
+
+// The reset of the streams by the end of the connection was counted, and the GOAWAY for too many
+// failed where nothing caught it: any client could end the server.
+test('a client that resets many streams and then leaves ends nothing but its connection', async (context) => {
+  context.mock.method(performance, 'now', () => 0); // resets are not forgiven meanwhile
+  const peer = raw();
+  const count = STREAM_RESET_BURST - 1500;
+  const begin = Buffer.from(REQUEST);
+  begin.writeUInt8(4, 4); // the request has not ended
+  const cancel = Buffer.from([0, 0, 4, RST_STREAM, 0, 0, 0, 0, 0, 0, 0, 0, 8]);
+  await peer.send(PREFACE, SETTINGS, SETTINGS_ACK);
+
+  await peer.send(ofStreams(begin, 1, count), ofStreams(cancel, 1, count));
+  await peer.send(ofStreams(begin, 1 + 2 * count, count));
+  while (peer.streams.length < 2 * count) await quiet();
+  await peer.end();
+  while (!peer.streams.every(({ closed }) => closed)) await quiet();
+  await quiet();
+
+  assert.deepEqual(peer.closed, [undefined]);
+});
 
 test('a stream that has ended is not kept by its connection', async () => {
   const peer = raw();

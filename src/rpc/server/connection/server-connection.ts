@@ -120,7 +120,8 @@ export class ServerConnection {
       this.#streams++;
       this.#openStreams++;
       stream.on('close', () => {
-        if (!session.destroyed) this.#openStreams--;
+        if (session.destroyed) return; // the end of the connection, which resets all of them
+        this.#openStreams--;
         if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.#onReset();
       });
       events.onStream(stream, headers, rawHeaders);
