@@ -203,6 +203,29 @@ test('a stream that is paused stops its sender, and no other', async () => {
   assert.ok(sent > 0);
 });
 
+// Clients of Praefect that stopped to read large responses stopped all reads of a node.
+test('streams that nobody reads do not fill the window of the connection', async () => {
+  const respond: OnStream = (stream, rawHeaders) => {
+    stream.respond({ ':status': 200 });
+    stream.end(rawHeaders.includes('x-large') ? Buffer.alloc(2 * MEBIBYTE) : 'short');
+  };
+  await using server = await nodeServer(respond, { maxSessionMemory: 100 });
+  const streams = Array.from({ length: 20 }, () => {
+    const events = new RecordedStream();
+    const stream = server.session.request({ path: '/a', pairs: ['x-large', '1'] }, events);
+    stream.end([]);
+    stream.pause();
+    return { events, stream };
+  });
+
+  await until(() => streams.every(({ events }) => events.dataBytes === MEBIBYTE));
+  assert.equal((await finished(server.session)).data.toString(), 'short');
+
+  for (const { stream } of streams) stream.resume();
+  await until(() => streams.every(({ events }) => events.events.includes('close')));
+  assert.ok(streams.every(({ events }) => events.dataBytes === 2 * MEBIBYTE));
+});
+
 test('data that is not read any more does not fill the window of the connection', async () => {
   await using server = await nodeServer((stream) => {
     stream.respond({ ':status': 200 });

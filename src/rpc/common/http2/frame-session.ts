@@ -72,6 +72,10 @@ export class FrameSession implements ClientSession, FrameStreamHost {
   readonly #streams = new OpenStreams((stream, id) => this.#open(stream, id));
   /** Streams with data that wait for the connection. */
   #blocked: FrameStream[] = [];
+  /**
+   * Data that has arrived is released, also if its stream is paused: only the windows of streams
+   * hold their senders. Streams that nobody reads would otherwise stop all others.
+   */
   readonly #receiveWindow = new ReceiveWindow('the connection', SESSION_WINDOW_BYTES);
   #hasSettings = false;
 
@@ -121,11 +125,6 @@ export class FrameSession implements ClientSession, FrameStreamHost {
     if (stream.isWaiting) return;
     stream.isWaiting = true;
     this.#blocked.push(stream);
-  }
-
-  release(bytes: number): void {
-    const released = this.#receiveWindow.release(bytes);
-    if (released > 0) this.reportReleased(0, released);
   }
 
   reportReleased(streamId: number, bytes: number): void {
@@ -249,10 +248,11 @@ export class FrameSession implements ClientSession, FrameStreamHost {
   #onData(frame: Frame): void {
     const { length } = frame.payload;
     this.#receiveWindow.take(length);
+    const released = this.#receiveWindow.release(length);
+    if (released > 0) this.reportReleased(0, released);
     const stream = this.#streams.get(frame.streamId);
     const data = withoutPadding(frame);
-    if (stream === undefined) this.release(length);
-    else stream.onData(data, length, (frame.flags & Flag.END_STREAM) !== 0);
+    stream?.onData(data, length, (frame.flags & Flag.END_STREAM) !== 0);
   }
 
   #onHeaders(frame: Frame): void {

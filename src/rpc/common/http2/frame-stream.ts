@@ -17,8 +17,6 @@ export interface FrameStreamHost {
   sendWindowBytes: number;
   /** Calls `pump` when there is space again. */
   wait(stream: FrameStream): void;
-  /** Records that received data of the connection is no longer held. */
-  release(bytes: number): void;
   /** Allows the peer more data on a stream. */
   reportReleased(streamId: number, bytes: number): void;
   /** Reports that a stream has ended. */
@@ -111,7 +109,6 @@ export class FrameStream implements CallStream {
     const held = this.#heldBytes;
     if (held === 0) return;
     this.#heldBytes = 0;
-    this.#host.release(held);
     const released = this.#receiveWindow.release(held);
     if (released > 0) this.#host.reportReleased(this.id, released);
   }
@@ -167,7 +164,6 @@ export class FrameStream implements CallStream {
   onData(data: Buffer, frameBytes: number, isEnd: boolean): void {
     this.#receiveWindow.take(frameBytes);
     if (!this.#hasHeaders) {
-      this.#host.release(frameBytes);
       this.reset(ErrorCode.PROTOCOL_ERROR);
       return;
     }
@@ -221,7 +217,6 @@ export class FrameStream implements CallStream {
     this.#isClosed = true;
     this.#unsent = [];
     this.#unsentBytes = 0;
-    this.#host.release(this.#heldBytes);
     this.#heldBytes = 0;
     this.#events.onClose(); // before the session may close after its last stream
     this.#host.leave(this);
