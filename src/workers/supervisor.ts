@@ -263,11 +263,33 @@ export class Supervisor implements AsyncDisposable {
     }
     let number = 1;
     while (this.#workers.has(number)) number++;
-    const worker = new WorkerProcess(number, command);
+    const worker = this.#fork(number);
+    if (worker === undefined) return false;
     this.#workers.set(number, worker);
     this.#own?.observer.started();
     this.#follow(worker);
     return true;
+  }
+
+  /** Starts a process; `undefined` if the system refuses (no memory): the server goes on without. */
+  #fork(number: number): WorkerProcess | undefined {
+    const { command, logger } = this.#options;
+    try {
+      return new WorkerProcess(number, command);
+    } catch (error) {
+      const fields = { worker: number, error: messageOf(error), back_off_ms: this.#backOff() };
+      logger.error(fields, 'a worker process could not be started');
+      return undefined;
+    }
+  }
+
+  /** Delays the next start: one that fails again and again must not be tried each second. */
+  #backOff(): number {
+    const { backOffMs: firstMs, maxBackOffMs } = this.#options.settings;
+    const backOffMs = Math.min(maxBackOffMs, firstMs * 2 ** this.#failures);
+    this.#failures++;
+    this.#nextStartMs = performance.now() + backOffMs;
+    return backOffMs;
   }
 
   #follow(worker: WorkerProcess): void {
@@ -327,11 +349,8 @@ export class Supervisor implements AsyncDisposable {
       return;
     }
     observer?.ended(worker.isReportedHung ? 'hung' : 'failed');
-    // One that fails soon after its start, again and again, must not be started each second.
     if (performance.now() - worker.startedAtMs > settings.maxBackOffMs) this.#failures = 0;
-    const backOffMs = Math.min(settings.maxBackOffMs, settings.backOffMs * 2 ** this.#failures);
-    this.#failures++;
-    this.#nextStartMs = performance.now() + backOffMs;
+    const backOffMs = this.#backOff();
     logger.error(
       { worker: worker.number, worker_pid: worker.pid, reason: how, back_off_ms: backOffMs },
       'a worker process has failed',
