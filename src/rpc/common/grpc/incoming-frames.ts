@@ -60,6 +60,8 @@ export class IncomingFrames {
   #encoding: MessageEncoding = 'identity';
   #queue: Frame[] = [];
   #queuedBytes = 0;
+  /** Bytes of messages that are decompressed, or wait for that. */
+  #unpackingBytes = 0;
   /** Bytes that were reported to {@link IncomingLimits.hold}. */
   #heldBytes = 0;
   #isPaused = false;
@@ -97,12 +99,13 @@ export class IncomingFrames {
     const frame = this.#queue.shift();
     if (frame !== undefined) {
       this.#queuedBytes -= frame.payload.length + FRAME_OVERHEAD_BYTES;
-      this.#hold();
+      const message = this.#unpack(frame);
+      this.#release();
       if (this.#isPaused && this.#queuedBytes < PAUSE_AT_BYTES / 2) {
         this.#isPaused = false;
         this.#stream.resume();
       }
-      return this.#unpack(frame);
+      return message;
     }
     if (this.#error !== undefined) throw this.#error;
     if (this.#isOver) return undefined;
@@ -142,20 +145,29 @@ export class IncomingFrames {
     this.#queue = [];
     this.#queuedBytes = 0;
     this.#reader.drop();
-    this.#hold();
+    this.#release();
   }
 
-  /**
-   * Reports the held bytes to the limits. Small amounts are not counted, so most streams report
-   * nothing.
-   */
+  /** Bytes that count. Small amounts do not, so most streams report nothing. */
+  get #countedBytes(): number {
+    const bytes = this.#reader.heldBytes + this.#queuedBytes + this.#unpackingBytes;
+    return bytes < COUNTED_BYTES ? 0 : bytes;
+  }
+
+  /** Reports the held bytes to the limits. @throws {GitalyError} when that is too much. */
   #hold(): void {
-    if (this.#limits === undefined) return;
-    const bytes = this.#reader.heldBytes + this.#queuedBytes;
-    const counted = bytes < COUNTED_BYTES ? 0 : bytes;
-    if (counted === this.#heldBytes) return;
-    this.#limits.hold(counted - this.#heldBytes);
-    this.#heldBytes = counted;
+    this.#report(this.#countedBytes);
+  }
+
+  /** Reports that fewer bytes are held. Those that were refused have never counted. */
+  #release(): void {
+    this.#report(Math.min(this.#countedBytes, this.#heldBytes));
+  }
+
+  #report(bytes: number): void {
+    if (this.#limits === undefined || bytes === this.#heldBytes) return;
+    this.#limits.hold(bytes - this.#heldBytes);
+    this.#heldBytes = bytes;
   }
 
   /** Receives the next bytes. */
@@ -203,7 +215,9 @@ export class IncomingFrames {
     return frame.isCompressed ? this.#decompress(frame.payload) : frame.payload;
   }
 
+  /** Decompresses a message. The caller then reports the held bytes. */
   async #decompress(payload: Buffer): Promise<Buffer> {
+    this.#unpackingBytes += payload.length;
     const done = await this.#limits?.decompressionTurn();
     try {
       // The call may have been aborted in the meantime.
@@ -211,6 +225,8 @@ export class IncomingFrames {
       return await decompress(payload, this.#encoding, this.#maxMessageBytes);
     } finally {
       done?.();
+      this.#unpackingBytes -= payload.length;
+      this.#release();
     }
   }
 }
