@@ -107,3 +107,19 @@ test("closing ends the caller's iterable", async () => {
 
   assert.equal(isEnded, true);
 });
+
+// Nothing waits for the end of the source, so that its error ended the process.
+test('a source that fails to clean up does not fail the end of its call', async () => {
+  const requests = new ReplayableRequests(
+    (async function* () {
+      try {
+        yield* [1, 2];
+      } finally {
+        await Promise.reject(new Error('cannot clean up'));
+      }
+    })(),
+  );
+  await requests.attempt().next();
+
+  await requests.close();
+});

@@ -52,13 +52,17 @@ export class ReplayableRequests {
     }
   }
 
-  /** Ends the call: stops the caller's iterable, once. */
+  /** Ends the call: stops the caller's iterable, once. Never rejects. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#isDone = true;
     this.#kept = [];
-    await this.#iterator?.return?.();
+    try {
+      await this.#iterator?.return?.();
+    } catch {
+      // the call has its status already; a source that fails to clean up cannot change it
+    }
   }
 
   #drop(upTo: number): void {
