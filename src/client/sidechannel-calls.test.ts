@@ -137,6 +137,30 @@ test('a stuck reader does not delay the failure of an aborted call', async () =>
   assert.ok(performance.now() - start < 4_000);
 });
 
+// It was waited for without end: the server has done its part, and nothing else ends a stuck reader.
+test('an abort ends the wait for a stuck reader after the server has answered', async () => {
+  await using server = await startSidechannelServer(async (sidechannel) => {
+    sidechannel.write(Buffer.alloc(100_000));
+  });
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry);
+  const abort = new AbortController();
+  const reason = new Error('enough');
+  const stdout = new Writable({ write: () => {} });
+  const onTrailers = (): void => void setImmediate(() => abort.abort(reason));
+
+  await assert.rejects(
+    postUploadPack(
+      connection,
+      registry,
+      { stdin: new PassThrough(), stdout },
+      {},
+      { signal: abort.signal, onTrailers },
+    ),
+    (error) => error instanceof GitalyError && error.code === 'CANCELLED' && error.cause === reason,
+  );
+});
+
 test('a stdin that fails is the error, and the server is notified', async () => {
   const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<unknown>();

@@ -51,7 +51,8 @@ export class WaitLimit {
 /** Longest time of a timer: 24 days, for which no call waits for a connection. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-function cancelled(reason: unknown): GitalyError {
+/** Returns the error for what a signal with this reason has ended. */
+export function cancelled(reason: unknown): GitalyError {
   return reason instanceof GitalyError
     ? reason
     : new GitalyError('CANCELLED', 'context canceled', { cause: reason });

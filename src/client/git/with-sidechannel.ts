@@ -1,6 +1,7 @@
 import { limitedSignal } from '#base/async/limited-signal';
 import { Metadata, type MetadataInit } from '#rpc/common/metadata';
 import type { CallOptions } from '../call/call-types.ts';
+import { cancelled } from '../connect/wait-limit.ts';
 import type { SidechannelCallback, SidechannelRegistry } from '../sidechannel-registry.ts';
 
 /**
@@ -32,7 +33,15 @@ export async function withSidechannel<T>(
     await waiter.close().catch(() => {}); // the call's error is more specific
     throw error;
   }
-  await waiter.close();
+  const { signal } = options;
+  const onAbort = (): void => ended.reject(cancelled(signal?.reason));
+  if (signal?.aborted === true) onAbort();
+  signal?.addEventListener('abort', onAbort);
+  try {
+    await waiter.close();
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
   return response;
 }
 
