@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type ServerHttp2Stream } from 'node:http2';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -75,6 +77,31 @@ test('an accessor fails after four attempts, and is not retried for other codes'
   await using second = await serving({ refExists: aborted.handler });
   await assert.rejects(second.connection.ref.refExists({}), { code: 'ABORTED' });
   assert.equal(aborted.calls(), 1);
+});
+
+// The headers of the proxy counted as those of a response, after which a call is not retried.
+test('an accessor is retried while a proxy has no server', async () => {
+  let calls = 0;
+  const proxy = createServer().on('stream', (stream: ServerHttp2Stream) => {
+    if (++calls === 1) {
+      stream.respond({ ':status': 503, 'content-type': 'text/html' });
+      stream.end('no server');
+      return;
+    }
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(Buffer.from([0, 0, 0, 0, 2, 8, 1]));
+  });
+  await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  const address = proxy.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  await using connection = await dial(`tcp://127.0.0.1:${port}`, { retry: RETRY });
+
+  const { value } = await connection.ref.refExists({});
+
+  assert.deepEqual([value, calls], [true, 2]);
+  await connection.close();
+  proxy.close();
 });
 
 test('a mutator is never retried, nor is any call without a policy', async () => {

@@ -203,22 +203,23 @@ export class OutgoingCall<I, O> implements ChannelCall<O>, CallStreamEvents {
 
   onHeaders(pairs: string[]): void {
     this.#options.channel.noteReceived();
-    this.#headers = Metadata.fromWire(pairs);
-    if (this.#headers.has(GRPC_STATUS)) {
+    const headers = Metadata.fromWire(pairs);
+    if (headers.has(GRPC_STATUS)) {
       // trailers-only; the status applies even with another HTTP status
-      this.#trailers = this.#headers;
+      this.#trailers = headers;
     } else {
-      const refusal = refusalOf(this.#headers);
+      const refusal = refusalOf(headers);
       if (refusal !== undefined) {
-        this.cancel(refusal);
+        this.cancel(refusal); // without headers: those of a proxy are no answer, as in grpc-go
         return;
       }
     }
-    this.#headersWaiter.resolve(this.#headers);
-    this.#options.onHeaders?.(this.#headers);
-    const encoding = parseEncoding(this.#headers.get(GRPC_ENCODING));
+    this.#headers = headers;
+    this.#headersWaiter.resolve(headers);
+    this.#options.onHeaders?.(headers);
+    const encoding = parseEncoding(headers.get(GRPC_ENCODING));
     if (encoding === undefined) {
-      const named = this.#headers.get(GRPC_ENCODING);
+      const named = headers.get(GRPC_ENCODING);
       const text = `grpc: Decompressor is not installed for grpc-encoding "${named}"`;
       this.cancel(new GitalyError('INTERNAL', text));
     } else if (this.#incoming !== undefined) {
