@@ -146,7 +146,10 @@ export class GrpcServer {
       }),
     );
     this.#localSessions.add(session);
-    void session.closed.then(() => this.#localSessions.delete(session));
+    void session.closed.then(() => {
+      this.#localSessions.delete(session);
+      this.#checkIdle();
+    });
     return session;
   }
 
@@ -207,7 +210,8 @@ export class GrpcServer {
   }
 
   #checkIdle(): void {
-    if (this.#connections.size > 0 || this.#calls.size > 0) return;
+    // A session also has the calls that wait to start.
+    if (this.#connections.size > 0 || this.#localSessions.size > 0 || this.#calls.size > 0) return;
     for (const onIdle of [...this.#idleWaiters]) onIdle();
   }
 

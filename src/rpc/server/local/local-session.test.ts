@@ -10,6 +10,7 @@ import { until } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
+import { CALLS_PER_TURN } from '../connection/connection-limits.ts';
 import type { GrpcServerOptions } from '../grpc-server.ts';
 import { serve } from '../handler.ts';
 
@@ -160,4 +161,19 @@ test('local: at the end of a server its running calls finish, and further ones a
   await ending;
   await channel.closed;
   assert.equal(channel.state, 'closed');
+});
+
+// The server stopped while calls waited for their turn to start; they ran without its resources.
+test('local: the end of a server waits for calls that wait to start', async () => {
+  let served = 0;
+  await using server = connectLocally({
+    services: [serve(CommitService, { findCommit: () => ({ commit: { id: String(++served) } }) })],
+  });
+  const { channel } = server;
+  const calls = Array.from({ length: 3 * CALLS_PER_TURN }, () => only(channel.invoke(findCommit, [{}])));
+
+  await server.server.shutdown({ graceMs: 60_000 });
+  const servedAtEnd = served;
+
+  assert.equal((await Promise.all(calls)).length, servedAtEnd);
 });
