@@ -14,6 +14,7 @@ import { respondText, respondTrailersOnly } from './call/response-writer.ts';
 import type { ServerStream } from './call/server-stream.ts';
 import { CallContext, type ContextExtras } from './call-context.ts';
 import { CallStarts } from './call-starts.ts';
+import { ABORT_GRACE_MS } from './connection/connection-limits.ts';
 import { ReadingTurns, TurnReader } from './connection/reading-turns.ts';
 import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './connection/server-connection.ts';
 import { errorHeaders } from './error-headers.ts';
@@ -42,8 +43,6 @@ export interface GrpcServerOptions {
   readonly onConnectionError?: (error: Error, peer: Peer) => void;
 }
 
-/** Time for which a hard stop waits for handlers to detect the abort. */
-const ABORT_GRACE_MS = 5000;
 const EXPLANATION =
   'This port serves gRPC for clients of Gitaly. Browsers and git use the HTTP gateway: gitaly-ts up\n';
 const ROUTE_PATH = /^\/(?<service>[^/]+)\/(?<method>[^/]+)$/;

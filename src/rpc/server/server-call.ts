@@ -30,7 +30,9 @@ export interface ServerCall {
   /** Fields that the handler added with `context.log.add`. */
   readonly logFields: Readonly<Record<string, unknown>>;
   /**
-   * Ends the call with an error now, whatever its handler still waits for, and aborts the handler.
+   * Ends the call with an error, whatever its handler still waits for, and aborts the handler. A
+   * change ends when its handler has stopped, or five seconds later: its marks and locks must not
+   * end before it does.
    *
    * @returns false when the handler has ended already.
    */

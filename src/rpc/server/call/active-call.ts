@@ -4,6 +4,7 @@ import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
 import type { CallContext } from '../call-context.ts';
+import { ABORT_GRACE_MS } from '../connection/connection-limits.ts';
 import type { ResponseSender } from '../connection/server-connection.ts';
 import type { Peer } from '../handler.ts';
 import { type NamedTargets, namedTargets } from '../named-targets.ts';
@@ -41,6 +42,8 @@ export class ActiveCall implements StagesOwner, ResponseSender, RequestReaderOwn
   readonly #stages: CallStages;
   /** True from the start of the handler until it has ended or the call has failed. */
   #isHandling = false;
+  /** Set while the end of a failed call waits for its handler. */
+  #onHandlerStopped: (() => void) | undefined;
   #onEnd: (() => void) | undefined;
   readonly #onSent: ActiveCallOptions['onSent'];
 
@@ -103,9 +106,21 @@ export class ActiveCall implements StagesOwner, ResponseSender, RequestReaderOwn
   fail(error: GitalyError): boolean {
     if (!this.#isHandling) return false;
     this.#isHandling = false;
+    if (this.method.operation === 'mutator') this.#endAfterHandler(error);
+    else queueMicrotask(() => this.#stages.end(error));
     this.context.abort(error);
-    queueMicrotask(() => this.#stages.end(error));
     return true;
+  }
+
+  /** Ends the stages once the handler has stopped its change, or takes too long for that. */
+  #endAfterHandler(error: GitalyError): void {
+    const end = (): void => {
+      clearTimeout(timer);
+      this.#onHandlerStopped = undefined;
+      this.#stages.end(error);
+    };
+    const timer = setTimeout(end, ABORT_GRACE_MS);
+    this.#onHandlerStopped = end;
   }
 
   cancel(error: GitalyError): void {
@@ -160,7 +175,10 @@ export class ActiveCall implements StagesOwner, ResponseSender, RequestReaderOwn
   }
 
   #onHandled(failure: unknown): void {
-    if (!this.#isHandling) return; // failed meanwhile
+    if (!this.#isHandling) {
+      this.#onHandlerStopped?.(); // the call has failed meanwhile
+      return;
+    }
     this.#isHandling = false;
     this.#stages.end(failure);
   }

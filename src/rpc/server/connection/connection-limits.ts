@@ -104,3 +104,6 @@ export const ARRIVAL_MS = 1000;
  * stream, to which all other streams belong.
  */
 export const MULTIPLEXER_CLOSE_MS = 5000;
+
+/** Time for handlers to detect an abort, at a hard stop and in a change that is failed. */
+export const ABORT_GRACE_MS = 5000;

@@ -33,13 +33,18 @@ export function invalidateCaches({ beginChange, onCall }: CacheInvalidationOptio
     onCall?.(method.operation);
     if (method.operation !== 'mutator' || method.scope !== 'repository') return undefined;
     let endChange: (() => Promise<void>) | undefined;
+    let isOver = false;
     return {
       async request({ targets, context, peer }) {
         if (targets?.repository === undefined) return;
         const isNested = peer.transport === 'internal';
         endChange = await beginChange(targets.repository, method, { context, isNested });
+        if (isOver) await endChange?.(); // the call was failed meanwhile
       },
-      end: () => endChange?.(),
+      end() {
+        isOver = true;
+        return endChange?.();
+      },
     };
   };
 }

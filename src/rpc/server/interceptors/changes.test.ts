@@ -129,3 +129,24 @@ test('caches are invalid from the request of a change to its end', async () => {
     'accessor',
   ]);
 });
+
+test('the mark of a change that is made after the call was failed ends as well', async () => {
+  const marked = Promise.withResolvers<() => Promise<void>>();
+  let isEnded = false;
+  const intercept = invalidateCaches({ beginChange: () => marked.promise });
+  const call = {
+    method: methodInfo(RefService.method.deleteRefs),
+    peer: { transport: 'tcp' },
+    targets: { repository: REPOSITORY },
+  } as ServerCall; // the stage uses no other fields
+  const stage = await intercept(call);
+  const begun = stage?.request?.(call);
+
+  await stage?.end?.(call, refused('INTERNAL'));
+  marked.resolve(async () => {
+    isEnded = true;
+  });
+  await begun;
+
+  assert.equal(isEnded, true);
+});
