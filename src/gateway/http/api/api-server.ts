@@ -88,7 +88,8 @@ export class ApiServer {
     const parameters = operation.readParameters.read(found.parts.filter(([name]) => name !== 'repository'));
     const query = operation.readQuery.read(queryParts(queries.join('?')));
     const body = await this.#bodyOf(exchange, found);
-    const values = { parameters, query, headers, maxPatchBytes: MAX_PATCH_BYTES, ...body };
+    const isHead = request.method === 'HEAD';
+    const values = { parameters, query, headers, isHead, maxPatchBytes: MAX_PATCH_BYTES, ...body };
     await admitted.run(
       values,
       (reply) => sendReply(exchange, query, reply),

@@ -70,6 +70,8 @@ export interface ApiCall<P extends TProperties, Q extends TProperties, B extends
   readonly query: Values<Q>;
   readonly body: Static<B>;
   readonly headers: IncomingHttpHeaders;
+  /** True if only the headers of the answer are sent: nobody reads its stream. */
+  readonly isHead: boolean;
   /** Bytes of patches that the caller can use. */
   readonly maxPatchBytes: number;
   /** Bytes of a request whose body is not JSON. */

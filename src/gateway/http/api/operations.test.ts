@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { API_REPOSITORY, startApi, type TestApi } from '#testkit/start-api';
+import { until } from '#testkit/until';
 
 // The lines of git, and of an answer.
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
@@ -96,6 +97,21 @@ test('files are read with ranges, written in one commit, and listed', async () =
     await repository.git(['ls-tree', '-r', '-t', '--format=%(objectmode) %(objectname)%x09%(path)', 'main']),
   );
   assert.deepEqual(pages.toSorted(), tree.toSorted());
+});
+
+// Each such request left a process of git behind, which waited for a reader until the server ended.
+test('a request for the headers of a file or an archive ends its call', async () => {
+  await using api = await startApi();
+  await api.repository.commit({ files: { 'big.bin': 'x'.repeat(8 << 20) }, message: 'Big' });
+  const isLogged = (method: string): boolean =>
+    api.gitaly.log.some((line) => line['grpc.method'] === method && line['grpc.code'] !== undefined);
+
+  const file = await expectStatus(api, 200, 'HEAD', 'files/big.bin');
+  await expectStatus(api, 200, 'HEAD', 'archive?format=tar');
+
+  assert.equal(file.headers.get('content-length'), String(8 << 20));
+  await until(() => isLogged('TreeEntry'), 'the call for the file ends');
+  await until(() => isLogged('GetArchive'), 'the call for the archive ends');
 });
 
 test('search, blame, comparison and archive agree with git', async () => {

@@ -43,6 +43,7 @@ export interface OperationValues {
   /** Bytes of a request whose body is not JSON. */
   readonly content: AsyncIterable<Uint8Array>;
   readonly headers: IncomingHttpHeaders;
+  readonly isHead: boolean;
   /** Bytes of patches that the caller can use. */
   readonly maxPatchBytes: number;
 }

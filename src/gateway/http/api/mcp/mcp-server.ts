@@ -117,7 +117,7 @@ export class McpServer {
       const parameters = operation.readParameters.read(sorted.parameters);
       operation.checkBody?.check(sorted.body);
       const values = {
-        ...{ parameters, query, body: sorted.body, content: NO_BYTES, headers: {} },
+        ...{ parameters, query, body: sorted.body, content: NO_BYTES, headers: {}, isHead: false },
         maxPatchBytes: MAX_TEXT_BYTES,
       };
       const address = addressOf(operation.path, sorted);

@@ -103,7 +103,7 @@ export const readFile = operation({
   query: { ...AT, lfs: Type.Optional(LFS_QUERY) },
   answer: { kind: 'bytes', type: 'application/octet-stream' },
   example: FILE_EXAMPLE,
-  serve: async ({ headers, lfs, options, parameters, place, query, repository }) => {
+  serve: async ({ headers, isHead, lfs, options, parameters, place, query, repository }) => {
     const { revision: asked = 'HEAD' } = query;
     const { path } = parameters;
     const request = { repository: place.repository, revision: Buffer.from(asked), path };
@@ -130,7 +130,7 @@ export const readFile = operation({
     const requested =
       file?.requested ?? requestedContent(headers, { etag: `"${oid}"`, sizeBytes: Number(size) });
     const { range, status } = requested;
-    if (range === undefined || file !== undefined) content.destroy();
+    if (isHead || range === undefined || file !== undefined) content.destroy();
     return {
       status,
       headers: {
@@ -311,7 +311,7 @@ export const readArchive = operation({
   },
   answer: { kind: 'bytes', type: 'application/gzip' },
   example: { query: { revision: 'main', format: 'zip' } },
-  serve: async ({ options, path: at, place, query, repository }) => {
+  serve: async ({ isHead, options, path: at, place, query, repository }) => {
     const { format = 'tar.gz', path = Buffer.alloc(0) } = query;
     const id = await commitId(repository, query.revision, options);
     const name = (at.split('/').at(-1) ?? '').replace(/\.git$/, '').replaceAll(/[^\w.-]+/g, '-');
@@ -322,6 +322,7 @@ export const readArchive = operation({
       includeLfsBlobs: query.lfs === 'resolve',
     };
     const stream = await openArchive(place.connection, request, untimed);
+    if (isHead) stream.destroy();
     const disposition = `attachment; filename="${name}.${format}"`;
     return {
       status: 200,
