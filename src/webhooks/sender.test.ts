@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
@@ -160,4 +160,19 @@ test('only public addresses are allowed', () => {
   for (const address of privates) assert.throws(() => requirePublic(address), PrivateAddressError, address);
   for (const address of ['8.8.8.8', '172.32.0.1', '2606:4700::1111', '::ffff:8.8.8.8'])
     requirePublic(address);
+});
+
+// The delivery waited for good, and with it all later ones of the repository.
+test('a receiver that switches to another protocol fails the attempt', async (context) => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {}); // the sender closes it
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
+    );
+  }).listen(0, '127.0.0.1');
+  context.after(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // of TCP
+
+  await assert.rejects(senderTo(context, `http://127.0.0.1:${port}/`).send(PAYLOAD, signal), /no response/);
 });

@@ -86,6 +86,8 @@ async function responseTo(request: ClientRequest, body: string): Promise<Incomin
   return await new Promise((resolve, reject) => {
     request.on('response', resolve);
     request.on('error', reject);
+    // Without an error after a response that is none, such as a switch to another protocol.
+    request.on('close', () => reject(new Error('the receiver closed the connection with no response')));
     request.end(body);
   });
 }
