@@ -18,8 +18,8 @@ export interface SshLogin {
 
 /**
  * Access rule for logins: everybody as one user without a key, or users whose key this function
- * accepts. It is called for each key of an agent, possibly twice per login; a failure refuses the
- * login.
+ * accepts. It is called for each key of an agent, possibly twice per login, and again for each
+ * command; a failure refuses the login or command.
  */
 export type SshAccess =
   | { readonly everybody: Identity }

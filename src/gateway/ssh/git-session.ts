@@ -38,6 +38,7 @@ const MIN_PACKET_BYTES = 1024;
 const MAX_UNREAD_BYTES = 4 << 20;
 
 const WRONG_USAGE = 2;
+const NO_LONGER_VALID = 'Your key or token is no longer accepted. Log in again.';
 
 /** Codes of failures that the client causes, which are not reported to the operator. */
 const EXPECTED = new Set(['NOT_FOUND', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'CANCELLED']);
@@ -96,6 +97,11 @@ export class GitSession {
     const access = observer && new AccessEntry({ observer, transport: 'ssh', remoteAddress });
     if (access !== undefined) access.identity = identity;
     await this.#with(channel, async (output, stdin) => {
+      if ((await identity.isValid?.()) === false) {
+        if (access !== undefined) access.purpose = 'command';
+        access?.ended('refused', NO_LONGER_VALID);
+        return this.#say(output, NO_LONGER_VALID);
+      }
       const { commands } = this.#options;
       const [name = ''] = text.split(' ', 1);
       if (commands?.names.includes(name)) {

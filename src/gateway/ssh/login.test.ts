@@ -7,7 +7,11 @@ import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { ended, LIST, logIn, startGateway } from '#testkit/ssh-gateway-fixture';
-import type { SshLogin } from '../index.ts';
+import { issueToken } from '#tokens/issue';
+import { parseScope } from '#tokens/scope';
+import { TokenStore } from '#tokens/token-store';
+import { TokenVerifier } from '#tokens/token-verifier';
+import { authorizedKeysFile, type SshLogin } from '../index.ts';
 import { newEd25519Key } from './keys/openssh-key.ts';
 
 test('a callback decides by key, its identity reaches Gitaly, and it may refuse a write', async () => {
@@ -158,4 +162,39 @@ test('a refusal that comes later is one, too', async () => {
 
   assert.deepEqual([read.code, written.code], [1, 0]);
   assert.match(read.stderr, /^remote: You may not read this repository\.$/m);
+});
+
+// Whoever kept a connection open used a revoked token for as long as they liked.
+test('a revoked token, and a removed key, run no more commands on an open connection', async () => {
+  const directory = makeScratchDirectory('ended-logins');
+  const store = new TokenStore(join(directory, 'tokens'));
+  const tokens = new TokenVerifier({ store });
+  await tokens.prepare();
+  const scope = parseScope({ access: 'read', repositories: ['a'] });
+  const { id, token } = await issueToken(store, { subject: 'ci', scope, lifetimeSeconds: 3600 });
+  const pair = newEd25519Key();
+  const keysFile = join(directory, 'keys');
+  writeFileSync(keysFile, `${pair.public}\n`);
+  const { authenticate } = authorizedKeysFile(keysFile);
+  await using opened = await startGateway({ access: { authenticate, tokens } });
+  await using byToken = await logIn(opened.gateway, { password: token });
+  await using byKey = await logIn(opened.gateway, { privateKey: pair.private });
+  const list = async () => {
+    const runs = [byToken, byKey].map(async (client) => await ended(await client.exec(LIST), '0000'));
+    return (await Promise.all(runs)).map(({ code, stderr }) => ({ code, stderr }));
+  };
+  const before = await list();
+
+  await store.revoke(id);
+  writeFileSync(keysFile, '# nobody\n');
+
+  assert.deepEqual(
+    before.map(({ code }) => code),
+    [0, 0],
+  );
+  for (const { code, stderr } of await list()) {
+    assert.equal(code, 1);
+    assert.match(stderr, /^remote: Your key or token is no longer accepted\. Log in again\.$/m);
+  }
+  rmSync(directory, { recursive: true });
 });

@@ -38,11 +38,14 @@ export class Login {
     if (request.method === 'publickey') {
       const identity = await this.#identityOf(request);
       if (identity !== undefined && request.signature === undefined) return 'prove';
-      if (identity !== undefined && this.#isProven(request)) return { identity };
+      if (identity !== undefined && this.#isProven(request))
+        return { identity: watched(identity, () => this.#identityOf(request)) };
     }
     if (request.method === 'password') {
-      const identity = await this.#identityOfToken(request.password);
-      if (identity !== undefined) return { identity };
+      const { password } = request;
+      const identity = await this.#identityOfToken(password);
+      if (identity !== undefined)
+        return { identity: watched(identity, () => this.#identityOfToken(password)) };
     }
     // Clients first try the method `none` to get the list of methods, which needs one more attempt.
     return ++this.#refused > maxAuthAttempts ? 'too many' : 'refused';
@@ -88,4 +91,10 @@ export class Login {
     if (isError(key) || blob === undefined || signature === undefined) return false;
     return key.verify(blob, signature, hashAlgo) === true;
   }
+}
+
+/** Returns an identity that ends when the key or token is no longer accepted. */
+function watched(identity: Identity, again: () => Promise<Identity | undefined>): Identity {
+  if (identity.rights !== undefined) return identity;
+  return { ...identity, isValid: async () => (await again()) !== undefined };
 }
