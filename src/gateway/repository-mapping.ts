@@ -5,6 +5,8 @@ import type { RepositoryPath } from './repository-path.ts';
 /** The repository message of a call. */
 export type RepositoryInit = MessageInitShape<typeof RepositorySchema>;
 
+const SUFFIX = '.git';
+
 /** Maps the path of a URL to a repository of Gitaly; `undefined` if there is none. */
 export interface RepositoryMapping {
   repositoryAt(path: RepositoryPath): RepositoryInit | undefined;
@@ -28,10 +30,14 @@ export function storageMapping(storageName: string): RepositoryMapping {
   });
   return {
     repositoryAt: (path) => at(path, path),
-    otherwiseAt: (path) => at(path, withoutSuffix(path)),
+    otherwiseAt: (path) => {
+      const other = withoutSuffix(path);
+      // That one has its own path, for which rights are checked.
+      return other.endsWith(SUFFIX) ? undefined : at(path, other);
+    },
   };
 }
 
 function withoutSuffix(path: RepositoryPath): string {
-  return path.slice(0, -'.git'.length);
+  return path.slice(0, -SUFFIX.length);
 }

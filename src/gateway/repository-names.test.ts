@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startHttpGateway, storageMapping } from '#gateway/index';
+import { type Authenticator, startHttpGateway, storageMapping } from '#gateway/index';
 import { packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -10,8 +10,14 @@ import { ALLOW_EVERYBODY, ended, logIn } from '#testkit/ssh-gateway-fixture';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startSshGateway } from './ssh/ssh-gateway.ts';
 
+interface StartOptions {
+  readonly createOnPush: object | undefined;
+  /** Of the HTTP gateway. */
+  readonly authenticator?: Authenticator;
+}
+
 /** Both gateways in front of a server with `dev/x` and `both`, which is there with `.git` as well. */
-async function start({ createOnPush }: { readonly createOnPush: object | undefined } = { createOnPush: {} }) {
+async function start({ authenticator, createOnPush }: StartOptions = { createOnPush: {} }) {
   const directory = makeScratchDirectory('names');
   const gitaly = await startGitaly();
   const x = await gitaly.createRepository({ relativePath: 'dev/x', commits: 1 });
@@ -23,7 +29,7 @@ async function start({ createOnPush }: { readonly createOnPush: object | undefin
     mapping: storageMapping('default'),
     ...(createOnPush && { createOnPush }),
   };
-  const http = await startHttpGateway(common);
+  const http = await startHttpGateway({ ...common, ...(authenticator && { authenticator }) });
   const ssh = await startSshGateway({
     ...common,
     hostKeyPath: join(directory, 'host-key'),
@@ -175,4 +181,25 @@ test('all readers at once find the usual name after the other one was removed', 
     answers.map(({ status }) => status),
     [200, 200, 200, 200],
   );
+});
+
+// Who decides by the path, as an --auth-url does, decided about another one.
+test('a repository has no further name with the suffix twice', async () => {
+  const authenticator: Authenticator = {
+    authenticate: async ({ path }) =>
+      path === 'both.git'
+        ? { answer: { status: 404, text: 'It is hidden.' } }
+        : { glId: 'user-1', username: 'git' },
+  };
+  await using server = await start({ createOnPush: undefined, authenticator });
+  const statusOf = async (name: string, service: string): Promise<number> =>
+    (await fetch(`${server.http.url}/${name}/info/refs?service=git-${service}`)).status;
+
+  for (const service of ['upload-pack', 'receive-pack'])
+    assert.deepEqual(
+      [await statusOf('both.git', service), await statusOf('both.git.git', service)],
+      [404, 404],
+      service,
+    );
+  assert.equal(await statusOf('dev/x.git', 'upload-pack'), 200);
 });

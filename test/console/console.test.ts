@@ -202,6 +202,9 @@ test('a repository whose directory does not end in .git has pages', async () => 
     for (const name of ['dev/x', 'dev/x.git'])
       assert.equal((await console.get(`/repository/${name}${page}`)).status, 200, `${name}${page}`);
   assert.equal((await console.get('/repository/dev/y')).status, 404);
+  // It is a path of its own, for which other rights may be checked.
+  await console.gitaly.createRepository({ relativePath: 'dev/z.git', commits: 1 });
+  assert.equal((await console.get('/repository/dev/z.git.git')).status, 404);
 });
 
 // Overview and Repositories were 401 for good, as only the first 1,000 were looked at.

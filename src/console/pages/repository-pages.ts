@@ -16,7 +16,7 @@ import { lfsPage } from './files/lfs-page.ts';
 import { rawFile } from './files/raw-file.ts';
 import { searchPage } from './files/search-page.ts';
 import { pushesPage } from './pushes-page.ts';
-import { emptyPage } from './repository-frame.ts';
+import { emptyPage, nameOf } from './repository-frame.ts';
 import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
 import { settingsPage } from './settings-page.ts';
 import { maintain, storagePage } from './storage-page.ts';
@@ -63,8 +63,11 @@ export async function repositoryPage(
   visit: Visit,
   options: RepositoryPagesOptions,
 ): Promise<ConsolePage | PageAnswer> {
-  const other = { ...route, path: route.path.replace(/\.git$/, '') };
-  return (await pageOf(route, visit, options)) ?? (await pageOf(other, visit, options)) ?? notFound();
+  const page = await pageOf(route, visit, options);
+  const path = nameOf(route.path);
+  // A path that still has the suffix is that of another repository, with its own rights.
+  if (page !== undefined || path.endsWith('.git')) return page ?? notFound();
+  return (await pageOf({ ...route, path }, visit, options)) ?? notFound();
 }
 
 /** Returns a page; `undefined` if there is no such repository. @throws as {@link repositoryPage}. */
