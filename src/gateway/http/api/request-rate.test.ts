@@ -27,6 +27,13 @@ test('each token and each address without one has its requests in a minute', asy
 
   assert.deepEqual(await sendAll('Bearer a'), [200, 200, 200, 429]);
   assert.deepEqual(await sendAll('Bearer b'), [200, 200, 200, 429]);
+  for (const name of ['ann', 'bob']) {
+    const basic = Buffer.from(`${name}:b`).toString('base64');
+    assert.equal(await send(`Basic ${basic}`), 429, 'a token is the password of any name');
+  }
+  assert.equal(await send('bearer  b'), 429);
+  assert.deepEqual(await sendAll('Bearer eyJh.e30.AA'), [200, 200, 200, 429]);
+  assert.equal(await send('Bearer eyJh.e30.AB'), 429, 'the same signature, in another spelling');
   assert.equal(await send('Bearer a', '192.0.2.2'), 429, 'the token counts, not the address');
   assert.deepEqual(await sendAll(undefined), [200, 200, 200, 429]);
   assert.equal(await send(undefined, '192.0.2.2'), 200);

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Slots } from '#gateway/slots';
+import { isTokenText } from '#tokens/token-verifier';
+import { parseCredentials, secretIn } from '../auth/credentials.ts';
 import type { AccessClient } from '../authentication.ts';
 import { Problem } from './problems.ts';
 
@@ -20,11 +22,12 @@ export class RequestRate {
 
   /** Counts a request whose credentials are right. @throws {Problem} if there are too many. */
   async count({ headers, remoteAddress }: AccessClient): Promise<void> {
-    const { authorization } = headers;
+    // A token is the password of any name, so names do not count.
+    const secret = secretIn(parseCredentials(headers.authorization))?.reveal();
     const key =
-      authorization === undefined
+      secret === undefined
         ? remoteAddress
-        : createHash('sha256').update(authorization).digest('base64url');
+        : createHash('sha256').update(withoutSignature(secret)).digest('base64url');
     const slot = await this.#slots.take(key);
     if (typeof slot !== 'string') {
       setTimeout(() => slot[Symbol.dispose](), WINDOW_MS).unref();
@@ -34,4 +37,9 @@ export class RequestRate {
       headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) },
     });
   }
+}
+
+/** Returns what identifies a token: a signature can be written in several ways. */
+function withoutSignature(secret: string): string {
+  return isTokenText(secret) ? secret.slice(0, secret.lastIndexOf('.')) : secret;
 }
