@@ -53,10 +53,18 @@ export class RepositoryNames {
     const isUsual =
       missing.relativePath === usual?.relativePath && missing.storageName === usual?.storageName;
     const repository = isUsual ? this.#mapping.otherwiseAt?.(path) : usual;
-    if (repository === undefined) return undefined;
-    const { exists } = await this.#link.connection.repository.repositoryExists({ repository }, options);
-    if (!exists) return undefined;
+    if (repository === undefined || !(await this.#exists(repository, options))) return undefined;
     if (isUsual) this.#others.set(path, repository);
     return repository;
+  }
+
+  /** Reports whether there is a repository of the other name, which a new one at a path would hide. */
+  async wouldHide(path: RepositoryPath, options: CallOptions): Promise<boolean> {
+    const repository = this.#mapping.otherwiseAt?.(path);
+    return repository !== undefined && (await this.#exists(repository, options));
+  }
+
+  async #exists(repository: RepositoryInit, options: CallOptions): Promise<boolean> {
+    return (await this.#link.connection.repository.repositoryExists({ repository }, options)).exists;
   }
 }

@@ -50,8 +50,13 @@ type Values<S extends TProperties> = {
 
 /** The repositories that the user of a request may use besides that of the address. */
 export interface OtherRepositories {
-  /** Returns one that the user may create, and the options of calls for them. @throws {Problem} */
-  toCreate(path: string): Promise<OtherRepository>;
+  /**
+   * Returns one that the user may create, and the options of calls for them.
+   *
+   * @param moved path of the repository that will have the new path.
+   * @throws {Problem} also if it would hide another one.
+   */
+  toCreate(path: string, moved?: RepositoryPath): Promise<OtherRepository>;
   /** Returns the paths of all repositories in order. */
   paths(options: CallOptions): Promise<readonly string[]>;
   /** Reports whether the user may read a repository. @throws {Refusal} for wrong credentials. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { API_REPOSITORY, startApi, type TestApi } from '#testkit/start-api';
@@ -248,4 +250,24 @@ test('repositories are created, listed, forked, renamed and removed', async (con
   await expectStatus(api, 204, 'DELETE', '/repositories/team%2Fb');
   assert.equal(await exists('team/b.git'), false);
   await expectStatus(api, 404, 'GET', API_REPOSITORY);
+});
+
+// A new repository hid it, with its history; its own address was 404.
+test('a repository whose directory does not end in .git is read, and not hidden by a new one', async () => {
+  await using api = await startApi();
+  await api.gitaly.createRepository({ relativePath: 'team/plain', commits: 1 });
+  const isThere = (name: string): boolean => existsSync(join(api.gitaly.storagePath(), 'team', name));
+  const read = await expectStatus(api, 200, 'GET', '/repositories/team%2Fplain');
+  assert.equal(read.json.defaultBranch, 'main');
+
+  const body = { path: 'team/plain' };
+  const made = await expectStatus(api, 409, 'POST', '/repositories', { body });
+  assert.match(made.json.type, /:exists$/);
+  await expectStatus(api, 409, 'POST', 'forks', { body });
+  await expectStatus(api, 409, 'POST', 'rename', { body });
+  await expectStatus(api, 409, 'POST', '/repositories/team%2Fplain/forks', { body });
+  assert.equal(isThere('plain.git'), false);
+  const renamed = await expectStatus(api, 200, 'POST', '/repositories/team%2Fplain/rename', { body });
+  assert.equal(renamed.json.defaultBranch, 'main');
+  assert.deepEqual([isThere('plain'), isThere('plain.git')], [false, true]);
 });

@@ -80,14 +80,15 @@ export class OperationRunner {
     caller: ApiCaller,
   ): Promise<AdmittedOperation> {
     const { access, client } = caller;
-    const rights = new ApiAccess(this.#options.authenticator, client);
+    const { authenticator, names, rate, storage } = this.#options;
+    const rights = new ApiAccess(authenticator, client);
     const path = repository === undefined ? undefined : requirePath(repository);
     if (access !== undefined && path !== undefined) access.repository = path;
     const identity = await admit(rights, operation, path, access);
-    await this.#options.rate?.count(client);
+    await rate?.count(client);
     return {
       run: async (values, use, isUnsent) => {
-        const init = path === undefined ? { storageName: this.#options.storage } : this.#mapped(path);
+        const init = path === undefined ? { storageName: storage } : existing(names.at(path));
         const call = this.#callOf(values, path, rights, { ...caller, identity });
         const runAt = async (where: RepositoryInit): Promise<void> =>
           await use(await operation.serve({ ...call, ...repositoryOf(call.connection, where, identity) }));
@@ -95,7 +96,7 @@ export class OperationRunner {
           await runAt(init);
         } catch (error) {
           if (!isUnsent() || path === undefined || codeOf(error) !== 'NOT_FOUND') throw error;
-          const other = await this.#options.names.otherAt(path, init, call.options);
+          const other = await names.otherAt(path, init, call.options);
           if (other === undefined) throw error;
           await runAt(other);
         }
@@ -109,27 +110,29 @@ export class OperationRunner {
     rights: ApiAccess,
     { client, identity, signal }: ApiCaller & { readonly identity: Identity },
   ) {
-    const { connection, lfs, storage } = this.#options;
+    const { connection, lfs, names, storage } = this.#options;
     const options = { signal, timeoutMs: CALL_TIMEOUT_MS, metadata: metadataOf(identity, client) };
     const others = {
       mayRead: (relativePath: string) => rights.mayRead(relativePath),
       paths: (limits: CallOptions) => this.#list.paths(limits),
-      toCreate: async (text: string) => {
+      toCreate: async (text: string, moved?: RepositoryPath) => {
         const toPath = requirePath(text);
         const creator = await rights.admit(toPath, 'create');
-        const { repository } = repositoryOf(connection, this.#mapped(toPath), creator);
-        const metadata = metadataOf(creator, client);
-        return { path: toPath, repository, options: { ...options, metadata } };
+        const own = { ...options, metadata: metadataOf(creator, client) };
+        if (toPath !== moved && (await names.wouldHide(toPath, own)))
+          throw new Problem('exists', 409, 'There is a repository at this path.');
+        const { repository } = repositoryOf(connection, existing(names.newAt(toPath)), creator);
+        return { path: toPath, repository, options: own };
       },
     };
     return { ...values, connection, lfs, storage, others, options, path: path ?? NO_PATH };
   }
+}
 
-  #mapped(path: RepositoryPath): RepositoryInit {
-    const mapped = this.#options.names.at(path);
-    if (mapped === undefined) throw new Problem('not-found', 404, 'There is no such repository.');
-    return mapped;
-  }
+/** Returns the repository that a path is mapped to. @throws {Problem} if none can have the path. */
+function existing(mapped: RepositoryInit | undefined): RepositoryInit {
+  if (mapped === undefined) throw new Problem('not-found', 404, 'There is no such repository.');
+  return mapped;
 }
 
 const NO_PATH = '' as RepositoryPath; // of operations without a repository, which do not read it

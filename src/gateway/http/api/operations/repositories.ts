@@ -1,8 +1,8 @@
 import { type Static, Type } from 'typebox';
+import { GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call/call-types';
 import type { Repository } from '#client/repository/index';
 import { operation } from '../operation.ts';
-import { Problem } from '../problems.ts';
 import { positionBehind } from '../repository-list.ts';
 import { branch, closed, LIST_QUERY, oneOf, text } from '../schemas/parts.ts';
 import { requireCommit } from './expected.ts';
@@ -31,8 +31,7 @@ async function repositoryAnswer(
   repository: Repository,
   options: CallOptions,
 ): Promise<Static<typeof RepositoryAnswer>> {
-  if (!(await repository.exists(options)))
-    throw new Problem('not-found', 404, 'There is no such repository.');
+  if (!(await repository.exists(options))) throw new GitalyError('NOT_FOUND', 'There is no such repository.');
   const [defaultBranch, description] = [
     await repository.defaultBranch(options),
     await repository.description(options),
@@ -138,8 +137,8 @@ export const renameRepository = operation({
   body: closed({ path: NewPath }),
   answer: { kind: 'json', status: 200, schema: RepositoryAnswer },
   example: { body: { path: 'team/renamed' } },
-  serve: async ({ body, connection, options, others, repository }) => {
-    const to = await others.toCreate(body.path);
+  serve: async ({ body, connection, options, others, path, repository }) => {
+    const to = await others.toCreate(body.path, path);
     const { relativePath = '' } = to.repository.message;
     await connection.repository.renameRepository({ repository: repository.message, relativePath }, options);
     return { json: await repositoryAnswer(to.path, to.repository, options) };
