@@ -59,6 +59,25 @@ test('bytes that are not those of their name are refused, and leave nothing', as
   assert.deepEqual(stored(site), []);
 });
 
+// It was 500, and the operator read of a failure of the server.
+test('a body that is no gzip is the fault of the client', async () => {
+  await using site = await LfsSite.open();
+  await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  const headers = { 'content-encoding': 'gzip' };
+  const body = Buffer.from('this is no gzip');
+  const api = { ...headers, 'content-type': 'application/json' };
+
+  for (const [method, address, more] of [
+    ['PUT', `objects/${pointerTo(CONTENT).oid}`, headers],
+    ['POST', 'objects/batch', headers],
+    ['POST', `${site.gateway.url}/-/api/v1/repositories/team%2Fa/commits`, api],
+  ] as const) {
+    const { bytes, status } = await site.send(method, address, { body, headers: more });
+    assert.deepEqual([status, /is not valid gzip/.test(bytes.toString())], [400, true], address);
+  }
+  assert.deepEqual(stored(site), []);
+});
+
 test('a cut upload leaves nothing that a reader sees, and can be repeated', async () => {
   await using site = await LfsSite.open();
   await site.gitaly.createRepository({ relativePath: 'team/a.git' });

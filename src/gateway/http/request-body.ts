@@ -87,7 +87,10 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
           idleTimeoutMs,
           tooSlow(`was idle for ${seconds(idleTimeoutMs)}`),
         ).unref();
-        const { done, value } = await chunks.next().finally(() => clearTimeout(idle));
+        const { done, value } = await chunks
+          .next()
+          .catch((error: unknown) => this.#explain(error))
+          .finally(() => clearTimeout(idle));
         if (this.#refusal !== undefined) throw new HttpRefusal(this.#refusal);
         if (this.#isForeign(value ?? undefined)) {
           giveUp(FOREIGN);
@@ -106,6 +109,11 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
       clearTimeout(whole);
       void chunks.return?.();
     }
+  }
+
+  /** Throws the error of the body, or the response to it. */
+  #explain(cause: unknown): never {
+    throw isMalformed(this.#bytes) ? new HttpRefusal(MALFORMED, { cause }) : cause;
   }
 
   /**
