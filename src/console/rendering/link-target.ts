@@ -26,10 +26,22 @@ export function rawAddressOf(url: string, target: LinkTarget): string | undefine
 }
 
 function addressOfFile(url: string, { base, query }: LinkTarget, view: string): string {
-  const [path = ''] = url.split(/[?#]/, 1);
+  const [path = ''] = asBrowsersRead(url).split(/[?#]/, 1);
   // The root of the address is the root of the repository's files, so that links cannot leave them.
   const at = base.indexOf(FILES);
   const directory = base.slice(at + FILES.length - 1);
   const place = posix.resolve(directory, path.startsWith('/') ? path : `./${path}`);
   return `${base.slice(0, at)}${view.slice(0, -1)}${place}${query}`;
+}
+
+/**
+ * Returns an address without other spellings of dots and slashes, which browsers resolve, too.
+ *
+ * @see URL Standard, 'double-dot path segment' and 'basic URL parser'.
+ */
+function asBrowsersRead(url: string): string {
+  return url
+    .replaceAll(/[\t\n\r]/g, '')
+    .replaceAll(/%2e/gi, '.')
+    .replaceAll('\\', '/');
 }

@@ -86,3 +86,17 @@ test('elements that are not closed, or close too many, stay in their text', () =
 test('text is rendered', () => {
   assert.equal(render('# One\n\n- *two*'), '<h3>One</h3>\n<ul>\n<li><em>two</em></li>\n</ul>\n');
 });
+
+// A picture of a README could be any other address of the server, which browsers then loaded.
+for (const up of ['%2e%2e/', '.%2E/', '..\\', '.&#9;./', '.&#10;./'])
+  test(`a browser finds no way out of the repository by ${JSON.stringify(up)}`, () => {
+    const path = `${up.repeat(9)}secret`;
+    const markup = render(`<a href="${path}">x</a> <img src="${path}">`);
+    const found = [...markup.matchAll(/(?:href|src)="([^"]*)"/g)].map(([, address = '']) => address);
+
+    assert.equal(found.length, 2);
+    for (const address of found) {
+      const { pathname } = new URL(address.replaceAll('&#9;', '\t'), 'http://localhost');
+      assert.match(pathname, /^\/-\/console\/repository\/a\.git\/-\/(?:files|raw)\//);
+    }
+  });
