@@ -27,7 +27,8 @@ export type JobEnd = 'completed' | 'failed' | 'dead';
 export interface ReplicationQueue {
   /**
    * Adds a job. Returns false if an equal job waits, which is enough for both. A waiting job with
-   * another source is not enough: that source may lack the write for which this job is.
+   * another source is not enough: that source may lack the write for which this job is. Nor is one
+   * that is removed when a job that runs completes: that may have made its copy before this write.
    */
   enqueue(job: ReplicationJob): Promise<boolean>;
   /** Takes up to `count` jobs for a target, oldest first. */

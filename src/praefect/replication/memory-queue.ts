@@ -20,8 +20,13 @@ export class MemoryQueue implements ReplicationQueue {
 
   async enqueue(job: ReplicationJob): Promise<boolean> {
     if (job.change === 'update') this.#replaceSource(job);
-    // One that has failed may have no attempt left for this change.
-    if (this.#entries.some((entry) => entry.state === 'ready' && isSame(entry.job, job))) return false;
+    // One that has failed may have no attempt left for this change, and one that ends with a job
+    // that runs does nothing for it.
+    const isWaiting = (entry: Entry): boolean =>
+      entry.state === 'ready' &&
+      isSame(entry.job, job) &&
+      !this.#running.some((each) => isDoneBy(each, entry));
+    if (this.#entries.some(isWaiting)) return false;
     this.#lastId++;
     this.#entries.push({
       id: this.#lastId,
@@ -35,8 +40,7 @@ export class MemoryQueue implements ReplicationQueue {
   }
 
   async dequeue(virtualStorage: string, target: string, count: number): Promise<readonly DequeuedJob[]> {
-    const running = this.#entries.filter(({ state }) => state === 'running');
-    const busy = new Set(running.map(({ job }) => lockOf(job)));
+    const busy = new Set(this.#running.map(({ job }) => lockOf(job)));
     const taken: Entry[] = [];
     for (const entry of this.#entries) {
       if (taken.length === count) break;
@@ -58,13 +62,13 @@ export class MemoryQueue implements ReplicationQueue {
     if (entry === undefined) return;
     entry.state = 'failed';
     if (end === 'failed') return;
-    // A completed job has done the work of equal ones that came before it was taken.
     const isDone = (each: Entry): boolean =>
-      end === 'completed' &&
-      each.state === 'ready' &&
-      each.id <= entry.takenAfter &&
-      isSame(each.job, entry.job);
-    this.#entries = this.#entries.filter((each) => each !== entry && !isDone(each));
+      each === entry || (end === 'completed' && each.state === 'ready' && isDoneBy(entry, each));
+    this.#entries = this.#entries.filter((each) => !isDone(each));
+  }
+
+  get #running(): readonly Entry[] {
+    return this.#entries.filter(({ state }) => state === 'running');
   }
 
   /**
@@ -85,6 +89,11 @@ export class MemoryQueue implements ReplicationQueue {
   keep(): AsyncDisposable {
     return { [Symbol.asyncDispose]: async () => {} };
   }
+}
+
+/** Reports whether a job that was taken does the work of another one, which came before. */
+function isDoneBy(taken: Entry, other: Entry): boolean {
+  return other.id <= taken.takenAfter && isSame(other.job, taken.job);
 }
 
 function isSame(one: ReplicationJob, other: ReplicationJob): boolean {

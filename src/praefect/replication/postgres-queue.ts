@@ -54,7 +54,8 @@ export class PostgresQueue implements ReplicationQueue {
       virtual_storage: virtualStorage,
       params: null,
     });
-    // Updates an existing lock row, so that no clean-up removes it meanwhile.
+    // Updates an existing lock row, so that no clean-up removes it meanwhile. A job that ends with
+    // one that runs does nothing for a later change.
     const added = await this.#database.rows(sql`
       WITH lock AS (
         INSERT INTO replication_queue_lock (id) VALUES (${lock})
@@ -65,10 +66,16 @@ export class PostgresQueue implements ReplicationQueue {
       SELECT id, ${content}::jsonb, ${JSON.stringify({ correlation_id: job.correlationId })}::jsonb
       FROM lock
       WHERE NOT EXISTS (
-        SELECT FROM replication_queue
+        SELECT FROM replication_queue AS waiting
         WHERE state = 'ready' AND job->>'virtual_storage' = ${virtualStorage}
           AND job->>'relative_path' = ${relativePath} AND job->>'target_node_storage' = ${target}
           AND job->>'change' = ${change} AND job->>'source_node_storage' = ${job.source}
+          AND NOT EXISTS (
+            SELECT FROM replication_queue AS running
+            WHERE state = 'in_progress' AND lock_id = waiting.lock_id
+              AND updated_at > waiting.created_at
+              AND job->>'change' = ${change} AND job->>'source_node_storage' = ${job.source}
+          )
       )
       RETURNING id`);
     return added.length > 0;

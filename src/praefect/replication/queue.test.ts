@@ -121,7 +121,6 @@ testQueues('a job that has failed does not stand for a later one', async (queue)
 
   const [again] = await queue.dequeue('default', 'b', 10);
   assert.deepEqual([again?.id, again?.attemptsLeft], [first?.id, 1]);
-  assert.equal(await queue.enqueue(job('x')), false);
   await queue.acknowledge(again?.id ?? 0, 'dead');
   const [later] = await queue.dequeue('default', 'b', 10);
   assert.equal(later?.attemptsLeft, 2);
@@ -147,6 +146,23 @@ testQueues('a completed job has done the equal ones from before it was taken', a
     [['y', 'a']],
     'a copy of another source is another job',
   );
+});
+
+// Symptom: a node lacked the last write of many until the next one, or the reconciler.
+testQueues('a job that waits for one that runs does not stand for a later write', async (queue) => {
+  await queue.enqueue(job('x'));
+  const [first] = await queue.dequeue('default', 'b', 1);
+  assert.equal(await queue.enqueue(job('x')), true);
+  await queue.acknowledge(first?.id ?? 0, 'failed');
+  const [again] = await queue.dequeue('default', 'b', 1);
+  assert.equal(again?.id, first?.id, 'the other one waits, and ends with it');
+
+  // The job that runs may have made its copy already.
+  assert.equal(await queue.enqueue(job('x')), true);
+  assert.equal(await queue.enqueue(job('x')), false);
+  await queue.acknowledge(again?.id ?? 0, 'completed');
+
+  assert.deepEqual(pathsOf(await queue.dequeue('default', 'b', 10)), ['x']);
 });
 
 testQueues('only a job that was taken is acknowledged', async (queue) => {
