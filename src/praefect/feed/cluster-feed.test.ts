@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { create } from '@bufbuild/protobuf';
+import type { HandlerContext } from '#rpc/server/handler';
+import { watch } from '#services/events/watch';
 import { addRepository, changedRepositories, createTestFeed, eventsIn } from '#testkit/feed/feed-database';
 import { ScriptedNode } from '#testkit/feed/scripted-node';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
 import { withoutPostgres } from '#testkit/start-postgres';
 import { never, until } from '#testkit/until';
+import { WatchRequestSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { type Database, sql } from '../database/database.ts';
 import { ClusterFeed, type ClusterFeedOptions } from './cluster-feed.ts';
 
@@ -45,6 +49,20 @@ function countingLooks(database: Database): { readonly counted: Database; looks:
     return typeof value === 'function' ? value.bind(database) : value;
   };
   const result = { looks: 0, counted: new Proxy<Database>(database, { get }) };
+  return result;
+}
+
+/** Counts the reads of events. */
+function countingReads(database: Database): { readonly counted: Database; reads: number } {
+  const rows: Database['rows'] = async (statement) => {
+    result.reads++;
+    return await database.rows(statement);
+  };
+  const get = (_: unknown, name: string | symbol): unknown => {
+    const value: unknown = name === 'rows' ? rows : Reflect.get(database, name, database);
+    return typeof value === 'function' ? value.bind(database) : value;
+  };
+  const result = { reads: 0, counted: new Proxy<Database>(database, { get }) };
   return result;
 }
 
@@ -115,6 +133,27 @@ test('who asks for the events gets those that another praefect has made', { skip
       ['other', 4],
     ],
   );
+});
+
+// Symptom: a Praefect with two virtual storages was busy for good after a write, also without clients.
+test('a watcher of a virtual storage rests while only others change', { skip }, async () => {
+  const database = await emptyDatabase();
+  const reads = countingReads(database);
+  await using opened = await openFeed(reads.counted);
+  const leaving = new AbortController();
+  const request = create(WatchRequestSchema, { storageName: 'other', heartbeatSeconds: 1 });
+  const context = { signal: leaving.signal } as HandlerContext;
+  const watching = watch(request, context, opened)[Symbol.asyncIterator]();
+  assert.deepEqual((await watching.next()).value, { cursor: 0n });
+  const next = watching.next();
+
+  await addEvents(database, 3);
+  await until(() => reads.reads > 0);
+  await never(() => reads.reads > 3);
+
+  assert.deepEqual((await next).value, { cursor: 3n }, 'it need not read these again');
+  leaving.abort(new Error('the client left'));
+  await assert.rejects(async () => await watching.next(), /^Error: the client left$/);
 });
 
 test('many changes of a repository that cannot be read do not hold up others', { skip }, async () => {

@@ -37,12 +37,14 @@ export async function* watch(
     yield { cursor: BigInt(cursor) };
   }
   for (;;) {
-    const news = journal.news;
+    const { last, news } = journal;
     for await (const events of pagesOf(journal.read(cursor))) {
       cursor = events.at(-1)?.sequence ?? cursor;
       const found = events.filter((event) => isWanted(filter, event));
       if (found.length > 0) yield encodeEvents(storageName, found, cursor);
     }
+    // The others are of other virtual storages, whose events have the same numbers.
+    cursor = Math.max(cursor, last);
     if (journal.last > cursor) continue;
     const isNews = await newsWithin(news, seconds, { signal, ending: feed.ending.signal });
     signal.throwIfAborted();
