@@ -88,6 +88,31 @@ for (const [what, make] of Object.entries(IN_THE_WAY))
     assert.deepEqual(state(), before);
   });
 
+// Symptom: both were acknowledged. Nobody could clone the repository any more, as no directory has
+// files of both.
+test('references are removed again if another call creates one below them meanwhile', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const { path } = repository;
+  const oid = gitOutput(path, ['rev-parse', 'main']);
+  // Called when the locks are taken, before anything has changed.
+  fixture.caches.changeRecorder = {
+    begin: async () => {
+      if (!existsSync(`${path}/refs/heads/b1`)) gitOutput(path, ['update-ref', 'refs/heads/b1/x', oid]);
+      return undefined;
+    },
+  };
+
+  assert.equal(
+    await createPackedRefs(repository, refsOf(['refs/heads/b0', 'refs/heads/b1'], oid), never),
+    false,
+  );
+
+  assert.deepEqual(listed(path), ['refs/heads/b1/x', 'refs/heads/main']);
+  assert.equal(existsSync(`${path}/packed-refs.lock`), false);
+  gitOutput(path, ['update-ref', 'refs/heads/b0', oid]);
+});
+
 test('references of others that appear or are packed meanwhile are not lost', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });

@@ -4,6 +4,7 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { syncPath } from '#base/files/sync-path';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/command/in-process';
+import { zeroOidLike } from '#git/names/object-id';
 import type { RefName } from '#git/names/ref-name';
 import type { GitRepository } from '#git/repository';
 import {
@@ -15,6 +16,7 @@ import {
   requireSorted,
 } from '../storage/files/packed-refs.ts';
 import { PackedRefsCache, type PackedRefsFile } from '../storage/files/packed-refs-cache.ts';
+import { RefTransaction } from './ref-transaction.ts';
 
 /** A reference to create. */
 export interface NewRef {
@@ -39,7 +41,9 @@ const IN_THE_WAY = new Set(['EEXIST', 'EISDIR', 'ENOENT', 'ENOTDIR', 'ENAMETOOLO
  * The repository stores its references in files. The names are unique; the objects exist.
  *
  * @returns false if something is in the way of one of them: a reference, a lock, a directory, or a
- *   file that git does not write. Nothing has changed then, and git reports the reason.
+ *   file that git does not write. None of them exists then, and git reports the reason.
+ * @throws {RefUpdateError} if something came in the way after the change, and others have changed one
+ *   of them since then.
  */
 export async function createPackedRefs(
   repository: GitRepository,
@@ -47,29 +51,55 @@ export async function createPackedRefs(
   signal: AbortSignal,
 ): Promise<boolean> {
   const sorted = [...refs].sort((one, other) => Buffer.compare(one.name, other.name));
-  await using stack = new AsyncDisposableStack();
-  const locks = stack.use(new RefLocks(repository.path));
   try {
-    const lock = await locks.takeFile('packed-refs.lock');
-    stack.defer(() => lock.close());
-    await locks.takeAll(sorted, signal);
-    using old = new PackedRefsCache().open(repository.path);
-    await requireNoConflict(old, sorted, signal);
-    const { changeRecorder } = repository;
-    const names = sorted.map(({ name }) => name.toString('latin1'));
-    const wanted = new Map(sorted.map(({ name, oid }) => [name.toString('latin1'), oid]));
-    await using recording = await changeRecorder?.begin(repository, names, { isLocked: true, wanted });
-    await writeMerged(lock, old, sorted, signal);
-    await lock.sync();
-    await rename(`${repository.path}/packed-refs.lock`, `${repository.path}/packed-refs`);
-    locks.forget('packed-refs.lock');
-    await syncPath(repository.path);
-    recording?.succeeded(wanted);
-    return true;
+    if (await createUnderLocks(repository, sorted, signal)) return true;
   } catch (error) {
     if (error instanceof FallBackToGit || IN_THE_WAY.has(systemErrorCode(error) ?? '')) return false;
     throw error;
   }
+  await removeAgain(repository, sorted);
+  return false;
+}
+
+/**
+ * Creates references, and releases their locks.
+ *
+ * @returns false if meanwhile others may have created references below them: git takes no lock of
+ *   the names above.
+ * @throws {FallBackToGit}, the system's error: nothing has changed.
+ */
+async function createUnderLocks(
+  repository: GitRepository,
+  sorted: readonly NewRef[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  await using stack = new AsyncDisposableStack();
+  const locks = stack.use(new RefLocks(repository.path));
+  const lock = await locks.takeFile('packed-refs.lock');
+  stack.defer(() => lock.close());
+  await locks.takeAll(sorted, signal);
+  using old = new PackedRefsCache().open(repository.path);
+  await requireNoConflict(old, sorted, signal);
+  const { changeRecorder } = repository;
+  const names = sorted.map(({ name }) => name.toString('latin1'));
+  const wanted = new Map(sorted.map(({ name, oid }) => [name.toString('latin1'), oid]));
+  await using recording = await changeRecorder?.begin(repository, names, { isLocked: true, wanted });
+  await writeMerged(lock, old, sorted, signal);
+  await lock.sync();
+  await rename(`${repository.path}/packed-refs.lock`, `${repository.path}/packed-refs`);
+  locks.forget('packed-refs.lock');
+  await syncPath(repository.path);
+  // From now on git finds them before it creates one below them.
+  if (await locks.areOvertaken(names)) return false;
+  recording?.succeeded(wanted);
+  return true;
+}
+
+/** Removes references that are not acknowledged, unless others have changed one. @throws as git. */
+async function removeAgain(repository: GitRepository, refs: readonly NewRef[]): Promise<void> {
+  await using transaction = await RefTransaction.start(repository);
+  for (const { name, oid } of refs) await transaction.update(name, { newOid: zeroOidLike(oid), oldOid: oid });
+  await transaction.commit();
 }
 
 const IN_USE = new FallBackToGit('a reference is in the way of a new one');
@@ -105,6 +135,16 @@ class RefLocks implements AsyncDisposable {
       const taken = await Promise.allSettled(some.map((name) => this.#take(name)));
       for (const each of taken) if (each.status === 'rejected') throw each.reason;
     }
+  }
+
+  /** Reports whether others have made directories of names that were free when they were locked. */
+  async areOvertaken(names: readonly string[]): Promise<boolean> {
+    const slice = new LoopSlice();
+    for (const name of names) {
+      if (lstatSync(this.#absolute(name), { throwIfNoEntry: false }) !== undefined) return true;
+      if (slice.isOverAfterItem()) await slice.pause();
+    }
+    return false;
   }
 
   /** Keeps a lock that has become another file. */
