@@ -83,6 +83,34 @@ test('a repository without a readable replica waits, and others do not', { skip 
   ]);
 });
 
+// Symptom: the new repository was reported first, and then, as if it were that one, the rename of the
+// old one: consumers had it at another path.
+for (const isLater of [false, true])
+  test(`a new repository at the path of one that waits, waits, too${isLater ? ' later' : ''}`, {
+    skip,
+  }, async () => {
+    const { database, record, unhealthy } = await startFeed();
+    unhealthy.add('gitaly-1');
+    await addRepository(database, 1);
+    await database.run(sql`UPDATE repositories SET relative_path = 'old.git'`);
+    if (isLater) assert.deepEqual(await record(), { blocked: [1], isEnd: true });
+    await addRepository(database, 3, { replicas: { 'gitaly-2': 1 } });
+    await addRepository(database, 2, { replicas: { 'gitaly-2': 1 } });
+    await database.run(sql`UPDATE repositories SET relative_path = '1.git' WHERE repository_id = 2`);
+
+    const { blocked = [] } = (await record(isLater ? [1] : [])) ?? {};
+
+    assert.deepEqual([...blocked].sort(), isLater ? [2] : [1, 2]);
+    assert.deepEqual(await eventsIn(database), ['created 3.git', 'created 2.git']);
+    unhealthy.clear();
+    await record();
+    assert.deepEqual(await eventsIn(database, { after: 2 }), [
+      'created 1.git',
+      'renamed old.git was 1.git',
+      'renamed 1.git was 2.git',
+    ]);
+  });
+
 test('a write before a rename is reported with the old path, and a rename reads nothing', {
   skip,
 }, async () => {

@@ -13,14 +13,18 @@ export interface RecordChangesOptions extends ObservedNodes {
   readonly onProblem: (error: unknown) => void;
 }
 
-/** A change that the trigger has recorded. */
-interface Change {
-  readonly id: number;
-  readonly kind: 'created' | 'written' | 'renamed' | 'removed';
-  readonly repository_id: number;
+/** The paths of a change, each of which may be that of another repository before or afterwards. */
+interface ChangedPaths {
   readonly virtual_storage: string;
   readonly relative_path: string;
   readonly previous_path: string | null;
+}
+
+/** A change that the trigger has recorded. */
+interface Change extends ChangedPaths {
+  readonly id: number;
+  readonly kind: 'created' | 'written' | 'renamed' | 'removed';
+  readonly repository_id: number;
 }
 
 const BATCH = 500;
@@ -34,9 +38,10 @@ const DETAIL_LOOKS = 20;
  * replica has all acknowledged writes, whatever happened to the primary. The feeds of the nodes
  * only add the values between.
  *
- * @param isBlocked repositories whose references could not be read a moment ago.
- * @returns the repositories whose references cannot be read now, and whether there may be further
- *   changes; `undefined` if another Praefect is at work.
+ * @param isBlocked repositories that were blocked a moment ago.
+ * @returns the repositories that are blocked now, and whether there may be further changes;
+ *   `undefined` if another Praefect is at work. Blocked are those whose references cannot be read,
+ *   and those at a path that one of these had before.
  */
 export async function recordChanges(
   options: RecordChangesOptions,
@@ -53,15 +58,53 @@ export async function recordChanges(
       SELECT id, kind, repository_id, virtual_storage, relative_path, previous_path
       FROM gitalyts_feed_changes WHERE repository_id <> ALL (${isBlocked}::bigint[])
       ORDER BY id LIMIT ${BATCH}`.execute(executor);
-    const { blocked, readings } = await readAll(options, executor, changes);
+    const { readings, unreadable } = await readAll(options, executor, changes);
+    const { blocked, done } = separate(changes, unreadable, await pathsOfAll(executor, isBlocked));
     const writer = new EventWriter(executor, state.last);
-    const done = changes.filter((change) => !blocked.includes(change.repository_id));
     for (const change of done) await record(options, { executor, writer, readings }, change);
     await writer.end();
     const ids = done.map(({ id }) => id);
     await sql`DELETE FROM gitalyts_feed_changes WHERE id = ANY (${ids}::bigint[])`.execute(executor);
     return { blocked, isEnd: changes.length < BATCH };
   });
+}
+
+/** Returns the paths of the changes of repositories. */
+async function pathsOfAll(executor: Executor, ids: readonly number[]): Promise<readonly ChangedPaths[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await sql<ChangedPaths>`
+    SELECT DISTINCT virtual_storage, relative_path, previous_path FROM gitalyts_feed_changes
+    WHERE repository_id = ANY (${ids}::bigint[])`.execute(executor);
+  return rows;
+}
+
+/**
+ * Separates the changes that can be recorded now from the others, and returns the repositories of
+ * these. At a path of a change that waits, all later changes wait: they belong to another repository.
+ *
+ * @param unreadable repositories whose changes wait.
+ * @param before paths of further changes that wait.
+ */
+function separate(
+  changes: readonly Change[],
+  unreadable: readonly number[],
+  before: readonly ChangedPaths[],
+) {
+  const blocked = new Set(unreadable);
+  const taken = new Set(before.flatMap(keysOf));
+  const done = changes.filter((change) => {
+    const keys = keysOf(change);
+    if (!blocked.has(change.repository_id) && !keys.some((key) => taken.has(key))) return true;
+    blocked.add(change.repository_id);
+    for (const key of keys) taken.add(key);
+    return false;
+  });
+  return { blocked: [...blocked], done };
+}
+
+function keysOf({ previous_path, relative_path, virtual_storage }: ChangedPaths): string[] {
+  const paths = previous_path === null ? [relative_path] : [relative_path, previous_path];
+  return paths.map((path) => `${virtual_storage}\0${path}`);
 }
 
 /** A repository with its up-to-date replicas and the state that the feed has of it. */
@@ -85,7 +128,7 @@ async function readAll(
   options: RecordChangesOptions,
   executor: Executor,
   changes: readonly Change[],
-): Promise<{ readonly readings: ReadonlyMap<Change, Reading>; readonly blocked: readonly number[] }> {
+): Promise<{ readonly readings: ReadonlyMap<Change, Reading>; readonly unreadable: readonly number[] }> {
   const written = new Map<number, Change>();
   for (const change of changes)
     if (change.kind === 'created' || change.kind === 'written') written.set(change.repository_id, change);
@@ -97,7 +140,7 @@ async function readAll(
     WHERE repository_id = ANY (${[...written.keys()]}::bigint[])
     GROUP BY repository_id, replica_path, "primary", node, node_journal, node_sequence`.execute(executor);
   const readings = new Map<Change, Reading>();
-  const blocked: number[] = [];
+  const unreadable: number[] = [];
   const read = async (row: ReplicaRow): Promise<void> => {
     const { id, path, primary, storages } = row;
     const change = written.get(id);
@@ -107,12 +150,12 @@ async function readAll(
     );
     nodes.sort((one, other) => Number(other.storage === primary) - Number(one.storage === primary));
     const reading = await readFirst(nodes, path, { ...options, since: positionOf(row) });
-    if (reading === undefined) blocked.push(id);
+    if (reading === undefined) unreadable.push(id);
     else readings.set(change, reading);
   };
   for (let start = 0; start < rows.length; start += READS_AT_ONCE)
     await Promise.all(rows.slice(start, start + READS_AT_ONCE).map(read));
-  return { readings, blocked };
+  return { readings, unreadable };
 }
 
 async function readFirst(
