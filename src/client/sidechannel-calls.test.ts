@@ -137,7 +137,7 @@ test('a stuck reader does not delay the failure of an aborted call', async () =>
   assert.ok(performance.now() - start < 4_000);
 });
 
-// It was waited for without end: the server has done its part, and nothing else ends a stuck reader.
+// The wait had no end: the server has done its part, and nothing else ends a stuck reader.
 test('an abort ends the wait for a stuck reader after the server has answered', async () => {
   await using server = await startSidechannelServer(async (sidechannel) => {
     sidechannel.write(Buffer.alloc(100_000));

@@ -28,8 +28,8 @@ export interface Identity {
   /** Rights of a person of a file of people. */
   readonly rights?: Rights;
   /**
-   * Reports whether the key or token is still accepted: a connection of SSH may outlive it. Default:
-   * it is, or {@link rights} has none.
+   * Reports whether the key or token is still accepted: a connection of SSH may outlive it.
+   * Default: it is, or {@link rights} has none.
    */
   readonly isValid?: () => Promise<boolean>;
   /** True for the key of a repository, which belongs to no person. */

@@ -30,7 +30,7 @@ export interface ProgramOptions {
 }
 
 export interface RunProgramOptions extends ProgramOptions {
-  /** Time limit after which the program is killed. Default one minute. */
+  /** Time limit after which the program is killed. Default three minutes. */
   readonly timeoutMs?: number;
   /** Kills the program, which does not count as an error. */
   readonly signal?: AbortSignal;
@@ -52,7 +52,7 @@ export async function runBytes(
   args: readonly string[],
   options: RunProgramOptions = {},
 ): Promise<BytesResult> {
-  const { input, timeoutMs = 60_000, signal } = options;
+  const { input, timeoutMs = 180_000, signal } = options;
   const spawner = await chooseSpawner();
   const piped = { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' } as const;
   const child = spawner.spawn({ ...programRequest(file, args, options), ...piped });

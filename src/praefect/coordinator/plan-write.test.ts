@@ -116,7 +116,8 @@ test('the log has the time that a write has waited', async () => {
   const { options } = start();
   const { pauses } = options;
   const write: typeof pauses.write = async (...args) => {
-    await until(() => performance.now() - started > 20);
+    const asked = performance.now();
+    await until(() => performance.now() - asked > 20);
     return await pauses.write(...args);
   };
   const { call, fields } = coordinatedCall(deleteRefs, { repository });

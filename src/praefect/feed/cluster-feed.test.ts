@@ -135,7 +135,7 @@ test('who asks for the events gets those that another praefect has made', { skip
   );
 });
 
-// Symptom: a Praefect with two virtual storages was busy for good after a write, also without clients.
+// Symptom: a Praefect with two virtual storages was busy for good after a write, also alone.
 test('a watcher of a virtual storage rests while only others change', { skip }, async () => {
   const database = await emptyDatabase();
   const reads = countingReads(database);

@@ -83,8 +83,8 @@ test('a repository without a readable replica waits, and others do not', { skip 
   ]);
 });
 
-// Symptom: the new repository was reported first, and then, as if it were that one, the rename of the
-// old one: consumers had it at another path.
+// Symptom: the new repository was reported first, and then, as if it were that one, the rename of
+// the old one: consumers had it at another path.
 for (const isLater of [false, true])
   test(`a new repository at the path of one that waits, waits, too${isLater ? ' later' : ''}`, {
     skip,

@@ -80,7 +80,8 @@ async function pathsOfAll(executor: Executor, ids: readonly number[]): Promise<r
 
 /**
  * Separates the changes that can be recorded now from the others, and returns the repositories of
- * these. At a path of a change that waits, all later changes wait: they belong to another repository.
+ * these. At a path of a change that waits, all later changes wait: they belong to another
+ * repository.
  *
  * @param unreadable repositories whose changes wait.
  * @param before paths of further changes that wait.

@@ -56,7 +56,7 @@ for (const [name, size] of [
   ['its true size', BOMB_BYTES],
   ['a small size', 100],
 ] as const) {
-  test(`a loose object that inflates to 64 MiB is left to git at once, with ${name} in its header`, async () => {
+  test(`a loose object that inflates to 64 MiB is left to git, with ${name} in its header`, async () => {
     const path = makeRepository(`bomb-${size}`);
     const oid = writeLoose(path, `blob ${size}\0`, Buffer.alloc(BOMB_BYTES));
 

@@ -42,8 +42,8 @@ const IN_THE_WAY = new Set(['EEXIST', 'EISDIR', 'ENOENT', 'ENOTDIR', 'ENAMETOOLO
  *
  * @returns false if something is in the way of one of them: a reference, a lock, a directory, or a
  *   file that git does not write. None of them exists then, and git reports the reason.
- * @throws {RefUpdateError} if something came in the way after the change, and others have changed one
- *   of them since then.
+ * @throws {RefUpdateError} if something came in the way after the change, and others have changed
+ *   one of them since then.
  */
 export async function createPackedRefs(
   repository: GitRepository,

@@ -47,7 +47,7 @@ async function changing() {
 }
 
 // An operator who cancelled a change ended its marks at once: others cached what it changed then,
-// and maintenance that excludes changes began beside it.
+// and maintenance that excludes changes began meanwhile.
 test('the stages of a change that is failed end after its handler', async () => {
   await using change = await changing();
 
