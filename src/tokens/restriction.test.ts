@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertCpuBelow } from '#testkit/cpu-limit';
 import { parseRulesDocument } from './push-rules.ts';
