@@ -98,6 +98,18 @@ test('a name that does not exist has no addresses, which is not an error', async
   assert.deepEqual([watched.lists, watched.errors], [[[]], []]);
 });
 
+// Calls failed for five minutes after a name was missing for a moment.
+test('a name without addresses is queried again after a pause', async () => {
+  await using server = await startNameServer([]);
+  using watched = watch(asking(server));
+  await watched.reached(1);
+
+  server.addresses = ['127.0.0.1'];
+  await watched.reached(2); // about a second later
+
+  assert.deepEqual(watched.lists, [[], ['127.0.0.1 9999']]);
+});
+
 test('a failing name server is an error, and is queried again after a pause', async () => {
   await using server = await startNameServer(['127.0.0.1']);
   server.addresses = undefined;

@@ -7,7 +7,7 @@ import { backoffMs } from '../call/retry.ts';
 import type { HostAndPort } from './address.ts';
 
 export interface DnsResolverOptions {
-  /** Interval at which a name is resolved again. Default 5 minutes. */
+  /** Interval at which a name with addresses is resolved again. Default 5 minutes. */
   readonly refreshMs?: number;
   /** Time limit of one lookup. Default 15 s. */
   readonly lookupTimeoutMs?: number;
@@ -78,7 +78,8 @@ export class DnsResolver implements Disposable {
     clearTimeout(this.#timer);
     try {
       const addresses = await lookUp(this.#target, this.#options.lookupTimeoutMs ?? LOOKUP_TIMEOUT_MS);
-      this.#failures = 0;
+      // A name without addresses serves no call: it is resolved again soon, as after a failure.
+      this.#failures = addresses.length > 0 ? 0 : this.#failures + 1;
       if (!this.#isClosed) this.#watcher.onAddresses(addresses);
     } catch (error) {
       this.#failures++;
