@@ -127,8 +127,10 @@ class WaitingClient {
   #pings = 0;
   #hasRequest = false;
   #needsRewriter = false;
-  /** Set for a client that is passed on to `node:http2`. */
+  /** Set for a client that is passed on to `node:http2`, which ends its connection. */
   #isUnusual = false;
+  /** Set when more than the limits is kept: the client is passed on before its acknowledgement. */
+  #isOverLimit = false;
   /** True once the client has sent its settings. */
   hasSettings = false;
   /** True once the client has acknowledged our settings. */
@@ -149,7 +151,7 @@ class WaitingClient {
   }
 
   get isDecided(): boolean {
-    return this.#isUnusual || (this.#hasRequest && this.isAcknowledged);
+    return this.#isUnusual || this.#isOverLimit || (this.#hasRequest && this.isAcknowledged);
   }
 
   take(chunk: Buffer): void {
@@ -162,7 +164,7 @@ class WaitingClient {
       this.#isUnusual = true;
     }
     const isTooMuch = this.#keptBytes > MAX_KEPT_BYTES || this.#arrivals.keptBytes > MAX_KEPT_BYTES_OF_ALL;
-    if (isTooMuch || this.#pings > MAX_PINGS) this.#isUnusual = true;
+    this.#isOverLimit = isTooMuch || this.#pings > MAX_PINGS;
   }
 
   /** Puts the kept bytes back and returns the stream to read instead of the connection. */
@@ -170,7 +172,9 @@ class WaitingClient {
     this.#connection.unshift(Buffer.concat([PREFACE, ...this.#kept, this.#scanner.pending]));
     // A first request that has not arrived yet may have any authority and no token.
     const hasProof = this.#hasRequest || this.#trusts(undefined);
-    if (this.isDecided && hasProof && !this.#needsRewriter) return this.#connection;
+    // `node:http2` ends a connection whose client acknowledges both settings.
+    const isEarly = this.#isOverLimit && !this.isAcknowledged;
+    if (this.isDecided && hasProof && !this.#needsRewriter && !isEarly) return this.#connection;
     return new AuthorityRewriter(this.#connection, { dropsAcknowledgement: !this.isAcknowledged });
   }
 
