@@ -12,6 +12,7 @@ import {
   WatchResponseSchema,
 } from '#wire/gen/gitalyts/events/v1/events_pb';
 import type { Connection } from './connection.ts';
+import { dial } from './dial.ts';
 import { decodeEvent, type RepositoryEvent, type WatchOptions, watchEvents } from './watch-events.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -63,6 +64,18 @@ test('a call asks for everything unless options say less', async (context) => {
     { heartbeatSeconds: 7, storageName: 'default', path: 'group/', reference: 'refs/heads/*' },
   ]);
   assert.deepEqual([begins(requests), begins(full.requests)], [[0n], [5n]]);
+});
+
+// It tried again without end, and kept the process running.
+test('a connection that its owner closes ends the loop', async () => {
+  await using connection = await dial('unix:/no/such/socket');
+  const next = watchEvents(connection, STORAGE).next();
+  next.catch(() => {});
+  await until(() => connection.state === 'transient_failure');
+
+  await connection.close();
+
+  await assert.rejects(next, { code: 'CANCELLED', message: 'grpc: the client connection is closing' });
 });
 
 test('a lost connection continues behind the last event', async (context) => {

@@ -9,6 +9,7 @@ import {
 } from '#wire/gen/gitalyts/events/v1/events_pb';
 import type { CallOptions } from './call/call-types.ts';
 import type { ServiceCaller } from './call/typed-client.ts';
+import type { ConnectionState } from './connect/connection-state.ts';
 
 export interface WatchOptions extends Pick<CallOptions, 'metadata' | 'signal'> {
   readonly storageName: string;
@@ -100,10 +101,11 @@ const PASSING: ReadonlySet<StatusCode> = new Set([
  *     for await (const event of watchEvents(connection, { storageName: 'default' })) …
  *
  * @throws {CallError} OUT_OF_RANGE when the events behind `after` were compacted: begin again
- *   without it; UNIMPLEMENTED from a server without a change feed.
+ *   without it; UNIMPLEMENTED from a server without a change feed; CANCELLED when the connection is
+ *   closed.
  */
 export async function* watchEvents(
-  connection: ServiceCaller,
+  connection: ServiceCaller & { readonly state?: ConnectionState },
   options: WatchOptions,
 ): AsyncGenerator<RepositoryEvent, void, undefined> {
   const { signal, fromNow = false } = options;
@@ -126,7 +128,8 @@ export async function* watchEvents(
       if (!(error instanceof GitalyError)) throw error;
       // The compacted events have changed while they were sent.
       const isReplaced = error.code === 'OUT_OF_RANGE' && cursor === 0n;
-      if (!isReplaced && !PASSING.has(error.code)) throw error;
+      const isPassing = PASSING.has(error.code) && connection.state !== 'shutdown';
+      if (!isReplaced && !isPassing) throw error;
     }
     await delay(pauseMs, undefined, { signal }).catch(() => {}); // the loop ends with the signal
     pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
