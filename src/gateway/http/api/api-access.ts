@@ -30,9 +30,9 @@ export class ApiAccess {
     return admission;
   }
 
-  /** @throws {Refusal} for wrong credentials. */
-  async checkCredentials(): Promise<void> {
-    await this.#ofLists().checkCredentials();
+  /** Returns the user, as {@link EventAccess.checkCredentials}. @throws {Refusal} for wrong credentials. */
+  async checkCredentials(): Promise<Identity | undefined> {
+    return await this.#ofLists().checkCredentials();
   }
 
   /** Reports whether the client may read a repository. @throws {Refusal} for wrong credentials. */

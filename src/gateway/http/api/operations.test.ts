@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import type { AccessRecord } from '#gateway/index';
 import { API_REPOSITORY, startApi, type TestApi } from '#testkit/start-api';
 import { until } from '#testkit/until';
 
@@ -250,6 +251,25 @@ test('repositories are created, listed, forked, renamed and removed', async (con
   await expectStatus(api, 204, 'DELETE', '/repositories/team%2Fb');
   assert.equal(await exists('team/b.git'), false);
   await expectStatus(api, 404, 'GET', API_REPOSITORY);
+});
+
+// Nobody could find out who had made a repository.
+test('the access log has the user and the repository of operations that begin without one', async () => {
+  const records: AccessRecord[] = [];
+  await using api = await startApi({ onAccess: (record) => records.push(record) });
+
+  await expectStatus(api, 201, 'POST', '/repositories', { body: { path: 'team/new' } });
+  await api.callTool('create_repository', { path: 'team/other' });
+  await expectStatus(api, 200, 'GET', '/repositories');
+
+  assert.deepEqual(
+    records.map(({ identity, repository }) => [identity?.username, repository]),
+    [
+      ['git', 'team/new.git'],
+      ['git', 'team/other.git'],
+      ['git', undefined],
+    ],
+  );
 });
 
 // A new repository hid it, with its history; its own address was 404.

@@ -108,7 +108,7 @@ export class OperationRunner {
     values: OperationValues,
     path: RepositoryPath | undefined,
     rights: ApiAccess,
-    { client, identity, signal }: ApiCaller & { readonly identity: Identity },
+    { access, client, identity, signal }: ApiCaller & { readonly identity: Identity },
   ) {
     const { connection, lfs, names, storage } = this.#options;
     const options = { signal, timeoutMs: CALL_TIMEOUT_MS, metadata: metadataOf(identity, client) };
@@ -117,6 +117,7 @@ export class OperationRunner {
       paths: (limits: CallOptions) => this.#list.paths(limits),
       toCreate: async (text: string, moved?: RepositoryPath) => {
         const toPath = requirePath(text);
+        if (access !== undefined) access.repository ??= toPath;
         const creator = await rights.admit(toPath, 'create');
         const own = { ...options, metadata: metadataOf(creator, client) };
         if (toPath !== moved && (await names.wouldHide(toPath, own)))
@@ -147,7 +148,8 @@ async function admit(
   access: AccessEntry | undefined,
 ): Promise<Identity> {
   if (right === 'none' || path === undefined) {
-    await rights.checkCredentials();
+    const user = await rights.checkCredentials();
+    if (access !== undefined && user !== undefined) access.identity = user;
     return NOBODY;
   }
   const { glRepository: _, ...identity } = await rights.admit(path, right);

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { BoundedMap } from '#base/memory/bounded-map';
+import type { Identity } from '#gateway/identity';
 import { checkRepositoryPath } from '#gateway/repository-path';
 import { WRONG_CREDENTIALS } from '../auth/challenge.ts';
 import type { Authenticator } from '../authentication.ts';
@@ -21,15 +22,20 @@ export class EventAccess {
   readonly #authenticator: Authenticator;
   readonly #reader: EventReader;
   readonly #known = new BoundedMap<string, boolean>({ maxEntries: MAX_REMEMBERED, maxAgeMs: REMEMBERED_MS });
+  #identity: Identity | undefined;
 
   constructor(authenticator: Authenticator, reader: EventReader) {
     this.#authenticator = authenticator;
     this.#reader = reader;
   }
 
-  /** Asks for any repository, to learn of wrong credentials. @throws as {@link mayRead} */
-  async checkCredentials(): Promise<void> {
+  /**
+   * Asks for any repository, to learn of wrong credentials. Returns the user, if the authenticator
+   * names one. @throws as {@link mayRead}
+   */
+  async checkCredentials(): Promise<Identity | undefined> {
     await this.mayRead(PROBE);
+    return this.#identity;
   }
 
   /**
@@ -56,6 +62,7 @@ export class EventAccess {
       path,
       operation: 'read',
     });
+    this.#identity = 'answer' in admission ? admission.identity : admission;
     if (!('answer' in admission)) return true;
     if (admission.answer.status === WRONG_CREDENTIALS.status) throw new HttpRefusal(admission.answer);
     return false;
