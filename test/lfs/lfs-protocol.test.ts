@@ -78,6 +78,20 @@ test('a body that is no gzip is the fault of the client', async () => {
   assert.deepEqual(stored(site), []);
 });
 
+// It was 413, as if the file were too large, and git-lfs gave up.
+test('while the server has too many calls, a client tries again later', async () => {
+  await using site = await LfsSite.open();
+  await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  site.gitaly.faults.add('*', {
+    refuse: { code: 'RESOURCE_EXHAUSTED', message: 'maximum concurrency reached' },
+  });
+
+  const { bytes, headers, status } = await site.batch('upload', [pointerTo(CONTENT)]);
+
+  assert.deepEqual([status, headers.get('retry-after')], [503, '1']);
+  assert.match(bytes.toString(), /overloaded/);
+});
+
 test('a cut upload leaves nothing that a reader sees, and can be repeated', async () => {
   await using site = await LfsSite.open();
   await site.gitaly.createRepository({ relativePath: 'team/a.git' });

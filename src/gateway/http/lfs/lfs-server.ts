@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Secret } from '#base/secret';
 import { mapAhead } from '#base/streams/map-ahead';
+import { CallError } from '#client/call/call-error';
 import type { AccessEntry } from '#gateway/access/access-entry';
 import { type Identity, mayCreate } from '#gateway/identity';
 import { grantOfLfsToken, LFS_TOKEN_SECONDS } from '#gateway/lfs-token';
@@ -105,7 +106,7 @@ export class LfsServer {
       const answer = await this.#answer(exchange, call, path);
       if (answer !== undefined) sendAnswer(response, answer);
     } catch (error) {
-      const status = error instanceof HttpRefusal ? undefined : STATUSES[codeOf(error) ?? ''];
+      const status = error instanceof HttpRefusal ? undefined : statusOf(error);
       if (response.headersSent || (status === undefined && !(error instanceof HttpRefusal))) throw error;
       const refused =
         error instanceof HttpRefusal ? inLfsForm(error.answer) : lfsError(status ?? 500, messageOf(error));
@@ -234,6 +235,14 @@ interface Admitted {
   readonly ids: LfsIds;
   /** True for a login by SSH. */
   readonly isByToken: boolean;
+}
+
+/** Returns the status of an error that is the client's; `undefined` for others. */
+function statusOf(error: unknown): number | undefined {
+  const code = codeOf(error) ?? '';
+  // Of the server it is no limit of a file: it has too many calls at this time.
+  const isBusy = error instanceof CallError && code === 'RESOURCE_EXHAUSTED';
+  return isBusy ? undefined : STATUSES[code];
 }
 
 /** Returns the address of a repository's files, as the client reached it. */
