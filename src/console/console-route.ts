@@ -79,6 +79,7 @@ function repositoryRoute(encoded: string): ConsoleRoute | undefined {
   const rest = percentDecoded(others.join('/'));
   const view = VIEWS.find((each) => each === name);
   if (path === undefined || path === '' || rest === undefined || view === undefined) return undefined;
+  if (rest.includes(0)) return undefined; // no name in git has it
   return { kind: 'repository', path, view, rest };
 }
 

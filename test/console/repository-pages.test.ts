@@ -85,6 +85,23 @@ test('search finds a text as it is, in the chosen revision', async () => {
   assert.match(text, /&lt;img src=x/);
 });
 
+// They were 500, and commits of dependabot[bot] were not found.
+test('texts and paths that git cannot take, or reads as expressions, are no failure', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git' });
+  const bot = { name: 'dependabot[bot]', email: 'bot@example.com' };
+  await repository.commit({ files: { 'a.txt': 'one\n' }, message: 'Start', author: bot });
+  const statusOf = async (page: string): Promise<number> =>
+    (await console.get(`/repository/a.git/-/${page}`)).status;
+  const countOf = async (author: string): Promise<number> =>
+    (await console.json(`/repository/a.git/-/commits?author=${encodeURIComponent(author)}`)).commits.length;
+
+  assert.deepEqual([await countOf('dependabot[bot]'), await countOf('\\('), await countOf('\0')], [1, 0, 1]);
+  assert.equal(await statusOf('search?q=%00'), 200);
+  for (const view of ['files', 'commits', 'blame', 'raw'])
+    assert.equal(await statusOf(`${view}/%00`), 404, view);
+});
+
 test('a search with many places or long lines is cut', async () => {
   await using console = await openConsole();
   const repository = await console.gitaly.createRepository({ relativePath: 'a.git' });

@@ -1,9 +1,11 @@
+import { literalPattern } from '#client/content/literal-pattern';
 import { repositoryAddress } from '#console/console-route';
 import { type Html, html } from '#console/html/html';
 import type { ConsolePage } from '#console/page';
 import { naturalNumber } from '../page-number.ts';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
+import { searchText } from '../search-text.ts';
 import { commitData, commitTable } from './commit-list.ts';
 import { revisionChooser } from './revision-chooser.ts';
 import { checkSignatures } from './signatures.ts';
@@ -15,9 +17,10 @@ const MAX_FILTER = 200;
 export async function commitsPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { calls, commit, path, query, repository, rest, revision } = visit;
   const skip = naturalNumber(query.get('skip'));
-  const author = (query.get('author') ?? '').slice(0, MAX_FILTER);
+  const author = searchText(query.get('author'), MAX_FILTER);
   const paths = rest.length === 0 ? [] : [rest];
-  const options = { ...calls, limit: PAGE_SIZE + 1, skip, paths, ...(author !== '' && { author }) };
+  const by = author === '' ? {} : { author: literalPattern(author) };
+  const options = { ...calls, limit: PAGE_SIZE + 1, skip, paths, ...by };
   const found = await Array.fromAsync(repository.log(commit.id, options));
   const shown = found.slice(0, PAGE_SIZE);
   const checks = await checkSignatures(visit, shown);

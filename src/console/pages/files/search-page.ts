@@ -6,13 +6,14 @@ import { type Html, html } from '#console/html/html';
 import type { ConsolePage } from '#console/page';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
+import { searchText } from '../search-text.ts';
 
 const MAX_QUERY = 200;
 
 /** Searches for a text in the files of a revision, ignoring case. */
 export async function searchPage(visit: RepositoryVisit): Promise<ConsolePage> {
   const { calls, commit, connection, path, query, repository, revision } = visit;
-  const text = (query.get('q') ?? '').slice(0, MAX_QUERY).trim();
+  const text = searchText(query.get('q'), MAX_QUERY).trim();
   const { isCut, matches } =
     text === ''
       ? { isCut: false, matches: [] }

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import type { CallOptions } from '#client/call/call-types';
+import { literalPattern } from '#client/content/literal-pattern';
 import type { Repository } from '#client/repository/index';
 import type { FileAction } from '#client/split/commit-files';
 import { operation } from '../operation.ts';
@@ -175,7 +176,7 @@ export const listCommits = operation({
     const selected = {
       ...options,
       ...(path !== undefined && { paths: [path] }),
-      ...(author !== undefined && { author: author.replaceAll(EXPRESSION, '\\$&') }),
+      ...(author !== undefined && { author: literalPattern(author) }),
       ...(firstParent !== undefined && { firstParent }),
     };
     return {
@@ -218,8 +219,6 @@ async function startOf(repository: Repository, asked: string, options: CallOptio
 }
 
 const CURSOR = /^(\d{1,9}) ([0-9a-f.]{40,140})$/;
-/** Characters of git's expressions: the text itself is meant. */
-const EXPRESSION = /[\\[\].*^$]/g;
 
 function parseCursor(text: string): { start: string; skip: number } {
   const [, skip, start] = CURSOR.exec(text) ?? [];
