@@ -32,6 +32,7 @@ test('a path that is refused has the reason', () => {
     ['a.git/b', 'A repository cannot be inside another one.'],
   ] as const)
     assert.equal(refusal(parseRepositoryPath(encoded)), expected, encoded);
+  assert.equal(refusal(checkRepositoryPath(['a\ud800'])), 'The path is not valid Unicode.');
   assert.equal(parseRepositoryPath('group/a%20b'), 'group/a b.git');
   assert.equal(parseRepositoryPath('group/a.git'), 'group/a.git');
 });

@@ -53,6 +53,7 @@ function decode(part: string): string | undefined {
 function refusalOf(segment: string): string | undefined {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (/[\x00-\x1f\x7f/\\]/.test(segment)) return 'has a slash, backslash or control character in a name';
+  if (!segment.isWellFormed()) return 'is not valid Unicode'; // as JSON may have it
   if (segment === '' || segment === '.git') return 'has an empty name in it';
   if (segment.startsWith('.')) return 'has a name that starts with a dot';
   // +gitaly is the server's own

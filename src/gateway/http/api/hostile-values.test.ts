@@ -18,6 +18,10 @@ const TEXTS = [
   ':/',
   ':(top)',
   'main@{1 day ago}',
+  '@{u}',
+  'main@{Push}',
+  Buffer.from('^main x').toString('base64url'),
+  Buffer.from(`${'f'.repeat(40)} x`).toString('base64url'),
   '^main',
   'main..',
   '\u0000',
@@ -39,7 +43,19 @@ const TEXTS = [
   '9'.repeat(30),
   '\u202e\ud800'.toWellFormed(),
 ];
-const VALUES: readonly unknown[] = [...TEXTS, null, true, -1, 1.5, 1e300, [], {}, [[]], { __proto__: 1 }];
+const VALUES: readonly unknown[] = [
+  ...TEXTS,
+  '\ud800',
+  null,
+  true,
+  -1,
+  1.5,
+  1e300,
+  [],
+  {},
+  [[]],
+  { __proto__: 1 },
+];
 /** Share of the requests that `make test` sends. */
 const SHARE = 0.3;
 /** The least requests for each operation, on average, that any run sends. */

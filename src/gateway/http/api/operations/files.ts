@@ -59,8 +59,10 @@ export const listTree = operation({
     const { path = Buffer.from('.'), recursive = false } = query;
     return {
       page: async (after, limit) => {
-        const [start = '', token = ''] = (after ?? '').split(' ', 2);
-        const id = after === undefined ? await commitId(repository, query.revision, options) : start;
+        const { id, token } =
+          after === undefined
+            ? { id: await commitId(repository, query.revision, options), token: '' }
+            : parseCursor(after);
         const responses = place.connection.commit.getTreeEntries(
           {
             ...{ repository: place.repository, revision: Buffer.from(id), path, recursive },
@@ -79,6 +81,15 @@ export const listTree = operation({
     };
   },
 });
+
+const CURSOR = /^([0-9a-f]{40}|[0-9a-f]{64}) (\S+)$/;
+
+function parseCursor(text: string): { id: string; token: string } {
+  const [, id, token] = CURSOR.exec(text) ?? [];
+  if (id === undefined || token === undefined)
+    throw new Problem('invalid-request', 400, 'The cursor is not one of this list.');
+  return { id, token };
+}
 
 function entryAnswer({ mode, oid, path, type }: TreeEntry): Static<typeof EntryAnswer> {
   return {

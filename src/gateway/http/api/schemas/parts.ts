@@ -6,8 +6,11 @@ export type BytesSchema = TString & { readonly 'x-bytes': true };
 
 const MAX_PATH_BYTES = 4096;
 const MAX_NAME_LENGTH = 1024;
-/** A text that git can have as a revision, name or pattern: without control characters. */
-const PLAIN = '^[^-\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]*$';
+/**
+ * A text that git can have as a revision: without control characters, and without `@{upstream}` and
+ * `@{push}`, at which git ends where no remote is configured.
+ */
+const REVISION = '^(?!.*@\\{[uUpP])[^-\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]*$';
 
 /** Returns the schema of a path in a tree, for the path or query of an address. */
 export function pathBytes(description: string): BytesSchema {
@@ -26,7 +29,7 @@ export function pathText(description: string) {
 }
 
 export function revision(description: string) {
-  return Type.String({ minLength: 1, maxLength: MAX_NAME_LENGTH, pattern: PLAIN, description });
+  return Type.String({ minLength: 1, maxLength: MAX_NAME_LENGTH, pattern: REVISION, description });
 }
 
 export function branch(description: string) {
