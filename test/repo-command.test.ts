@@ -67,6 +67,31 @@ test('repositories of a running server are created, listed, renamed, maintained 
   assert.deepEqual([existsSync(at('two.git')), await ok('list', ...to)], [false, '']);
 });
 
+// The new one had its address, and everybody who used it got an empty repository.
+test('a repository whose directory does not end in .git is not hidden by a new one', async () => {
+  await using gitaly = await startGitaly();
+  const to = ['--to', gitaly.address];
+  await gitaly.createRepository({ relativePath: 'team/plain' });
+  await ok('create', 'other', ...to);
+
+  for (const command of [
+    ['create', 'team/plain'],
+    ['rename', 'other', 'team/plain.git'],
+    ['fork', 'other', 'team/plain'],
+  ]) {
+    const { code, stderr } = await repo(...command, ...to);
+    assert.deepEqual(
+      [code, /there is a repository team\/plain$/m.test(stderr)],
+      [1, true],
+      command.join(' '),
+    );
+  }
+  assert.equal(
+    await ok('rename', 'team/plain', 'team/plain', ...to),
+    'renamed team/plain to team/plain.git\n',
+  );
+});
+
 test('--json prints the result for programs', async () => {
   await using gitaly = await startGitaly();
   const to = ['--json', '--to', gitaly.address];

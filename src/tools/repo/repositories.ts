@@ -14,6 +14,7 @@ import {
 } from '#wire/gen/repository_pb';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
+const SUFFIX = '.git';
 const HEADS = /^refs\/heads\//;
 
 /** Storage format of references. */
@@ -120,7 +121,7 @@ export class Repositories {
 
   /** Creates an empty repository. @returns its name, which ends with `.git`. */
   async create(text: string, { branch, objectFormat, expires }: CreateRepositoryOptions): Promise<string> {
-    const name = withSuffix(text);
+    const name = await this.#newName(text);
     await this.#connection.repository.createRepository({
       repository: this.#target(name),
       defaultBranch: Buffer.from(branch),
@@ -132,14 +133,14 @@ export class Repositories {
 
   /** Moves a repository. @returns its new name. */
   async rename(name: string, to: string): Promise<string> {
-    const relativePath = withSuffix(to);
+    const relativePath = withSuffix(to) === withSuffix(name) ? withSuffix(to) : await this.#newName(to);
     await this.#connection.repository.renameRepository({ repository: this.#target(name), relativePath });
     return relativePath;
   }
 
   /** Creates a fork of a repository. @returns its name, which ends with `.git`. */
   async fork(source: string, text: string, options: ForkOptions): Promise<string> {
-    const name = withSuffix(text);
+    const name = await this.#newName(text);
     await this.#repository(source).fork(name, options);
     return name;
   }
@@ -251,6 +252,19 @@ export class Repositories {
     );
   }
 
+  /**
+   * Returns the name of a new repository, which ends with `.git`.
+   *
+   * @throws {GitalyError} ALREADY_EXISTS for one without the suffix, which the new one would hide.
+   */
+  async #newName(text: string): Promise<string> {
+    const name = withSuffix(text);
+    const other = name.slice(0, -SUFFIX.length);
+    if (!other.endsWith(SUFFIX) && (await this.#exists(other)))
+      throw new GitalyError('ALREADY_EXISTS', `there is a repository ${other}`);
+    return name;
+  }
+
   async #exists(name: string): Promise<boolean> {
     try {
       return (await this.#connection.repository.repositoryExists({ repository: this.#target(name) })).exists;
@@ -281,5 +295,5 @@ function ofOtherServer(error: unknown): undefined {
 
 /** Repositories end with `.git`: gateways and maintenance search for them by it. */
 export function withSuffix(text: string): string {
-  return text.endsWith('.git') ? text : `${text}.git`;
+  return text.endsWith(SUFFIX) ? text : text + SUFFIX;
 }
