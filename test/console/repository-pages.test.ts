@@ -100,6 +100,8 @@ test('texts and paths that git cannot take, or reads as expressions, are no fail
   assert.equal(await statusOf('search?q=%00'), 200);
   for (const view of ['files', 'commits', 'blame', 'raw'])
     assert.equal(await statusOf(`${view}/%00`), 404, view);
+  for (const page of ['files?ref=@{u}', 'commit/@{push}', 'compare/main...main@{Upstream}'])
+    assert.equal(await statusOf(page), 404, page);
 });
 
 test('a search with many places or long lines is cut', async () => {

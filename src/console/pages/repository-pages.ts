@@ -15,6 +15,7 @@ import { filesPage } from './files/files-page.ts';
 import { lfsPage } from './files/lfs-page.ts';
 import { rawFile } from './files/raw-file.ts';
 import { searchPage } from './files/search-page.ts';
+import { findChosen } from './find-chosen.ts';
 import { pushesPage } from './pushes-page.ts';
 import { emptyPage, nameOf } from './repository-frame.ts';
 import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
@@ -88,7 +89,7 @@ async function pageOf(
     if (revision === undefined) {
       return (await repository.exists(calls)) ? emptyPage({ ...visit, ...options, path }) : undefined;
     }
-    const commit = await repository.findCommit(view === 'commit' ? rest : revision, calls);
+    const commit = await findChosen(place, view === 'commit' ? rest : revision);
     if (commit === undefined) return noRevision();
     const whole = { ...place, rest, revision, commit };
     if (!visit.isPost) return await PAGES[view](whole);

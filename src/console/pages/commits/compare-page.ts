@@ -1,6 +1,7 @@
 import { repositoryAddress } from '#console/console-route';
 import { type Html, html } from '#console/html/html';
 import { type ConsolePage, problemPage } from '#console/page';
+import { findChosen } from '../find-chosen.ts';
 import { naturalNumber } from '../page-number.ts';
 import { frame, nameOf } from '../repository-frame.ts';
 import type { RepositoryVisit } from '../repository-visit.ts';
@@ -17,7 +18,7 @@ export async function comparePage(visit: RepositoryVisit): Promise<ConsolePage> 
   const { calls, connection, path, query, repository } = visit;
   const [from, to] = revisionsOf(visit);
   if (to === '') return formPage(visit, [from, to]);
-  const [left, right] = await Promise.all([from, to].map((name) => repository.findCommit(name, calls)));
+  const [left, right] = await Promise.all([from, to].map((name) => findChosen(visit, name)));
   if (left === undefined || right === undefined)
     return problemPage(404, 'Not found', `There is no branch, tag or commit “${left ? to : from}”.`);
   const revisions = [Buffer.from(left.id), Buffer.from(right.id)];
