@@ -26,6 +26,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   readonly #limits: BodyLimits;
   readonly #onChunk: ((chunk: Uint8Array) => void) | undefined;
   #refusal: Answer | undefined;
+  #isEmpty = false;
   /** The first bytes, up to the length of a packet. */
   #length = '';
 
@@ -71,6 +72,11 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     return this.#refusal ?? (isMalformed(this.#bytes) ? MALFORMED : undefined);
   }
 
+  /** True if the body has ended without a byte. */
+  get isEmpty(): boolean {
+    return this.#isEmpty;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     const { idleTimeoutMs, maxBytes, timeoutMs } = this.#limits;
     const chunks = stoppableChunks(this.#bytes);
@@ -96,7 +102,10 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
           giveUp(FOREIGN);
           throw new HttpRefusal(FOREIGN);
         }
-        if (done === true) return;
+        if (done === true) {
+          this.#isEmpty = bytes === 0;
+          return;
+        }
         bytes += value.byteLength;
         if (bytes > maxBytes) {
           giveUp(tooLarge(maxBytes));

@@ -315,7 +315,7 @@ export class RequestServer {
   async #fail(visit: Visit, route: ServedRoute, error: unknown): Promise<void> {
     const { access, body, request, response } = visit;
     if (response.destroyed) return access?.ended('aborted'); // the client disconnected, which is the failure
-    const answer = error instanceof HttpRefusal ? error.answer : (body?.refusal ?? failureAnswer(error));
+    const answer = answerTo(error, body);
     const isLimit = error instanceof CallError && error.limit !== undefined;
     if (answer.status >= 400)
       access?.ended(answer.status < 500 || isLimit ? 'refused' : 'failed', answer.text);
@@ -344,6 +344,15 @@ function seeOther(page: string): Answer {
 }
 
 const TOO_LONG = new HttpRefusal({ status: 504, text: 'The request took longer than this server allows.' });
+
+function answerTo(error: unknown, body: RequestBody | undefined): Answer {
+  if (error instanceof HttpRefusal) return error.answer;
+  const answer = body?.refusal ?? failureAnswer(error);
+  // git fails at the end of what it waits for, as at a connection that breaks.
+  return answer.status === 500 && body?.isEmpty === true ? NO_BODY : answer;
+}
+
+const NO_BODY: Answer = { status: 400, text: 'The request has no body.' };
 
 /** Handles the rest of the body: git may respond without reading to the end. */
 async function finishBody({ request }: Visit): Promise<void> {
