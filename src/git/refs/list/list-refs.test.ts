@@ -288,6 +288,30 @@ test('a reader that leaves ends git and closes the file', async () => {
   assert.throws(() => execFileSync('pgrep', ['-f', `${made.path} .*for-each-ref`]));
 });
 
+// Symptom: no other call got an answer for seconds, and the end of the call ended nothing.
+test('patterns that take long leave time for others, and end with their call', async () => {
+  const made = fixture.createRepository();
+  const name = `refs/heads/${'a'.repeat(150)}`;
+  const numbers = Array.from({ length: 1000 }, (_, index) => String(index).padStart(4, '0'));
+  writePackedRefs(
+    made.path,
+    numbers.map((number) => `${made.commits[0]} ${name}${number}`),
+  );
+  const hostile = Array.from({ length: 8 }, (_, index) => `refs/heads/${'*a'.repeat(20)}-${index}`);
+  let turns = 0;
+  const leaving = new AbortController();
+  const work = setInterval(() => {
+    if (++turns === 10) leaving.abort(new Error('the client left'));
+  }).unref();
+
+  const listing = Array.fromAsync(
+    made.repository.refs.list({ patterns: ['refs/heads/b', ...hostile] }, { signal: leaving.signal }),
+  );
+
+  await assert.rejects(listing, /the client left/);
+  clearInterval(work);
+});
+
 test('while git writes and packs, no reference that stays is missed or seen twice', async () => {
   const made = fixture.createRepository();
   const { commits, run, path } = made;

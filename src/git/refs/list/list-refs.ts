@@ -88,7 +88,9 @@ async function* pointingAt(
   query: Pick<RefQuery, 'patterns' | 'exclude' | 'pointsAt'>,
   options: ListRefsOptions,
 ): AsyncGenerator<ListedRef[], void> {
-  const all = stored.requirePlain().list(query, looseRefPeeler(repository, options));
+  const all = stored
+    .requirePlain()
+    .list(query, { peel: looseRefPeeler(repository, options), signal: options.signal });
   const select = await refsPointingAt(repository, query.pointsAt ?? [], options.signal);
   const slice = new LoopSlice();
   for await (const refs of all) {
@@ -126,7 +128,7 @@ function storageFirst(
   const fromStorage = (): AsyncGenerator<ListedRef[], void> => {
     if (query.pointsAt?.length) return noting(pointingAt(parts, query, options), progress);
     const peel = options.peel === true ? looseRefPeeler(repository, options) : undefined;
-    return noting(stored.requirePlain().list(query, peel), progress);
+    return noting(stored.requirePlain().list(query, { peel, signal: options.signal }), progress);
   };
   return repository.inProcess.attemptEach('list_refs', fromStorage, () => ask(progress.last));
 }

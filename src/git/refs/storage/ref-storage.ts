@@ -27,6 +27,12 @@ export interface AdvertisedView {
   readonly lines: () => Promise<PackedLines>;
 }
 
+export interface ListStoredOptions {
+  /** Without it, targets of tag objects may stay unknown. */
+  readonly peel?: PeelRefs | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The part of a repository's checksum that its storage determines. */
 export interface RefSum {
   /** Five words. */
@@ -69,11 +75,11 @@ export interface RefStorage {
 
   /**
    * Lists the references that match patterns in the order of names, in batches, some of which may
-   * be empty. @param peel without it, targets of tag objects may stay unknown.
+   * be empty. Patterns are matched in slices of the event loop.
    */
   list(
     query: Pick<RefQuery, 'patterns' | 'exclude'>,
-    peel: PeelRefs | undefined,
+    options: ListStoredOptions,
   ): AsyncGenerator<ListedRef[], void>;
 
   /** Returns a view for an advertisement. @param options with `peel`, lines have targets of tags. */

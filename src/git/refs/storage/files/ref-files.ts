@@ -9,7 +9,7 @@ import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { RefCaches } from '#git/refs/resolve/ref-caches';
 import { followCached } from '../follow-ref.ts';
 import type { ListedRef } from '../listed-ref.ts';
-import type { AdvertisedView, PeelRefs, ReadRef, RefStorage, RefSum } from '../ref-storage.ts';
+import type { AdvertisedView, ListStoredOptions, ReadRef, RefStorage, RefSum } from '../ref-storage.ts';
 import type { ResolvedRef, ResolvedRefWatch } from '../resolved-refs.ts';
 import { type RawRef, readLooseRef } from './loose-ref.ts';
 import type { LineOptions } from './packed-lines.ts';
@@ -75,12 +75,12 @@ export class RefFiles implements RefStorage {
 
   list(
     query: Pick<RefQuery, 'patterns' | 'exclude'>,
-    peel: PeelRefs | undefined,
+    options: ListStoredOptions,
   ): AsyncGenerator<ListedRef[], void> {
     const repository = this.#repository;
     const digits = OID_DIGITS[repository.objectFormat];
     const follow = (name: RefName) => this.follow(name);
-    return walkRefFiles({ repository, packed: this.#caches.packed, digits, follow, peel }, query);
+    return walkRefFiles({ repository, packed: this.#caches.packed, digits, follow, ...options }, query);
   }
 
   advertised({ peel }: { readonly peel: boolean }): Promise<AdvertisedView> {

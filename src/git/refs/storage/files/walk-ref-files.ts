@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { FallBackToGit } from '#git/command/in-process';
 import type { OidDigits } from '#git/names/object-id';
 import type { RefName } from '#git/names/ref-name';
-import { matchAsPath, prefixesOf } from '#git/names/ref-patterns';
+import { prefixesOf, selectByName } from '#git/names/ref-patterns';
 import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { GitDirectory } from '#git/repository-files/git-directory';
 import type { ListedRef } from '../listed-ref.ts';
@@ -27,22 +27,24 @@ export interface WalkRefsOptions {
    * unknown.
    */
   readonly peel?: ((refs: readonly ListedRef[]) => Promise<ListedRef[]>) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Reads the references that match patterns from their files, in the order of names, in batches
  * (some of which may be empty).
  *
- * @throws {FallBackToGit} when the rest of the list has to come from git.
+ * @throws {FallBackToGit} when the rest of the list has to come from git; the reason of the signal.
  */
 export async function* walkRefFiles(
-  { repository, packed, digits, follow, peel }: WalkRefsOptions,
+  { repository, packed, digits, follow, peel, signal }: WalkRefsOptions,
   { patterns, exclude = [] }: Pick<RefQuery, 'patterns' | 'exclude'>,
 ): AsyncGenerator<ListedRef[], void> {
   if (!isDirectory(repository.objectDirectory)) throw new FallBackToGit('there are no objects');
   const bytes = patterns.map((pattern) => Buffer.from(pattern));
-  const matches = matchAsPath(bytes);
-  const isExcluded = exclude.length === 0 ? undefined : matchAsPath(exclude);
+  const matching = selectByName(bytes, { signal });
+  const withoutExcluded =
+    exclude.length === 0 ? undefined : selectByName(exclude, { isExcluding: true, signal });
 
   const ranges = prefixesOf(bytes);
   // Loose files come first: git writes packed-refs before it removes the packed files.
@@ -57,8 +59,8 @@ export async function* walkRefFiles(
   const loose = await Promise.all(found.map((refs) => toShadows(refs, peel)));
   for (const [index, { prefix, isWhole }] of ranges.entries()) {
     for await (const refs of merged(loose[index] ?? [], file, { prefix, digits })) {
-      const matching = isWhole ? refs : refs.filter(({ name }) => matches(name));
-      yield isExcluded === undefined ? matching : matching.filter(({ name }) => !isExcluded(name));
+      const wanted = isWhole ? refs : await matching(refs);
+      yield withoutExcluded === undefined ? wanted : await withoutExcluded(wanted);
     }
   }
 }

@@ -1,9 +1,10 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { trustedRefName } from '#git/names/ref-name';
-import { matchAsPath, prefixesOf } from '#git/names/ref-patterns';
+import { prefixesOf, selectByName } from '#git/names/ref-patterns';
 import type { RefQuery } from '#git/refs/git/for-each-ref';
 import { followRef } from '../follow-ref.ts';
 import type { ListedRef } from '../listed-ref.ts';
+import type { ListStoredOptions } from '../ref-storage.ts';
 import type { StackRef } from './block.ts';
 import type { Stack } from './stack.ts';
 
@@ -11,24 +12,22 @@ import type { Stack } from './stack.ts';
  * Lists the references of a stack whose files are held, as `git for-each-ref` does, in batches,
  * with the targets of tag objects.
  *
- * @throws {FallBackToGit} when the rest of the list has to come from git.
+ * @throws {FallBackToGit} when the rest of the list has to come from git; the reason of the signal.
  */
 export async function* listStack(
   stack: Stack,
   { patterns, exclude = [] }: Pick<RefQuery, 'patterns' | 'exclude'>,
+  { signal }: Pick<ListStoredOptions, 'signal'> = {},
 ): AsyncGenerator<ListedRef[], void> {
   const bytes = patterns.map((pattern) => Buffer.from(pattern));
-  const matches = matchAsPath(bytes);
-  const isExcluded = exclude.length === 0 ? undefined : matchAsPath(exclude);
+  const matching = selectByName(bytes, { signal });
+  const withoutExcluded =
+    exclude.length === 0 ? undefined : selectByName(exclude, { isExcluding: true, signal });
   for (const { prefix, isWhole } of prefixesOf(bytes)) {
     for await (const refs of stackBatches(stack, prefix)) {
-      const listed: ListedRef[] = [];
-      for (const ref of refs) {
-        if ((!isWhole && !matches(ref.name)) || isExcluded?.(ref.name)) continue;
-        const found = toListed(stack, ref);
-        if (found !== undefined) listed.push(found);
-      }
-      yield listed;
+      const wanted = isWhole ? refs : await matching(refs);
+      const kept = withoutExcluded === undefined ? wanted : await withoutExcluded(wanted);
+      yield kept.flatMap((ref) => toListed(stack, ref) ?? []);
     }
   }
 }

@@ -11,7 +11,7 @@ import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { addChecksumLine, isChecksumLine } from '../checksum-lines.ts';
 import { followCached, followRef } from '../follow-ref.ts';
 import type { ListedRef } from '../listed-ref.ts';
-import type { AdvertisedView, ReadRef, RefStorage, RefSum } from '../ref-storage.ts';
+import type { AdvertisedView, ListStoredOptions, ReadRef, RefStorage, RefSum } from '../ref-storage.ts';
 import type { ResolvedRef, ResolvedRefWatch } from '../resolved-refs.ts';
 import { encodeStack } from './encode-stack.ts';
 import { listStack } from './list-stack.ts';
@@ -65,12 +65,15 @@ export class RefTables implements RefStorage {
     });
   }
 
-  async *list(query: Pick<RefQuery, 'patterns' | 'exclude'>): AsyncGenerator<ListedRef[], void> {
+  async *list(
+    query: Pick<RefQuery, 'patterns' | 'exclude'>,
+    options: ListStoredOptions,
+  ): AsyncGenerator<ListedRef[], void> {
     if (!existsSync(this.#repository.objectDirectory)) throw new FallBackToGit('there are no objects');
     this.#checkHead();
     const { stack, held } = this.#held();
     using _ = held;
-    yield* listStack(stack, query);
+    yield* listStack(stack, query, options);
   }
 
   async advertised({ peel }: { readonly peel: boolean }): Promise<AdvertisedView> {
