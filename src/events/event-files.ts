@@ -6,13 +6,23 @@ import { parseEventLine } from './event-line.ts';
 
 /** The events after a cursor are no longer kept, or cannot be read. */
 export class TooOldError extends Error {
-  override readonly name = 'TooOldError';
+  override readonly name: string = 'TooOldError';
+}
+
+/** The rest of a file cannot be read. */
+export class DamagedFileError extends TooOldError {
+  override readonly name = 'DamagedFileError';
+
+  constructor(path: string) {
+    super(`damaged: ${path}`);
+  }
 }
 
 /**
  * Yields the events of a file, or of its first bytes. The file may be removed meanwhile.
  *
- * @throws {TooOldError} if it was removed before, or is damaged; the system's error.
+ * @throws {TooOldError} if it was removed before; {DamagedFileError} after the events before the
+ *   damage; the system's error.
  */
 export async function* eventsOfFile(
   path: string,
@@ -24,9 +34,18 @@ export async function* eventsOfFile(
     throw new TooOldError('the events are no longer kept', { cause: error });
   });
   for await (const lines of lineBatches(file.createReadStream(bytes === undefined ? {} : { end: bytes - 1 })))
-    yield lines.map((line) => parseEventLine(line) ?? damaged(path));
+    yield* eventsOfLines(lines, path);
 }
 
-function damaged(path: string): never {
-  throw new TooOldError(`damaged: ${path}`);
+function* eventsOfLines(lines: readonly Buffer[], path: string): Generator<RepositoryEvent[], void> {
+  const events: RepositoryEvent[] = [];
+  for (const line of lines) {
+    const event = parseEventLine(line);
+    if (event === undefined) {
+      if (events.length > 0) yield events;
+      throw new DamagedFileError(path);
+    }
+    events.push(event);
+  }
+  yield events;
 }

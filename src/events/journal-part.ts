@@ -1,7 +1,7 @@
 import { invariant } from '#base/invariant';
 import { list, maybe, number, object, type Shaped, text } from '#base/shape';
 import { RESYNC_ALL, type RepositoryEvent, repositoryEvent } from './event.ts';
-import { eventsOfFile, TooOldError } from './event-files.ts';
+import { DamagedFileError, eventsOfFile, TooOldError } from './event-files.ts';
 import { compactedMarker } from './event-source.ts';
 
 /** Events of a journal must have increasing numbers; a cursor in it would skip others. */
@@ -14,7 +14,8 @@ export const journalPart = object({
   /** Last sequence of the journal at that time. */
   end: number,
   events: list(repositoryEvent),
-  files: list(object({ path: text, bytes: number })),
+  /** `first` is the sequence of the first event. */
+  files: list(object({ path: text, bytes: number, first: number })),
 });
 export type JournalPart = Shaped<typeof journalPart>;
 
@@ -26,12 +27,23 @@ export const compactedFile = object({
 });
 export type CompactedFile = Shaped<typeof compactedFile>;
 
-/** Yields the events of a part in batches. @throws {TooOldError} if a file was removed meanwhile. */
-export async function* eventsOfPart({ end, events, files }: JournalPart, after: number): Batches {
+/**
+ * Yields the events of a part in batches. Those that a damaged file has lost are replaced by one
+ * that reports it.
+ *
+ * @param onDamage called with the error of a damaged file.
+ * @throws {TooOldError} if a file was removed meanwhile.
+ */
+export async function* eventsOfPart(
+  { end, events, files }: JournalPart,
+  after: number,
+  onDamage: (error: DamagedFileError) => void = () => {},
+): Batches {
   if (events.length > 0) yield events;
   let last = 0;
-  for (const { bytes, path } of files)
-    for await (const batch of eventsOfFile(path, bytes)) {
+  for (const [index, file] of files.entries()) {
+    const lastOfFile = (files[index + 1]?.first ?? end + 1) - 1;
+    for await (const batch of wholeFile(file, lastOfFile, onDamage)) {
       for (const { sequence } of batch) {
         invariant(sequence > last, 'journal-order', OUT_OF_ORDER);
         last = sequence;
@@ -39,6 +51,26 @@ export async function* eventsOfPart({ end, events, files }: JournalPart, after: 
       const wanted = batch.filter(({ sequence }) => sequence > after && sequence <= end);
       if (wanted.length > 0) yield wanted;
     }
+  }
+}
+
+/** Yields the events of a file. @param last sequence of the last one. */
+async function* wholeFile(
+  { bytes, path }: JournalPart['files'][number],
+  last: number,
+  onDamage: (error: DamagedFileError) => void,
+): Batches {
+  let { sequence, timeMs } = { sequence: 0, timeMs: 0 };
+  try {
+    for await (const events of eventsOfFile(path, bytes)) {
+      ({ sequence, timeMs } = events.at(-1) ?? { sequence, timeMs });
+      yield events;
+    }
+  } catch (error) {
+    if (!(error instanceof DamagedFileError)) throw error;
+    onDamage(error);
+    if (sequence < last) yield [{ ...RESYNC_ALL, sequence: last, timeMs }];
+  }
 }
 
 /** @throws {TooOldError} if these are not the events that were compacted up to a sequence. */

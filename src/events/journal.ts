@@ -138,7 +138,7 @@ export class Journal implements EventSource, AsyncDisposable {
   }
 
   async *read(after: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
-    yield* eventsOfPart(this.locate(after), after);
+    yield* eventsOfPart(this.locate(after), after, this.#options.onProblem);
   }
 
   /** Returns where the events after a sequence are, up to {@link last}. @throws {TooOldError} */
@@ -153,7 +153,11 @@ export class Journal implements EventSource, AsyncDisposable {
     return {
       end,
       events: [],
-      files: segments.map((segment) => ({ path: this.#path(segment), bytes: segment.bytes })),
+      files: segments.map((segment) => ({
+        path: this.#path(segment),
+        bytes: segment.bytes,
+        first: segment.first,
+      })),
     };
   }
 

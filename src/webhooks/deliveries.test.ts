@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { NewEvent } from '#events/event';
@@ -32,6 +32,10 @@ const change = (relativePath: string, number: number): NewEvent => ({
 
 interface Given {
   readonly journal: Journal;
+  /** Opens the journal again, after it was closed. */
+  reopen(onProblem: (error: unknown) => void): Promise<Journal>;
+  /** Directory of the journal's files. */
+  readonly journalDirectory: string;
   /** `repository reference` of each delivered event. */
   readonly delivered: string[];
   /** Called for each attempt; throws to refuse. */
@@ -42,11 +46,20 @@ interface Given {
 async function given(context: TestContext, { maxBytes = 1 << 20 } = {}): Promise<Given> {
   const directory = makeScratchDirectory('deliveries');
   context.after(() => rmSync(directory, { recursive: true }));
-  const options = { directory: join(directory, 'journal'), maxBytes, maxAgeMs: 3_600_000, onProblem: fail };
-  const journal = await Journal.open(options);
-  context.after(() => journal[Symbol.asyncDispose]());
+  const options = {
+    ...{ directory: join(directory, 'journal'), maxBytes, maxAgeMs: 3_600_000 },
+    onProblem: (error: unknown): void => fail(error),
+  };
+  const open = async (onProblem = options.onProblem): Promise<Journal> => {
+    const opened = await Journal.open({ ...options, onProblem });
+    context.after(() => opened[Symbol.asyncDispose]());
+    return opened;
+  };
+  const journal = await open();
   const made: Given = {
     journal,
+    journalDirectory: options.directory,
+    reopen: open,
     delivered: [],
     receive: () => {},
     start(changes = {}) {
@@ -234,4 +247,41 @@ test('events that were removed from the journal are a dead letter, later ones ar
 
   assert.equal(delivered.length - 1, journal.last - journal.oldest);
   assert.match(later.state.deadLetters[0]?.reason ?? '', /no longer kept/);
+});
+
+// Symptom: the server read the damaged file again and again without a pause, and nothing was sent.
+test('what is damaged in the journal is sent as one event, the rest as it was', async (context) => {
+  const made = await given(context);
+  const { delivered, journal, journalDirectory: directory } = made;
+  {
+    await using _ = made.start();
+    await journal.add([change('a.git', 0)]);
+    await until(() => delivered.length === 1);
+  }
+  for (let batch = 0; batch < 20; batch++)
+    await journal.add(Array.from({ length: 100 }, (_, index) => change('a.git', batch * 100 + index + 1)));
+  const { last } = journal;
+  await journal[Symbol.asyncDispose]();
+  const [damaged = '', next = '', ...further] = readdirSync(directory)
+    .filter((name) => name.endsWith('.log'))
+    .sort();
+  assert.ok(further.length > 0);
+  const text = readFileSync(join(directory, damaged), 'utf8');
+  writeFileSync(join(directory, damaged), text.replace('refs/heads/200"', 'refs/heads/2xx"'));
+
+  const problems: unknown[] = [];
+  await using later = made.start({ journal: await made.reopen((error) => problems.push(error)) });
+  await until(() => delivered.at(-1) === 'a.git refs/heads/2000' && later.state.waiting.size === 0);
+
+  const firstNext = Number.parseInt(next, 10) - 1;
+  const sent = delivered.slice(1).filter((text) => text !== ' undefined');
+  assert.deepEqual(
+    sent,
+    Array.from({ length: last - 1 }, (_, index) => `a.git refs/heads/${index + 1}`).toSpliced(
+      199,
+      firstNext - 200,
+    ),
+  );
+  assert.equal(delivered.length - 1 - sent.length, 1);
+  assert.deepEqual([later.state.deadLetters, problems.length], [[], 1]);
 });

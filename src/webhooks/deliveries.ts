@@ -37,6 +37,15 @@ const PAGE = 1000;
 const MAX_READ_PAUSE_MS = 60 * SECOND_MS;
 const JITTER = 0.2;
 
+/** Some events of a journal. */
+interface Page {
+  readonly events: readonly RepositoryEvent[];
+  /** Position behind them. */
+  readonly end: number;
+  /** True if the journal had no further events. */
+  readonly isLast: boolean;
+}
+
 /**
  * Delivers the events of one storage to one webhook, from the journal: at least once, those of a
  * repository in their order, others at the same time.
@@ -74,19 +83,17 @@ export class Deliveries implements AsyncDisposable {
     state.changed();
     let position = Math.min(state.cursor, ...[...state.waiting].map((sequence) => sequence - 1));
     for (;;) {
-      const { last, news } = journal;
-      const events = await this.#readPage(position);
-      for (const event of events ?? []) await this.#begin(event);
-      if (events === undefined) position = journal.oldest;
-      else if (events.length >= PAGE) position = events.at(-1)?.sequence ?? position;
-      else position = this.#lookedAt(Math.max(last, position, events.at(-1)?.sequence ?? 0));
-      if (events?.length === 0) await abortable(news, signal);
+      const { news } = journal;
+      const { end, events, isLast } = await this.#readPage(position);
+      for (const event of events) await this.#begin(event);
+      position = isLast ? this.#lookedAt(end) : end;
+      if (isLast && events.length === 0) await abortable(news, signal);
       else signal.throwIfAborted();
     }
   }
 
   /** Reads a page as {@link #page}, again and again while the journal cannot be read. */
-  async #readPage(position: number): Promise<readonly RepositoryEvent[] | undefined> {
+  async #readPage(position: number): Promise<Page> {
     const { signal } = this.#ending;
     for (let attempt = 1; ; attempt++)
       try {
@@ -101,11 +108,12 @@ export class Deliveries implements AsyncDisposable {
   }
 
   /**
-   * Returns some events after a position; `undefined` when the next ones are no longer kept, which
-   * becomes a dead letter.
+   * Returns some events after a position. If the next ones are no longer kept, that becomes a dead
+   * letter.
    */
-  async #page(position: number): Promise<readonly RepositoryEvent[] | undefined> {
-    const { journal, state, storage } = this.#options;
+  async #page(position: number): Promise<Page> {
+    const { journal } = this.#options;
+    const { last } = journal;
     const page: RepositoryEvent[] = [];
     try {
       for await (const events of journal.read(position)) {
@@ -114,11 +122,26 @@ export class Deliveries implements AsyncDisposable {
       }
     } catch (error) {
       if (!(error instanceof TooOldError)) throw error;
-      for (const sequence of state.waiting) if (sequence <= journal.oldest) state.waiting.delete(sequence);
-      this.#giveUp({ id: `${storage}:${journal.oldest}`, repository: '' }, error.message);
-      return undefined;
+      return { events: [], end: this.#skip(position, error), isLast: false };
     }
-    return page;
+    const end = page.at(-1)?.sequence ?? position;
+    const isLast = page.length < PAGE;
+    return { events: page, end: isLast ? Math.max(last, end) : end, isLast };
+  }
+
+  /**
+   * Gives up the events after a position that are no longer kept.
+   *
+   * @returns the position behind them.
+   * @throws {TooOldError} if the journal does not know that yet, as that of a cluster.
+   */
+  #skip(position: number, error: TooOldError): number {
+    const { journal, state, storage } = this.#options;
+    const end = journal.oldest;
+    if (end <= position) throw error;
+    for (const sequence of state.waiting) if (sequence <= end) state.waiting.delete(sequence);
+    this.#giveUp({ id: `${storage}:${end}`, repository: '' }, error.message);
+    return end;
   }
 
   /** Notes that there is no event to begin with up to a sequence, which is returned. */
