@@ -93,10 +93,16 @@ export class PostgresQueue implements ReplicationQueue {
           AND NOT EXISTS (SELECT FROM replication_queue_job_lock WHERE lock_id = queue.lock_id)
         FOR UPDATE OF queue, lock SKIP LOCKED
       ), oldest AS (
-        SELECT DISTINCT ON (lock_id, change) id, lock_id, created_at
+        SELECT DISTINCT ON (lock_id, change) id, lock_id, created_at, change
         FROM free ORDER BY lock_id, change, created_at, id
       ), taken AS (
-        SELECT id, lock_id FROM oldest ORDER BY created_at, id LIMIT ${count}
+        -- A removal that fails must not come after the copy of a new repository at the path.
+        SELECT job.id, job.lock_id
+        FROM oldest AS job
+        LEFT JOIN oldest AS removal ON removal.lock_id = job.lock_id AND removal.change = 'delete'
+          AND (removal.created_at, removal.id) < (job.created_at, job.id)
+        WHERE removal.id IS NULL
+        ORDER BY job.created_at, job.id LIMIT ${count}
       ), tracked AS (
         INSERT INTO replication_queue_job_lock (job_id, lock_id) SELECT id, lock_id FROM taken
       ), held AS (

@@ -165,6 +165,32 @@ testQueues('a job that waits for one that runs does not stand for a later write'
   assert.deepEqual(pathsOf(await queue.dequeue('default', 'b', 10)), ['x']);
 });
 
+// Symptom: a failed removal came again after the copy of a new repository at the path, whose files it
+// removed, while its replica counted as up to date.
+testQueues('a copy waits for the removal of the repository before it', async (queue) => {
+  await queue.enqueue(job('x', { change: 'delete' }));
+  await queue.enqueue(job('x', { repositoryId: 2 }));
+
+  for (const end of ['failed', 'completed'] as const) {
+    const jobs = await queue.dequeue('default', 'b', 10);
+    assert.deepEqual(
+      jobs.map(({ change }) => change),
+      ['delete'],
+    );
+    await queue.acknowledge(jobs[0]?.id ?? 0, end);
+  }
+
+  const [copy] = await queue.dequeue('default', 'b', 10);
+  assert.equal(copy?.change, 'update');
+  await queue.acknowledge(copy.id, 'failed');
+  await queue.enqueue(job('x', { change: 'delete' }));
+  assert.equal(
+    (await queue.dequeue('default', 'b', 10))[0]?.change,
+    'update',
+    'a later one does not precede',
+  );
+});
+
 testQueues('only a job that was taken is acknowledged', async (queue) => {
   await queue.enqueue(job('x'));
   await queue.acknowledge(1, 'completed');
