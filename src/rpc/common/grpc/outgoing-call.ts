@@ -241,20 +241,25 @@ export class OutgoingCall<I, O> implements ChannelCall<O>, CallStreamEvents {
   onEnd(): void {
     if (this.#status === undefined) {
       this.#options.channel.noteReceived();
-      this.#settle(this.#closeReason());
+      this.#settle(this.#trailers === undefined ? this.#interruption() : this.#sentStatus());
       // The server may respond before it has read everything; the rest is not sent.
       if (this.#stream?.isEnded === false) this.#stream.reset(NGHTTP2_NO_ERROR);
     }
     this.#incoming?.end();
   }
 
+  /** Handles the end of the stream. Without an end of the messages, some may be missing. */
   onClose(): void {
-    if (this.#status === undefined) this.#settle(this.#closeReason());
+    if (this.#status === undefined) this.#settle(this.#sentStatus() ?? this.#interruption());
+  }
+
+  /** Returns the error that the server has sent; `undefined` for OK, and without a status. */
+  #sentStatus(): GitalyError | undefined {
+    return this.#trailers && readStatus(this.#trailers, withoutTrailers);
   }
 
   /** Returns the error of a stream that was interrupted. */
-  #closeReason(): GitalyError | undefined {
-    if (this.#trailers !== undefined) return readStatus(this.#trailers, withoutTrailers);
+  #interruption(): GitalyError {
     if (this.#options.channel.isGone) return this.#options.channel.unavailable();
     const code = this.#stream?.resetCode ?? NGHTTP2_NO_ERROR;
     if (code === NGHTTP2_NO_ERROR) return withoutTrailers();
