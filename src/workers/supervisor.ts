@@ -336,13 +336,24 @@ export class Supervisor implements AsyncDisposable {
     this.#own?.observer.running(this.workers.length + 1);
   }
 
+  /** Removes what a worker leaves. It is not needed: another one may start without. */
+  #removeDirectory({ number, readiness }: WorkerProcess): void {
+    const directory = readiness?.directory;
+    if (directory === undefined) return;
+    try {
+      rmSync(directory, { recursive: true, force: true });
+    } catch (error) {
+      const fields = { worker: number, directory, error: messageOf(error) };
+      this.#options.logger.error(fields, 'the directory of a worker process could not be removed');
+    }
+  }
+
   async #ended(worker: WorkerProcess, how: string): Promise<void> {
     const { logger, settings } = this.#options;
     const observer = this.#own?.observer;
     this.#workers.delete(worker.number);
-    const directory = worker.readiness?.directory;
-    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
     this.#own?.onWorkerEnded(worker.number, worker.pid);
+    this.#removeDirectory(worker);
     observer?.running(this.workers.length + 1);
     if (worker.state === 'draining') {
       observer?.ended(this.#isEnding ? 'stopped' : 'idle');
