@@ -48,6 +48,7 @@ test('events are numbered, and read from a cursor on, also by the next process',
 
 for (const [what, rest] of [
   ['the beginning of a line', '00000000 {"sequence":3'],
+  ['a line without its end', formatEventLine({ ...event(3), sequence: 3, timeMs: 0 }).trimEnd()],
   ['a line with a wrong checksum', `00000000 ${JSON.stringify({ sequence: 3, ...event(3) })}\n`],
 ] as const) {
   test(`${what} at the end is cut off`, async (context) => {
@@ -65,6 +66,40 @@ for (const [what, rest] of [
     assert.deepEqual(await sequences(journal, 0), [1, 2, 3]);
   });
 }
+
+// Symptom: the events behind the damage were gone without a word, and others got their numbers.
+test('events behind a damaged line are lost, which is reported under a new number', async (context) => {
+  const options = optionsIn(context);
+  {
+    await using journal = await Journal.open(options);
+    for (let number = 1; number <= 10; number++) await journal.add([event(number)]);
+  }
+  const [name = ''] = readdirSync(options.directory);
+  const path = join(options.directory, name);
+  writeFileSync(path, readFileSync(path, 'utf8').replace('refs/heads/4"', 'refs/heads/x"'));
+
+  for (const [opening, count] of [
+    ['first', 1],
+    ['second', 0],
+  ] as const) {
+    const problems: unknown[] = [];
+    await using journal = await Journal.open({ ...options, onProblem: (error) => problems.push(error) });
+    assert.deepEqual(problems.map(String), Array(count).fill(`DamagedFileError: damaged: ${path}`));
+
+    const events = (await Array.fromAsync(journal.read(0))).flat();
+    assert.deepEqual(
+      events.map(({ kind, relativePath, sequence }) => [sequence, kind, relativePath]),
+      [
+        [1, 'reference', 'a.git'],
+        [2, 'reference', 'a.git'],
+        [3, 'reference', 'a.git'],
+        [11, 'resync', ''],
+      ],
+      opening,
+    );
+    assert.deepEqual(await sequences(journal, 10), [11]);
+  }
+});
 
 test('the oldest segments give way, and cursors in them are too old', async (context) => {
   const options = optionsIn(context, { maxBytes: 65_536 });
@@ -167,7 +202,7 @@ test('events whose numbers do not grow end a reading with INTERNAL', async (cont
   assert.deepEqual(await sequences(journal, 4), [5]);
 });
 
-test('a journal whose last events are out of order is opened without these', async (context) => {
+test('a journal is opened without last events that are out of order, and reports that', async (context) => {
   const options = optionsIn(context);
   {
     await using journal = await Journal.open(options);
@@ -178,9 +213,11 @@ test('a journal whose last events are out of order is opened without these', asy
   const broken: Violation[] = [];
   using _listening = onViolation((violation) => broken.push(violation));
 
-  await using journal = await Journal.open(options);
+  const problems: unknown[] = [];
+  await using journal = await Journal.open({ ...options, onProblem: (error) => problems.push(error) });
   await journal.add([event(3)]);
 
-  assert.deepEqual(await sequences(journal, 0), [1, 2, 3]);
+  assert.equal(problems.length, 1);
+  assert.deepEqual(await sequences(journal, 0), [1, 2, 5, 6]);
   assert.equal(broken.length, 1);
 });

@@ -6,7 +6,7 @@ import { holds, invariant } from '#base/invariant';
 import { lineBatches } from '#base/streams/line-batches';
 import { type CompactedEvents, compact, findCompacted } from './compacted-events.ts';
 import { type NewEvent, RESYNC_ALL, type RepositoryEvent } from './event.ts';
-import { eventsOfFile, TooOldError } from './event-files.ts';
+import { DamagedFileError, eventsOfFile, TooOldError } from './event-files.ts';
 import { formatEventLine, parseEventLine } from './event-line.ts';
 import type { CompactedPart, EventSource } from './event-source.ts';
 import {
@@ -100,8 +100,12 @@ export class Journal implements EventSource, AsyncDisposable {
       journal.#segments.push({ first: Number(name.slice(0, NAME_DIGITS)), bytes: size, lastMs: mtimeMs });
     }
     const last = journal.#segments.at(-1);
-    if (last !== undefined) await journal.#recover(last);
+    const damaged = last !== undefined && (await journal.#recover(last)) ? last : undefined;
     await journal.#findCompacted();
+    if (damaged !== undefined) {
+      options.onProblem(new DamagedFileError(journal.#path(damaged)));
+      await journal.add([RESYNC_ALL]);
+    }
     journal.#retire();
     const lookMs = Math.min(Math.max(options.maxAgeMs / LOOKS_PER_AGE, MIN_LOOK_MS), MAX_LOOK_MS);
     journal.#looking = setInterval(() => journal.#retire(), lookMs).unref();
@@ -188,22 +192,34 @@ export class Journal implements EventSource, AsyncDisposable {
     return join(this.#options.directory, `${String(first).padStart(NAME_DIGITS, '0')}.log`);
   }
 
-  /** Reads the last segment and cuts off an incomplete line of a killed process. */
-  async #recover(segment: Segment): Promise<void> {
+  /**
+   * Reads the last segment and cuts off an incomplete line of a killed process.
+   *
+   * @returns true if complete events followed it: it was damaged, and they are lost.
+   */
+  async #recover(segment: Segment): Promise<boolean> {
     let bytes = 0;
+    let kept = 0;
+    let lastLost = 0;
     this.#last = segment.first - 1;
     const stream = (await open(this.#path(segment))).createReadStream();
-    reading: for await (const lines of lineBatches(stream))
+    for await (const lines of lineBatches(stream))
       for (const line of lines) {
-        const event = parseEventLine(line);
-        if (event === undefined || bytes + line.length + 1 > segment.bytes) break reading;
-        if (!holds(event.sequence > this.#last, 'journal-order', OUT_OF_ORDER)) break reading;
-        this.#last = event.sequence;
+        const isIntact = kept === bytes;
         bytes += line.length + 1;
+        const event = bytes > segment.bytes ? undefined : parseEventLine(line);
+        if (event === undefined) continue;
+        if (isIntact && holds(event.sequence > this.#last, 'journal-order', OUT_OF_ORDER)) {
+          this.#last = event.sequence;
+          kept = bytes;
+        } else lastLost = Math.max(lastLost, event.sequence);
       }
-    if (bytes < segment.bytes) await truncate(this.#path(segment), bytes);
-    segment.bytes = bytes;
+    if (kept < segment.bytes) await truncate(this.#path(segment), kept);
+    segment.bytes = kept;
+    const isLost = lastLost > this.#last;
+    this.#last = Math.max(this.#last, lastLost);
     this.#written = this.#last;
+    return isLost;
   }
 
   /** Writes waiting events. Ends in the same step in which no event waits any more. */
