@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { codeOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { lineBatches } from '#base/streams/line-batches';
 import type { RepositoryEvent } from './event.ts';
@@ -33,8 +34,21 @@ export async function* eventsOfFile(
     if (systemErrorCode(error) !== 'ENOENT') throw error;
     throw new TooOldError('the events are no longer kept', { cause: error });
   });
-  for await (const lines of lineBatches(file.createReadStream(bytes === undefined ? {} : { end: bytes - 1 })))
-    yield* eventsOfLines(lines, path);
+  const stream = file.createReadStream(bytes === undefined ? {} : { end: bytes - 1 });
+  for await (const lines of linesOfFile(stream)) yield* eventsOfLines(lines, path);
+}
+
+/**
+ * Yields the lines of a file of events, in batches. If one is too long for an event, such as zeros
+ * after a power failure, the rest of the file is one line that is no event.
+ */
+export async function* linesOfFile(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer[], void, undefined> {
+  try {
+    yield* lineBatches(stream);
+  } catch (error) {
+    if (codeOf(error) !== 'RESOURCE_EXHAUSTED') throw error;
+    yield [Buffer.alloc(0)];
+  }
 }
 
 function* eventsOfLines(lines: readonly Buffer[], path: string): Generator<RepositoryEvent[], void> {

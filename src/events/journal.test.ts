@@ -48,6 +48,7 @@ test('events are numbered, and read from a cursor on, also by the next process',
 
 for (const [what, rest] of [
   ['the beginning of a line', '00000000 {"sequence":3'],
+  ['a megabyte of zeros, as after a power failure,', '\0'.repeat(2 << 20)],
   ['a line without its end', formatEventLine({ ...event(3), sequence: 3, timeMs: 0 }).trimEnd()],
   ['a line with a wrong checksum', `00000000 ${JSON.stringify({ sequence: 3, ...event(3) })}\n`],
 ] as const) {

@@ -3,10 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { holds, invariant } from '#base/invariant';
-import { lineBatches } from '#base/streams/line-batches';
 import { type CompactedEvents, compact, findCompacted } from './compacted-events.ts';
 import { type NewEvent, RESYNC_ALL, type RepositoryEvent } from './event.ts';
-import { DamagedFileError, eventsOfFile, TooOldError } from './event-files.ts';
+import { DamagedFileError, eventsOfFile, linesOfFile, TooOldError } from './event-files.ts';
 import { formatEventLine, parseEventLine } from './event-line.ts';
 import type { CompactedPart, EventSource } from './event-source.ts';
 import {
@@ -203,7 +202,7 @@ export class Journal implements EventSource, AsyncDisposable {
     let lastLost = 0;
     this.#last = segment.first - 1;
     const stream = (await open(this.#path(segment))).createReadStream();
-    for await (const lines of lineBatches(stream))
+    for await (const lines of linesOfFile(stream))
       for (const line of lines) {
         const isIntact = kept === bytes;
         bytes += line.length + 1;
