@@ -165,8 +165,8 @@ testQueues('a job that waits for one that runs does not stand for a later write'
   assert.deepEqual(pathsOf(await queue.dequeue('default', 'b', 10)), ['x']);
 });
 
-// Symptom: a failed removal came again after the copy of a new repository at the path, whose files it
-// removed, while its replica counted as up to date.
+// Symptom: a failed removal came again after the copy of a new repository at the path, whose files
+// it removed, while its replica counted as up to date.
 testQueues('a copy waits for the removal of the repository before it', async (queue) => {
   await queue.enqueue(job('x', { change: 'delete' }));
   await queue.enqueue(job('x', { repositoryId: 2 }));
