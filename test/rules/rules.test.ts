@@ -274,22 +274,31 @@ test('a push of many references is searched at once, and the refusal names the r
   works(await site.push('alice', ...refspecs));
 });
 
-// Over SSH the server decides what a push needs before it knows what comes.
-test('rules that are set while a push waits for its client apply to it', { skip: NO_OPENSSH }, async () => {
-  await using site = await openWithMain({});
-  await site.repository.setRules(undefined);
-  await site.commit('second');
-  const [waits, goes] = [join(site.directory, 'waits'), join(site.directory, 'goes')];
-  writeFileSync(
-    join(site.work, '.git/hooks/pre-push'),
-    `#!/bin/sh\ntouch ${waits}\nwhile [ ! -e ${goes} ]; do sleep 0.05; done\n`,
-    { mode: 0o755 },
-  );
-  const pushing = site.pushBySsh('main');
-  await until(() => existsSync(waits));
+// Over SSH the server decides what a push needs before it knows what comes. The protocol, which is
+// the client's choice, decides whether git receives the push alone.
+for (const [how, inProcess, protocol] of [
+  ['in process', true, 2],
+  ['by git, in protocol v1', true, 1],
+  ['by git', false, 2],
+] as const)
+  test(`rules that are set while a push waits for its client apply to it (${how})`, {
+    skip: NO_OPENSSH,
+  }, async () => {
+    await using site = await openWithMain({}, { config: { git: { in_process: inProcess } } });
+    await site.repository.setRules(undefined);
+    await site.commit('second');
+    const [waits, goes] = [join(site.directory, 'waits'), join(site.directory, 'goes')];
+    writeFileSync(
+      join(site.work, '.git/hooks/pre-push'),
+      `#!/bin/sh\ntouch ${waits}\nwhile [ ! -e ${goes} ]; do sleep 0.05; done\n`,
+      { mode: 0o755 },
+    );
+    await site.ok('-C', site.work, 'config', 'protocol.version', String(protocol));
+    const pushing = site.pushBySsh('main');
+    await until(() => existsSync(waits));
 
-  await site.rule(ONLY_ALICE);
-  writeFileSync(goes, '');
+    await site.rule(ONLY_ALICE);
+    writeFileSync(goes, '');
 
-  fails(await pushing, /bob to update it/);
-});
+    fails(await pushing, /bob to update it/);
+  });

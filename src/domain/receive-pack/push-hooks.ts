@@ -75,9 +75,15 @@ export class PushHooks {
 
   /** Includes rules that the repository got while the push waited for its client. */
   followRules(): void {
-    const { repository, transaction } = this.#push;
-    if (transaction === undefined && !this.#needed.has('pre-receive') && hasRules(repository))
-      this.#needed = new Set([...this.#needed, 'pre-receive']);
+    if (hasRules(this.#push.repository)) this.expectRules();
+  }
+
+  /**
+   * Includes rules that the repository may get while git, which must know its hooks when it starts,
+   * waits for the client. In a cluster, the nodes wait for each other in the same hook.
+   */
+  expectRules(): void {
+    this.#needed = new Set([...this.#needed, 'pre-receive']);
   }
 
   /** Warns the operator of a problem of which the client gets no details. */

@@ -50,7 +50,10 @@ export class ReceivePack {
   }
 
   async #receive(push: Push, settings: PushSettings, hooks: PushHooks): Promise<ServiceResult> {
-    if (!(await this.#begins(push, settings))) return await receiveByGit(push, hooks, this.#options);
+    if (!(await this.#begins(push, settings))) {
+      hooks.expectRules();
+      return await receiveByGit(push, hooks, this.#options);
+    }
     const input = new HeldInput(push.streams.input);
     const proved = await push.repository.inProcess.attempt<ProvedPush | 'nothing' | undefined>(
       'push',
