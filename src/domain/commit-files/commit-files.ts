@@ -2,6 +2,7 @@ import type { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
 import { DisallowedCharactersError, type NewCommit, writeCommit } from '../commit/write-commit.ts';
 import { applyActions, type FileAction } from './file-action.ts';
+import { requireParent } from './require-parent.ts';
 import { RefusedTreeError, TreeEditor } from './tree-editor.ts';
 
 export interface FilesCommit extends Omit<NewCommit, 'treeOid' | 'parentOids'> {
@@ -39,7 +40,7 @@ export async function commitFiles(commit: FilesCommit, options: CommitFilesOptio
   const { parentOid, author } = commit;
   const treeOid = await changedTree(commit, options);
   if (author.name.length === 0 || author.email.length === 0) throw new EmptySignatureError();
-  if (parentOid !== undefined) await requireCommit(parentOid, options);
+  if (parentOid !== undefined) await requireParent(options.repository, parentOid, options.signal);
   try {
     const parentOids = parentOid === undefined ? [] : [parentOid];
     return await writeCommit(options.writer, { ...commit, treeOid, parentOids });
@@ -67,10 +68,4 @@ async function changedTree(
       ? new Error(`writing tree ${error.message}`, { cause: error })
       : error;
   }
-}
-
-/** git accepts a tag as a commit everywhere but for a parent. */
-async function requireCommit(oid: string, { repository, signal }: CommitFilesOptions): Promise<void> {
-  if ((await repository.objects.info(oid, { signal }))?.type === 'commit') return;
-  throw new Error(`commit-tree: exit status 128: fatal: ${oid} is not a valid 'commit' object\n `);
 }

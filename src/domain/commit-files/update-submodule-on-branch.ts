@@ -9,6 +9,7 @@ import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
 import { requireOldOid } from '../revisions/expected-oid.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import { resolveRevision } from '../revisions/resolve-revision.ts';
+import { requireParent } from './require-parent.ts';
 import { NoSubmoduleError, SubmoduleUnchangedError, updateSubmodule } from './update-submodule.ts';
 
 export interface BranchSubmodule extends UserChange {
@@ -71,9 +72,11 @@ async function commitUpdate(
   if (parentOid === undefined) throw new Error('resolving submodule branch: reference not found');
   const author = signatureOf(user, seconds);
   const commit = { treeOid, parentOids: [parentOid], author, committer: author, message };
-  const oid = await writeCommit(writer, commit).catch((error: unknown) => {
-    throw new Error(`creating commit ${messageOf(error)}`, { cause: error });
-  });
+  const oid = await requireParent(repository, parentOid, signal)
+    .then(() => writeCommit(writer, commit))
+    .catch((error: unknown) => {
+      throw new Error(`creating commit ${messageOf(error)}`, { cause: error });
+    });
   await writer.finish();
   return oid;
 }

@@ -161,6 +161,47 @@ test('UserUpdateSubmodule changes that entry of the tree and nothing else', asyn
   );
 });
 
+// Gitaly takes the parent by the short name of the branch, so a tag of that name comes first.
+test('UserUpdateSubmodule makes no commit whose parent is none', async () => {
+  await using server = await start();
+  const { operation } = server.gitaly.connection;
+  const [main = ''] = await oids(server.git, 'main');
+  const missing = 'a'.repeat(40);
+  await server.git('-c', 'user.name=J', '-c', 'user.email=j@x', 'tag', '-m', 'v', 'main', 'base');
+  await server.git('update-ref', `refs/heads/${missing}`, main);
+  const [tag = ''] = await oids(server.git, 'refs/tags/main');
+
+  for (const [branch, problem] of [
+    ['main', `${tag} is not a valid 'commit' object`],
+    [missing, `${missing} is not a valid object`],
+  ] as const) {
+    const update = {
+      repository,
+      user: USER,
+      timestamp,
+      branch: Buffer.from(branch),
+      submodule: Buffer.from('lib'),
+      commitSha: OTHER_COMMIT,
+      commitMessage: Buffer.from('move lib'),
+    };
+    const git = server.git(
+      'commit-tree',
+      '-p',
+      branch === 'main' ? tag : missing,
+      '-m',
+      'x',
+      `${main}^{tree}`,
+    );
+    await assert.rejects(git, (error: Error) => error.message.includes(`fatal: ${problem}`));
+
+    await assert.rejects(operation.userUpdateSubmodule(update), {
+      code: 'INTERNAL',
+      message: `submodule subcommand: creating commit commit-tree: exit status 128: fatal: ${problem}\n `,
+    });
+    assert.deepEqual(await oids(server.git, `refs/heads/${branch}`), [main]);
+  }
+});
+
 test('UserRebaseConfirmable makes the commits of git rebase, and moves the branch when told to', async () => {
   await using server = await start();
   const [topic = '', main = ''] = await oids(server.git, 'topic', 'main');
