@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
+import { applyPatch } from '#client/index';
 import { HookRejectedError, Repository } from '#client/repository/index';
 import { LfsObjects } from '#object-store/lfs-objects';
 import { openStore } from '#object-store/open-store';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { FLUSH, packet } from '#testkit/repositories/push';
+import { FLUSH, packet, pushBody } from '#testkit/repositories/push';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster } from '#testkit/start-cluster';
@@ -27,6 +29,35 @@ interface Opened {
 /** Returns the text of a pointer to a file with this content. */
 function pointer(content: string): string {
   return pointerText(pointerTo(Buffer.from(content)));
+}
+
+function blobOid(text: string): string {
+  return createHash('sha1').update(`blob ${text.length}\0${text}`).digest('hex');
+}
+
+/** Returns the ids of a commit, and of all that it has. */
+function objectsOf(source: string, commit: string): string[] {
+  return gitOutput(source, ['rev-list', '--objects', '--no-object-names', '-1', commit]).split('\n');
+}
+
+/** Pushes chosen objects as a pack. @returns the response. */
+async function pushPack(
+  site: LfsSite,
+  [before, tip]: readonly [string, string],
+  objects: readonly string[],
+): Promise<string> {
+  const source = join(site.directory, 'source.git');
+  const options = { input: `${objects.join('\n')}\n`, maxBuffer: 1 << 24 };
+  const pack = execFileSync('git', ['-C', source, 'pack-objects', '--stdout', '-q'], options);
+  const answer = await fetch(new URL('team/a.git/git-receive-pack', site.gateway.url), {
+    method: 'POST',
+    headers: {
+      Authorization: `Basic ${btoa('ann:token of ann')}`,
+      'Content-Type': 'application/x-git-receive-pack-request',
+    },
+    body: pushBody([`${before} ${tip} refs/heads/main`], { pack }),
+  });
+  return await answer.text();
 }
 
 async function open(context: TestContext, config?: Readonly<Record<string, unknown>>): Promise<Opened> {
@@ -151,6 +182,47 @@ test('a history whose files are missing already can be pushed to, as a whole', a
 
   assert.match(await answer.text(), /ok refs\/heads\/main/);
   assert.equal(await repository.git(['rev-parse', 'main']), tip);
+});
+
+test('a pointer is found behind any number of those that no reference leads to', async (context) => {
+  const { commit, push, site } = await open(context);
+  commit({ text: 'text' });
+  assert.equal((await push('main')).code, 0);
+  // The server finds the blobs of a pack in the order of their ids.
+  const isLast = (text: string) => blobOid(text).startsWith('ff');
+  const texts = Array.from({ length: 4000 }, (_, index) => pointer(`spare ${index}`));
+  const last = texts.find(isLast) ?? '';
+  const before = gitOutput(join(site.directory, 'source.git'), ['rev-parse', 'main']);
+  commit({ last });
+  const source = join(site.directory, 'source.git');
+  const tip = gitOutput(source, ['rev-parse', 'main']);
+  const spare = texts.filter((text) => !isLast(text));
+  const blobs = spare.map((text) => `blob\ndata ${text.length}\n${text}\n`).join('');
+  gitOutput(source, ['fast-import', '--quiet'], blobs);
+
+  const refused = await pushPack(site, [before, tip], [...spare.map(blobOid), ...objectsOf(source, tip)]);
+  assert.match(refused, /"last" \(/);
+  assert.doesNotMatch(refused, /ok refs\/heads\/main/);
+  await site.store(Buffer.from(`spare ${texts.indexOf(last)}`));
+
+  const accepted = await pushPack(site, [before, tip], [...spare.map(blobOid), ...objectsOf(source, tip)]);
+  assert.match(accepted, /ok refs\/heads\/main/);
+});
+
+test('patches of pointers are refused until their files are there', async (context) => {
+  const { commit, push, site } = await open(context);
+  commit({ text: 'text' });
+  assert.equal((await push('main')).code, 0);
+  commit({ one: pointer('one') });
+  const patch = gitOutput(join(site.directory, 'source.git'), ['format-patch', '--stdout', '-1', 'main']);
+  const target = { storageName: 'default', relativePath: 'team/a.git' };
+  const user = { glUsername: 'ann', glId: 'username-ann', name: Buffer.from('A'), email: Buffer.from('a@x') };
+  const header = { repository: target, user, targetBranch: Buffer.from('main') };
+  const apply = () => applyPatch(site.gitaly.connection, header, `${patch}\n`);
+
+  await assert.rejects(apply(), { code: 'PERMISSION_DENIED', message: 'denied by custom hooks' });
+  await site.store(Buffer.from('one'));
+  assert.ok(await apply());
 });
 
 test('a store that cannot be read refuses pointers, and nothing else', async (context) => {

@@ -45,7 +45,7 @@ export async function applyToBranch(
   const newOid = await applyPatches(repository, { parentOid, mails, committer, hooks, signal });
   const expected = await expectedOid(repository, patches.expectedOldOid, { signal });
   const oldOid = expected ?? tip ?? ZERO_OID[repository.objectFormat];
-  await updateWithHooks({ repository, reference, oldOid, newOid }, context);
+  await updateWithHooks({ repository, isUnquarantined: true, reference, oldOid, newOid }, context);
   return { newOid, isNewBranch: tip === undefined };
 }
 

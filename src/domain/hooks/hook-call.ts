@@ -9,6 +9,8 @@ export interface HookCall {
   /** Repository of the change; `glRepository` is GitLab's name of it. */
   readonly repository: Repository;
   readonly payload: HookFacts;
+  /** The objects of the change are in the repository already, although they may be new. */
+  readonly isUnquarantined?: boolean | undefined;
   /** Variables that git gave the hook. */
   readonly environment: HookEnvironment;
   readonly pushOptions: readonly string[];

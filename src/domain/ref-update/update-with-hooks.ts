@@ -55,6 +55,8 @@ export interface ReferenceUpdate extends NewValue {
   readonly repository: Repository;
   /** Holds the change's objects until pre-receive accepts them. */
   readonly quarantine?: Quarantine | undefined;
+  /** They are in the repository already, although they may be new. */
+  readonly isUnquarantined?: boolean | undefined;
   /** Called when they are in the repository. */
   readonly onKept?: (() => void) | undefined;
 }
@@ -132,7 +134,7 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
 /** Returns the call of a hook that sees the objects of `where`. */
 function hookCall(
   where: Repository,
-  { repository, pushOptions = [] }: ReferenceUpdate,
+  { repository, isUnquarantined, pushOptions = [] }: ReferenceUpdate,
   { clientContext, correlationId, pushRules, signal, transaction, user }: UpdateContext,
   output: CapturedOutput,
 ): HookCall {
@@ -140,6 +142,7 @@ function hookCall(
   return {
     repository: where,
     payload: { repository: where.target, objectFormat, transaction, user, clientContext },
+    isUnquarantined,
     environment: {},
     pushOptions,
     pushRules,

@@ -3,6 +3,12 @@ import type { LfsPointer } from '#git/objects/parse/parse-lfs-pointer';
 import { walkObjects } from '#git/objects/walk-objects';
 import type { GitRepository } from '#git/repository';
 
+/** A blob that is a pointer of Git LFS. */
+export interface PointerBlob extends LfsPointer {
+  /** Id of the blob. */
+  readonly blob: string;
+}
+
 /**
  * Yields the pointers of Git LFS that revisions reach, in batches. ListLFSPointers would not find
  * pointers with extensions, which have more than 200 bytes.
@@ -14,7 +20,7 @@ export async function* lfsPointersOf(
   repository: GitRepository,
   revisions: readonly string[],
   signal: AbortSignal,
-): AsyncGenerator<LfsPointer[]> {
+): AsyncGenerator<PointerBlob[]> {
   const small = (aborted: AbortSignal) =>
     walkObjects(repository, {
       revisions,
@@ -23,8 +29,8 @@ export async function* lfsPointersOf(
       signal: aborted,
     });
   for await (const batch of repository.objects.readMany(small, { signal }))
-    yield batch.flatMap(({ object }) => {
+    yield batch.flatMap(({ item, object }) => {
       const pointer = object && parseLfsFilePointer(object.data);
-      return pointer === undefined ? [] : [pointer];
+      return pointer === undefined ? [] : [{ ...pointer, blob: item.oid }];
     });
 }

@@ -1,12 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mapAhead } from '#base/streams/map-ahead';
 import { lfsIdsOf } from '#domain/settings/lfs-ids';
+import { lfsPointersOf, type PointerBlob } from '#domain/settings/lfs-pointers';
 import { isZeroOid } from '#git/names/object-id';
 import type { ObjectInfo } from '#git/names/object-info';
 import { MAX_LFS_FILE_POINTER_BYTES, parseLfsFilePointer } from '#git/objects/parse/lfs-file-pointer';
-import type { LfsPointer } from '#git/objects/parse/parse-lfs-pointer';
 import { allObjects, walkObjects } from '#git/objects/walk-objects';
-import type { GitRepository } from '#git/repository';
 import { LfsObjects } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import { quarantineOf } from '../access.ts';
@@ -20,12 +19,6 @@ const MAX_MISSING = 1000;
 /** Files that a refusal names. */
 const MAX_SHOWN = 10;
 
-/** A new blob that is a pointer of Git LFS. */
-interface NewPointer extends LfsPointer {
-  /** Id of the blob. */
-  readonly blob: string;
-}
-
 const SHARD = /^[0-9a-f]{2}$/;
 
 /**
@@ -35,33 +28,42 @@ const SHARD = /^[0-9a-f]{2}$/;
  * @throws {RuleRefusal} that names the files, or when the store cannot be read.
  */
 export async function checkLfsFiles(call: HookCall, changes: Buffer, store: ObjectStore): Promise<void> {
-  if (quarantineOf(call) === undefined) return; // nothing is new
+  const isQuarantined = quarantineOf(call) !== undefined;
+  if (!isQuarantined && call.isUnquarantined !== true) return; // nothing is new
   const push = pushChanges(call, changes, 'repository');
-  const missing = await missingFiles(push, store, await lfsIdsOf(call.repository));
-  if (missing.size === 0) return;
-  const named = await namesOf(push, missing);
-  if (named.length === 0) return; // no reference leads to them
+  const lfsIds = await lfsIdsOf(call.repository);
+  for (const pointersOf of isQuarantined ? [sentPointers, reachedPointers] : [reachedPointers]) {
+    const missing = await missingFiles(pointersOf(push), push.signal, store, lfsIds);
+    const named = missing.size === 0 ? [] : await namesOf(push, missing);
+    if (named.length > 0) throw refusalOf(named, missing.size);
+    // The files are there, or no reference leads to them. Of more, one may lead to another.
+    if (missing.size < MAX_MISSING) return;
+  }
+}
+
+function refusalOf(named: readonly NamedFile[], missing: number): RuleRefusal {
   const shown = named.slice(0, MAX_SHOWN).map(({ name, oid }) => `  ${name} (${oid})`);
   const more = named.length - shown.length;
-  throw new RuleRefusal(
+  return new RuleRefusal(
     [
       'The server does not have these files of Git LFS, which the push names:',
       ...shown,
-      ...(more > 0 ? [`  and ${missing.size < MAX_MISSING ? more : `at least ${more}`} more`] : []),
+      ...(more > 0 ? [`  and ${missing < MAX_MISSING ? more : `at least ${more}`} more`] : []),
       'Send them first: git lfs push --all REMOTE',
     ].join('\n'),
   );
 }
 
-/** Returns the new pointers by the ids of their blobs, without those whose files are there. */
+/** Returns the pointers by the ids of their blobs, without those whose files are there. */
 async function missingFiles(
-  { repository, signal }: PushChanges,
+  batches: AsyncIterable<readonly PointerBlob[]>,
+  signal: AbortSignal,
   store: ObjectStore,
   [own, ...sources]: readonly string[],
-): Promise<ReadonlyMap<string, NewPointer>> {
+): Promise<ReadonlyMap<string, PointerBlob>> {
   const files = own === undefined ? undefined : new LfsObjects(store, [own, ...sources]);
-  const missing = new Map<string, NewPointer>();
-  const isThere = async ({ fileOid, fileSize }: NewPointer): Promise<boolean> => {
+  const missing = new Map<string, PointerBlob>();
+  const isThere = async ({ fileOid, fileSize }: PointerBlob): Promise<boolean> => {
     // git-lfs sends no empty files.
     if (fileSize === 0n) return true;
     const found = await files?.claim(fileOid, signal).catch((error: unknown) => {
@@ -71,7 +73,7 @@ async function missingFiles(
     });
     return found !== undefined && BigInt(found.size) === fileSize;
   };
-  for await (const pointers of newPointers(repository, signal)) {
+  for await (const pointers of batches) {
     const looked = mapAhead(pointers, AHEAD, async (pointer) => ({
       pointer,
       found: await isThere(pointer),
@@ -89,16 +91,15 @@ interface NamedFile {
 
 /** Returns the paths of blobs that the references lead to after the push. */
 async function namesOf(
-  { changes, repository, signal }: PushChanges,
-  missing: ReadonlyMap<string, NewPointer>,
+  push: PushChanges,
+  missing: ReadonlyMap<string, PointerBlob>,
 ): Promise<readonly NamedFile[]> {
   const named: NamedFile[] = [];
-  const tips = [...changes].map(({ newOid }) => newOid).filter((oid) => !isZeroOid(oid));
-  const walk = walkObjects(repository, {
-    revisions: [...tips, '--not', '--all'],
+  const walk = walkObjects(push.repository, {
+    revisions: newRevisions(push),
     type: 'blob',
     blobsBelowBytes: MAX_LFS_FILE_POINTER_BYTES + 1,
-    signal,
+    signal: push.signal,
   });
   for await (const objects of walk)
     for (const { oid, path } of objects) {
@@ -109,17 +110,28 @@ async function namesOf(
   return named;
 }
 
+/** Returns what the references lead to after the push, and do not before. */
+function newRevisions({ changes }: PushChanges): readonly string[] {
+  const tips = [...changes].map(({ newOid }) => newOid).filter((oid) => !isZeroOid(oid));
+  return [...tips, '--not', '--all'];
+}
+
+/** Yields the pointers of Git LFS to which references lead after the push. */
+function reachedPointers(push: PushChanges): AsyncGenerator<readonly PointerBlob[]> {
+  return lfsPointersOf(push.repository, newRevisions(push), push.signal);
+}
+
 /**
  * Yields the pointers of Git LFS among the objects of a quarantine. Those of a small push are
  * loose, and are read without a process.
  */
-async function* newPointers(
-  quarantined: GitRepository,
-  signal: AbortSignal,
-): AsyncGenerator<readonly NewPointer[]> {
+async function* sentPointers({
+  repository: quarantined,
+  signal,
+}: PushChanges): AsyncGenerator<readonly PointerBlob[]> {
   const { objectDirectory, objects } = quarantined;
   if (!hasFiles(`${objectDirectory}/pack`)) {
-    const loose: NewPointer[] = [];
+    const loose: PointerBlob[] = [];
     for (const oid of looseOids(objectDirectory)) {
       const info = await objects.info(oid, { signal });
       const blob = info && isSmallBlob(info) ? await objects.readObject(oid, { signal }) : undefined;
