@@ -78,6 +78,24 @@ test('a push to a symbolic reference is a push to the reference behind it', asyn
   works(await site.push('alice', 'main:alias'));
 });
 
+for (const [kind, rules] of Object.entries({
+  protected: { protected: [{ on: 'refs/heads/release', create: '*', update: '*', force: '*', delete: [] }] },
+  references: { references: [{ deny: 'refs/heads/release' }, { allow: '**' }] },
+  readOnly: { readOnly: [{ on: 'refs/heads/release' }] },
+}))
+  test(`a call that deletes a symbolic reference is checked by the rules of its name (${kind})`, async () => {
+    await using site = await openWithMain(rules);
+    const path = join(site.gitaly.storagePath(), 'a.git');
+    gitOutput(path, ['branch', 'v2', MAIN]);
+    gitOutput(path, ['symbolic-ref', 'refs/heads/release', 'refs/heads/v2']);
+
+    await assert.rejects(site.as('bob').deleteBranch('release'), HookRejectedError);
+    assert.equal(gitOutput(path, ['symbolic-ref', 'refs/heads/release']), 'refs/heads/v2');
+    await site.rule({});
+    await site.as('bob').deleteBranch('release');
+    assert.equal(gitOutput(path, ['for-each-ref', '--format=%(refname)']), `${MAIN}\nrefs/heads/v2`);
+  });
+
 test('calls for a user follow the rules of the repository', async () => {
   await using site = await openWithMain({
     ...ONLY_ALICE,

@@ -2,7 +2,7 @@ import { isAncestor } from '#git/history/graph/is-ancestor';
 import { isZeroOid } from '#git/names/object-id';
 import type { ProtectedAction, ProtectedReference } from '#tokens/protected-references';
 import { applying, isNamed } from '#tokens/restriction';
-import { movedReference, refusal } from './moved-reference.ts';
+import { type MovedReference, refusal, ruledReferences } from './moved-reference.ts';
 import { checkEach, type PushChange, type PushChanges } from './push-changes.ts';
 
 const TAGS = 'refs/tags/';
@@ -18,16 +18,18 @@ export async function checkProtected(
   rules: readonly ProtectedReference[] = [],
   push: PushChanges,
 ): Promise<void> {
-  await checkEach(push, (change) => checkChange(rules, push, change));
+  await checkEach(push, async (change) => {
+    for (const ruled of await ruledReferences(push, change)) await checkChange(rules, push, change, ruled);
+  });
 }
 
 async function checkChange(
   rules: readonly ProtectedReference[],
   push: PushChanges,
   change: PushChange,
+  { reference, shown }: MovedReference,
 ): Promise<void> {
   const { owner, user } = push;
-  const { reference, shown } = await movedReference(push, change);
   const found = applying(rules, { reference, user });
   if (found.length === 0) return;
   const action = await actionOf(push, reference, change);

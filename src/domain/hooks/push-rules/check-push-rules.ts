@@ -5,8 +5,8 @@ import type { HookCall } from '../hook-call.ts';
 import { checkLargestFile, checkMessage, checkPaths, checkSignature } from './check-contents.ts';
 import { checkProtected } from './check-protected.ts';
 import { checkReferences } from './check-references.ts';
-import { movedReference, refusal } from './moved-reference.ts';
-import { type PushChanges, pushChanges, RuleRefusal } from './push-changes.ts';
+import { type MovedReference, refusal, ruledReferences } from './moved-reference.ts';
+import { checkEach, type PushChanges, pushChanges, RuleRefusal } from './push-changes.ts';
 import { rulesOfRepository } from './repository-rules.ts';
 
 /** @throws {RuleRefusal} that names the rule, and any error if the push cannot be checked. */
@@ -50,12 +50,12 @@ async function check(rules: PushRules, push: PushChanges): Promise<void> {
 
 /** Refuses changes of references that are read-only. */
 async function checkReadOnly(rules: readonly ReadOnlyRule[] = [], push: PushChanges): Promise<void> {
-  for (const change of push.changes) {
-    const { reference, shown } = await movedReference(push, change);
+  const checkOne = ({ reference, shown }: MovedReference): void => {
     const found = applying(rules, { reference, user: push.user })[0];
-    if (found === undefined) continue;
+    if (found === undefined) return;
     const { number, rule } = found;
     const reason = rule.reason === '' ? '' : `: ${rule.reason}`;
     throw refusal(shown, `rule ${number} of "readOnly" of the ${push.owner} allows no change${reason}`);
-  }
+  };
+  await checkEach(push, async (change) => (await ruledReferences(push, change)).forEach(checkOne));
 }

@@ -1,7 +1,7 @@
 import { isAncestor } from '#git/history/graph/is-ancestor';
 import { isZeroOid } from '#git/names/object-id';
 import { isInPaths, type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
-import { movedReference, refusal } from './moved-reference.ts';
+import { type MovedReference, refusal, ruledReferences } from './moved-reference.ts';
 import { headOf, knownCommits } from './new-commits.ts';
 import { checkEach, type PushChange, type PushChanges, type RuleRefusal } from './push-changes.ts';
 import { refusedPath } from './refused-path.ts';
@@ -12,17 +12,19 @@ const ALL = '**';
 
 /** Checks the changes of a push by the rules of references. */
 export async function checkReferences(rules: readonly ReferenceRule[], push: PushChanges): Promise<void> {
-  await checkEach(push, (change) => checkChange(rules, push, change));
+  await checkEach(push, async (change) => {
+    for (const ruled of await ruledReferences(push, change)) await checkChange(rules, push, change, ruled);
+  });
 }
 
 async function checkChange(
   rules: readonly ReferenceRule[],
   push: PushChanges,
   change: PushChange,
+  { reference, shown }: MovedReference,
 ): Promise<void> {
   const { owner, repository } = push;
   const { newOid, oldOid } = change;
-  const { reference, shown } = await movedReference(push, change);
   const found = ruleFor(rules, reference);
   if (found === undefined) throw refusal(shown, `no rule of the ${owner} allows it`);
   const { number, rule } = found;

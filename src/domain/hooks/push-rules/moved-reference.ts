@@ -1,4 +1,5 @@
 import { GitExitError } from '#git/command/process/exit-error';
+import { isZeroOid } from '#git/names/object-id';
 import { MAX_SYMBOLIC_DEPTH } from '#git/refs/storage/follow-ref';
 import type { GitRepository } from '#git/repository';
 import { type PushChange, type PushChanges, RuleRefusal } from './push-changes.ts';
@@ -8,6 +9,23 @@ export interface MovedReference {
   readonly reference: string;
   /** For messages: also the pushed name, if that is a symbolic reference. */
   readonly shown: string;
+}
+
+/**
+ * Returns the references whose rules apply to a change: the one that git changes, and of a deletion
+ * also the one that it names. A call deletes a symbolic reference itself, and a push deletes what is
+ * behind it, so that it leads to nothing.
+ *
+ * @throws {RuleRefusal} as `movedReference`.
+ */
+export async function ruledReferences(
+  push: PushChanges,
+  change: PushChange,
+): Promise<readonly MovedReference[]> {
+  const moved = await movedReference(push, change);
+  const own = change.reference.toString();
+  if (!isZeroOid(change.newOid) || moved.reference === own) return [moved];
+  return [moved, { reference: own, shown: own }];
 }
 
 /**
