@@ -23,6 +23,15 @@ for (const { name, between } of [
     assert.equal(named.toString(), text.replaceAll(OURS, 'of ours').replaceAll(THEIRS, ''));
   });
 
+test('a file that its paths would make much larger is refused', async () => {
+  const content = Buffer.from(OURS.repeat(BYTES));
+  const paths = { ours: Buffer.alloc(4000, 'p'), theirs: Buffer.alloc(0) };
+  await assert.rejects(withPaths(content, { ours: OURS, theirs: THEIRS }, paths, signal), {
+    code: 'RESOURCE_EXHAUSTED',
+    message: 'file in conflict has 400000000 bytes with the paths of its sides, more than 134217728',
+  });
+});
+
 test('contents without ids are not copied', async () => {
   const content = Buffer.alloc(BYTES, 'a-');
   const none = { ours: Buffer.alloc(0), theirs: Buffer.alloc(0) };

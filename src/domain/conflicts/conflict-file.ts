@@ -1,4 +1,5 @@
 import { eachInTurn, LoopSlice } from '#base/async/loop-turns';
+import { GitalyError } from '#base/gitaly-error';
 import type { ConflictEntry } from '#git/merge/parse-merge-tree';
 
 /** A path that a merge left in conflict, and the sides that have an entry there. */
@@ -40,8 +41,16 @@ interface Replacement {
 }
 
 /**
+ * Limit of the file that clients get. Files that are read have half of that; one that consists of
+ * ids could get a hundred times as large.
+ */
+const MAX_NAMED_BYTES = 128 << 20;
+
+/**
  * Replaces every occurrence of a text in bytes. The occurrences are searched twice, because an
  * object for each of a million would keep the garbage collector busy for longer than the slices.
+ *
+ * @throws {GitalyError} RESOURCE_EXHAUSTED.
  */
 async function replaceAll(
   bytes: Buffer,
@@ -51,7 +60,13 @@ async function replaceAll(
   let count = 0;
   await eachOccurrence(bytes, text, () => void count++, signal);
   if (count === 0) return bytes;
-  const whole = Buffer.allocUnsafe(bytes.length + count * (replacement.length - text.length));
+  const size = bytes.length + count * (replacement.length - text.length);
+  if (size > MAX_NAMED_BYTES)
+    throw new GitalyError(
+      'RESOURCE_EXHAUSTED',
+      `file in conflict has ${size} bytes with the paths of its sides, more than ${MAX_NAMED_BYTES}`,
+    );
+  const whole = Buffer.allocUnsafe(size);
   let start = 0;
   let length = 0;
   const replaceAt = (at: number): void => {
@@ -94,7 +109,7 @@ async function eachOccurrence(
  * commit id. Ids elsewhere in the file are replaced as well, as in Gitaly: in slices of the event
  * loop, as a file may consist of them.
  *
- * @throws the reason of the signal.
+ * @throws {GitalyError} RESOURCE_EXHAUSTED for a result of more than 128 MiB; the reason of the signal.
  */
 export async function withPaths(
   content: Buffer,
