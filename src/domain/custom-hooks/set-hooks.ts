@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { rename } from 'node:fs/promises';
+import { renameSync } from 'node:fs';
 import { syncPath } from '#base/files/sync-path';
 import { codeOf, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
@@ -52,7 +52,7 @@ export async function setHooks(
   const hash = await hashTree(unpacked);
   await castVote(vote, 'prepared', hash);
   await syncTree(temp.path);
-  await swap(unpacked, hooks, `${temp.path}/previous`);
+  swap(unpacked, hooks, `${temp.path}/previous`);
   await syncPath(repository.path);
   await castVote(vote, 'committed', hash);
 }
@@ -78,19 +78,22 @@ function extractionFailure(error: unknown, signal: AbortSignal): unknown {
   });
 }
 
-/** Moves the new hooks into place. If that fails, the old ones are moved back. */
-async function swap(unpacked: string, hooks: string, previous: string): Promise<void> {
-  const hadHooks = await rename(hooks, previous).then(
-    () => true,
-    (error: unknown) => {
-      if (systemErrorCode(error) === 'ENOENT') return false;
-      throw error;
-    },
-  );
+/**
+ * Moves the new hooks into place. If that fails, the old ones are moved back. In one turn of the
+ * event loop, because a push that looks for rules and hooks in between finds none.
+ */
+function swap(unpacked: string, hooks: string, previous: string): void {
+  let hadHooks = true;
   try {
-    await rename(unpacked, hooks);
+    renameSync(hooks, previous);
   } catch (error) {
-    if (hadHooks) await rename(previous, hooks);
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    hadHooks = false;
+  }
+  try {
+    renameSync(unpacked, hooks);
+  } catch (error) {
+    if (hadHooks) renameSync(previous, hooks);
     throw error;
   }
 }
