@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Repository } from '#client/repository/index';
@@ -15,6 +15,7 @@ import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { gitOverSsh, sshArguments } from '#testkit/ssh-client';
 import { type StartGitalyOptions, startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 /** Accepts every name as its user. */
 const ANY_NAME: Authenticator = {
@@ -107,6 +108,27 @@ export class RulesSite implements AsyncDisposable {
       await sshArguments({ directory, gateway, hostKeyPath: join(directory, 'host_key') }),
     );
     return run('git', ['-C', this.work, 'push', '-q', url, ...args], { env });
+  }
+
+  /** Pushes by SSH as bob. The server has answered, and gets no request, while `act` runs. */
+  async pushBySshAround(
+    protocol: number,
+    act: () => unknown,
+    refspecs: readonly string[] = ['main'],
+  ): Promise<RunResult> {
+    const [waits, goes] = [join(this.directory, 'waits'), join(this.directory, 'goes')];
+    for (const file of [waits, goes]) rmSync(file, { force: true });
+    writeFileSync(
+      join(this.work, '.git/hooks/pre-push'),
+      `#!/bin/sh\ntouch ${waits}\nwhile [ ! -e ${goes} ]; do sleep 0.05; done\n`,
+      { mode: 0o755 },
+    );
+    await this.ok('-C', this.work, 'config', 'protocol.version', String(protocol));
+    const pushing = this.pushBySsh(...refspecs);
+    await until(() => existsSync(waits));
+    await act();
+    writeFileSync(goes, '');
+    return await pushing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { codeOf } from '#base/gitaly-error';
 import { HookRejectedError } from '#client/repository/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { NO_OPENSSH } from '#testkit/ssh-client';
-import { until } from '#testkit/until';
 import { fails, RulesSite, works } from './rules-site.ts';
 
 const MAIN = 'refs/heads/main';
@@ -298,25 +297,39 @@ for (const [how, inProcess, protocol] of [
   ['in process', true, 2],
   ['by git, in protocol v1', true, 1],
   ['by git', false, 2],
-] as const)
+] as const) {
   test(`rules that are set while a push waits for its client apply to it (${how})`, {
     skip: NO_OPENSSH,
   }, async () => {
     await using site = await openWithMain({}, { config: { git: { in_process: inProcess } } });
     await site.repository.setRules(undefined);
     await site.commit('second');
-    const [waits, goes] = [join(site.directory, 'waits'), join(site.directory, 'goes')];
-    writeFileSync(
-      join(site.work, '.git/hooks/pre-push'),
-      `#!/bin/sh\ntouch ${waits}\nwhile [ ! -e ${goes} ]; do sleep 0.05; done\n`,
-      { mode: 0o755 },
-    );
-    await site.ok('-C', site.work, 'config', 'protocol.version', String(protocol));
-    const pushing = site.pushBySsh('main');
-    await until(() => existsSync(waits));
 
-    await site.rule(ONLY_ALICE);
-    writeFileSync(goes, '');
-
-    fails(await pushing, /bob to update it/);
+    fails(await site.pushBySshAround(protocol, () => site.rule(ONLY_ALICE)), /bob to update it/);
   });
+
+  for (const hook of ['pre-receive', 'update'])
+    test(`a script of ${hook} that is set while a push waits applies to it (${how})`, {
+      skip: NO_OPENSSH,
+    }, async () => {
+      await using site = await RulesSite.open({ config: { git: { in_process: inProcess } } });
+      await site.commit('first');
+      works(await site.push('alice', 'main'));
+      await site.commit('second');
+      const path = join(site.gitaly.storagePath(), 'a.git');
+      const before = gitOutput(path, ['for-each-ref']);
+      const set = () => {
+        mkdirSync(join(path, 'custom_hooks'), { recursive: true });
+        writeFileSync(join(path, 'custom_hooks', hook), '#!/bin/sh\necho refused by script\nexit 1\n', {
+          mode: 0o755,
+        });
+      };
+
+      for (const refspecs of [['main'], ['main:a', 'main:b']]) {
+        rmSync(join(path, 'custom_hooks'), { recursive: true, force: true });
+        const pushed = await site.pushBySshAround(protocol, set, refspecs);
+        fails(pushed, /refused by script|hooks .* push again/);
+        assert.equal(gitOutput(path, ['for-each-ref']), before);
+      }
+    });
+}

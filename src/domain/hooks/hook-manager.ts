@@ -96,14 +96,16 @@ export class HookManager {
    * Checks the rules of token and repository, and access, and runs the scripts of `pre-receive`.
    *
    * @param changes lines `<old> <new> <reference>\n`.
+   * @param requireHooks throws if later hooks of the push would be left out.
    * @throws {RuleRefusal} {NotAllowedError} {CustomHookError} and others: the push is refused.
    */
-  async preReceive(call: HookCall, changes: Buffer): Promise<void> {
+  async preReceive(call: HookCall, changes: Buffer, requireHooks?: () => Promise<void>): Promise<void> {
     // git locks them when the hook has ended.
     const references = call.payload.transaction && namedReferences(call.repository, changesOf(changes));
     await this.#onPrimary({ ...call, references }, 'pre-receive', async () => {
       const quarantine = quarantineOf(call);
       requireChanges(changes);
+      await requireHooks?.();
       this.#requireName(call);
       const user = requireUser(call);
       if (user.protocol === '') throw internal('protocol not set');

@@ -58,7 +58,7 @@ export async function receiveByGit(
   await using trace = push.onTrace && new TraceFile(traceDirectory);
   // Everything that can fail here fails now: while git runs, such an error would be lost.
   const over = new AbortController();
-  const handle = hooks.handler(AbortSignal.any([signal, over.signal]));
+  const handle = hooks.handlerForGit(AbortSignal.any([signal, over.signal]));
   const directory = directories.directoryFor(hooks.needed);
   const options = push.isStateless ? [flag('--stateless-rpc')] : [];
   await using recording = new PushRecording(repository);

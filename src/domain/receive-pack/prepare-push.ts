@@ -45,7 +45,7 @@ const REFLOG = new FallBackToGit('the reference has a reflog');
 const CONFLICT = new FallBackToGit('a reference of a directory exists');
 const VOTED = new FallBackToGit('the nodes of a cluster vote on each reference');
 const IN_EACH_OTHER = new FallBackToGit('a reference would be the directory of another');
-const UPDATE_HOOK = new FallBackToGit('a hook decides on each reference');
+export const UPDATE_HOOK = new FallBackToGit('a hook decides on each reference');
 const REFTABLES = new FallBackToGit('the references are in reftables');
 
 /**

@@ -5,12 +5,13 @@ import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HookOutput } from '../hooks/hook-output.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
-import { hasRules } from '../hooks/push-rules/repository-rules.ts';
+import { RuleRefusal } from '../hooks/push-rules/push-changes.ts';
 import { parseReferenceTransactionState } from '../hooks/reference-transaction.ts';
 import { answerHook, type Print, type RelayHandler } from '../hooks/relay/relay.ts';
 import type { RelayCall } from '../hooks/relay/relay-parser.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 import type { Push } from './push.ts';
+import { neededHooks } from './push-settings.ts';
 import { PushVotes } from './push-votes.ts';
 
 export interface PushHooksOptions {
@@ -40,11 +41,25 @@ export class PushHooks {
     this.#options = options;
     this.#push = push;
     this.#needed = needed;
-    this.#votes = new PushVotes({ manager, started: needed, areBatched });
+    this.#votes = new PushVotes({ manager, isStarted: (hook) => this.#needed.has(hook), areBatched });
   }
 
-  /** Returns the function that answers the hooks. @param signal ends them */
-  handler(signal: AbortSignal): RelayHandler {
+  /**
+   * Returns the function that answers the hooks of git. It refuses a push for which git would not
+   * start a hook that the repository got while git waited for the client.
+   *
+   * @param signal ends them
+   */
+  handlerForGit(signal: AbortSignal): RelayHandler {
+    const started = this.#needed;
+    return this.#handler(signal, async () => {
+      const needed = await neededHooks(this.#options.manager, this.#push);
+      if (!needed.isSubsetOf(started))
+        throw new RuleRefusal('the hooks of the repository have changed since the push began: push again');
+    });
+  }
+
+  #handler(signal: AbortSignal, requireHooks?: () => Promise<void>): RelayHandler {
     const { target, transaction, user, clientContext, repository, pushRules, correlationId } = this.#push;
     const { objectFormat } = repository;
     return async (call, output) => {
@@ -60,7 +75,7 @@ export class PushHooks {
         remoteIp: user.remoteIp,
       };
       try {
-        await run({ manager: this.#options.manager, votes: this.#votes }, hookCall, call);
+        await run({ manager: this.#options.manager, votes: this.#votes, requireHooks }, hookCall, call);
         return 0;
       } catch (error) {
         return await refuse(call, output, error);
@@ -73,14 +88,15 @@ export class PushHooks {
     return this.#needed;
   }
 
-  /** Includes rules that the repository got while the push waited for its client. */
-  followRules(): void {
-    if (hasRules(this.#push.repository)) this.expectRules();
+  /** Includes those that the repository got while the push waited for its client: rules and scripts. */
+  async follow(): Promise<void> {
+    this.#needed = this.#needed.union(await neededHooks(this.#options.manager, this.#push));
   }
 
   /**
-   * Includes rules that the repository may get while git, which must know its hooks when it starts,
-   * waits for the client. In a cluster, the nodes wait for each other in the same hook.
+   * Includes the hook that checks rules. The repository may get some while git, which must know its
+   * hooks when it starts, waits for the client. In a cluster, the nodes wait for each other in the
+   * same hook.
    */
   expectRules(): void {
     this.#needed = new Set([...this.#needed, 'pre-receive']);
@@ -95,7 +111,7 @@ export class PushHooks {
   async accepts(hook: RelayedHook, input: HookInput, print: Print): Promise<boolean> {
     if (!this.needed.has(hook)) return true;
     const whole = { hook, args: [], environment: {}, pushOptions: [], stdin: Buffer.alloc(0), ...input };
-    const status = await answerHook(this.handler(this.#push.signal), whole, print, this.#options.onError);
+    const status = await answerHook(this.#handler(this.#push.signal), whole, print, this.#options.onError);
     return (status & 0xff) === 0;
   }
 
@@ -107,15 +123,22 @@ export class PushHooks {
   }
 }
 
+interface HookRun {
+  readonly manager: HookManager;
+  readonly votes: PushVotes;
+  /** Throws if git would leave out a hook. */
+  readonly requireHooks: (() => Promise<void>) | undefined;
+}
+
 async function run(
-  { manager, votes }: { readonly manager: HookManager; readonly votes: PushVotes },
+  { manager, votes, requireHooks }: HookRun,
   hookCall: HookCall,
   { hook, args, stdin }: RelayCall,
 ): Promise<void> {
   const [first = Buffer.alloc(0), oldValue = '', newValue = ''] = args;
   switch (hook) {
     case 'pre-receive':
-      await manager.preReceive(hookCall, stdin);
+      await manager.preReceive(hookCall, stdin, requireHooks);
       return votes.allowed(hookCall, stdin);
     case 'update':
       return await manager.update(hookCall, {

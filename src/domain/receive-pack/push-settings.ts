@@ -78,7 +78,7 @@ export class PushSettings {
  * - The rules of token and repository, and the files of Git LFS, are checked before the push.
  * - Otherwise a hook runs only if an operator has installed a script.
  */
-async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
+export async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
   const { transaction } = push;
   const needed = new Set<RelayedHook>();
   if (transaction !== undefined) needed.add('pre-receive').add('reference-transaction');

@@ -3,6 +3,7 @@ import { isZeroOid } from '#git/names/object-id';
 import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HookOutput } from '../hooks/hook-output.ts';
+import type { RelayedHook } from '../hooks/hooks-directories.ts';
 
 /** A line `<old> <new> <reference>` of a hook's input. */
 interface PushedChange {
@@ -13,8 +14,8 @@ interface PushedChange {
 
 export interface PushVotesOptions {
   readonly manager: HookManager;
-  /** The hooks that git starts. */
-  readonly started: ReadonlySet<string>;
+  /** Reports whether git starts a hook. */
+  readonly isStarted: (hook: RelayedHook) => boolean;
   /** git 2.51 or newer: all deletions of a push are a transaction, and all other changes. */
   readonly areBatched: boolean;
 }
@@ -90,7 +91,7 @@ export class PushVotes {
     if (this.#allowed === undefined) return;
     const call = { ...this.#allowed, output: NO_OUTPUT, signal };
     await this.beforePostReceive(call);
-    if (this.#made.length > 0 && !this.#options.started.has('post-receive'))
+    if (this.#made.length > 0 && !this.#options.isStarted('post-receive'))
       await this.#options.manager.postReceive(call, linesOf(this.#made));
   }
 
@@ -98,7 +99,7 @@ export class PushVotes {
   async #update(call: HookCall, end: number): Promise<void> {
     const changes = this.#changes.slice(this.#cast, end);
     this.#cast = Math.max(this.#cast, end);
-    if (call.payload.transaction === undefined || this.#options.started.has('update')) return;
+    if (call.payload.transaction === undefined || this.#options.isStarted('update')) return;
     for (const change of changes) await this.#options.manager.update(call, change);
   }
 }

@@ -8,7 +8,7 @@ import { pushAdvertisement } from './advertise-to-push.ts';
 import { applyPush } from './apply-push.ts';
 import { type GitReceivePackOptions, receiveByGit } from './git-receive-pack.ts';
 import { HeldInput } from './held-input.ts';
-import { preparePush } from './prepare-push.ts';
+import { preparePush, UPDATE_HOOK } from './prepare-push.ts';
 import { type ProvedPush, provePush } from './prove-push.ts';
 import type { Push } from './push.ts';
 import { PushHooks } from './push-hooks.ts';
@@ -58,14 +58,14 @@ export class ReceivePack {
     const proved = await push.repository.inProcess.attempt<ProvedPush | 'nothing' | undefined>(
       'push',
       () =>
-        beforeHooks(push, settings, input).catch((error: unknown) =>
+        beforeHooks(push, { settings, hooks, input }).catch((error: unknown) =>
           fallBackOnFailure(error, 'the push cannot be prepared'),
         ),
       () => undefined,
     );
     if (proved === 'nothing') return SERVED;
-    hooks.followRules();
     if (proved === undefined) {
+      await hooks.follow();
       const streams = { ...push.streams, input: input.replay() };
       return await receiveByGit({ ...push, isStateless: true, streams }, hooks, this.#options);
     }
@@ -88,13 +88,14 @@ export class ReceivePack {
 /** Does what comes before the hooks. Nothing is changed, so that git can still receive the push. */
 async function beforeHooks(
   push: Push,
-  settings: PushSettings,
-  input: HeldInput,
+  { settings, hooks, input }: { settings: PushSettings; hooks: PushHooks; input: HeldInput },
 ): Promise<ProvedPush | 'nothing'> {
   await using stack = new AsyncDisposableStack();
   const prepared = await preparePush(push, { settings, input, stack });
   if (prepared === 'nothing') return prepared;
   const proved = await provePush(push, prepared);
+  await hooks.follow();
+  if (proved.creations !== undefined && hooks.needed.has('update')) throw UPDATE_HOOK;
   input.release();
   stack.move();
   return proved;
