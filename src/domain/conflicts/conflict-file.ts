@@ -109,7 +109,8 @@ async function eachOccurrence(
  * commit id. Ids elsewhere in the file are replaced as well, as in Gitaly: in slices of the event
  * loop, as a file may consist of them.
  *
- * @throws {GitalyError} RESOURCE_EXHAUSTED for a result of more than 128 MiB; the reason of the signal.
+ * @throws {GitalyError} RESOURCE_EXHAUSTED for a result of more than 128 MiB; the reason of the
+ *   signal.
  */
 export async function withPaths(
   content: Buffer,

@@ -13,8 +13,8 @@ export interface MovedReference {
 
 /**
  * Returns the references whose rules apply to a change: the one that git changes, and of a deletion
- * also the one that it names. A call deletes a symbolic reference itself, and a push deletes what is
- * behind it, so that it leads to nothing.
+ * also the one that it names. A call deletes a symbolic reference itself, and a push deletes what
+ * is behind it, so that it leads to nothing.
  *
  * @throws {RuleRefusal} as `movedReference`.
  */
