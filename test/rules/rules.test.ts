@@ -291,6 +291,9 @@ test('a push of many references is searched at once, and the refusal names the r
   works(await site.push('alice', ...refspecs));
 });
 
+/** The server creates as many at once. */
+const MANY_REFERENCES = 20;
+
 // Over SSH the server decides what a push needs before it knows what comes. The protocol, which is
 // the client's choice, decides whether git receives the push alone.
 for (const [how, inProcess, protocol] of [
@@ -325,7 +328,8 @@ for (const [how, inProcess, protocol] of [
         });
       };
 
-      for (const refspecs of [['main'], ['main:a', 'main:b']]) {
+      const many = Array.from({ length: MANY_REFERENCES }, (_, number) => `main:new-${number}`);
+      for (const refspecs of [['main'], many]) {
         rmSync(join(path, 'custom_hooks'), { recursive: true, force: true });
         const pushed = await site.pushBySshAround(protocol, set, refspecs);
         fails(pushed, /refused by script|hooks .* push again/);
