@@ -18,6 +18,9 @@ for (const [timezone, seconds, expected] of [
   ['US/Pacific', SPRING, '-0700'],
   ['Asia/Calcutta', SPRING, '+0530'],
   ['Europe/London', -10_000_000_000n, '-0001'],
+  // Beyond the dates of JavaScript.
+  ['Asia/Kathmandu', 9_000_000_000_000n, '+0545'],
+  ['Asia/Kathmandu', 2n ** 62n, '+0545'],
 ] as const) {
   test(`in ${timezone || 'no zone'} the clock shows ${expected} at ${seconds}`, () => {
     assert.equal(signatureOf({ ...PERSON, timezone }, seconds).timezone, expected);
@@ -44,6 +47,13 @@ test('what would end a name or an address is left out of it, and nothing else', 
 
   assert.equal(Buffer.from(name).toString(), ' Ann, ');
   assert.equal(Buffer.from(email).toString(), 'a@x.');
+});
+
+test('the zone of the server has an offset at all times', () => {
+  const { seconds, timezone } = signatureOf({ ...PERSON, timezone: 'Local' }, 2n ** 62n);
+
+  assert.equal(seconds, 2n ** 62n);
+  assert.match(timezone, /^[+-]\d{4}$/);
 });
 
 test('without a moment it is now', () => {

@@ -5,6 +5,9 @@ import type { Ident } from '#git/objects/write/format-ident';
 /** Seconds of 0001-01-01 00:00:00 UTC, the zero value of a time in Go: Gitaly takes it for now. */
 const GO_ZERO_TIME = -62_135_596_800n;
 
+/** Seconds of the last date of JavaScript, in the year 275760; a zone stays as it is then. */
+const LAST_DATE = 8_640_000_000_000n;
+
 /** A user of a request. */
 export interface Person {
   readonly name: Uint8Array;
@@ -61,7 +64,8 @@ function withoutDelimiters(text: Uint8Array): Uint8Array {
  */
 function zoneOffsetMinutes(name: string, seconds: bigint): number {
   if (name === '' || name === 'UTC') return 0;
-  const date = new Date(Number(seconds) * 1000);
+  const near = seconds > LAST_DATE ? LAST_DATE : seconds < -LAST_DATE ? -LAST_DATE : seconds;
+  const date = new Date(Number(near) * 1000);
   if (name === 'Local') return -date.getTimezoneOffset();
   if (name.split(/[/\\]/).includes('..') || /^[/\\]/.test(name)) {
     throw invalidArgument('time: invalid location name');

@@ -9,6 +9,9 @@ export interface Ident {
 }
 
 const LAST_YEAR = 2099;
+/** After these the calendar is the same again, with its days of the week. */
+const CYCLE_YEARS = 400n;
+const CYCLE_SECONDS = 146_097n * 86_400n;
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -51,24 +54,31 @@ const CRUD = Buffer.from(`"',:;<>\\`);
  */
 export function isCommitDate({ seconds, timezone }: Pick<Ident, 'seconds' | 'timezone'>): boolean {
   if (seconds < 0n) return false;
-  const year = localDate(seconds, timezone).getUTCFullYear();
+  const { year } = localTime(seconds, timezone);
   return year >= 1970 && year <= LAST_YEAR;
 }
 
 /** Formats a date as in messages: `Tue Nov 03 2020 12:07:57 +0200`. */
 export function calendarDate({ seconds, timezone }: Pick<Ident, 'seconds' | 'timezone'>): string {
-  const date = localDate(seconds, timezone);
+  const { date, year } = localTime(seconds, timezone);
   const two = (number: number): string => String(number).padStart(2, '0');
   const day = `${DAYS[date.getUTCDay()]} ${MONTHS[date.getUTCMonth()]} ${two(date.getUTCDate())}`;
   const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(':');
-  return `${day} ${String(date.getUTCFullYear()).padStart(4, '0')} ${time} ${timezone}`;
+  return `${day} ${String(year).padStart(4, '0')} ${time} ${timezone}`;
 }
 
-/** Returns a date whose UTC fields are those of the person's calendar. */
-function localDate(seconds: bigint, timezone: string): Date {
+/**
+ * Returns the year of the person's calendar, and a date whose other UTC fields are those of it. A
+ * date has no such year if it is some 270,000 years away.
+ */
+function localTime(seconds: bigint, timezone: string): { readonly date: Date; readonly year: bigint } {
   const sign = timezone.startsWith('-') ? -1 : 1;
   const offsetSeconds = sign * (Number(timezone.slice(1, 3)) * 3600 + Number(timezone.slice(3, 5)) * 60);
-  return new Date((Number(seconds) + offsetSeconds) * 1000);
+  const local = seconds + BigInt(offsetSeconds);
+  const rest = ((local % CYCLE_SECONDS) + CYCLE_SECONDS) % CYCLE_SECONDS;
+  const date = new Date(Number(rest) * 1000);
+  const cycles = (local - rest) / CYCLE_SECONDS;
+  return { date, year: BigInt(date.getUTCFullYear()) + cycles * CYCLE_YEARS };
 }
 
 function bytes(data: Uint8Array): Buffer {
