@@ -55,7 +55,7 @@ export class PostgresQueue implements ReplicationQueue {
       params: null,
     });
     // Updates an existing lock row, so that no clean-up removes it meanwhile. A job that ends with
-    // one that runs does nothing for a later change.
+    // one that runs does nothing for a later change. The index has the parts of the lock.
     const added = await this.#database.rows(sql`
       WITH lock AS (
         INSERT INTO replication_queue_lock (id) VALUES (${lock})
@@ -73,7 +73,8 @@ export class PostgresQueue implements ReplicationQueue {
           AND NOT EXISTS (
             SELECT FROM replication_queue AS running
             WHERE state = 'in_progress' AND lock_id = waiting.lock_id
-              AND updated_at > waiting.created_at
+              AND updated_at > waiting.created_at AND job->>'virtual_storage' = ${virtualStorage}
+              AND job->>'relative_path' = ${relativePath} AND job->>'target_node_storage' = ${target}
               AND job->>'change' = ${change} AND job->>'source_node_storage' = ${job.source}
           )
       )
@@ -95,14 +96,17 @@ export class PostgresQueue implements ReplicationQueue {
       ), oldest AS (
         SELECT DISTINCT ON (lock_id, change) id, lock_id, created_at, change
         FROM free ORDER BY lock_id, change, created_at, id
+      ), ordered AS (
+        -- No join: without statistics, PostgreSQL compares all jobs with all removals.
+        SELECT id, lock_id, created_at, bool_or(change = 'delete') OVER (
+          PARTITION BY lock_id ORDER BY created_at, id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS follows_removal
+        FROM oldest
       ), taken AS (
         -- A removal that fails must not come after the copy of a new repository at the path.
-        SELECT job.id, job.lock_id
-        FROM oldest AS job
-        LEFT JOIN oldest AS removal ON removal.lock_id = job.lock_id AND removal.change = 'delete'
-          AND (removal.created_at, removal.id) < (job.created_at, job.id)
-        WHERE removal.id IS NULL
-        ORDER BY job.created_at, job.id LIMIT ${count}
+        SELECT id, lock_id FROM ordered WHERE follows_removal IS NOT TRUE
+        ORDER BY created_at, id LIMIT ${count}
       ), tracked AS (
         INSERT INTO replication_queue_job_lock (job_id, lock_id) SELECT id, lock_id FROM taken
       ), held AS (
@@ -129,11 +133,16 @@ export class PostgresQueue implements ReplicationQueue {
       ), removed AS (
         DELETE FROM replication_queue AS queue USING ended
         WHERE ${end} <> 'failed' AND queue.id = ended.id
-          OR ${end} = 'completed' AND queue.state = 'ready' AND queue.lock_id = ended.lock_id
-            AND queue.created_at < ended.updated_at
-            AND queue.job->>'change' = ended.job->>'change'
-            AND coalesce(queue.job->>'source_node_storage', '')
-              = coalesce(ended.job->>'source_node_storage', '')
+      ), done AS (
+        DELETE FROM replication_queue AS queue USING ended
+        WHERE ${end} = 'completed' AND queue.state = 'ready' AND queue.lock_id = ended.lock_id
+          AND queue.created_at < ended.updated_at
+          AND queue.job->>'virtual_storage' = ended.job->>'virtual_storage'
+          AND queue.job->>'relative_path' = ended.job->>'relative_path'
+          AND queue.job->>'target_node_storage' = ended.job->>'target_node_storage'
+          AND queue.job->>'change' = ended.job->>'change'
+          AND coalesce(queue.job->>'source_node_storage', '')
+            = coalesce(ended.job->>'source_node_storage', '')
       ), failed AS (
         UPDATE replication_queue AS queue SET state = 'failed', updated_at = ${UTC_NOW}
         FROM ended WHERE ${end} = 'failed' AND queue.id = ended.id
