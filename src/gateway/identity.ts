@@ -28,10 +28,10 @@ export interface Identity {
   /** Rights of a person of a file of people. */
   readonly rights?: Rights;
   /**
-   * Reports whether the key or token is still accepted: a connection of SSH may outlive it.
-   * Default: it is, or {@link rights} has none.
+   * Returns the user whom the key or token has now, which a connection of SSH may outlive;
+   * `undefined` if it is no longer accepted. Default: it is, or {@link rights} has none.
    */
-  readonly isValid?: () => Promise<boolean>;
+  readonly renewed?: () => Promise<Identity | undefined>;
   /** True for the key of a repository, which belongs to no person. */
   readonly isDeployKey?: boolean;
 }

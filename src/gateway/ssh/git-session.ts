@@ -43,6 +43,12 @@ const NO_LONGER_VALID = 'Your key or token is no longer accepted. Log in again.'
 /** Codes of failures that the client causes, which are not reported to the operator. */
 const EXPECTED = new Set(['NOT_FOUND', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'CANCELLED']);
 
+/** The user of a command, and its entry in the access log. */
+interface CommandParts {
+  readonly identity: Identity;
+  readonly access: AccessEntry | undefined;
+}
+
 /** One session channel of a client, with at most one command and no other SSH feature. */
 export class GitSession {
   readonly #options: GitSessionOptions;
@@ -93,25 +99,27 @@ export class GitSession {
 
   /** Starts a command. @param channel undefined if the session has one already. */
   async #start(channel: SshChannel | undefined, text: string): Promise<void> {
-    const { identity, onAccess: observer, remoteAddress } = this.#options;
+    const { identity: loggedIn, onAccess: observer, remoteAddress } = this.#options;
     const access = observer && new AccessEntry({ observer, transport: 'ssh', remoteAddress });
-    if (access !== undefined) access.identity = identity;
+    if (access !== undefined) access.identity = loggedIn;
     await this.#with(channel, async (output, stdin) => {
-      if ((await identity.isValid?.()) === false) {
+      const identity = loggedIn.renewed === undefined ? loggedIn : await loggedIn.renewed();
+      if (identity === undefined) {
         if (access !== undefined) access.purpose = 'command';
         access?.ended('refused', NO_LONGER_VALID);
         return this.#say(output, NO_LONGER_VALID);
       }
+      if (access !== undefined) access.identity = identity;
       const { commands } = this.#options;
       const [name = ''] = text.split(' ', 1);
       if (commands?.names.includes(name)) {
         if (access !== undefined) access.purpose = 'command';
-        const code = await this.#serve(output, text, { commands, access });
+        const code = await this.#serve(output, text, { commands, access, identity });
         if (code !== 0) access?.ended('failed', `the command ended with ${code}`);
         return code;
       }
       if (access !== undefined) output.onOutput = (data) => access.output(data);
-      return await this.#run(text, output, { stdin, access });
+      return await this.#run(text, output, { stdin, access, identity });
     });
     if (this.#gone.signal.aborted) access?.ended('aborted');
     access?.report();
@@ -120,7 +128,7 @@ export class GitSession {
   async #run(
     text: string,
     output: ChannelOutput,
-    { access, stdin }: { readonly access: AccessEntry | undefined; readonly stdin: SshChannel },
+    { access, identity, stdin }: CommandParts & { readonly stdin: SshChannel },
   ): Promise<number> {
     const command = parseGitCommand(text);
     if ('refusal' in command) {
@@ -132,7 +140,7 @@ export class GitSession {
       access.purpose = command.service;
       access.repository = command.path;
     }
-    const { identity, remoteAddress, runner } = this.#options;
+    const { remoteAddress, runner } = this.#options;
     const io = { stdin, stdout: output.stdout, stderr: output.stderr };
     const run = { command, identity, remoteAddress, gitProtocol: this.#gitProtocol, io, access };
     try {
@@ -149,9 +157,9 @@ export class GitSession {
   async #serve(
     { stderr, stdout }: ChannelOutput,
     line: string,
-    { access, commands }: { readonly access: AccessEntry | undefined; readonly commands: PeopleCommands },
+    { access, commands, identity }: CommandParts & { readonly commands: PeopleCommands },
   ): Promise<number> {
-    const { identity, remoteAddress } = this.#options;
+    const { remoteAddress } = this.#options;
     const words = wordsOfCommand(line);
     if (words === undefined) {
       stderr.write("The command is too long, or a word needs quotes: put it between '.\n");
@@ -170,7 +178,9 @@ export class GitSession {
         `You are logged in as ${identity.username}. This server has no shell; use git with the ` +
           'address of a repository.\n',
       );
-      return commands === undefined ? 0 : await this.#serve(output, '', { commands, access: undefined });
+      return commands === undefined
+        ? 0
+        : await this.#serve(output, '', { commands, access: undefined, identity });
     });
   }
 

@@ -198,3 +198,27 @@ test('a revoked token, and a removed key, run no more commands on an open connec
   }
   rmSync(directory, { recursive: true });
 });
+
+// The lines of the file are the numbers of its keys: an edit gave a connection the number of another.
+test('a command has the user that its key has now', async () => {
+  const directory = makeScratchDirectory('renewed-logins');
+  const pair = newEd25519Key();
+  const keysFile = join(directory, 'keys');
+  writeFileSync(keysFile, `${pair.public.trim()} before\n`);
+  const { authenticate } = authorizedKeysFile(keysFile);
+  await using opened = await startGateway({ access: { authenticate } });
+  await using client = await logIn(opened.gateway, { privateKey: pair.private });
+  await ended(await client.exec(LIST), '0000');
+
+  writeFileSync(keysFile, `${newEd25519Key().public.trim()} another\n${pair.public.trim()} afterwards\n`);
+  await ended(await client.exec(LIST), '0000');
+
+  const users = opened.gitaly.log
+    .filter((entry) => entry['grpc.method'] === 'SSHUploadPackWithSidechannel')
+    .map(({ user_id: id, username }) => [id, username]);
+  assert.deepEqual(users, [
+    ['key-1', 'before'],
+    ['key-2', 'afterwards'],
+  ]);
+  rmSync(directory, { recursive: true });
+});

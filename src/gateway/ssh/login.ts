@@ -93,8 +93,7 @@ export class Login {
   }
 }
 
-/** Returns an identity that ends when the key or token is no longer accepted. */
-function watched(identity: Identity, again: () => Promise<Identity | undefined>): Identity {
-  if (identity.rights !== undefined) return identity;
-  return { ...identity, isValid: async () => (await again()) !== undefined };
+/** Returns an identity that ends or changes with that of its key or token. */
+function watched(identity: Identity, renewed: () => Promise<Identity | undefined>): Identity {
+  return identity.rights === undefined ? { ...identity, renewed } : identity;
 }
