@@ -37,6 +37,8 @@ const MAX_LINE_BYTES = 2048;
 const BLANK = /[ \t\r\n]+/;
 const NAME = /^[A-Za-z0-9_.][-A-Za-z0-9_.]*$/;
 const MACRO = '[attr]';
+/** A pattern in quotes; with other escapes, git takes the quotes for a part of the pattern. */
+const QUOTED = /^"(?:[^"\\]|\\(?:[abfnrtv"\\]|[0-3][0-7]{2}))*"/;
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 /**
  * Longer names match no pattern with wildcards: no file system can hold such a file, and a match
@@ -89,7 +91,7 @@ function* linesOf(file: Buffer): Generator<string, void> {
 function parseLine(line: string, allowMacros: boolean): AttributeLine | undefined {
   const trimmed = line.replace(/^[ \t\r\n]+/, '');
   if (trimmed === '' || trimmed.startsWith('#') || line.length >= MAX_LINE_BYTES) return undefined;
-  const quoted = trimmed.startsWith('"') ? /^"(?:[^"\\]|\\.)*"/.exec(trimmed)?.[0] : undefined;
+  const quoted = QUOTED.exec(trimmed)?.[0];
   const unquoted = quoted === undefined ? undefined : unquotePath(Buffer.from(quoted, 'latin1'));
   const length =
     unquoted === undefined || quoted === undefined ? trimmed.search(/[ \t\r\n]|$/) : quoted.length;
@@ -103,7 +105,8 @@ function parseLine(line: string, allowMacros: boolean): AttributeLine | undefine
       ? { matches: undefined, wildcards: NO_BYTES, macro, assignments }
       : undefined;
   }
-  const matcher = matcherOf(pattern);
+  const [untilNul = ''] = pattern.split('\0', 1); // an escape may be a NUL
+  const matcher = matcherOf(untilNul);
   return matcher && { ...matcher, macro: undefined, assignments };
 }
 
@@ -147,11 +150,15 @@ function matcherOf(pattern: string): Required<Pick<AttributeLine, 'matches' | 'w
       matches: (path, { name }) => path.length - end.length >= name && endsWith(path, end),
     };
   }
-  const matches = compileWildmatch(bytes, { pathname });
+  // git compares what is before the wildcards itself, so that in `d**/x` the stars are the begin.
+  const prefix = pathname ? bytes.subarray(0, wildcard) : NO_BYTES;
+  const matches = compileWildmatch(bytes.subarray(prefix.length), { pathname });
   return {
     wildcards: bytes,
     matches: (path, { [start]: at }, work) =>
-      path.length - at <= MAX_NAME_BYTES && matches(path.subarray(at), work),
+      path.length - at <= MAX_NAME_BYTES &&
+      path.subarray(at, at + prefix.length).equals(prefix) &&
+      matches(path.subarray(at + prefix.length), work),
   };
 }
 

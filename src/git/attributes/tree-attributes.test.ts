@@ -99,6 +99,13 @@ const CASES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
       '!odd one\n*.c one -two= bad/name\n# a comment\n\n   a.c   one=1\ttwo\n*.h =x\n\\#odd one\n' +
       '"\\"q\\".c" two\n',
   },
+  // docs**/* was no pattern for files in directories below.
+  'stars behind the begin of a name are directories, too': {
+    '.gitattributes': 'docs**/a.c one\n/sr** two\nsrc/l**.h mac=1\nsrc**/b.h diff\n',
+  },
+  'quotes with an escape that C does not have are a part of the pattern': {
+    '.gitattributes': '"[ab\\]].c" one\n"a\\.c" two\n"\\*.c" mac=1\n"a.c\\000x" diff\n"?q?.c one\n',
+  },
   'a byte order mark is passed over': { '.gitattributes': '\u00ef\u00bb\u00bfa.c one\r\nb.h two=v\r\n' },
   'a line that is too long does not count': {
     '.gitattributes': `a.c one ${'x'.repeat(2100)}\nb.h two ${'y'.repeat(2030)}\n`,
@@ -129,6 +136,10 @@ test('attributes are what git says of files made at random', async () => {
     '"x y.c"',
     '"src/lib/x y.c"',
     'l-*',
+    'docs**/*',
+    'src**',
+    '"\\*.c"',
+    '"a\\.c"',
   );
   const word = fc.constantFrom(
     'one',
