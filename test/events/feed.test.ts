@@ -24,8 +24,12 @@ function collecting(context: TestContext, { connection }: TestGitaly, options = 
   const ending = new AbortController();
   const reading = (async () => {
     const { signal } = ending;
-    for await (const event of watchEvents(connection, { storageName: 'default', signal, ...options }))
-      events.push(event);
+    try {
+      for await (const event of watchEvents(connection, { storageName: 'default', signal, ...options }))
+        events.push(event);
+    } catch (error) {
+      if (connection.state !== 'shutdown') throw error; // tests close it before their hooks run
+    }
   })();
   context.after(async () => {
     ending.abort();
