@@ -11,6 +11,7 @@ import { cursorOf, filterOf, refuseOld } from './request.ts';
 const DEFAULT_HEARTBEAT_SECONDS = 30;
 const MAX_HEARTBEAT_SECONDS = 3600;
 const MAX_EVENTS = 1000;
+const SECOND_MS = 1000;
 
 /**
  * Sends events from a cursor on until the client or the server stops. No events are held for a slow
@@ -23,7 +24,7 @@ export async function* watch(
 ): ResponsesOf<typeof WatchResponseSchema> {
   const journal = await feed.journal(storageName);
   const filter = filterOf(wanted);
-  const seconds = Math.min(heartbeatSeconds || DEFAULT_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS);
+  const beatMs = Math.min(heartbeatSeconds || DEFAULT_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS) * SECOND_MS;
   let cursor = fromNow ? journal.last : cursorOf(after, journal);
   // Sent at once, so that the client knows its start position.
   yield { cursor: BigInt(cursor) };
@@ -36,20 +37,28 @@ export async function* watch(
     cursor = last;
     yield { cursor: BigInt(cursor) };
   }
+  // Events that are not wanted are no reason to be silent: the client needs their cursor, too.
+  let beatAtMs = performance.now() + beatMs;
   for (;;) {
+    signal.throwIfAborted();
     const { last, news } = journal;
     for await (const events of pagesOf(journal.read(cursor))) {
       cursor = events.at(-1)?.sequence ?? cursor;
       const found = events.filter((event) => isWanted(filter, event));
-      if (found.length > 0) yield encodeEvents(storageName, found, cursor);
+      if (found.length === 0 && performance.now() < beatAtMs) continue;
+      yield found.length > 0 ? encodeEvents(storageName, found, cursor) : { cursor: BigInt(cursor) };
+      beatAtMs = performance.now() + beatMs;
     }
     // The others are of other virtual storages, whose events have the same numbers.
     cursor = Math.max(cursor, last);
+    if (performance.now() >= beatAtMs) {
+      yield { cursor: BigInt(cursor) };
+      beatAtMs = performance.now() + beatMs;
+    }
     if (journal.last > cursor) continue;
-    const isNews = await newsWithin(news, seconds, { signal, ending: feed.ending.signal });
+    await newsWithin(news, beatAtMs - performance.now(), { signal, ending: feed.ending.signal });
     signal.throwIfAborted();
     if (feed.ending.signal.aborted) throw new GitalyError('UNAVAILABLE', 'the server is stopping');
-    if (!isNews) yield { cursor: BigInt(cursor) };
   }
 }
 
@@ -66,16 +75,12 @@ async function* pagesOf(
   }
 }
 
-/** Waits for further events. @returns false after a time without any, or if a signal is aborted. */
+/** Waits for further events, for a time at most, or until a signal is aborted. */
 async function newsWithin(
   news: Promise<void>,
-  seconds: number,
+  limitMs: number,
   { signal, ending }: { readonly signal: AbortSignal; readonly ending: AbortSignal },
-): Promise<boolean> {
-  using limited = limitedSignal(seconds * 1000, signal);
-  const isNews = abortable(news, limited.signal).then(
-    () => true,
-    () => false,
-  );
-  return await abortable(isNews, ending).catch(() => false);
+): Promise<void> {
+  using limited = limitedSignal(limitMs, signal);
+  await abortable(abortable(news, limited.signal), ending).catch(() => {}); // the caller looks
 }
