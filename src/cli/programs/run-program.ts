@@ -2,7 +2,7 @@ import { type Command, CommanderError } from 'commander';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { tolerateBrokenPipes } from './tolerate-broken-pipes.ts';
 
-/** Time limit for pending output. */
+/** Time limit for what the command has left open, apart from its output. */
 const EXIT_LIMIT_MS = 1000;
 
 /**
@@ -20,8 +20,16 @@ export async function runProgram(
   tolerateBrokenPipes();
   const code = await runCommandLine(process.argv.slice(2), create, adapt);
   process.exitCode = code;
+  // A reader may take its time, as a script that works on each line does.
+  await Promise.all([process.stdout, process.stderr].map(untilWritten));
   // Everything has ended by now. A forgotten handle must not keep a stopped server alive.
   setTimeout(() => process.exit(code), EXIT_LIMIT_MS).unref();
+}
+
+/** Resolves when the output has left this process, or is lost. */
+async function untilWritten(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0 || stream.destroyed) return;
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }
 
 /** Runs a command line in this process; returns the exit code. See {@link runProgram}. */
