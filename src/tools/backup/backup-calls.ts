@@ -30,6 +30,8 @@ interface Change {
 }
 
 const HEAD = 'HEAD';
+/** Time that a change has to be undone, also after an interrupt. */
+const UNDO_LIMIT_MS = 30_000;
 /** Number of references whose objects are looked up in one call. */
 const REFERENCES_AT_ONCE = 1000;
 
@@ -43,6 +45,11 @@ export class BackupCalls implements BackupSource {
     this.#connection = connection;
     this.#repository = repository;
     this.#signal = signal;
+  }
+
+  /** Returns the calls that undo a change, which an interrupt must not end: it may be their reason. */
+  undoing(): BackupCalls {
+    return new BackupCalls(this.#connection, this.#repository, AbortSignal.timeout(UNDO_LIMIT_MS));
   }
 
   async objectFormat(): Promise<string> {

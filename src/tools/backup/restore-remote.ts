@@ -86,7 +86,10 @@ async function fetchOrUndo(restore: Restore): Promise<void> {
     if (await withAllBundles(restore, fetch)) await repository.resetReferences(files.references);
     else await fetchBundles(restore, 0);
   } catch (error) {
-    await repository.resetReferences(before).catch(() => {}); // the first error tells more
+    await repository
+      .undoing()
+      .resetReferences(before)
+      .catch(() => {}); // the first error tells more
     throw error;
   }
 }
@@ -107,7 +110,10 @@ async function create(restore: Restore): Promise<void> {
     if (!manifest.empty) await restoreHead(restore);
     await restoreHooks(restore);
   } catch (error) {
-    await repository.remove().catch(() => {}); // the first error tells more
+    await repository
+      .undoing()
+      .remove()
+      .catch(() => {}); // the first error tells more
     throw error;
   }
 }
