@@ -5,7 +5,7 @@ import type { ProcessGuard } from './process-guard.ts';
 import type { RunningProcess } from './running-process.ts';
 
 /**
- * Starts a process, and resolves when it is ready.
+ * Starts a process, and resolves when it is ready. If it fails, the process has ended.
  *
  * @param onSpawn is called with its pid as soon as there is one.
  */
@@ -45,8 +45,7 @@ export class SupervisedProcess implements AsyncDisposable {
 
   /** @throws {Error} when the process does not start at all. */
   static async start(options: SupervisedOptions): Promise<SupervisedProcess> {
-    const { guard, guardSignal, signal, start } = options;
-    return new SupervisedProcess(options, await start(signal, (pid) => guard.add(pid, guardSignal)));
+    return new SupervisedProcess(options, await startGuarded(options, options.signal));
   }
 
   /** Pid of the process; `undefined` while it is started again. */
@@ -85,12 +84,12 @@ export class SupervisedProcess implements AsyncDisposable {
 
   /** Resolves to `undefined` when there shall be no other start. */
   async #startAgain(firstDelayMs: number): Promise<RunningProcess | undefined> {
-    const { guard, guardSignal, name, onNote, start } = this.#options;
+    const { name, onNote } = this.#options;
     const { signal } = this.#stopping;
     for (let waitMs = firstDelayMs; ; waitMs = Math.min(2 * waitMs, MAX_DELAY_MS)) {
       try {
         await delay(waitMs, undefined, { signal });
-        const running = await start(signal, (pid) => guard.add(pid, guardSignal));
+        const running = await startGuarded(this.#options, signal);
         onNote(`${name} restarted (process ${running.pid})`);
         return running;
       } catch (error) {
@@ -98,5 +97,22 @@ export class SupervisedProcess implements AsyncDisposable {
         onNote(`${name} cannot be started: ${messageOf(error)}`);
       }
     }
+  }
+}
+
+/** Starts a process. The guard has its pid until the process has ended: then others may get it. */
+async function startGuarded(
+  { guard, guardSignal, start }: SupervisedOptions,
+  signal: AbortSignal,
+): Promise<RunningProcess> {
+  const spawned: number[] = [];
+  try {
+    return await start(signal, (pid) => {
+      spawned.push(pid);
+      guard.add(pid, guardSignal);
+    });
+  } catch (error) {
+    for (const pid of spawned) guard.remove(pid);
+    throw error;
   }
 }
