@@ -68,31 +68,34 @@ export interface Exclusion extends AsyncDisposable {
  */
 export async function excludeChanges(target: GenerationTarget, signal: AbortSignal): Promise<Exclusion> {
   for (const startedMs = performance.now(); ; ) {
-    await makeDirectories(target.storage, pendingDirectory(target));
-    const lock = await lockRepository(target.storage, lockedPath(target)).catch((error: unknown) => {
-      if (!(error instanceof LockTakenError)) throw error;
-      throw new GitalyError('ABORTED', 'changes of the repository are excluded already', { cause: error });
-    });
-    const held = await waitForChanges(target, signal).catch(async (error: unknown) => {
-      await lock[Symbol.asyncDispose]();
-      throw error;
-    });
-    if (held) return exclusionOf(lock, await beginChange(target));
-    await lock[Symbol.asyncDispose]();
+    const exclusion = await tryExclusion(target, signal);
+    if (exclusion !== undefined) return exclusion;
     if (performance.now() - startedMs > MAX_WAIT_MS)
       throw new GitalyError('UNAVAILABLE', 'changes of the repository take long: try again later');
     await pause(PAUSE_MS, signal);
   }
 }
 
-function exclusionOf(lock: AsyncDisposable, change: PendingChange): Exclusion {
-  return {
-    change,
-    [Symbol.asyncDispose]: async () => {
-      await change.end();
-      await lock[Symbol.asyncDispose]();
-    },
-  };
+/** Returns `undefined`, without a lock, if the running changes do not end soon. */
+async function tryExclusion(target: GenerationTarget, signal: AbortSignal): Promise<Exclusion | undefined> {
+  await makeDirectories(target.storage, pendingDirectory(target));
+  await using taking = new AsyncDisposableStack();
+  taking.use(await lockForChanges(target));
+  if (!(await waitForChanges(target, signal))) return undefined;
+  const change = await beginChange(target);
+  taking.defer(() => change.end());
+  const held = taking.move();
+  return { change, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/** @throws {GitalyError} ABORTED if another exclusion has the lock. */
+async function lockForChanges(target: GenerationTarget): Promise<AsyncDisposable> {
+  try {
+    return await lockRepository(target.storage, lockedPath(target));
+  } catch (error) {
+    if (!(error instanceof LockTakenError)) throw error;
+    throw new GitalyError('ABORTED', 'changes of the repository are excluded already', { cause: error });
+  }
 }
 
 /** Waits for the running changes. @returns whether they ended soon. */
