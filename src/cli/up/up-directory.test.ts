@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -84,5 +86,64 @@ test(
       openUpDirectory(file),
       /^Error: .*file.*\. Choose a directory that you can write to\.$/,
     );
+  }),
+);
+
+// Born failing: two of them removed the lock of the killed process, the second one that of the first.
+test(
+  'of many starts after a killed process, one gets the directory',
+  withTemporaryDirectory(async (directory) => {
+    for (let round = 0; round < 20; round++) {
+      writeFileSync(join(directory, 'up.lock'), '');
+
+      const starts = await Promise.allSettled(Array.from({ length: 5 }, () => openUpDirectory(directory)));
+
+      const opened = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+      const failures = starts.flatMap((start) => (start.status === 'rejected' ? [start.reason] : []));
+      assert.equal(opened.length, 1);
+      for (const failure of failures) assert.ok(failure instanceof DirectoryInUseError, String(failure));
+      assert.equal(existsSync(opened[0]?.runtime ?? ''), true);
+      await opened[0]?.[Symbol.asyncDispose]();
+      assert.deepEqual(readdirSync(directory), ['repositories']);
+    }
+  }),
+);
+
+// Born failing: whoever had made it could exchange the sockets of the server.
+test(
+  'a directory of sockets that other users can change is refused',
+  withTemporaryDirectory(async (directory) => {
+    const target = join(directory, 'x'.repeat(120));
+    let sockets: string;
+    {
+      await using opened = await openUpDirectory(target);
+      sockets = opened.socketDirectory;
+    }
+    mkdirSync(sockets);
+    try {
+      chmodSync(sockets, 0o777);
+      await assert.rejects(openUpDirectory(target), /other users can change .*: remove it/);
+      assert.deepEqual(readdirSync(sockets), []);
+    } finally {
+      rmSync(sockets, { recursive: true });
+    }
+  }),
+);
+
+// Born failing: the second start waited for ever.
+test(
+  'a second start does not wait for a process that has stopped',
+  withTemporaryDirectory(async (directory) => {
+    const script = `require('node:net').createServer().listen(process.argv[1], () => console.log('ready'))`;
+    const holder = spawn(process.execPath, ['-e', script, join(directory, 'up.lock')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await once(holder.stdout, 'data');
+      holder.kill('SIGSTOP');
+      await assert.rejects(openUpDirectory(directory), DirectoryInUseError);
+    } finally {
+      holder.kill('SIGKILL');
+    }
   }),
 );

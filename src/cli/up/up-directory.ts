@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, realpath, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { lstat, readdir, realpath, rm, rmdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { makeDirectory } from '#base/files/make-directory';
 import { messageOf } from '#base/gitaly-error';
-import { isError } from '#base/is-error';
+import { LockHeldError, takeLock, type UpLock } from './up-lock.ts';
 
 /** The paths of `gitaly-ts up` in one directory, which is locked until this is disposed. */
 export interface UpDirectory extends AsyncDisposable {
@@ -42,9 +40,10 @@ export const PRAEFECT_CONFIG = 'praefect.toml';
  * Limit that leaves space for the names of sockets: the system accepts paths of about 104 bytes.
  */
 const MAX_SOCKET_DIRECTORY_BYTES = 60;
-const ANSWER_TIMEOUT_MS = 1000;
+const LOCK = 'up.lock';
 const SOCKET = 'gitaly.socket';
 const REPOSITORIES = 'repositories';
+const WRITABLE_BY_OTHERS = 0o022;
 
 /**
  * Creates or opens the directory and locks it. The lock is a socket on which this process listens:
@@ -67,17 +66,17 @@ async function takeDirectory(directory: string, kind: UpKind): Promise<UpDirecto
   await makeDirectory(directory);
   const path = await realpath(directory);
   const sockets = socketsOf(path);
-  const isLong = sockets !== path;
+  if (sockets !== path) await makePrivate(sockets, (await stat(path)).uid);
   const runtime = join(sockets, 'run');
-  await makeDirectory(runtime, { mode: 0o700 });
-  const lock = await takeLock(join(sockets, 'up.lock'), path);
+  const lock = await lockOf(sockets, path);
   const release = async (): Promise<void> => {
     await rm(runtime, { recursive: true, force: true });
-    await lock.release();
-    if (isLong) await rm(sockets, { recursive: true, force: true });
+    if (sockets === path) await lock.release();
+    else await leave(sockets, lock);
   };
   try {
     await checkKind(path, kind);
+    await makeDirectory(runtime, { mode: 0o700 });
     if (kind === 'server') await makeDirectory(join(path, REPOSITORIES));
   } catch (error) {
     await release();
@@ -92,6 +91,36 @@ async function takeDirectory(directory: string, kind: UpKind): Promise<UpDirecto
     describe: lock.describe,
     [Symbol.asyncDispose]: release,
   };
+}
+
+/** @throws {DirectoryInUseError} */
+async function lockOf(sockets: string, directory: string): Promise<UpLock> {
+  return await takeLock(join(sockets, LOCK)).catch((error: unknown) => {
+    if (!(error instanceof LockHeldError)) throw error;
+    throw new DirectoryInUseError(`${directory} is in use: gitaly-ts already runs there (${error.message})`);
+  });
+}
+
+/**
+ * Makes the directory of sockets, which is in a directory of all users.
+ *
+ * @param owner of the repositories.
+ * @throws {Error} if another user can exchange the sockets.
+ */
+async function makePrivate(directory: string, owner: number): Promise<void> {
+  await makeDirectory(directory, { mode: 0o700 });
+  const stats = await lstat(directory);
+  const isTrusted = stats.uid === owner || stats.uid === process.getuid?.();
+  if (isTrusted && stats.isDirectory() && (stats.mode & WRITABLE_BY_OTHERS) === 0) return;
+  throw new Error(`other users can change ${directory}, which is needed for sockets: remove it`);
+}
+
+/** Removes a directory of sockets, unless another process takes the lock before it is gone. */
+async function leave(sockets: string, lock: UpLock): Promise<void> {
+  for (const name of await readdir(sockets))
+    if (name !== LOCK) await rm(join(sockets, name), { recursive: true, force: true });
+  await lock.release();
+  await rmdir(sockets).catch(() => {}); // it is used again
 }
 
 async function checkKind(directory: string, kind: UpKind): Promise<void> {
@@ -120,49 +149,4 @@ export async function upSocket(directory: string): Promise<string> {
 function socketsOf(path: string): string {
   if (Buffer.byteLength(path) <= MAX_SOCKET_DIRECTORY_BYTES) return path;
   return join(tmpdir(), `gitaly-ts-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`);
-}
-
-async function takeLock(
-  path: string,
-  directory: string,
-): Promise<{ describe(text: string): void; release(): Promise<void> }> {
-  let description = `process ${process.pid}`;
-  const server = createServer((socket) => socket.on('error', () => {}).end(description)).unref();
-  for (let attempt = 1; ; attempt++) {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once('error', reject).listen(path, resolve);
-    try {
-      await promise;
-      break;
-    } catch (error) {
-      if (!isAddressInUse(error) || attempt > 1) throw error;
-      const holder = await askHolder(path);
-      if (holder !== undefined)
-        throw new DirectoryInUseError(`${directory} is in use: gitaly-ts already runs there (${holder})`);
-      await rm(path, { force: true }); // left by a killed process
-    } finally {
-      server.off('error', reject);
-    }
-  }
-  return {
-    describe: (text) => {
-      description = `process ${process.pid}, ${text}`;
-    },
-    release: () => new Promise((resolve) => server.close(() => resolve())),
-  };
-}
-
-/** Returns the description of a lock's holder; `undefined` if no one holds it. */
-async function askHolder(path: string): Promise<string | undefined> {
-  const socket = connect(path);
-  socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.end());
-  try {
-    return (await text(socket)) || 'it does not respond';
-  } catch {
-    return undefined; // connection refused: only the file is left
-  }
-}
-
-function isAddressInUse(error: unknown): boolean {
-  return isError(error) && 'code' in error && error.code === 'EADDRINUSE';
 }

@@ -1,0 +1,109 @@
+import { lstatSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { attempt } from '#base/attempt';
+import { systemErrorCode } from '#base/go/system-error';
+import { isRunning, ownIdentity, parseIdentity } from '#base/process-identity';
+
+/** A lock that this process holds. */
+export interface UpLock {
+  /** Sets what others are told who want the lock. */
+  describe(text: string): void;
+  release(): Promise<void>;
+}
+
+/** Another process has the lock; the message is what it tells about itself. */
+export class LockHeldError extends Error {
+  override readonly name = 'LockHeldError';
+}
+
+const ANSWER_TIMEOUT_MS = 1000;
+const NO_ANSWER = 'it does not respond';
+/** Errors of a connection to a file that nobody listens on, or that is gone. */
+const GONE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT']);
+/** Others take and release the lock meanwhile, each in some milliseconds. */
+const MAX_ATTEMPTS = 20;
+const PAUSE_MS = 10;
+
+/**
+ * Takes a lock. It is a socket on which this process listens: it cannot outlive the process, and it
+ * reports its holder.
+ *
+ * @throws {LockHeldError}; the system's error.
+ */
+export async function takeLock(path: string): Promise<UpLock> {
+  let description = `process ${process.pid}`;
+  const server = createServer((socket) => socket.on('error', () => {}).end(description)).unref();
+  let refused: string | undefined;
+  for (let tries = 1; !(await isListening(server, path)); tries++) {
+    const stamp = stampOf(path);
+    const holder = await askHolder(path);
+    if (holder !== undefined) throw new LockHeldError(holder);
+    if (tries === MAX_ATTEMPTS) throw new LockHeldError('its start has not ended');
+    // A process that has made its socket does not yet listen for a moment.
+    if (stamp !== undefined && stamp === refused) removeStale(path, stamp);
+    else await delay(PAUSE_MS);
+    refused = stamp;
+  }
+  return {
+    describe: (text) => {
+      description = `process ${process.pid}, ${text}`;
+    },
+    release: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** @returns false if there is a file at the path. @throws the system's error. */
+async function isListening(server: Server, path: string): Promise<boolean> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject).listen(path, resolve);
+  try {
+    await promise;
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === 'EADDRINUSE') return false;
+    throw error;
+  } finally {
+    server.off('error', reject);
+  }
+}
+
+/** Returns the description of a lock's holder; `undefined` if no one holds it. */
+async function askHolder(path: string): Promise<string | undefined> {
+  const socket = connect(path);
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy());
+  try {
+    return (await text(socket)) || NO_ANSWER;
+  } catch (error) {
+    return GONE.has(systemErrorCode(error) ?? '') ? undefined : NO_ANSWER;
+  }
+}
+
+/** Returns a text that only this file at the path has; `undefined` for none. */
+function stampOf(path: string): string | undefined {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.ino}-${stats.ctimeNs}`;
+}
+
+/**
+ * Removes the file that a killed process has left. Of several processes that find it, one has the
+ * claim on it: the others must not remove the socket that this one makes in its place.
+ */
+function removeStale(path: string, stamp: string): void {
+  const claim = `${path}.${stamp}`;
+  try {
+    symlinkSync(JSON.stringify(ownIdentity()), claim);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
+    const owner = parseIdentity(attempt(() => readlinkSync(claim)) ?? '');
+    if (owner === undefined || isRunning(owner) !== false) return;
+    unlinkSync(claim); // it was killed in between
+    return;
+  }
+  try {
+    if (stampOf(path) === stamp) unlinkSync(path);
+  } finally {
+    unlinkSync(claim);
+  }
+}
