@@ -50,16 +50,20 @@ export function startBackgroundJobs(storages: Storages, observer: BackgroundJobs
   const { signal } = ending;
   const running = new Set<Promise<void>>();
 
-  const run = (job: () => Promise<void>, name: string): Promise<void> => {
-    const turn = job()
-      .catch((error: unknown) => {
-        if (!signal.aborted) observer.onFailed(name, error);
-      })
-      .finally(() => running.delete(turn));
+  const run = (job: Job, name: string, before: Promise<void> = Promise.resolve()): Promise<void> => {
+    const onFailed = (error: unknown): void => {
+      if (!signal.aborted) observer.onFailed(name, error);
+    };
+    const all = async (): Promise<void> => {
+      await before.catch(onFailed);
+      // One whose disk has failed does not keep the others from their jobs.
+      for (const storage of storages.all) await job(storage, onFailed).catch(onFailed);
+    };
+    const turn = all().finally(() => running.delete(turn));
     running.add(turn);
     return turn;
   };
-  const every = (ms: number, job: () => Promise<void>, name: string): NodeJS.Timeout =>
+  const every = (ms: number, job: Job, name: string): NodeJS.Timeout =>
     setInterval(run, ms, job, name).unref();
 
   const { cleanAfterTheDead, cleanTemp, countRepositories, dropOldCaches, walkCaches } = backgroundJobs(
@@ -78,11 +82,7 @@ export function startBackgroundJobs(storages: Storages, observer: BackgroundJobs
   ];
 
   return {
-    cleanAfter: (pid) =>
-      run(async () => {
-        await endSurvivors(pid, { signal });
-        await cleanAfterTheDead();
-      }, 'clean after dead processes'),
+    cleanAfter: (pid) => run(cleanAfterTheDead, 'clean after dead processes', endSurvivors(pid, { signal })),
     cleanAfterKilled: () => void run(cleanAfterTheDead, 'clean after dead processes'),
     async [Symbol.asyncDispose]() {
       for (const timer of timers) clearInterval(timer);
@@ -92,44 +92,45 @@ export function startBackgroundJobs(storages: Storages, observer: BackgroundJobs
   };
 }
 
+/** A job for one storage. It throws, or calls `onFailed` for a part that failed. */
+type Job = (storage: Storage, onFailed: (error: unknown) => void) => Promise<void>;
+
 /** Returns the jobs. `signal` stops running ones. */
 function backgroundJobs(storages: Storages, observer: BackgroundJobsObserver, signal: AbortSignal) {
   const onStep = (step: CleaningStep): void => observer.onStep(step);
   return {
-    async cleanTemp(): Promise<void> {
-      for (const storage of storages.all) {
-        const startedAt = performance.now();
-        await cleanTempDirectories(storage, { signal });
-        observer.onTempCleaned(storage, performance.now() - startedAt);
+    async cleanTemp(storage) {
+      const startedAt = performance.now();
+      await cleanTempDirectories(storage, { signal });
+      observer.onTempCleaned(storage, performance.now() - startedAt);
+    },
+    async cleanAfterTheDead(storage, onFailed) {
+      let failures: readonly unknown[] = [];
+      for (let check = 1; check <= MAX_CHECKS; check++) {
+        const found = await removeLeftovers(storage, { signal });
+        const { postponed, removed } = found;
+        failures = found.failures;
+        for (const { kind } of removed) observer.onLeftover(kind);
+        if (removed.length > 0)
+          observer.onRemoved(
+            storage,
+            removed.map(({ path }) => path),
+          );
+        if (postponed.length === 0) break;
+        await delay(SURVIVORS_MS, undefined, { signal, ref: false });
       }
+      for (const failure of failures) onFailed(failure);
     },
-    async cleanAfterTheDead(): Promise<void> {
-      for (const storage of storages.all) {
-        for (let check = 1; check <= MAX_CHECKS; check++) {
-          const { removed, postponed } = await removeLeftovers(storage, { signal });
-          for (const { kind } of removed) observer.onLeftover(kind);
-          if (removed.length > 0)
-            observer.onRemoved(
-              storage,
-              removed.map(({ path }) => path),
-            );
-          if (postponed.length === 0) break;
-          await delay(SURVIVORS_MS, undefined, { signal, ref: false });
-        }
-      }
+    async walkCaches(storage) {
+      await cleanCaches(storage, { signal, onStep });
     },
-    async walkCaches(): Promise<void> {
-      for (const storage of storages.all) await cleanCaches(storage, { signal, onStep });
+    async dropOldCaches(storage) {
+      await (await retireCache(storage))?.[Symbol.asyncDispose]();
     },
-    async dropOldCaches(): Promise<void> {
-      for (const storage of storages.all) await (await retireCache(storage))?.[Symbol.asyncDispose]();
+    async countRepositories(storage) {
+      const startedAt = performance.now();
+      await storages.repositoryCounts.count(storage, { signal });
+      observer.onCounted(storage, performance.now() - startedAt);
     },
-    async countRepositories(): Promise<void> {
-      for (const storage of storages.all) {
-        const startedAt = performance.now();
-        await storages.repositoryCounts.count(storage, { signal });
-        observer.onCounted(storage, performance.now() - startedAt);
-      }
-    },
-  };
+  } as const satisfies Record<string, Job>;
 }

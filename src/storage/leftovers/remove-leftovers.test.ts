@@ -81,7 +81,7 @@ test('what a dead process left in a repository that it changed is listed, and re
   assert.deepEqual(readdirSync(pendingOf(repository)), []);
   assert.equal(fixture.runGit(repository.path, ['fsck', '--strict']), '');
   assert.ok(await currentGeneration(repository), 'its answers are cached again');
-  assert.deepEqual(await removeLeftovers(storage), { removed: [], postponed: [] });
+  assert.deepEqual(await removeLeftovers(storage), { removed: [], postponed: [], failures: [] });
 });
 
 test('what a process of another container left is removed after three days', async () => {
@@ -92,7 +92,7 @@ test('what a process of another container left is removed after three days', asy
 
   await cleanCaches(storage, { nowMs: after(UNKNOWN_DEAD_MS / 2).nowMs() });
   const early = await removeLeftovers(storage, after(UNKNOWN_DEAD_MS - 60_000));
-  assert.deepEqual(early, { removed: [], postponed: [] });
+  assert.deepEqual(early, { removed: [], postponed: [], failures: [] });
   assert.deepEqual(leftIn(repository), LEFT);
 
   await removeLeftovers(storage, after(UNKNOWN_DEAD_MS + 60_000));
@@ -210,7 +210,7 @@ test('temporary directories of the dead go at once', async () => {
 test('a storage that no server has used has no leftovers', async () => {
   await using fixture = await StorageFixture.create();
 
-  assert.deepEqual(await removeLeftovers(fixture.storage), { removed: [], postponed: [] });
+  assert.deepEqual(await removeLeftovers(fixture.storage), { removed: [], postponed: [], failures: [] });
   assert.deepEqual(await Array.fromAsync(listLeftovers(fixture.storage)), []);
 });
 

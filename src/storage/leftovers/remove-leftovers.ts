@@ -19,6 +19,8 @@ export interface RemovedLeftovers {
   readonly removed: readonly Leftover[];
   /** Relative paths of repositories that are still in use, to be checked later. */
   readonly postponed: readonly string[];
+  /** Why repositories could not be cleaned: their marks stay, for the next time. */
+  readonly failures: readonly unknown[];
 }
 
 /**
@@ -33,24 +35,31 @@ export async function removeLeftovers(
 ): Promise<RemovedLeftovers> {
   const removed: Leftover[] = [];
   const postponed: string[] = [];
-  for await (const changes of deadChanges(storage, options)) {
-    const path = pathOf(changes);
-    if (await removeStaleLock(storage, path)) removed.push({ kind: 'locks', path: `${path}.lock` });
-    const bornBeforeMs = await deadBefore(changes);
-    if (bornBeforeMs === undefined) {
-      postponed.push(changes.relativePath);
-      continue;
+  const failures: unknown[] = [];
+  for await (const changes of deadChanges(storage, options))
+    try {
+      if (!(await removeAfter(changes, removed))) postponed.push(changes.relativePath);
+    } catch (error) {
+      failures.push(error);
     }
-    for await (const leftover of repositoryLeftovers(path, bornBeforeMs)) {
-      if (leftover.kind === 'refmigrations') await endMigration(path, leftover.path);
-      else await removeTree(leftover.path);
-      removed.push(leftover);
-    }
-    // Younger files are removed later, when no unknown process can use them.
-    if (changes.others === 'unknown') continue;
-    for (const mark of changes.marks) endChange(changes, mark);
+  return { removed, postponed, failures };
+}
+
+/** Removes what was left in one repository, and adds it to a list. @returns false while it is in use. */
+async function removeAfter(changes: DeadChanges, removed: Leftover[]): Promise<boolean> {
+  const { marks, others, storage } = changes;
+  const path = pathOf(changes);
+  if (await removeStaleLock(storage, path)) removed.push({ kind: 'locks', path: `${path}.lock` });
+  const bornBeforeMs = await deadBefore(changes);
+  if (bornBeforeMs === undefined) return false;
+  for await (const leftover of repositoryLeftovers(path, bornBeforeMs)) {
+    if (leftover.kind === 'refmigrations') await endMigration(path, leftover.path);
+    else await removeTree(leftover.path);
+    removed.push(leftover);
   }
-  return { removed, postponed };
+  // Younger files are removed later, when no unknown process can use them.
+  if (others !== 'unknown') for (const mark of marks) endChange(changes, mark);
+  return true;
 }
 
 /**
