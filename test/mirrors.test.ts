@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -125,6 +128,36 @@ test('a mirror that fails says why, is tried later, and goes on after a restart'
   await site.ran(2);
   assert.equal((await site.mirrors.lastRun(NAME))?.problem, undefined);
   assert.equal(references(site.copy), references(join(site.directory, 'none.git')));
+});
+
+// Born failing: the fetch went on, for up to an hour, and replaced what was pushed since.
+test('a run of a mirror ends when that is stopped, or gets another source', async () => {
+  await using site = await Site.open();
+  const open = new Set<unknown>();
+  const silent = createServer(({ socket }) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  }).listen(0, '127.0.0.1');
+  site.resources.defer(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo; // it listens on TCP
+  const mirror = { repository: NAME, url: `http://127.0.0.1:${port}/x.git`, everySeconds: 3600 };
+  await using _running = site.run();
+  await site.mirrors.set(mirror, '');
+  await until(() => open.size > 0, 'the fetch has begun');
+
+  await site.mirrors.remove(NAME);
+  await until(() => open.size === 0, 'the fetch has ended');
+  await site.mirrors.set(mirror, '');
+  await until(() => open.size > 0, 'another fetch has begun');
+  await site.mirrors.set({ ...mirror, url: `${site.web.url}/r/source.git` }, '');
+
+  await site.ran();
+  assert.equal((await site.mirrors.lastRun(NAME))?.problem, undefined);
+  assert.equal(references(site.copy), references(site.source));
 });
 
 test('pauses grow with failures up to a day, and never below the time between runs', () => {

@@ -44,10 +44,17 @@ export function startMirrors(options: RunMirrorsOptions): AsyncDisposable {
   };
 }
 
+interface Run {
+  readonly mirror: Mirror;
+  /** Ends the fetch. */
+  readonly ending: AbortController;
+  readonly done: Promise<void>;
+}
+
 class MirrorRunner {
   readonly #options: RunMirrorsOptions;
   readonly #ending = new AbortController();
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, Run>();
   #due: { readonly mirror: Mirror; readonly atMs: number }[] = [];
   #stamp: FileStamp = NO_FILE;
   #connection: Promise<Connection> | undefined;
@@ -66,7 +73,7 @@ class MirrorRunner {
       await this.#look().catch((error: unknown) => this.#options.onFailure(`mirrors: ${messageOf(error)}`));
       await delay(LOOK_EVERY_MS, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
     }
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ done }) => done));
     await (await this.#connection?.catch(() => undefined))?.close();
   }
 
@@ -80,23 +87,33 @@ class MirrorRunner {
         atMs: dueMs(mirror, await directory.lastRun(mirror.repository)),
       }));
       this.#stamp = stamp;
+      this.#endOthers();
     }
     for (const { atMs, mirror } of this.#due) {
       if (this.#running.size >= MAX_AT_ONCE) return;
       if (atMs > Date.now() || this.#running.has(mirror.repository)) continue;
-      const done = this.#update(mirror).finally(() => this.#running.delete(mirror.repository));
-      this.#running.set(mirror.repository, done);
+      const ending = new AbortController();
+      const signal = AbortSignal.any([this.#ending.signal, ending.signal]);
+      const done = this.#update(mirror, signal).finally(() => this.#running.delete(mirror.repository));
+      this.#running.set(mirror.repository, { mirror, ending, done });
     }
   }
 
+  /** Ends the runs of mirrors that were stopped, or have another source: they would replace pushes. */
+  #endOthers(): void {
+    const sources = new Map(this.#due.map(({ mirror }) => [mirror.repository, mirror.url]));
+    for (const { ending, mirror } of this.#running.values())
+      if (sources.get(mirror.repository) !== mirror.url) ending.abort();
+  }
+
   /** Runs a mirror once, and reports the result. Does not throw. */
-  async #update(mirror: Mirror): Promise<void> {
+  async #update(mirror: Mirror, signal: AbortSignal): Promise<void> {
     const { directory, onFailure } = this.#options;
     const { repository } = mirror;
     try {
       const before = await directory.lastRun(repository);
-      const problem = await this.#fetch(mirror, before?.succeededAt === undefined);
-      if (this.#ending.signal.aborted) return;
+      const problem = await this.#fetch(mirror, { isFirst: before?.succeededAt === undefined, signal });
+      if (signal.aborted) return;
       const at = new Date().toISOString();
       if (problem !== undefined) onFailure(`mirror ${repository}: ${problem}`);
       // It may have been stopped meanwhile.
@@ -112,10 +129,12 @@ class MirrorRunner {
     }
   }
 
-  /** Returns why it failed; `undefined` for success. @param isFirst also sets HEAD to the source's. */
-  async #fetch({ repository: path, url }: Mirror, isFirst: boolean): Promise<string | undefined> {
+  /** Returns why it failed; `undefined` for success. @param options.isFirst also sets HEAD to the source's. */
+  async #fetch(
+    { repository: path, url }: Mirror,
+    { isFirst, signal }: { readonly isFirst: boolean; readonly signal: AbortSignal },
+  ): Promise<string | undefined> {
     const { directory, storage } = this.#options;
-    const { signal } = this.#ending;
     try {
       const text = await directory.credentials(path);
       const { httpAuthorizationHeader = '', sshKey = '' } = text === '' ? {} : parseMirrorCredentials(text);
