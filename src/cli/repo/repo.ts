@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { formatShortBytes } from '#base/format-bytes';
 import { describeMirror, MirrorDirectory } from '#tools/mirror/mirror-directory';
@@ -144,7 +145,9 @@ async function confirm(names: readonly string[], { stdin, stderr }: RepoConsole)
     throw new UsageError('nothing was removed: add --yes to remove without a question');
   const terminal = createInterface({ input: stdin, output: stderr });
   try {
-    const answer = await terminal.question(`Remove ${names.join(', ')} for good? Type "yes": `);
+    const closed = once(terminal, 'close').then(() => ''); // by Ctrl-D or Ctrl-C; the question stays open then
+    const question = terminal.question(`Remove ${names.join(', ')} for good? Type "yes": `);
+    const answer = await Promise.race([question, closed]);
     if (answer.trim() !== 'yes') throw new Error('nothing was removed');
   } finally {
     terminal.close();
