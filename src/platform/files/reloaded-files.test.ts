@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { run } from '#testkit/run-program';
 import { ReloadedFiles } from './reloaded-files.ts';
 
 function files(context: TestContext): { path: string; write: (text: string) => void } {
@@ -59,6 +60,39 @@ test('a change is loaded; an invalid one is reported once and the previous value
   write('three');
   await delay(LOOK_MS);
   assert.equal(await reloaded.current(), 'three');
+});
+
+/** Changes the file of its argument, and looks at it while this process has no descriptor left. */
+const WITHOUT_DESCRIPTORS = `
+import { closeSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { ReloadedFiles } from ${JSON.stringify(import.meta.resolve('./reloaded-files.ts'))};
+const [path] = process.argv.slice(1);
+const problems = [];
+const onProblem = ({ code }) => problems.push(code);
+const files = await ReloadedFiles.open({ paths: [path], parse: String, onProblem });
+writeFileSync(path + '.new', 'two');
+renameSync(path + '.new', path);
+const held = [];
+try {
+  for (;;) held.push(openSync('/dev/null'));
+} catch {}
+const during = [await files.refreshed(), await files.refreshed()];
+for (const fd of held) closeSync(fd);
+console.log(JSON.stringify({ during, after: await files.refreshed(), problems }));`;
+
+// Born failing: a user who was removed could log in until the file was changed once more.
+test('a change that cannot be read for a moment is loaded later, and reported once', async (context) => {
+  const { path, write } = files(context);
+  write('one');
+
+  const script = ['--conditions=source', '--input-type=module', '--eval', WITHOUT_DESCRIPTORS, path];
+  const { stderr, stdout } = await run('/bin/sh', [
+    ...['-c', 'ulimit -n 64; exec "$@"', 'sh', process.execPath],
+    ...script,
+  ]);
+
+  assert.equal(stderr, '');
+  assert.deepEqual(JSON.parse(stdout), { during: ['one', 'one'], after: 'two', problems: ['EMFILE'] });
 });
 
 test('at the start the files must exist and be valid', async (context) => {

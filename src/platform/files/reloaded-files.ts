@@ -22,6 +22,8 @@ export class ReloadedFiles<T> {
   #value: T;
   /** Stamps of the files at the last check, or its error; also set for unusable files. */
   #seen: string;
+  /** True if the files could not be read at the last check, as without a free descriptor. */
+  #isUnread = false;
   #lookedAtMs = performance.now();
   #looking: Promise<void> | undefined;
 
@@ -67,10 +69,16 @@ export class ReloadedFiles<T> {
       const state = await stateOf(paths).catch(
         (error: unknown) => new Error(messageOf(error), { cause: error }),
       );
-      if (String(state) === this.#seen) return;
+      const isSame = String(state) === this.#seen;
+      if (isSame && !this.#isUnread) return;
       this.#seen = String(state);
+      this.#isUnread = false;
       if (isError(state)) throw state;
-      this.#value = parse(await contentsOf(paths));
+      const contents = await contentsOf(paths).catch((error: unknown) => {
+        this.#isUnread = true;
+        if (!isSame) throw error; // else it was reported
+      });
+      if (contents !== undefined) this.#value = parse(contents);
     } catch (error) {
       onProblem(error);
     } finally {
