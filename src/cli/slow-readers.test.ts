@@ -3,11 +3,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { programCommand } from '#testkit/program-command';
+import { never } from '#testkit/until';
 
 /** Each is a problem. Together they are longer than what a pipe holds. */
 const STORAGES = 2000;
+/** It includes the start of the program. */
+const READ_AFTER_MS = 4000;
 
 // Born failing: a script that worked on each line got the first 64 KiB only, and exit code 0.
 test('a reader that takes its time gets the whole output', async () => {
@@ -18,7 +20,7 @@ test('a reader that takes its time gets the whole output', async () => {
   const exited = once(child, 'exit');
   child.stdin.end(names.map((name) => `[[storage]]\nname = "${name}"\npath = "/no-such/${name}"\n`).join(''));
 
-  await Promise.race([exited, delay(4000)]);
+  await never(() => child.exitCode !== null, 'it has ended before its output was read', READ_AFTER_MS);
   const { errors } = JSON.parse(await text(child.stdout)) as { errors: unknown[] };
 
   assert.ok(errors.length >= STORAGES, `${errors.length} problems`);

@@ -145,7 +145,8 @@ async function confirm(names: readonly string[], { stdin, stderr }: RepoConsole)
     throw new UsageError('nothing was removed: add --yes to remove without a question');
   const terminal = createInterface({ input: stdin, output: stderr });
   try {
-    const closed = once(terminal, 'close').then(() => ''); // by Ctrl-D or Ctrl-C; the question stays open then
+    // Ctrl-D and Ctrl-C close the terminal, which leaves the question open.
+    const closed = once(terminal, 'close').then(() => '');
     const question = terminal.question(`Remove ${names.join(', ')} for good? Type "yes": `);
     const answer = await Promise.race([question, closed]);
     if (answer.trim() !== 'yes') throw new Error('nothing was removed');

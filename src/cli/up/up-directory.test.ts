@@ -89,7 +89,7 @@ test(
   }),
 );
 
-// Born failing: two of them removed the lock of the killed process, the second one that of the first.
+// Born failing: two of them removed the lock of the killed process, the second that of the first.
 test(
   'of many starts after a killed process, one gets the directory',
   withTemporaryDirectory(async (directory) => {

@@ -8,7 +8,7 @@ import { isRunning, ownIdentity, parseIdentity } from '#base/process-identity';
 
 /** A lock that this process holds. */
 export interface UpLock {
-  /** Sets what others are told who want the lock. */
+  /** Sets the text that others receive who want the lock. */
   describe(text: string): void;
   release(): Promise<void>;
 }

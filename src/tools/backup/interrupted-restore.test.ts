@@ -49,7 +49,7 @@ async function withBackup() {
   return { path, restoreUntil, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-// Born failing: Ctrl-C left a repository without its hooks, which the next restore refused to change.
+// Born failing: Ctrl-C left a repository without its hooks, which the next restore refused.
 test('a restore that is interrupted leaves no half of a new repository', async () => {
   await using backup = await withBackup();
   rmSync(backup.path, { recursive: true });
