@@ -292,7 +292,13 @@ test('the token file gives the token, and its mode must be private', async () =>
 
   assert.equal((await files.load(text)).auth.token?.reveal(), 'the token');
 
+  // Born failing: the server then accepted whoever signed with an empty token.
+  writeFileSync(tokenFile, '\n');
+  const empty = await refusal(files.load(text));
+  assert.ok(empty.message.endsWith(`reading token file: ${tokenFile} is empty`));
+
   chmodSync(tokenFile, 0o644);
+  writeFileSync(tokenFile, 'the token');
   const error = await refusal(files.load(text));
   assert.ok(
     error.message.endsWith(

@@ -10,7 +10,10 @@ import { Secret } from '#base/secret';
  */
 export function readToken(path: string): Secret {
   try {
-    return new Secret(readFileSync(path, 'utf8').trim());
+    const token = readFileSync(path, 'utf8').trim();
+    // It was not written completely: a server with an empty token would accept all who know that.
+    if (token === '') throw new Error(`${path} is empty`);
+    return new Secret(token);
   } catch (error) {
     const reason =
       systemErrorCode(error) === undefined ? messageOf(error) : `open ${path}: ${systemErrorText(error)}`;

@@ -27,6 +27,7 @@ const nameOf = ({ path }: PlacedKey): string => path.join('.');
 const directory = makeScratchDirectory('praefect-keys');
 writeFileSync(join(directory, 'token'), ' the token\n', { mode: 0o600 });
 writeFileSync(join(directory, 'open-token'), 'x');
+writeFileSync(join(directory, 'empty-token'), '\n', { mode: 0o600 });
 chmodSync(join(directory, 'open-token'), 0o644);
 after(() => rmSync(directory, { recursive: true }));
 
@@ -185,6 +186,7 @@ const CASES: Readonly<Record<string, Cases>> = {
     ['"<DIR>/token"'],
     ['"<DIR>/open-token"', /permission 0644 is too permissive/, /auth.token_file: file permission 0644/],
     ['"<DIR>/none"', /^error reading config file: reading token file: open .*none: no such/, /doesn't exist/],
+    ['"<DIR>/empty-token"', /^error reading config file: reading token file: .*empty-token is empty/],
   ],
   'prometheus.scrape_timeout': [['"1s"'], ['"-1s"', undefined, NEGATIVE]],
   'prometheus.grpc_latency_buckets': [['[1, 2]'], ['[2, 1]', undefined, /bad order: expected asc/]],

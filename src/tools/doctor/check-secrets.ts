@@ -14,7 +14,7 @@ export async function* checkSecrets(
   now = new Date(),
 ): AsyncGenerator<Finding, void, undefined> {
   const { auth, tls } = config;
-  if (auth.token === undefined || auth.token.reveal() === '') {
+  if (auth.token === undefined) {
     if (config.listenAddr || config.tlsListenAddr) {
       yield warning(
         'token',
