@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '#platform/config/load-config';
+import { addressOfServer } from '#tools/admin/configured-server';
 import { type CommandTarget, isAddress, openTarget } from '../open-target.ts';
 
 /** The command line requests something contradictory. */
@@ -30,7 +31,5 @@ export async function openServer(
   const file = statSync(target).isDirectory() ? (existsSync(inside) ? inside : undefined) : target;
   if (file === undefined) return await openTarget(target, process.env.GITALY_TOKEN);
   const config = await loadConfig(file);
-  const { socketPath, listenAddr } = config;
-  const address = socketPath === '' ? `tcp://${listenAddr}` : `unix:${socketPath}`;
-  return await openTarget(address, process.env.GITALY_TOKEN ?? config.auth.token?.reveal());
+  return await openTarget(addressOfServer(config), process.env.GITALY_TOKEN ?? config.auth.token?.reveal());
 }
