@@ -96,3 +96,20 @@ test('entries of dead processes are listed and removed, those of running ones ar
   assert.deepEqual(found.sort(), [`${root}/claim`, `${root}/repo1${dead}`]);
   assert.deepEqual([...(await cleanTempDirectories(storage))].sort(), ['claim', `repo1${dead}`]);
 });
+
+/** Names longer than a path may be, made from inside, as a program in the directory could. */
+const MAKE_DEEP = 'name=$(printf %0200d 0); for each in $(seq 25); do mkdir $name; cd -P $name; done';
+
+// Born failing: those that came later in the directory stayed, each hour anew.
+test('an entry that cannot be removed does not keep the others', async (context) => {
+  const storage = tempStorage(context);
+  const root = tempRoot(storage);
+  const dead = ownerSuffix().replace(/\.\d+\.\d+$/, `.${spawnSync('true').pid}.1`);
+  for (const name of ['a', 'm', 'z']) mkdirSync(`${root}/${name}${dead}`, { recursive: true });
+  for (const name of ['a', 'z']) spawnSync('/bin/sh', ['-c', MAKE_DEEP], { cwd: `${root}/${name}${dead}` });
+
+  await assert.rejects(cleanTempDirectories(storage), { code: 'ENAMETOOLONG' });
+
+  assert.deepEqual(readdirSync(root).sort(), [`a${dead}`, `z${dead}`]);
+  spawnSync('rm', ['-rf', root]);
+});

@@ -54,6 +54,7 @@ export interface CleanOptions {
  * `maxAgeMs` where that is not known.
  *
  * @returns names of the removed entries. A storage without temporary root has none.
+ * @throws the first failure, when all others are removed.
  */
 export async function cleanTempDirectories(
   storage: Storage,
@@ -62,14 +63,20 @@ export async function cleanTempDirectories(
   const root = tempRoot(storage);
   const oldestMs = (options.nowMs ?? Date.now()) - (options.maxAgeMs ?? TEMP_DIRECTORY_MAX_AGE_MS);
   const removed: string[] = [];
+  const failures: unknown[] = [];
   for (const name of await entryNamesIn(root)) {
     options.signal?.throwIfAborted();
     const path = `${root}/${name}`;
-    const stats = await lstat(path).catch(ignoreMissing);
-    if (stats === undefined || (stats.mtimeMs >= oldestMs && !(await isOfTheDead(path)))) continue;
-    await removeTree(path);
-    removed.push(name);
+    try {
+      const stats = await lstat(path).catch(ignoreMissing);
+      if (stats === undefined || (stats.mtimeMs >= oldestMs && !(await isOfTheDead(path)))) continue;
+      await removeTree(path);
+      removed.push(name);
+    } catch (error) {
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw failures[0];
   return removed;
 }
 
