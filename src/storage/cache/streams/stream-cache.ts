@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { systemErrorCode } from '#base/go/system-error';
 import { ownerSuffix } from '#base/process-identity';
 import { DiskQuota } from './disk-quota.ts';
 import { Occurrences } from './occurrences.ts';
@@ -246,16 +247,28 @@ export class StreamCache<T> implements AsyncDisposable {
   }
 
   async #openFile(isKept: boolean): Promise<SpoolFile> {
-    const { directory, makeDirectory } = this.#options;
-    this.#directory ??= makeDirectory();
+    const name = `${randomBytes(10).toString('hex')}-${++this.#createdFiles}${ownerSuffix()}`;
+    const path = `${this.#options.directory}/${name.slice(0, 2)}/${name}`;
+    await this.#makeDirectory();
+    try {
+      return await SpoolFile.create(path, { isHidden: !isKept });
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      this.#directory = undefined; // somebody has removed it
+      await this.#makeDirectory();
+      return await SpoolFile.create(path, { isHidden: !isKept });
+    }
+  }
+
+  /** Makes the directory of the files, once. */
+  async #makeDirectory(): Promise<void> {
+    this.#directory ??= this.#options.makeDirectory();
     try {
       await this.#directory;
     } catch (error) {
       this.#directory = undefined;
       throw error;
     }
-    const name = `${randomBytes(10).toString('hex')}-${++this.#createdFiles}${ownerSuffix()}`;
-    return await SpoolFile.create(`${directory}/${name.slice(0, 2)}/${name}`, { isHidden: !isKept });
   }
 
   /** Takes space, if necessary from the oldest streams that nothing reads. */

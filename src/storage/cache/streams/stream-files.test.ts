@@ -96,6 +96,22 @@ for (const maxAgeMs of [0, 60_000]) {
   });
 }
 
+// Born failing: nothing was kept any more until the server was started again.
+test('a directory that somebody has removed is made again', async (context) => {
+  const { cache, directory, errors, files, usage } = arrangeStreamCache(context);
+  for (const [index, key] of ['a', 'b'].entries()) {
+    rmSync(directory, { recursive: true, force: true });
+    const source = new Source(content(100));
+    source.allow();
+
+    await readAll(cache.open(key, source.produce, isComplete));
+
+    await until(() => usage.bytes === (index + 1) * 100 * CHUNK);
+    assert.equal(files().length, 1);
+  }
+  assert.deepEqual(errors, []);
+});
+
 test('a truncated or changed file is an error, never other bytes', async (context) => {
   const { cache, files, usage } = arrangeStreamCache(context);
   for (const damage of ['truncate', 'change'] as const) {
