@@ -14,7 +14,8 @@ test('the server of a configuration without a Unix socket is reached by its port
   const config = join(gitaly.directory, 'tcp.toml');
   writeFileSync(
     config,
-    `listen_addr = ":${port}"\n[auth]\ntoken = "secret"\n[[storage]]\nname = "default"\npath = "${storage}"\n`,
+    `listen_addr = ":${port}"\n[auth]\ntoken = "secret"\n` +
+      `[[storage]]\nname = "default"\npath = "${storage}"\n`,
   );
 
   await using target = await openServer(config, '--to');

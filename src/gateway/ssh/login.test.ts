@@ -199,7 +199,7 @@ test('a revoked token, and a removed key, run no more commands on an open connec
   rmSync(directory, { recursive: true });
 });
 
-// The lines of the file are the numbers of its keys: an edit gave a connection the number of another.
+// The lines of the file are the numbers of its keys: an edit gave a connection another number.
 test('a command has the user that its key has now', async () => {
   const directory = makeScratchDirectory('renewed-logins');
   const pair = newEd25519Key();

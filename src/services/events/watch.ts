@@ -1,5 +1,6 @@
 import { abortable } from '#base/async/abortable';
 import { limitedSignal } from '#base/async/limited-signal';
+import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError } from '#base/gitaly-error';
 import { isWanted, type RepositoryEvent } from '#events/event';
 import type { EventSources } from '#events/event-source';
@@ -56,7 +57,7 @@ export async function* watch(
       beatAtMs = performance.now() + beatMs;
     }
     if (journal.last > cursor) continue;
-    await newsWithin(news, beatAtMs - performance.now(), { signal, ending: feed.ending.signal });
+    await newsWithin(news, timeLeftMs(beatAtMs), { signal, ending: feed.ending.signal });
     signal.throwIfAborted();
     if (feed.ending.signal.aborted) throw new GitalyError('UNAVAILABLE', 'the server is stopping');
   }
