@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertCpuBelow } from '#testkit/cpu-limit';
 import { fc } from '#testkit/fast-check';
 import { FALLBACK_SECONDS, parseIdent } from './parse-ident.ts';
 
@@ -13,6 +14,11 @@ for (const [line, expected] of [
   ['A <a@x> 9007199254740992 +0000', ['A', 'a@x', 2n ** 53n, '+0000']],
   ['A <a@x> 9007199254740993 +0000', ['A', 'a@x', FALLBACK_SECONDS, '+0000']],
   ['A <a@x> +007 Z', ['A', 'a@x', 7n, 'Z']],
+  ['A <a@x> 00000000000000000000007 +0000', ['A', 'a@x', 7n, '+0000']],
+  ['A <a@x> 000000000000000000000x +0000', ['A', 'a@x', FALLBACK_SECONDS, '+0000']],
+  ['A <a@x> 99999999999999999999999 +0000', ['A', 'a@x', FALLBACK_SECONDS, '+0000']],
+  ['A <a@x> + +0000', ['A', 'a@x', FALLBACK_SECONDS, '+0000']],
+  ['A <a@x> 0 x', ['A', 'a@x', 0n, 'x']],
   ['A <a@x> 1.5 +0000', ['A', 'a@x', FALLBACK_SECONDS, '+0000']],
   ['A <a@x> 1', ['A', 'a@x', 1n, '']],
   ['A <a@x> 1 ', ['A', 'a@x', 1n, '']],
@@ -53,3 +59,15 @@ test('the quick way for plain dates gives what the other one gives', () => {
     { numRuns: 300 },
   );
 });
+
+// Symptom: one pushed commit with such an author took the memory of a server, or blocked it.
+for (const [name, rest] of [
+  ['millions of words', '1 '.repeat(2 << 20)],
+  ['a date of megabytes', `${'1'.repeat(4 << 20)} `],
+] as const) {
+  test(`a person with ${name} is read within milliseconds`, async () => {
+    const line = Buffer.from(`A <a@x> ${rest}`);
+
+    await assertCpuBelow(150, () => parseIdent(line));
+  });
+}

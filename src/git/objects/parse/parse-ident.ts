@@ -17,8 +17,13 @@ const EMPTY = Buffer.alloc(0);
 const SPACE = 0x20;
 const ZERO = 0x30;
 const NINE = 0x39;
+const PLUS = 0x2b;
 /** Numbers with this many digits are exact. */
 const SAFE_DIGITS = 15;
+/** Longer numbers are later than {@link MAX_SECONDS}. */
+const MAX_DIGITS = 16;
+/** Words of a date, and one more, which makes them too many. */
+const MAX_WORDS = 3;
 /** ` 0 Z` */
 const MIN_DATE_BYTES = 4;
 
@@ -35,7 +40,7 @@ export function parseIdent(line: Buffer): Signature {
   const email = line.subarray(open + 1, close);
   const plain = parsePlainDate(line, close + 1);
   if (plain !== undefined) return { name, email, ...plain };
-  const words = splitWords(line.subarray(close + 1));
+  const words = firstWords(line.subarray(close + 1));
   const [date, zone] = words;
   if (date === undefined) return { name, email, seconds: undefined, timezone: EMPTY };
   return {
@@ -63,17 +68,25 @@ function parsePlainDate(line: Buffer, start: number): Pick<Signature, 'seconds' 
 }
 
 function parseSeconds(word: Buffer): bigint {
-  const text = word.toString('latin1');
-  if (!/^\+?\d+$/.test(text)) return FALLBACK_SECONDS;
-  const seconds = BigInt(text.startsWith('+') ? text.slice(1) : text);
+  let at = word[0] === PLUS ? 1 : 0;
+  if (at === word.length) return FALLBACK_SECONDS;
+  while (word[at] === ZERO) at++;
+  // A number of megabytes would block the event loop for seconds.
+  if (word.length - at > MAX_DIGITS) return FALLBACK_SECONDS;
+  const text = word.toString('latin1', at);
+  if (!/^\d*$/.test(text)) return FALLBACK_SECONDS;
+  const seconds = BigInt(text);
   return seconds > MAX_SECONDS ? FALLBACK_SECONDS : seconds;
 }
 
-/** Returns the words between white space (tab, LF, VT, FF, CR, space). */
-function splitWords(line: Buffer): Buffer[] {
+/**
+ * Returns the first words between white space (tab, LF, VT, FF, CR, space), at most
+ * {@link MAX_WORDS}: a line may have millions.
+ */
+function firstWords(line: Buffer): Buffer[] {
   const words: Buffer[] = [];
   let start = -1;
-  for (let at = 0; at <= line.length; at++) {
+  for (let at = 0; at <= line.length && words.length < MAX_WORDS; at++) {
     const byte = line[at] ?? SPACE;
     const isSpace = byte === SPACE || (byte >= 9 && byte <= 13);
     if (!isSpace && start === -1) start = at;
