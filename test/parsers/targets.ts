@@ -149,7 +149,7 @@ function objectTargets(git: GitSamples): Target[] {
       name: 'Mailmap',
       samples: bytes(TEXTS.mailmaps),
       errors: [],
-      parse: (input) => Mailmap.parse(input).mapIdent(input),
+      parse: async (input) => (await Mailmap.parse(input)).mapIdent(input),
     },
     {
       name: 'parseAttributes',

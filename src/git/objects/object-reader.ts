@@ -415,7 +415,7 @@ export class ObjectReader {
     const known = this.#mailmaps.get(oid);
     if (known !== undefined) return known;
     const { data } = (await this.readObject(oid, { maxBytes: MAX_MAILMAP_BYTES })) ?? {};
-    return data && this.#mailmaps.add(oid, data);
+    return data && (await this.#mailmaps.add(oid, data));
   }
 
   /** Returns the id of HEAD's mailmap; `undefined` if there is none, or a directory or a huge file. */

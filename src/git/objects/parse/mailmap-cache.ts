@@ -1,8 +1,10 @@
 import { BoundedMap } from '#base/memory/bounded-map';
 import { Mailmap } from './mailmap.ts';
 
-/** Limit of all mailmaps together, as files; parsed ones take some four times as much. */
-const MAX_BYTES = 4 * 1024 * 1024;
+/** Limit of the memory of all mailmaps together: one that is as large as possible fits. */
+const MAX_BYTES = 32 * 1024 * 1024;
+/** Memory of a replacement in addition to its text, which is in memory as a whole. */
+const REPLACEMENT_BYTES = 150;
 /** Limit of the number, because empty ones have no weight. */
 const MAX_MAILMAPS = 10_000;
 /** Larger mailmaps are ignored, because reading them would cost too much. */
@@ -19,8 +21,10 @@ export class MailmapCache {
   readonly #entries = new BoundedMap<string, { mailmap: Mailmap; bytes: number }>({
     maxEntries: MAX_MAILMAPS,
     maxWeight: MAX_BYTES,
-    weigh: ({ bytes }) => bytes,
+    weigh: ({ bytes, mailmap }) => bytes + REPLACEMENT_BYTES * mailmap.size,
   });
+  /** Mailmaps that are being parsed, each once. */
+  readonly #parsing = new Map<string, Promise<Mailmap>>();
 
   /**
    * Returns the id of the mailmap at a place, `<commit id>:.mailmap`, if it is known. Its own id is
@@ -40,8 +44,17 @@ export class MailmapCache {
   }
 
   /** Parses and caches a mailmap; the least recently used ones are removed. */
-  add(oid: string, data: Buffer): Mailmap {
-    const mailmap = Mailmap.parse(data);
+  async add(oid: string, data: Buffer): Promise<Mailmap> {
+    let parsing = this.#parsing.get(oid);
+    if (parsing === undefined) {
+      parsing = this.#parse(oid, data).finally(() => this.#parsing.delete(oid));
+      this.#parsing.set(oid, parsing);
+    }
+    return await parsing;
+  }
+
+  async #parse(oid: string, data: Buffer): Promise<Mailmap> {
+    const mailmap = await Mailmap.parse(data);
     this.#entries.set(oid, { mailmap, bytes: data.length });
     return mailmap;
   }

@@ -1,16 +1,10 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { GIT_SPACE, trimmed, trimmedEnd } from '#base/trim';
 
 /** A replacement of a name and an address; either may be unchanged. */
 interface Replacement {
   readonly name: string | undefined;
   readonly email: string | undefined;
-}
-
-interface Entry {
-  name: string | undefined;
-  email: string | undefined;
-  /** Replacements that apply only to a certain old name (lower case). */
-  readonly byName: Map<string, Replacement>;
 }
 
 /**
@@ -20,19 +14,32 @@ interface Entry {
  * are compared without regard to ASCII case, as in git.
  */
 export class Mailmap {
-  readonly #entries = new Map<string, Entry>();
+  /** Replacements by address, in lower case like all keys. */
+  readonly #byEmail = new Map<string, Replacement>();
+  /** Replacements that apply only to a certain old name, by address and name. */
+  readonly #byName = new Map<string, Replacement>();
 
-  /** Parses the text of a `.mailmap`. Malformed lines are skipped; a NUL ends the file. */
-  static parse(data: Buffer): Mailmap {
+  /**
+   * Parses the text of a `.mailmap` in slices of the event loop. Malformed lines are skipped; a NUL
+   * ends the file.
+   */
+  static async parse(data: Buffer): Promise<Mailmap> {
     const mailmap = new Mailmap();
+    const slice = new LoopSlice();
     const [text = ''] = data.toString('latin1').split('\0', 1);
-    for (const line of text.split('\n')) mailmap.#addLine(line);
+    for (let start = 0; start < text.length; ) {
+      const lf = text.indexOf('\n', start);
+      const end = lf === -1 ? text.length : lf;
+      mailmap.#addLine(text.slice(start, end));
+      start = end + 1;
+      if (slice.isOverAfterItem()) await slice.pause();
+    }
     return mailmap;
   }
 
-  /** True if there is nothing to replace. */
-  get isEmpty(): boolean {
-    return this.#entries.size === 0;
+  /** Number of replacements: some 150 bytes each, in addition to their texts. */
+  get size(): number {
+    return this.#byEmail.size + this.#byName.size;
   }
 
   /**
@@ -52,9 +59,8 @@ export class Mailmap {
   }
 
   #find(name: string, email: string): Replacement | undefined {
-    const entry = this.#entries.get(foldCase(email));
-    const found: Replacement | undefined = entry?.byName.get(foldCase(name)) ?? entry;
-    return found?.name === undefined && found?.email === undefined ? undefined : found;
+    const key = foldCase(email);
+    return this.#byName.get(keyOf(key, foldCase(name))) ?? this.#byEmail.get(key);
   }
 
   #addLine(line: string): void {
@@ -63,22 +69,20 @@ export class Mailmap {
     if (first === undefined) return;
     const second = first.rest === '' ? undefined : parsePerson(first.rest, true);
     // With one address the line is about that address; with two it is about the second.
-    const newEmail = second === undefined ? undefined : first.email;
-    const entry = this.#entry(second?.email ?? first.email);
-    if (second?.name === undefined) {
-      entry.name = first.name ?? entry.name;
-      entry.email = newEmail ?? entry.email;
-    } else {
-      entry.byName.set(foldCase(second.name), { name: first.name, email: newEmail });
+    const email = second === undefined ? undefined : first.email;
+    const key = foldCase(second?.email ?? first.email);
+    const replacement = { name: first.name, email };
+    if (second?.name !== undefined) this.#byName.set(keyOf(key, foldCase(second.name)), replacement);
+    else if (first.name !== undefined || email !== undefined) {
+      const before = this.#byEmail.get(key);
+      this.#byEmail.set(key, { name: first.name ?? before?.name, email: email ?? before?.email });
     }
   }
+}
 
-  #entry(email: string): Entry {
-    const key = foldCase(email);
-    const entry = this.#entries.get(key) ?? { name: undefined, email: undefined, byName: new Map() };
-    this.#entries.set(key, entry);
-    return entry;
-  }
+/** A NUL is in no line of a file. */
+function keyOf(email: string, name: string): string {
+  return `${email}\0${name}`;
 }
 
 /** Parses `Name <email>` at the start of a line; the name is `undefined` if it is empty. */
