@@ -9,6 +9,11 @@ export const STREAM_WINDOW_BYTES = 1 << 20;
 /** Data in flight of all streams of a connection together. */
 export const SESSION_WINDOW_BYTES = 16 << 20;
 /**
+ * Data of all streams of a connection to a node that clients of Praefect have not read. Above it,
+ * all calls of the node wait for these clients.
+ */
+export const MAX_UNREAD_BYTES = 256 << 20;
+/**
  * Limit of concurrent calls; a peer above it waits. A Praefect sends all calls for a node over one
  * connection.
  */

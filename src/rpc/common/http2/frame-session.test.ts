@@ -14,7 +14,7 @@ import { connect as connectTls } from 'node:tls';
 import { fc } from '#testkit/fast-check';
 import { frameBytes, RawHttp2Server, RecordedStream, TEST_HEADERS } from '#testkit/raw-http2-server';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
-import { until } from '#testkit/until';
+import { never, until } from '#testkit/until';
 import { ErrorCode } from './connection-error.ts';
 import { DEFAULT_WINDOW_BYTES, Flag, FrameType, Http2Setting, uint32 } from './frame.ts';
 import { FrameSession } from './frame-session.ts';
@@ -33,6 +33,7 @@ type OnStream = (stream: ServerHttp2Stream, rawHeaders: string[]) => void;
 async function nodeServer(
   onStream: OnStream,
   options: Parameters<typeof createServer>[0] = {},
+  maxUnreadBytes?: number,
 ): Promise<NodeServer> {
   const server = createServer(options);
   server.on('stream', (stream: ServerHttp2Stream, _headers, _flags, rawHeaders: string[]) => {
@@ -43,7 +44,7 @@ async function nodeServer(
   const address = server.address();
   const opened = once(server, 'session');
   const socket = connect(typeof address === 'object' ? (address?.port ?? 0) : 0, '127.0.0.1');
-  const session = new FrameSession(socket, TEST_HEADERS);
+  const session = new FrameSession(socket, TEST_HEADERS, maxUnreadBytes);
   const [serverSession] = await opened;
   return {
     session,
@@ -224,6 +225,29 @@ test('streams that nobody reads do not fill the window of the connection', async
   for (const { stream } of streams) stream.resume();
   await until(() => streams.every(({ events }) => events.events.includes('close')));
   assert.ok(streams.every(({ events }) => events.dataBytes === 2 * MEBIBYTE));
+});
+
+test('streams that nobody reads have a limit together, and go on when they are read', async () => {
+  const respond: OnStream = (stream) => {
+    stream.respond({ ':status': 200 });
+    stream.end(Buffer.alloc(2 * MEBIBYTE));
+  };
+  await using server = await nodeServer(respond, { maxSessionMemory: 100 }, 4 * MEBIBYTE);
+  const streams = Array.from({ length: 30 }, () => {
+    const events = new RecordedStream();
+    const stream = server.session.request({ path: '/a', pairs: [] }, events);
+    stream.end([]);
+    stream.pause();
+    return { events, stream };
+  });
+  const received = (): number => streams.reduce((sum, { events }) => sum + events.dataBytes, 0);
+
+  await until(() => received() >= 12 * MEBIBYTE); // at least half of the window above the limit
+  await never(() => received() > 21 * MEBIBYTE);
+
+  for (const { stream } of streams) stream.resume();
+  await until(() => streams.every(({ events }) => events.events.includes('close')));
+  assert.equal(received(), 60 * MEBIBYTE);
 });
 
 test('data that is not read any more does not fill the window of the connection', async () => {

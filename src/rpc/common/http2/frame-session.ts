@@ -11,6 +11,7 @@ import {
   MAX_HEADER_PAIRS,
   MAX_RESPONSE_HEADER_LIST_BYTES,
   MAX_SEND_HEADER_BYTES,
+  MAX_UNREAD_BYTES,
   SESSION_WINDOW_BYTES,
   STREAM_WINDOW_BYTES,
 } from '../grpc/http2-limits.ts';
@@ -36,8 +37,8 @@ import { IncomingBlocks, withoutPadding } from './incoming-blocks.ts';
 import { OpenStreams } from './open-streams.ts';
 import { OutgoingPings } from './outgoing-pings.ts';
 import { PeerSettings } from './peer-settings.ts';
-import { ReceiveWindow } from './receive-window.ts';
 import { ResponseBlocks } from './response-blocks.ts';
+import { SessionWindow } from './session-window.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
@@ -72,16 +73,17 @@ export class FrameSession implements ClientSession, FrameStreamHost {
   readonly #streams = new OpenStreams((stream, id) => this.#open(stream, id));
   /** Streams with data that wait for the connection. */
   #blocked: FrameStream[] = [];
-  /**
-   * Data that has arrived is released, also if its stream is paused: only the windows of streams
-   * hold their senders. Streams that nobody reads would otherwise stop all others.
-   */
-  readonly #receiveWindow = new ReceiveWindow('the connection', SESSION_WINDOW_BYTES);
+  readonly #receiveWindow: SessionWindow;
   #hasSettings = false;
 
-  /** Owns the connection from now on. */
-  constructor(socket: Duplex, common: CommonHeaders) {
+  /**
+   * Owns the connection from now on.
+   *
+   * @param maxUnreadBytes data of all streams that is not read, above which all of them wait.
+   */
+  constructor(socket: Duplex, common: CommonHeaders, maxUnreadBytes = MAX_UNREAD_BYTES) {
     this.#socket = socket;
+    this.#receiveWindow = new SessionWindow(maxUnreadBytes);
     this.#encoder = new RequestEncoder(common);
     this.output = new FrameOutput(socket, () => this.#pumpBlocked());
     this.#pings = new OutgoingPings((payload) =>
@@ -127,8 +129,12 @@ export class FrameSession implements ClientSession, FrameStreamHost {
     this.#blocked.push(stream);
   }
 
+  hold(bytes: number): void {
+    this.reportReleased(0, this.#receiveWindow.hold(bytes));
+  }
+
   reportReleased(streamId: number, bytes: number): void {
-    if (this.isDestroyed) return;
+    if (bytes === 0 || this.isDestroyed) return;
     this.output.addFrame({ type: FrameType.WINDOW_UPDATE, flags: 0, streamId }, uint32(bytes));
   }
 
@@ -247,9 +253,7 @@ export class FrameSession implements ClientSession, FrameStreamHost {
 
   #onData(frame: Frame): void {
     const { length } = frame.payload;
-    this.#receiveWindow.take(length);
-    const released = this.#receiveWindow.release(length);
-    if (released > 0) this.reportReleased(0, released);
+    this.reportReleased(0, this.#receiveWindow.take(length));
     const stream = this.#streams.get(frame.streamId);
     const data = withoutPadding(frame);
     stream?.onData(data, length, (frame.flags & Flag.END_STREAM) !== 0);

@@ -17,7 +17,9 @@ export interface FrameStreamHost {
   sendWindowBytes: number;
   /** Calls `pump` when there is space again. */
   wait(stream: FrameStream): void;
-  /** Allows the peer more data on a stream. */
+  /** Records that a stream holds so many bytes more, or fewer, which were not read. */
+  hold(bytes: number): void;
+  /** Allows the peer more data on a stream; none for 0 bytes. */
   reportReleased(streamId: number, bytes: number): void;
   /** Reports that a stream has ended. */
   leave(stream: FrameStream): void;
@@ -108,9 +110,8 @@ export class FrameStream implements CallStream {
     this.#isPaused = false;
     const held = this.#heldBytes;
     if (held === 0) return;
-    this.#heldBytes = 0;
-    const released = this.#receiveWindow.release(held);
-    if (released > 0) this.#host.reportReleased(this.id, released);
+    this.#hold(-held);
+    this.#host.reportReleased(this.id, this.#receiveWindow.release(held));
   }
 
   /** Sends as much as the windows allow. */
@@ -167,7 +168,7 @@ export class FrameStream implements CallStream {
       this.reset(ErrorCode.PROTOCOL_ERROR);
       return;
     }
-    this.#heldBytes += frameBytes;
+    this.#hold(frameBytes);
     if (data.length > 0) this.#events.onData(data);
     if (isEnd) this.#onEnd();
     else if (!this.#isPaused && !this.#isClosed) this.resume();
@@ -197,6 +198,11 @@ export class FrameStream implements CallStream {
     this.reset(ErrorCode.PROTOCOL_ERROR);
   }
 
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#host.hold(bytes);
+  }
+
   /** The peer has reset the stream. */
   onReset(code: number): void {
     this.resetCode = code;
@@ -217,7 +223,7 @@ export class FrameStream implements CallStream {
     this.#isClosed = true;
     this.#unsent = [];
     this.#unsentBytes = 0;
-    this.#heldBytes = 0;
+    this.#hold(-this.#heldBytes);
     this.#events.onClose(); // before the session may close after its last stream
     this.#host.leave(this);
   }
