@@ -1,61 +1,20 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import {
-  createSecureServer,
-  createServer,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
-import { connect } from 'node:net';
+import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { fc } from '#testkit/fast-check';
+import { nodeServer } from '#testkit/node-http2-server';
 import { frameBytes, RawHttp2Server, RecordedStream, TEST_HEADERS } from '#testkit/raw-http2-server';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
-import { never, until } from '#testkit/until';
+import { until } from '#testkit/until';
 import { ErrorCode } from './connection-error.ts';
 import { DEFAULT_WINDOW_BYTES, Flag, FrameType, Http2Setting, uint32 } from './frame.ts';
 import { FrameSession } from './frame-session.ts';
 
 const MEBIBYTE = 1 << 20;
 const ONLY_STATUS = { endStream: true } as const;
-
-interface NodeServer extends AsyncDisposable {
-  readonly session: FrameSession;
-  readonly serverSession: ServerHttp2Session;
-}
-
-type OnStream = (stream: ServerHttp2Stream, rawHeaders: string[]) => void;
-
-/** Starts a server of `node:http2`, and a session with it over a socket. */
-async function nodeServer(
-  onStream: OnStream,
-  options: Parameters<typeof createServer>[0] = {},
-  maxUnreadBytes?: number,
-): Promise<NodeServer> {
-  const server = createServer(options);
-  server.on('stream', (stream: ServerHttp2Stream, _headers, _flags, rawHeaders: string[]) => {
-    stream.on('error', () => {}); // resets are what some tests are about
-    onStream(stream, rawHeaders);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const opened = once(server, 'session');
-  const socket = connect(typeof address === 'object' ? (address?.port ?? 0) : 0, '127.0.0.1');
-  const session = new FrameSession(socket, TEST_HEADERS, maxUnreadBytes);
-  const [serverSession] = await opened;
-  return {
-    session,
-    serverSession,
-    [Symbol.asyncDispose]: async () => {
-      session.destroy();
-      await session.closed;
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
 
 /** Makes a request, and waits for its end. */
 async function finished(
@@ -202,52 +161,6 @@ test('a stream that is paused stops its sender, and no other', async () => {
   await until(() => events.dataBytes > 40 * MEBIBYTE); // beyond the window of the connection, too
   endless.reset(ErrorCode.CANCEL);
   assert.ok(sent > 0);
-});
-
-// Clients of Praefect that stopped to read large responses stopped all reads of a node.
-test('streams that nobody reads do not fill the window of the connection', async () => {
-  const respond: OnStream = (stream, rawHeaders) => {
-    stream.respond({ ':status': 200 });
-    stream.end(rawHeaders.includes('x-large') ? Buffer.alloc(2 * MEBIBYTE) : 'short');
-  };
-  await using server = await nodeServer(respond, { maxSessionMemory: 100 });
-  const streams = Array.from({ length: 20 }, () => {
-    const events = new RecordedStream();
-    const stream = server.session.request({ path: '/a', pairs: ['x-large', '1'] }, events);
-    stream.end([]);
-    stream.pause();
-    return { events, stream };
-  });
-
-  await until(() => streams.every(({ events }) => events.dataBytes === MEBIBYTE));
-  assert.equal((await finished(server.session)).data.toString(), 'short');
-
-  for (const { stream } of streams) stream.resume();
-  await until(() => streams.every(({ events }) => events.events.includes('close')));
-  assert.ok(streams.every(({ events }) => events.dataBytes === 2 * MEBIBYTE));
-});
-
-test('streams that nobody reads have a limit together, and go on when they are read', async () => {
-  const respond: OnStream = (stream) => {
-    stream.respond({ ':status': 200 });
-    stream.end(Buffer.alloc(2 * MEBIBYTE));
-  };
-  await using server = await nodeServer(respond, { maxSessionMemory: 100 }, 4 * MEBIBYTE);
-  const streams = Array.from({ length: 30 }, () => {
-    const events = new RecordedStream();
-    const stream = server.session.request({ path: '/a', pairs: [] }, events);
-    stream.end([]);
-    stream.pause();
-    return { events, stream };
-  });
-  const received = (): number => streams.reduce((sum, { events }) => sum + events.dataBytes, 0);
-
-  await until(() => received() >= 12 * MEBIBYTE); // at least half of the window above the limit
-  await never(() => received() > 21 * MEBIBYTE);
-
-  for (const { stream } of streams) stream.resume();
-  await until(() => streams.every(({ events }) => events.events.includes('close')));
-  assert.equal(received(), 60 * MEBIBYTE);
 });
 
 test('data that is not read any more does not fill the window of the connection', async () => {

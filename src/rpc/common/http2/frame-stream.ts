@@ -17,7 +17,7 @@ export interface FrameStreamHost {
   sendWindowBytes: number;
   /** Calls `pump` when there is space again. */
   wait(stream: FrameStream): void;
-  /** Records that a stream holds so many bytes more, or fewer, which were not read. */
+  /** Records that a stream holds this number of unread bytes more, or fewer. */
   hold(bytes: number): void;
   /** Allows the peer more data on a stream; none for 0 bytes. */
   reportReleased(streamId: number, bytes: number): void;

@@ -2,9 +2,9 @@ import { SESSION_WINDOW_BYTES } from '../grpc/http2-limits.ts';
 import { ReceiveWindow } from './receive-window.ts';
 
 /**
- * The data that the peer may send on a connection. What has arrived is released at once, also if its
- * stream is paused: only the windows of streams hold their senders, and streams that nobody reads
- * do not stop the others. Beyond a limit of unread data, it is released when that is read.
+ * The data that the peer may send on a connection. What has arrived is released at once, also if
+ * its stream is paused: only the windows of streams hold their senders, and streams that nobody
+ * reads do not stop the others. Beyond a limit of unread data, it is released when that is read.
  */
 export class SessionWindow {
   readonly #window = new ReceiveWindow('the connection', SESSION_WINDOW_BYTES);
@@ -29,7 +29,7 @@ export class SessionWindow {
     return this.#release();
   }
 
-  /** Records that a stream holds so many bytes more, or fewer. Returns as {@link take}. */
+  /** Records that a stream holds this number of bytes more, or fewer. Returns as {@link take}. */
   hold(bytes: number): number {
     this.#unreadBytes += bytes;
     return this.#release();
