@@ -5,7 +5,7 @@ import { parseConsoleRoute, repositoryAddress } from './console-route.ts';
 
 test('an address names a repository, a view and the bytes of a path', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ minLength: 1, maxLength: 40 }), (path) => {
+    fc.property(fc.uint8Array({ min: 1, minLength: 1, maxLength: 40 }), (path) => {
       const [address = ''] = repositoryAddress('group/ä b?.git', 'files', {
         rest: path,
         query: { ref: 'a&b' },
@@ -33,6 +33,7 @@ for (const path of [
   '/-/console/repository/',
   '/-/console/repository/a.git/-/',
   '/-/console/repository/a.git/-/unknown',
+  '/-/console/repository/a.git/-/files/a%00b',
   '/-/console/repository/a%2.git',
   '/-/console/repository/a.git/-/files/%zz',
 ]) {
