@@ -150,15 +150,11 @@ function matcherOf(pattern: string): Required<Pick<AttributeLine, 'matches' | 'w
       matches: (path, { name }) => path.length - end.length >= name && endsWith(path, end),
     };
   }
-  // git compares what is before the wildcards itself, so that in `d**/x` the stars are the begin.
-  const prefix = pathname ? bytes.subarray(0, wildcard) : NO_BYTES;
-  const matches = compileWildmatch(bytes.subarray(prefix.length), { pathname });
+  const matches = compileWildmatch(bytes, { pathname });
   return {
     wildcards: bytes,
     matches: (path, { [start]: at }, work) =>
-      path.length - at <= MAX_NAME_BYTES &&
-      path.subarray(at, at + prefix.length).equals(prefix) &&
-      matches(path.subarray(at + prefix.length), work),
+      path.length - at <= MAX_NAME_BYTES && matches(path.subarray(at), work),
   };
 }
 
