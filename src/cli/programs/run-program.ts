@@ -4,6 +4,8 @@ import { tolerateBrokenPipes } from './tolerate-broken-pipes.ts';
 
 /** Time limit for what the command has left open, apart from its output. */
 const EXIT_LIMIT_MS = 1000;
+/** Time limit for the output: a server whose log nobody reads any more has to end, too. */
+const OUTPUT_LIMIT_MS = 600_000;
 
 /**
  * Runs this process's command line, and ends the process with the exit code of the command, or with
@@ -21,7 +23,9 @@ export async function runProgram(
   const code = await runCommandLine(process.argv.slice(2), create, adapt);
   process.exitCode = code;
   // A reader may take its time, as a script that works on each line does.
+  const limit = setTimeout(() => process.exit(code || 1), OUTPUT_LIMIT_MS).unref();
   await Promise.all([process.stdout, process.stderr].map(untilWritten));
+  clearTimeout(limit);
   // Everything has ended by now. A forgotten handle must not keep a stopped server alive.
   setTimeout(() => process.exit(code), EXIT_LIMIT_MS).unref();
 }
