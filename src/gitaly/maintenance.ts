@@ -86,7 +86,7 @@ function withMarks(observer: HousekeepingObserver, config: GitalyConfig): Housek
   };
 }
 
-/** Returns the maintenance of a worker: what starts by itself is started by the supervisor. */
+/** Returns the maintenance of a worker. The supervisor starts the automatic maintenance. */
 function workerMaintenance(
   { calls, config, storages }: MaintenanceOptions,
   link: Link,

@@ -253,7 +253,7 @@ async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');
 }
 
-/** An archive that cannot be read may have some. */
+/** Reports whether an archive has repositories; true also when it cannot be read. */
 async function hasArchivedRepositories(connection: Connection, storageName: string): Promise<boolean> {
   try {
     for await (const { repositories } of connection.archives.listRepositories({ storageName }))

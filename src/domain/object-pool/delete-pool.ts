@@ -45,7 +45,7 @@ async function releaseMembers(
   { maintenance, signal }: Pick<DeletePoolOptions, 'maintenance' | 'signal'>,
 ): Promise<void> {
   const { direct, behind } = await membersOf(storages, pool, signal);
-  // Those behind a member first: the member drops what only they need.
+  // A member drops objects that only repositories behind it need: those get their copies first.
   for (const member of behind) {
     using _other = await maintenance.takeOver(member, signal);
     await adoptObjects(pool.objectDirectory, member.objectDirectory, signal);

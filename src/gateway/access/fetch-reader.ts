@@ -41,7 +41,7 @@ export class FetchReader {
     return !(this.#hasObjects && this.#wants);
   }
 
-  /** The packets of a pack are on bands, in contrast to all others. */
+  /** Looks for the pack: only its packets begin with the number of a side band. */
   #answer(beginning: Buffer | undefined): boolean {
     const [band = LAST_BAND + 1] = beginning ?? [];
     this.#hasPack ||= band > 0 && band <= LAST_BAND;

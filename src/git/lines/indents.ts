@@ -40,7 +40,7 @@ export interface EdgeScore {
 export class Indents {
   readonly #lines: Lines;
   readonly #work: CompareWork;
-  /** Made when the first one is needed: few changes can slide. */
+  /** Created for the first indent that is needed: most comparisons need none. */
   #known: Int16Array | undefined;
 
   constructor(lines: Lines, work: CompareWork) {

@@ -168,7 +168,7 @@ export class Metadata {
   /** Copies all keys of `init`; each replaces the existing values. */
   assign(init: MetadataInit): void {
     if (init instanceof Metadata) {
-      // Nothing is to be replaced in an empty list.
+      // An empty list has nothing to replace.
       const pairs = this.isEmpty ? NO_PAIRS : init.#pairs;
       for (let i = 0; i < pairs.length; i += 2) this.delete(pairs[i] ?? '');
       init.forEachWire((key, value) => this.#pairs.push(key, value));
