@@ -11,7 +11,7 @@ import type { DeltaChains } from './walked-packs/delta-chains.ts';
 
 export interface AddObjectsOptions {
   /** Finds bases for deltas; absent for none. */
-  readonly chains?: DeltaChains;
+  readonly chains?: Pick<DeltaChains, 'add' | 'baseFor'>;
   /** Makes deltas only to objects that were added before, so that none names its base by its id. */
   readonly omitsNames?: boolean | undefined;
   readonly objects: ObjectReader;

@@ -8,6 +8,8 @@ import { bandFraming, MAX_BAND_DATA_BYTES } from '#base/pkt-line/write-packets';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 
 const FRAMING = bandFraming(BAND.stdout);
+/** Copying more takes as long as the call of a function that does it. */
+const MAX_SHORT_BYTES = 16;
 const HEADER_BYTES = FRAMING.fullHeader.length;
 
 /** Writes a pack as side-band packets, and computes its checksum. */
@@ -38,7 +40,8 @@ export class PackOutput {
     for (let at = start; at < end; ) {
       const packets = this.#packets ?? this.#open();
       const length = Math.min(end - at, this.#packet + MAX_PACKET_BYTES - this.#to);
-      bytes.copy(packets, this.#to, at, at + length);
+      if (length > MAX_SHORT_BYTES) bytes.copy(packets, this.#to, at, at + length);
+      else for (let index = 0; index < length; index++) packets[this.#to + index] = bytes[at + index] ?? 0;
       at += length;
       this.#to += length;
       if (this.#to - this.#packet === MAX_PACKET_BYTES) this.#endPacket();

@@ -7,6 +7,8 @@ import type { PackOutput } from './pack-output.ts';
 
 const readAt = promisify(read);
 
+/** Bytes between entries that are read with them: another read takes as long. */
+export const MAX_GAP_BYTES = 8 * 1024;
 /** Shorter parts are read on this thread: a trip to another one takes longer. */
 const MAX_SYNC_BYTES = 32 * 1024;
 
@@ -27,21 +29,37 @@ export class PackWindow implements Disposable {
     this.#output = output;
   }
 
-  /** Returns the bytes of an entry that are loaded, if they include its header. */
-  loaded(start: number, end: number): Buffer | undefined {
-    const isHere = this.#holds(start, Math.min(end - start, MAX_ENTRY_HEADER_BYTES));
-    return isHere ? this.#bytes.subarray(start - this.#at, end - this.#at) : undefined;
+  /** The loaded part of the file. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** Position of {@link bytes} in the file. */
+  get start(): number {
+    return this.#at;
+  }
+
+  /** Reports whether the header of an entry is loaded. */
+  hasHeader(start: number, end: number): boolean {
+    return this.#holds(start, Math.min(end - start, MAX_ENTRY_HEADER_BYTES));
   }
 
   /**
-   * Reads an entry: its header and perhaps more.
+   * Loads a part of the file that begins with an entry, as far as there is memory.
    *
-   * @param wantedEnd End of what is read with it at once, as far as there is memory.
    * @throws as {@link copy}.
    */
-  async load(start: number, end: number, wantedEnd = this.#end): Promise<Buffer> {
-    await this.#load(start, wantedEnd);
-    return this.#bytes.subarray(0, end - start);
+  async load(start: number, end = this.#end): Promise<void> {
+    await this.#output.drain();
+    const length = Math.min(this.#memory.length, end - start);
+    if (length <= 0) throw damagedPack();
+    const bytesRead =
+      length <= MAX_SYNC_BYTES
+        ? readSync(this.#fd, this.#memory, 0, length, start)
+        : (await readAt(this.#fd, this.#memory, 0, length, start)).bytesRead;
+    if (bytesRead < length) throw damagedPack();
+    this.#at = start;
+    this.#bytes = this.#memory.subarray(0, length);
   }
 
   /** Copies bytes to the output if they are loaded; reports whether they were. */
@@ -59,7 +77,7 @@ export class PackWindow implements Disposable {
    */
   async copy(start: number, end: number): Promise<void> {
     for (let at = start; at < end; at = this.#at + this.#bytes.length) {
-      if (!this.#holds(at, 1)) await this.#load(at, this.#end);
+      if (!this.#holds(at, 1)) await this.load(at);
       this.#output.add(this.#bytes, at - this.#at, Math.min(end - this.#at, this.#bytes.length));
     }
   }
@@ -70,19 +88,6 @@ export class PackWindow implements Disposable {
 
   #holds(start: number, length: number): boolean {
     return start >= this.#at && start + length <= this.#at + this.#bytes.length;
-  }
-
-  async #load(start: number, end: number): Promise<void> {
-    await this.#output.drain();
-    const length = Math.min(this.#memory.length, end - start);
-    if (length <= 0) throw damagedPack();
-    const bytesRead =
-      length <= MAX_SYNC_BYTES
-        ? readSync(this.#fd, this.#memory, 0, length, start)
-        : (await readAt(this.#fd, this.#memory, 0, length, start)).bytesRead;
-    if (bytesRead < length) throw damagedPack();
-    this.#at = start;
-    this.#bytes = this.#memory.subarray(0, length);
   }
 }
 

@@ -94,11 +94,11 @@ async function make(wanted: WantedPack, turn: PackTurn, kept: KeptPlace | undefi
     },
   };
   const copied = { ...turn, writer };
-  // git is as cheap for clients with commits.
+  // The loop has one processor, and git others.
   const isShared = wanted.request.others.some((word) => word.startsWith('have '));
   using place = isShared ? await wanted.overflow.place(turn.signal) : undefined;
   const result =
-    (await reusePacks(wanted, copied)) ??
+    (await reusePacks(wanted, copied, place)) ??
     (await walkObjects(wanted, copied, place)) ??
     (await askGit(wanted, copied, place));
   if (copy !== undefined && result.exit.code === 0) await kept?.keep(copy, turn.signal);
@@ -109,11 +109,15 @@ async function make(wanted: WantedPack, turn: PackTurn, kept: KeptPlace | undefi
 async function reusePacks(
   { fetch, request, observer }: WantedPack,
   { signal, trace, writer }: PackTurn,
+  place: Place | undefined,
 ): Promise<ServiceResult | undefined> {
   const { repository, requester } = fetch;
   const found = await repository.inProcess.attempt<ReusedPacks | undefined>(
     'reused_packs',
-    () => findReusedPacks(fetch, request, { signal, trace }),
+    () => {
+      if (place?.isOnLoop === false) throw OTHERS_FIRST;
+      return findReusedPacks(fetch, request, { signal, trace });
+    },
     () => undefined,
   );
   if (found === undefined) return undefined;

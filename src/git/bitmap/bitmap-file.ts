@@ -1,5 +1,6 @@
 import { FallBackToGit } from '../command/in-process.ts';
 import type { ObjectType } from '../names/object-info.ts';
+import { ones } from './bit-ranks.ts';
 import { damaged, type EwahBitmap, ewahAt, invert } from './ewah.ts';
 
 const SIGNATURE = 'BITM';
@@ -8,12 +9,15 @@ const VERSION = 1;
 const FIXED_BYTES = 12;
 /** Everything that these objects need is among them. */
 const FULL_DAG = 0x1;
+const HAS_NAMES = 0x4;
 /** Tables behind the bitmaps: hashes of names, positions of bitmaps, unions of bitmaps. */
-const TABLES = 0x4 | 0x10 | 0x20;
+const TABLES = HAS_NAMES | 0x10 | 0x20;
 /** Types of objects in the order of their bitmaps. */
 const TYPES: readonly ObjectType[] = ['commit', 'tree', 'blob', 'tag'];
 /** Position of the object, how far the bitmap from which it differs is before it, flags. */
 const ENTRY_BYTES = 6;
+/** Of a name. */
+const HASH_BYTES = 4;
 
 interface Entry {
   readonly bitmap: EwahBitmap;
@@ -25,12 +29,13 @@ interface Entry {
 export class BitmapFile {
   readonly #bytes: Buffer;
   readonly #count: number;
+  /** Position of the hashes of names; `undefined` for none. */
+  readonly #namesAt: number | undefined;
   /** The objects of each type, in the order of {@link TYPES}. */
   readonly #types: EwahBitmap[] = [];
   readonly #entries: Entry[] = [];
   /** Index of the bitmap of each commit, by its position among the sorted ids. */
   readonly #indexes = new Map<number, number>();
-  #scratch: Uint32Array | undefined;
 
   /**
    * @param objects Their number, and the checksum of the pack or multi-pack-index.
@@ -53,7 +58,20 @@ export class BitmapFile {
       this.#types.push(bitmap);
       at = bitmap.next;
     }
-    this.#readEntries(at, bytes.readUInt32BE(8));
+    at = this.#readEntries(at, bytes.readUInt32BE(8));
+    if ((flags & HAS_NAMES) === 0) return;
+    this.#namesAt = bytes.length - checksum.length - HASH_BYTES * count;
+    if (this.#namesAt < at) throw damaged();
+  }
+
+  /** Returns git's hash of the name of an object, by its position among the sorted ids; 0 for none. */
+  nameHash(position: number): number {
+    return this.#namesAt === undefined ? 0 : this.#bytes.readUInt32BE(this.#namesAt + HASH_BYTES * position);
+  }
+
+  /** Size in memory, without small parts. */
+  get byteLength(): number {
+    return this.#bytes.byteLength;
   }
 
   /** Reports whether there is a bitmap of the commit at a position among the sorted ids. */
@@ -70,14 +88,18 @@ export class BitmapFile {
    * Sets the bits of what a commit reaches.
    *
    * @param position Of the commit among the sorted ids.
+   * @param scratch As many bits, which are overwritten.
    * @param pause Waits when the computation has taken long.
    * @throws {FallBackToGit}; what `pause` throws.
    */
-  async addReached(position: number, bits: Uint32Array, pause: () => Promise<void>): Promise<void> {
+  async addReached(
+    position: number,
+    { bits, scratch }: Readonly<Record<'bits' | 'scratch', Uint32Array>>,
+    pause: () => Promise<void>,
+  ): Promise<void> {
     const index = this.#indexes.get(position);
     if (index === undefined) throw new FallBackToGit('a commit has no bitmap');
-    this.#scratch ??= this.noBits();
-    const own = this.#scratch.fill(0);
+    const own = scratch.fill(0);
     // The differences may be applied in any order.
     for (let at = index; ; ) {
       const { bitmap, distance } = this.#entries[at] ?? fail();
@@ -94,10 +116,11 @@ export class BitmapFile {
     const bitmap = this.#types[TYPES.indexOf(type)] ?? fail();
     const own = this.noBits();
     invert(own, this.#bytes, bitmap);
-    for (const [at, word] of own.entries()) bits[at] = (bits[at] ?? 0) & ~word;
+    removeBits(bits, own);
   }
 
-  #readEntries(start: number, count: number): void {
+  /** @returns the position behind them. */
+  #readEntries(start: number, count: number): number {
     let at = start;
     for (let index = 0; index < count; index++) {
       if (at + ENTRY_BYTES > this.#bytes.length) throw damaged();
@@ -108,6 +131,7 @@ export class BitmapFile {
       this.#entries.push({ bitmap, distance });
       at = bitmap.next;
     }
+    return at;
   }
 }
 
@@ -131,9 +155,21 @@ function addBits(bits: Uint32Array, others: Uint32Array): void {
   for (let at = 0; at < others.length; at++) bits[at] = (bits[at] ?? 0) | (others[at] ?? 0);
 }
 
+/** Clears some bits. */
+export function removeBits(bits: Uint32Array, others: Uint32Array): void {
+  for (let at = 0; at < others.length; at++) bits[at] = (bits[at] ?? 0) & ~(others[at] ?? 0);
+}
+
+/** Returns the first bit from one on that is set, or `end`. */
+export function nextBit(bits: Uint32Array, from: number, end: number): number {
+  let bit = from;
+  while (bit < end && !hasBit(bits, bit)) bit += bits[bit >>> 5] === 0 ? 32 - (bit & 31) : 1;
+  return Math.min(bit, end);
+}
+
 export function countBits(bits: Uint32Array): number {
   let count = 0;
-  for (const word of bits) for (let rest = word; rest !== 0; rest &= rest - 1) count++;
+  for (const word of bits) count += ones(word);
   return count;
 }
 

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { stampOf } from '#base/files/file-stamp';
+import { BriefMemory } from '#base/memory/brief-memory';
 import { FallBackToGit } from '../command/in-process.ts';
 import { OID_BYTES } from '../names/object-id.ts';
 import { MultiPackIndex } from '../objects/database/multi-pack-index.ts';
@@ -28,10 +30,29 @@ interface ObjectIndex {
   close(): void;
 }
 
+/** The bitmaps of some packs, and the objects that they are of. Neither changes. */
+export interface LoadedBitmaps {
+  readonly bitmap: BitmapFile;
+  readonly order: PackOrder;
+}
+
 /** Maximum number of objects whose order is read: each takes 40 bytes of memory. */
 const MAX_OBJECTS = 2_000_000;
 /** Maximum size of the bitmaps, which are read as a whole: some bytes for each object. */
 const MAX_BITMAP_BYTES = 16 << 20;
+
+/** Two million objects with the largest bitmaps. */
+const MAX_LOADED_BYTES = 40 << 20;
+/** Reading the bitmaps of this number of objects takes as long as the start of git. */
+const FEW_OBJECTS = 500_000;
+
+/** Files that were read lately: the next client needs them again. */
+const recent = new BriefMemory<LoadedBitmaps>({
+  maxBytes: MAX_LOADED_BYTES,
+  maxValueBytes: MAX_LOADED_BYTES,
+  maxAgeMs: 30_000,
+  sizeOf: ({ bitmap, order }) => bitmap.byteLength + order.byteLength,
+});
 
 const MULTI_PACK_INDEX = 'multi-pack-index';
 const BITMAP = '.bitmap';
@@ -87,9 +108,32 @@ export class BitmappedPacks implements Disposable {
     return this.#index.count;
   }
 
-  /** Reads the bitmaps. @throws {FallBackToGit}; the system's error. */
-  async readBitmap(pause: Pause): Promise<BitmapFile> {
-    if (this.count > MAX_OBJECTS || statSync(this.#bitmapPath).size > MAX_BITMAP_BYTES) throw LARGE;
+  /** True if {@link load} is quicker than the start of git. */
+  get isQuick(): boolean {
+    return this.count <= FEW_OBJECTS || recent.get(this.#keyOf(statSync(this.#bitmapPath))) !== undefined;
+  }
+
+  /**
+   * Reads the bitmaps and their order, unless they were read a short time ago.
+   *
+   * @throws {FallBackToGit}; the system's error; what `pause` throws.
+   */
+  async load(pause: Pause): Promise<LoadedBitmaps> {
+    const stats = statSync(this.#bitmapPath);
+    if (this.count > MAX_OBJECTS || stats.size > MAX_BITMAP_BYTES) throw LARGE;
+    const key = this.#keyOf(stats);
+    const known = recent.get(key);
+    if (known !== undefined) return known;
+    const loaded = { bitmap: await this.#readBitmap(pause), order: await this.#readOrder(pause) };
+    recent.set(key, loaded);
+    return loaded;
+  }
+
+  #keyOf(stats: Stats): string {
+    return `${this.#bitmapPath} ${this.#index.checksum.toString('hex')} ${stampOf(stats)}`;
+  }
+
+  async #readBitmap(pause: Pause): Promise<BitmapFile> {
     const bytes = await readFile(this.#bitmapPath);
     const end = bytes.length - this.#index.checksum.length;
     const sum = await checksumOf(bytes.subarray(0, Math.max(0, end)), this.#index.checksum.length, pause);
@@ -97,9 +141,7 @@ export class BitmappedPacks implements Disposable {
     return new BitmapFile(bytes, this.#index);
   }
 
-  /** Reads the order of the bitmaps. @throws as {@link PackOrder.read}; the system's error. */
-  async readOrder(pause: Pause): Promise<PackOrder> {
-    if (this.count > MAX_OBJECTS) throw LARGE;
+  async #readOrder(pause: Pause): Promise<PackOrder> {
     const order = await this.#index.order(pause);
     return await PackOrder.read(order, await this.#index.places(pause), pause);
   }

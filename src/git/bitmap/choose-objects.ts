@@ -1,17 +1,19 @@
 import { LoopSlice } from '#base/async/loop-turns';
+import { SUBMODULE } from '#base/file-mode';
 import { FallBackToGit } from '../command/in-process.ts';
+import type { CommitNode } from '../history/graph/commit-node.ts';
 import { parseNode } from '../history/graph/commit-nodes.ts';
-import { OID_DIGITS, OID_SOURCE } from '../names/object-id.ts';
+import { OID_DIGITS, OID_SOURCE, type OidBytes } from '../names/object-id.ts';
 import type { ObjectType } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { tagTarget } from '../objects/parse/tag-target.ts';
+import { TreeEntries } from '../trees/tree-entries.ts';
 import { type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
-import type { BitmappedPacks } from './bitmapped-packs.ts';
+import type { BitmappedPacks, LoadedBitmaps } from './bitmapped-packs.ts';
 import type { PackOrder } from './pack-order.ts';
 
 /** The objects that are needed for some wanted ones. */
-export interface ChosenObjects {
-  readonly order: PackOrder;
+export interface ChosenObjects extends LoadedBitmaps {
   /** Those in the packs, in their order. */
   readonly bits: Uint32Array;
   /** Wanted objects, as ids, for which more than the chosen ones are needed. */
@@ -29,11 +31,19 @@ export interface NamedTag {
 
 export interface ChoiceOptions {
   readonly objects: ObjectReader;
+  readonly oidBytes: OidBytes;
+  /** Types that need not be found, because they are left out: files, or directories and files. */
+  readonly leftOut: readonly ObjectType[];
   readonly signal: AbortSignal;
 }
 
 /** Commits between wanted ones and those that have bitmaps: a busy day's, or 0.2 s. */
 const MAX_WALKED = 10_000;
+/**
+ * Commits in the packs without a bitmap whose directories are compared here. Two processes of git
+ * take as long to start.
+ */
+const MAX_COMPARED = 64;
 const NEWLINE = 0x0a;
 const ID = new RegExp(`^${OID_SOURCE}`);
 
@@ -49,6 +59,7 @@ export class ObjectChoice {
   readonly #slice: LoopSlice;
   readonly #order: PackOrder;
   readonly #bits: Uint32Array;
+  readonly #scratch: Uint32Array;
   /** Wanted objects, the targets of wanted tags, and the commits outside the packs. */
   readonly #named = new Set<string>();
   readonly #tips = new Set<string>();
@@ -60,23 +71,23 @@ export class ObjectChoice {
   private constructor(
     packs: BitmappedPacks,
     options: ChoiceOptions,
-    files: { readonly bitmap: BitmapFile; readonly order: PackOrder; readonly slice: LoopSlice },
+    { bitmap, order }: LoadedBitmaps,
+    slice: LoopSlice,
   ) {
     this.#packs = packs;
     this.#options = options;
-    this.#bitmap = files.bitmap;
-    this.#order = files.order;
-    this.#slice = files.slice;
-    this.#bits = files.bitmap.noBits();
+    this.#bitmap = bitmap;
+    this.#order = order;
+    this.#slice = slice;
+    this.#bits = bitmap.noBits();
+    this.#scratch = bitmap.noBits();
   }
 
   /** Reads the bitmaps. @throws {FallBackToGit}; the system's error; {GitalyError} of an abort. */
   static async start(packs: BitmappedPacks, options: ChoiceOptions): Promise<ObjectChoice> {
     const slice = new LoopSlice();
-    const pause = (): Promise<void> => slice.pause(options.signal);
-    const bitmap = await packs.readBitmap(pause);
-    const order = await packs.readOrder(pause);
-    return new ObjectChoice(packs, options, { bitmap, order, slice });
+    const loaded = await packs.load(() => slice.pause(options.signal));
+    return new ObjectChoice(packs, options, loaded, slice);
   }
 
   /**
@@ -95,7 +106,8 @@ export class ObjectChoice {
       for (const next of await this.#add(oid)) seen.add(next);
     }
     await this.#addUnmarked();
-    return { order: this.#order, bits: this.#bits, tips: [...this.#tips], bases: this.#bases };
+    const [bitmap, order] = [this.#bitmap, this.#order];
+    return { bitmap, order, bits: this.#bits, tips: [...this.#tips], bases: this.#bases };
   }
 
   /**
@@ -165,7 +177,7 @@ export class ObjectChoice {
     const bit = this.#bitOf(oid);
     const { type, data } = await this.#read(oid);
     if (bit === undefined) {
-      if (type === 'commit') return this.#parentsOf(oid, data);
+      if (type === 'commit') return this.#nodeOf(oid, data).parents;
       return type === 'tag' ? [targetOf(oid, data)] : unusual();
     }
     if (type === 'commit') {
@@ -184,27 +196,62 @@ export class ObjectChoice {
     if (bit === undefined || index === undefined || !this.#bitmap.has(index)) return false;
     this.#bases.push(oid);
     const pause = (): Promise<void> => this.#slice.pause(this.#options.signal);
-    if (!hasBit(this.#bits, bit)) await this.#bitmap.addReached(index, this.#bits, pause);
+    const [bits, scratch] = [this.#bits, this.#scratch];
+    if (!hasBit(bits, bit)) await this.#bitmap.addReached(index, { bits, scratch }, pause);
     return true;
   }
 
   /** Follows the parents of commits outside the bitmaps, after all wanted bitmaps are added. */
   async #addUnmarked(): Promise<void> {
     const wanted = new Set(this.#unmarked);
+    const isInside = this.#tips.size === 0;
+    const nodes: CommitNode[] = [];
     for (const oid of this.#unmarked) {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
       if (this.#isChosen(oid)) this.#bases.push(oid);
       else if (!(await this.#addReached(oid))) {
         if (wanted.has(oid)) this.#tips.add(oid);
-        const { data } = await this.#read(oid);
-        for (const parent of this.#parentsOf(oid, data)) this.#unmarked.add(parent);
+        const node = this.#nodeOf(oid, (await this.#read(oid)).data);
+        nodes.push(node);
+        for (const parent of node.parents) this.#unmarked.add(parent);
+      }
+    }
+    if (!isInside || nodes.length > MAX_COMPARED) return;
+    for (const node of nodes) await this.#addContents(node);
+    this.#tips.clear();
+  }
+
+  /** Adds a commit with its directories and files. All that a chosen directory has is chosen. */
+  async #addContents({ oid, treeOid }: CommitNode): Promise<void> {
+    const { leftOut, oidBytes, signal } = this.#options;
+    setBit(this.#bits, this.#bitOf(oid) ?? unusual());
+    const waiting: Buffer[] = leftOut.includes('tree') ? [] : [Buffer.from(treeOid, 'hex')];
+    for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
+      if (this.#slice.isOverAfterItem()) await this.#slice.pause(signal);
+      if (!this.#choose(tree)) continue;
+      const { data, type } = await this.#read(tree.toString('hex'));
+      if (type !== 'tree') unusual();
+      const entries = new TreeEntries(data, oidBytes);
+      for (const { cursor } = entries; !entries.isAtEnd; entries.next()) {
+        if (entries.mode === SUBMODULE) continue;
+        const name = cursor.data.subarray(cursor.nameEnd + 1, cursor.nameEnd + 1 + oidBytes);
+        if (entries.isTree) waiting.push(name);
+        else if (!leftOut.includes('blob')) this.#choose(name);
       }
     }
   }
 
-  #parentsOf(oid: string, commit: Buffer): readonly string[] {
+  /** Chooses an object by its binary id; reports whether it was not chosen before. */
+  #choose(name: Buffer): boolean {
+    const bit = this.#packs.bitOf(name, this.#order) ?? unusual();
+    const isNew = !hasBit(this.#bits, bit);
+    if (isNew) setBit(this.#bits, bit);
+    return isNew;
+  }
+
+  #nodeOf(oid: string, commit: Buffer): CommitNode {
     if (++this.#walked > MAX_WALKED) throw MANY;
-    return parseNode(oid, commit)?.parents ?? unusual();
+    return parseNode(oid, commit) ?? unusual();
   }
 
   #isChosen(oid: string): boolean {

@@ -59,6 +59,11 @@ export class PackOrder {
     return new PackOrder(packs, offsets, indexes);
   }
 
+  /** Size in memory. */
+  get byteLength(): number {
+    return this.offsets.byteLength + this.indexes.byteLength;
+  }
+
   /**
    * Returns the bit of the object at an offset; `undefined` if no object starts there.
    *

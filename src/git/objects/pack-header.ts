@@ -17,6 +17,8 @@ export function objectsInPack(start: Buffer): number | undefined {
   return start.readUInt32BE(VERSION_2.length);
 }
 
+/** Bytes of a number of 53 bits. */
+const MAX_NUMBER_BYTES = 9;
 /** gitformat-pack(5) */
 const CODES = { commit: 1, tree: 2, blob: 3, tag: 4, 'offset-delta': 6, 'name-delta': 7 } as const;
 
@@ -27,23 +29,37 @@ const CODES = { commit: 1, tree: 2, blob: 3, tag: 4, 'offset-delta': 6, 'name-de
  * @param size Of the object, or of the delta. The base of a delta follows the header.
  */
 export function entryHeader(kind: keyof typeof CODES, size: number): Buffer {
-  const bytes: number[] = [(CODES[kind] << 4) | (size % 16)];
+  const bytes = Buffer.allocUnsafe(MAX_NUMBER_BYTES);
+  return bytes.subarray(0, writeEntryHeader(bytes, kind, size));
+}
+
+/** Writes what {@link entryHeader} returns to the beginning of `bytes`. @returns the position behind it. */
+export function writeEntryHeader(bytes: Buffer, kind: keyof typeof CODES, size: number): number {
+  let end = 1;
+  let last = (CODES[kind] << 4) | (size % 16);
   for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
-    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) | 0x80;
-    bytes.push(rest % 128);
+    bytes[end - 1] = last | 0x80;
+    last = rest % 128;
+    end++;
   }
-  return Buffer.from(bytes);
+  bytes[end - 1] = last;
+  return end;
 }
 
 /** Returns a distance in a pack from a delta to its base, as git encodes it. */
 export function encodedDistance(distance: number): Buffer {
-  let length = 1;
-  for (let rest = nextDigits(distance); rest >= 0; rest = nextDigits(rest)) length++;
-  const bytes = Buffer.allocUnsafe(length);
-  bytes[--length] = distance % 128;
-  for (let rest = nextDigits(distance); rest >= 0; rest = nextDigits(rest))
-    bytes[--length] = 0x80 | (rest % 128);
-  return bytes;
+  const bytes = Buffer.allocUnsafe(MAX_NUMBER_BYTES);
+  return bytes.subarray(0, writeDistance(bytes, 0, distance));
+}
+
+/** Writes what {@link encodedDistance} returns. @returns the position behind it. */
+export function writeDistance(bytes: Buffer, start: number, distance: number): number {
+  let end = start + 1;
+  for (let rest = nextDigits(distance); rest >= 0; rest = nextDigits(rest)) end++;
+  let at = end - 1;
+  bytes[at] = distance % 128;
+  for (let rest = nextDigits(distance); rest >= 0; rest = nextDigits(rest)) bytes[--at] = 0x80 | (rest % 128);
+  return end;
 }
 
 /** Returns the digits before the last one of 7 bits, each less one; -1 if there are none. */

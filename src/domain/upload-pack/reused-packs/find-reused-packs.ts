@@ -2,11 +2,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { Limit } from '#base/limits/limit';
 import { requireReferenceSettings } from '#domain/git-service/reference-settings';
 import type { TraceFile } from '#domain/git-service/trace-file';
-import { countBits, firstGap } from '#git/bitmap/bitmap-file';
+import { type BitmapFile, countBits, firstGap, removeBits } from '#git/bitmap/bitmap-file';
 import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';
-import { type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
+import { type ChoiceOptions, type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
 import type { PackOrder, PackRange } from '#git/bitmap/pack-order';
-import { FallBackToGit } from '#git/command/in-process';
+import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { OID_BYTES, OID_DIGITS } from '#git/names/object-id';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import type { Repository } from '#storage/repository';
@@ -14,6 +14,8 @@ import type { Storage } from '#storage/repository-target';
 import type { Fetch } from '../fetch.ts';
 import { type FetchArguments, LEFT_OUT, parseArguments } from '../fetch-arguments.ts';
 import type { FetchRequest } from '../request-parser.ts';
+import { negotiate } from '../walked-packs/negotiate.ts';
+import { walkedRequest } from '../walked-packs/walked-request.ts';
 import { listBeyond, type PackBeyond, packBeyond } from './pack-beyond.ts';
 
 /** A pack that is sent as it is. */
@@ -35,14 +37,19 @@ export interface ReusedPack extends OpenPack {
 /** The objects of some packs that are sent. */
 export interface SelectedObjects {
   readonly packs: BitmappedPacks;
+  readonly bitmap: BitmapFile;
   readonly order: PackOrder;
   /** By the order. */
   readonly bits: Uint32Array;
+  /** Those that the client has, which may be bases of deltas. */
+  readonly ofClient: Uint32Array | undefined;
   readonly oidBytes: number;
 }
 
-/** Everything that a clone needs: objects of some packs, and others. Disposing closes the files. */
+/** Everything that a client needs: objects of some packs, and others. Disposing closes the files. */
 export interface ReusedPacks extends AsyncDisposable {
+  /** Sections of the response before the pack. */
+  readonly head: Buffer;
   readonly packs: readonly ReusedPack[];
   readonly selected: SelectedObjects;
   /** Number of objects of the packs. */
@@ -63,9 +70,10 @@ const MAX_PACKS = 32;
 /** Each holds a file of bitmaps, an order and pages of an index: up to 100 MiB, usually a tenth. */
 const choices = new Limit<Storage>({ name: 'clones', capacity: 2 });
 
-const OTHER_REQUEST = new FallBackToGit('the request is not a plain clone');
+const OTHER_REQUEST = new FallBackToGit('the request is not a plain clone or fetch');
 const FILES = new FallBackToGit('the client wants no commits');
 const MANY_PACKS = new FallBackToGit('there are too many packs');
+const OUTSIDE = new FallBackToGit('commits of a fetch are far from bitmaps');
 const SAME_OBJECTS = new FallBackToGit('several packs have the same object');
 
 /**
@@ -76,27 +84,30 @@ const SAME_OBJECTS = new FallBackToGit('several packs have the same object');
  *   an abort.
  */
 export async function findReusedPacks(
-  { config, repository }: Pick<Fetch, 'config' | 'repository'>,
+  fetch: Pick<Fetch, 'config' | 'repository'>,
   request: FetchRequest,
   { signal, trace }: ReuseOptions,
 ): Promise<ReusedPacks> {
-  const clone = cloneOf(request);
+  const { config, repository } = fetch;
+  const given = parsedRequest(request);
   const digits = OID_DIGITS[repository.objectFormat];
   if (!request.wants.every(({ length }) => length === digits)) throw OTHER_REQUEST;
   const { allowsFilter } = requireReferenceSettings(repository, 'upload-pack', config);
-  if (clone.filter !== undefined && !allowsFilter) throw OTHER_REQUEST;
+  if (given.filter !== undefined && !allowsFilter) throw OTHER_REQUEST;
   if (await areFiles(repository, request.wants, signal)) throw FILES;
   await using opened = new AsyncDisposableStack();
   const bitmapped = opened.use(BitmappedPacks.open(repository));
+  const { head, haves } = await commonWith(fetch, request, { given, signal });
+  if (haves.length > 0) requireNear(bitmapped, [...given.wants, ...haves]);
   const { release } = await choices.acquire(repository.storage, { signal });
   let chosen: Choice;
   try {
-    chosen = await choose(bitmapped, clone, { repository, signal });
+    chosen = await choose(bitmapped, { ...given, haves }, { repository, signal });
   } finally {
     release();
     bitmapped.forgetPages();
   }
-  const { bits, order } = chosen;
+  const { bitmap, bits, ofClient, order } = chosen;
   if (order.packs.length > MAX_PACKS) throw MANY_PACKS;
   const oidBytes = OID_BYTES[repository.objectFormat];
   const packs: ReusedPack[] = [];
@@ -109,29 +120,53 @@ export async function findReusedPacks(
   if (beyond !== undefined) opened.use(beyond);
   const kept = opened.move();
   return {
+    head,
     packs,
-    selected: { packs: bitmapped, order, bits, oidBytes },
+    selected: { packs: bitmapped, bitmap, order, bits, ofClient, oidBytes },
     count: countBits(bits),
     beyond,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 
-/** A request of a client that has nothing. */
-interface Clone extends FetchArguments {
+interface ParsedRequest extends FetchArguments {
   readonly wants: readonly string[];
 }
 
-function cloneOf({ others, wants }: FetchRequest): Clone {
+/**
+ * A client that has commits must have all that they need, and accept deltas to it.
+ *
+ * @throws {FallBackToGit} for another request than a plain clone or fetch.
+ */
+function parsedRequest({ others, wants }: FetchRequest): ParsedRequest {
   const given = parseArguments(others);
-  const isClone =
-    given?.isDone === true &&
-    given.hasOffsets &&
-    given.depth === undefined &&
-    given.haves.length === 0 &&
-    given.shallow.length === 0;
-  if (!isClone) throw OTHER_REQUEST;
+  if (given?.hasOffsets !== true || given.depth !== undefined || given.shallow.length > 0)
+    throw OTHER_REQUEST;
+  const isPlain = given.haves.length === 0 ? given.isDone : given.isThin && given.filter === undefined;
+  if (!isPlain) throw OTHER_REQUEST;
   return { ...given, wants };
+}
+
+/** Returns the commits that a client has of the repository, and the answer about them. */
+async function commonWith(
+  fetch: Pick<Fetch, 'config' | 'repository'>,
+  request: FetchRequest,
+  { given, signal }: { readonly given: ParsedRequest; readonly signal: AbortSignal },
+): Promise<{ readonly head: Buffer; readonly haves: readonly string[] }> {
+  if (given.haves.length === 0) return { head: Buffer.alloc(0), haves: [] };
+  const { answer, common, isReady } = await negotiate(
+    fetch.repository,
+    walkedRequest(fetch, request),
+    signal,
+  ).catch(fallBackOnFailure);
+  if (!isReady) throw new FallBackToGit('the repository has changed');
+  return { head: answer, haves: common };
+}
+
+/** Checks that commits are in the packs, before the bitmaps are read. @throws {FallBackToGit} */
+function requireNear(packs: BitmappedPacks, oids: readonly string[]): void {
+  if (!packs.isQuick) throw new FallBackToGit('bitmaps are large');
+  for (const oid of oids) if (packs.indexOf(Buffer.from(oid, 'hex')) === undefined) throw OUTSIDE;
 }
 
 /** Reports whether a client asks for files and directories, as partial clones do later. */
@@ -151,21 +186,44 @@ async function areFiles(
 interface Choice extends ChosenObjects {
   /** Lines of the objects that are not in the packs. */
   readonly others: readonly Buffer[];
+  readonly ofClient: Uint32Array | undefined;
 }
 
 async function choose(
   packs: BitmappedPacks,
-  { filter, includesTags, wants }: Clone,
+  { filter, haves, includesTags, wants }: ParsedRequest,
   { repository, signal }: Pick<Fetch, 'repository' | 'signal'>,
 ): Promise<Choice> {
-  const choice = await ObjectChoice.start(packs, { objects: repository.objects, signal });
+  const { objectFormat, objects } = repository;
+  const leftOut = filter === undefined ? [] : LEFT_OUT[filter];
+  const options = { objects, oidBytes: OID_BYTES[objectFormat], leftOut, signal };
+  const choice = await ObjectChoice.start(packs, options);
   const chosen = await choice.addAll(wants);
+  const ofClient = haves.length === 0 ? undefined : await reachedBy(haves, packs, options);
+  if (ofClient !== undefined) {
+    if (chosen.tips.length > 0) throw OUTSIDE;
+    removeBits(chosen.bits, ofClient);
+  }
   const lines = await choice.addListed(await listBeyond(repository, { ...chosen, filter }, signal));
-  if (filter !== undefined) choice.dropTypes(LEFT_OUT[filter]);
-  if (includesTags)
+  if (leftOut.length > 0) choice.dropTypes(leftOut);
+  if (includesTags) {
     for await (const tags of repository.refs.list({ patterns: ['refs/tags/'] }, { signal }))
       await choice.addTags(tags);
-  return { ...chosen, others: lines };
+    if (ofClient !== undefined) removeBits(chosen.bits, ofClient);
+  }
+  return { ...chosen, ofClient, others: lines };
+}
+
+/** Returns the bits of what a client has. @throws {FallBackToGit}; as {@link ObjectChoice.addAll}. */
+async function reachedBy(
+  haves: readonly string[],
+  packs: BitmappedPacks,
+  options: ChoiceOptions,
+): Promise<Uint32Array> {
+  const choice = await ObjectChoice.start(packs, options);
+  const { bits, tips } = await choice.addAll(haves);
+  if (tips.length > 0) throw OUTSIDE;
+  return bits;
 }
 
 /**

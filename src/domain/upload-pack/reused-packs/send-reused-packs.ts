@@ -29,12 +29,12 @@ export async function sendReusedPacks(
   writer: Pick<StreamWriter, 'write'>,
   options: SendOptions,
 ): Promise<void> {
-  const { beyond, packs } = reused;
+  const { beyond, head, packs } = reused;
   const count = reused.count + (beyond?.count ?? 0);
   const say = async (text: string): Promise<void> => {
     if (options.hasProgress) await writer.write(bandPacket(BAND.stderr, Buffer.from(text)));
   };
-  await writer.write(textPacket('packfile\n'));
+  await writer.write(Buffer.concat([head, textPacket('packfile\n')]));
   await say(`Enumerating objects: ${count}, done.\n`);
   try {
     await sendPack(reused, { ...options, writer });

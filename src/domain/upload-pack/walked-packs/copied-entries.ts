@@ -5,7 +5,7 @@ import type { OidBytes } from '#git/names/object-id';
 import { parsePackEntry } from '#git/objects/database/pack-entry';
 import { encodedDistance, entryHeader } from '#git/objects/pack-header';
 import type { PackOutput } from '../pack-output.ts';
-import { PackWindow } from '../pack-window.ts';
+import { MAX_GAP_BYTES, PackWindow } from '../pack-window.ts';
 import type { PlacedInPack } from './placed-objects.ts';
 
 export interface CopyEntriesOptions {
@@ -13,9 +13,6 @@ export interface CopyEntriesOptions {
   readonly output: PackOutput;
   readonly signal: AbortSignal;
 }
-
-/** Bytes between entries that are read with them: another read takes as long. */
-const MAX_GAP_BYTES = 8 * 1024;
 
 /** Numbers of copied entries. */
 export interface CopiedEntries {
@@ -43,12 +40,13 @@ export async function copyEntries(
     if (slice.isOverAfterItem()) await slice.pause(signal);
     if (base === 'missing') continue;
     const [start, end] = [offsets[at] ?? 0, ends[at] ?? 0];
-    const bytes = window.loaded(start, end) ?? (await window.load(start, end, endOfRun(offsets, ends, at)));
-    const entry = parsePackEntry(bytes, oidBytes);
+    if (!window.hasHeader(start, end)) await window.load(start, endOfRun(offsets, ends, at));
+    const index = start - window.start;
+    const entry = parsePackEntry(window.bytes, oidBytes, index);
     const body = start + entry.headerBytes;
     invariant(body < end, 'pack-entries', 'an entry of a pack ends in its header');
     starts[at] = output.position;
-    if (base === 'none') output.add(bytes.subarray(0, entry.headerBytes));
+    if (base === 'none') output.add(window.bytes, index, index + entry.headerBytes);
     else {
       deltas++;
       const isHere = 'position' in base;

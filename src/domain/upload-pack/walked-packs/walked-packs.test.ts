@@ -1,25 +1,21 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { onViolation, type Violation } from '#base/invariant';
 import { FallBackToGit } from '#git/command/in-process';
-import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import type { Repository } from '#storage/repository';
+import { askGit, type Question, readAnswer } from '#testkit/repositories/generated/answered-fetch';
 import {
-  fetchRequestBytes,
   type Made,
   PACKINGS,
   packedHistories,
-  packIn,
   requestOf,
   tipsOf,
   unpackAll,
 } from '#testkit/repositories/generated/packed-histories';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { FLUSH, packets } from '#testkit/repositories/push';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { seededShare } from '#testkit/seeded-share';
 import { testSeed } from '#testkit/test-seed';
@@ -41,13 +37,6 @@ const LIMITS_OF_CLIENTS: ReadonlySet<string> = new Set([
 ]);
 /** Histories are random, and so is the format of their repositories; the soak tries both. */
 const OBJECT_FORMATS = seededShare(['sha1', 'sha256'] as const, 1 / 2);
-let count = 0;
-
-/** A request: what a client wants and has. */
-interface Question {
-  readonly wants: readonly string[];
-  readonly others: readonly string[];
-}
 
 function repositoryOf({ relativePath }: Made): Repository {
   return fixture.storages.open({ storageName: 'default', relativePath });
@@ -77,51 +66,6 @@ async function answer(made: Made, { others, wants }: Question): Promise<Buffer |
     throw error;
   }
   return Buffer.concat(chunks);
-}
-
-function askGit({ path }: Made, { others, wants }: Question): Buffer {
-  const settings = ['-c', 'uploadpack.allowFilter=true'];
-  return execFileSync('git', [...settings, 'upload-pack', '--stateless-rpc', path], {
-    input: fetchRequestBytes(wants, others),
-    env: { ...process.env, GIT_PROTOCOL: 'version=2' },
-    maxBuffer: 1 << 28,
-  });
-}
-
-/** An answer: the lines before the pack, sorted, and the objects of the pack. */
-interface Answered {
-  readonly lines: readonly string[];
-  readonly ids: readonly string[];
-  /** Objects that are not sent, although deltas need them. */
-  readonly bases: readonly string[];
-}
-
-/** Reads an answer; git checks the pack, for which it takes bases from the server. */
-function read(made: Made, bytes: Buffer, objectFormat: ObjectFormatName): Answered {
-  const all = packets(bytes.subarray(0, -FLUSH.length));
-  assert.equal(bytes.subarray(-FLUSH.length).toString(), FLUSH);
-  const at = all.findIndex((packet) => String(packet) === 'packfile\n');
-  const lines = (at === -1 ? all : all.slice(0, at)).map(String).sort();
-  if (at === -1) return { lines, ids: [], bases: [] };
-  const pack = packIn(all.slice(at + 1));
-  const client = join(fixture.root, `client-${++count}.git`);
-  initRepository(client, { objectFormat });
-  mkdirSync(join(client, 'objects/info'), { recursive: true });
-  writeFileSync(join(client, 'objects/info/alternates'), `${join(made.path, 'objects')}\n`);
-  gitOutput(client, ['index-pack', '--fix-thin', '--stdin'], pack);
-  const directory = join(client, 'objects/pack');
-  const [index = ''] = readdirSync(directory).filter((name) => name.endsWith('.idx'));
-  const entries = gitOutput(client, ['verify-pack', '-v', join(directory, index)])
-    .split('\n')
-    .map((line) => line.split(/ +/))
-    .filter(
-      ([oid, type]) => /^[0-9a-f]{40,}$/.test(oid ?? '') && /^(?:commit|tree|blob|tag)$/.test(type ?? ''),
-    )
-    .sort((a, b) => Number(a[4]) - Number(b[4]))
-    .map(([oid = '']) => oid);
-  rmSync(client, { recursive: true });
-  const sent = pack.readUInt32BE(8);
-  return { lines, ids: entries.slice(0, sent).sort(), bases: entries.slice(sent) };
 }
 
 const pick = <T>(random: Random, items: readonly T[]): T => {
@@ -220,8 +164,8 @@ for (const objectFormat of OBJECT_FORMATS)
           continue;
         }
         answeredHere++;
-        const own = read(made, answered, objectFormat);
-        const expected = read(made, askGit(made, question), objectFormat);
+        const own = readAnswer(made, answered, objectFormat);
+        const expected = readAnswer(made, askGit(made, question), objectFormat);
         assertSameLines(own.lines, expected.lines, what);
         const ofClient = objectsOfClient(made, question);
         // With wrong dates git also sends commits that the client has.
@@ -270,7 +214,7 @@ test('a damaged reverse index gives the right objects, or none', async () => {
   made.git('config', 'pack.writeReverseIndex', 'true');
   PACKINGS['one pack'](made);
   const question = { wants: [made.git('rev-parse', 'main')], others: ['deepen 3', 'done'] };
-  const expected = read(made, askGit(made, question), 'sha1');
+  const expected = readAnswer(made, askGit(made, question), 'sha1');
   const directory = join(made.path, 'objects/pack');
   const [name = ''] = readdirSync(directory).filter((each) => each.endsWith('.rev'));
   const index = readFileSync(join(directory, name));
@@ -284,7 +228,8 @@ test('a damaged reverse index gives the right objects, or none', async () => {
     const answered = await answer(made, question).catch(textOfDamage);
     if (typeof answered === 'string') refused++;
     // git as the client refuses bytes that are no objects.
-    else if (isReadable(made, answered)) assert.deepEqual(read(made, answered, 'sha1').ids, expected.ids);
+    else if (isReadable(made, answered))
+      assert.deepEqual(readAnswer(made, answered, 'sha1').ids, expected.ids);
   }
   assert.ok(refused > 0, 'some are noticed here');
 });
@@ -297,7 +242,7 @@ function textOfDamage(error: unknown): string {
 
 function isReadable(made: Made, answered: Buffer): boolean {
   try {
-    return read(made, answered, 'sha1').ids.length > 0;
+    return readAnswer(made, answered, 'sha1').ids.length > 0;
   } catch {
     return false;
   }
@@ -345,7 +290,10 @@ for (const hasGraph of [false, true])
       const question = { wants: [want], others: [...others, 'done'] };
       const answered = await answer(made, question);
       assert.ok(typeof answered === 'object', String(answered));
-      const [own, gits] = [read(made, answered, 'sha1'), read(made, askGit(made, question), 'sha1')];
+      const [own, gits] = [
+        readAnswer(made, answered, 'sha1'),
+        readAnswer(made, askGit(made, question), 'sha1'),
+      ];
       assert.deepEqual(own.lines, gits.lines);
       // git sends some renamed files again. A shallow client has one commit.
       const isShallow = others.some((word) => word.startsWith('shallow'));

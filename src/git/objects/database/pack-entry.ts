@@ -27,26 +27,27 @@ const NAME_DELTA = 7;
 /**
  * Parses the header of an entry.
  *
- * @param bytes Starts at the entry. Nothing of it is kept.
+ * @param bytes Nothing of them is kept.
+ * @param start Position of the entry in them.
  * @throws {FallBackToGit} for anything that is no entry.
  */
-export function parsePackEntry(bytes: Buffer, oidBytes: number): PackEntry {
-  const first = byteAt(bytes, 0);
+export function parsePackEntry(bytes: Buffer, oidBytes: number, start = 0): PackEntry {
+  const first = byteAt(bytes, start);
   const code = (first >>> 4) & 7;
   let size = first & 0x0f;
-  let at = 1;
+  let at = start + 1;
   for (let factor = 0x10, last = first; last >= 0x80; factor *= 0x80) {
-    if (at === MAX_SIZE_BYTES) throw broken();
+    if (at - start === MAX_SIZE_BYTES) throw broken();
     last = byteAt(bytes, at++);
     size += (last & 0x7f) * factor;
   }
   if (!Number.isSafeInteger(size)) throw broken();
   const type = TYPES[code];
-  if (type !== undefined) return { kind: 'object', type, size, headerBytes: at };
+  if (type !== undefined) return { kind: 'object', type, size, headerBytes: at - start };
   if (code === NAME_DELTA) {
     const base = Buffer.from(bytes.subarray(at, at + oidBytes));
     if (base.length < oidBytes) throw broken();
-    return { kind: 'name-delta', base, size, headerBytes: at + oidBytes };
+    return { kind: 'name-delta', base, size, headerBytes: at - start + oidBytes };
   }
   if (code !== OFFSET_DELTA) throw broken();
   let last = byteAt(bytes, at++);
@@ -57,7 +58,7 @@ export function parsePackEntry(bytes: Buffer, oidBytes: number): PackEntry {
     if (!Number.isSafeInteger(distance)) throw broken();
   }
   if (distance === 0) throw broken();
-  return { kind: 'offset-delta', distance, size, headerBytes: at };
+  return { kind: 'offset-delta', distance, size, headerBytes: at - start };
 }
 
 function byteAt(bytes: Buffer, at: number): number {

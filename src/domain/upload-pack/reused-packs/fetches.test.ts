@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FallBackToGit } from '#git/command/in-process';
+import { askGit, type Question, readAnswer } from '#testkit/repositories/generated/answered-fetch';
+import {
+  type Made,
+  PACKINGS,
+  packAll,
+  packedHistories,
+  requestOf,
+  tipsOf,
+} from '#testkit/repositories/generated/packed-histories';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { type Random, seededRandom } from '#testkit/repositories/random-history';
+import { seededShare } from '#testkit/seeded-share';
+import { testSeed } from '#testkit/test-seed';
+import { negotiate } from '../walked-packs/negotiate.ts';
+import { walkedRequest } from '../walked-packs/walked-request.ts';
+import { findReusedPacks } from './find-reused-packs.ts';
+import { sendReusedPacks } from './send-reused-packs.ts';
+
+const { fixture, make } = await packedHistories();
+const { signal } = new AbortController();
+const OBJECT_FORMATS = seededShare(['sha1', 'sha256'] as const, 1 / 2);
+const COMMITS = 400;
+const ROUNDS = 12;
+
+/** Answers a fetch; else the reason why git has to. */
+async function answer({ relativePath }: Made, { others, wants }: Question): Promise<Buffer | string> {
+  const repository = fixture.storages.open({ storageName: 'default', relativePath });
+  const fetch = { repository, config: [] };
+  const request = requestOf(wants, others);
+  const chunks: Buffer[] = [];
+  const write = (bytes: Buffer): undefined => void chunks.push(Buffer.from(bytes));
+  try {
+    if (!request.isDone) {
+      const negotiated = await negotiate(repository, walkedRequest(fetch, request), signal);
+      if (!negotiated.isReady) return negotiated.answer;
+    }
+    await using reused = await findReusedPacks(fetch, request, { trace: { env: {} }, signal });
+    await sendReusedPacks(reused, { write }, { objects: repository.objects, hasProgress: false, signal });
+  } catch (error) {
+    if (error instanceof FallBackToGit) return error.message;
+    throw error;
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Returns the ids of all that some commits need. */
+function reachedBy({ path }: Made, oids: readonly string[]): ReadonlySet<string> {
+  const list = ['rev-list', '--objects', '--no-object-names', '--stdin'];
+  return new Set(gitOutput(path, list, oids.join('\n')).split('\n').filter(Boolean));
+}
+
+function some<T>(random: Random, items: readonly T[], most: number): T[] {
+  const chosen = Array.from({ length: 1 + Math.floor(random() * most) }, () => {
+    return items[Math.floor(random() * items.length)] ?? assert.fail('there are no items');
+  });
+  return [...new Set(chosen)];
+}
+
+for (const objectFormat of OBJECT_FORMATS)
+  for (const [how, pack] of Object.entries(PACKINGS))
+    test(`a client with commits gets what it lacks of ${how}, ${objectFormat}`, async () => {
+      const random = seededRandom(testSeed());
+      const made = make(random() * 2 ** 32, objectFormat, how === 'several packs' ? 60 : COMMITS);
+      pack(made);
+      const tips = tipsOf(made);
+      const commits = made.git('rev-list', '--all').split('\n');
+      let answeredHere = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        const wants = some(random, random() < 0.5 ? tips : commits, 3);
+        const haves = some(random, commits, 3);
+        const done = random() < 0.7 ? ['done'] : [];
+        const tags = random() < 0.5 ? ['include-tag'] : [];
+        const question = { wants, others: [...haves.map((oid) => `have ${oid}`), ...tags, ...done] };
+        const what = JSON.stringify(question);
+
+        const answered = await answer(made, question);
+
+        if (typeof answered === 'string') {
+          assert.equal(answered, 'commits of a fetch are far from bitmaps', what);
+          continue;
+        }
+        answeredHere++;
+        const own = readAnswer(made, answered, objectFormat);
+        const expected = readAnswer(made, askGit(made, question), objectFormat);
+        const packSection = (lines: readonly string[]): string[] =>
+          lines.filter((line) => !/^ACK/.test(line));
+        assert.deepEqual(packSection(own.lines), packSection(expected.lines), what);
+        const ofClient = reachedBy(made, haves);
+        const lacking = expected.ids.filter((oid) => !ofClient.has(oid));
+        assert.deepEqual(own.ids, lacking, what);
+        const needed = own.bases.filter((oid) => !ofClient.has(oid));
+        assert.deepEqual(needed, [], `bases are missing for ${what}`);
+      }
+      assert.ok(answeredHere > 0, 'some are answered here');
+    });
+
+test('git answers fetches of commits outside the packs, with filters and with depths', async () => {
+  const made = make(1);
+  packAll(made);
+  const [main, old] = [made.git('rev-parse', 'main'), made.git('rev-parse', 'c5')];
+  const fetch = (wants: string, ...others: string[]) =>
+    answer(made, { wants: [wants], others: [...others, 'done'] });
+  assert.equal(typeof (await fetch(main, `have ${old}`)), 'object');
+  for (const other of ['filter blob:none', 'filter tree:0', 'deepen 3', `shallow ${old}`])
+    assert.match(String(await fetch(main, `have ${old}`, other)), /^the request is not a plain/, other);
+  const tree = made.git('rev-parse', 'main:');
+  const added = made.git('commit-tree', '-m', 'added', '-p', main, tree);
+  for (const [want, have] of [
+    [added, main],
+    [main, added],
+  ] as const)
+    assert.equal(await fetch(want, `have ${have}`), 'commits of a fetch are far from bitmaps');
+});
