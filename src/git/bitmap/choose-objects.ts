@@ -34,6 +34,8 @@ export interface ChoiceOptions {
   readonly oidBytes: OidBytes;
   /** Types that need not be found, because they are left out: files, or directories and files. */
   readonly leftOut: readonly ObjectType[];
+  /** True if only git may find objects far from bitmaps, so that {@link ChosenObjects.tips} is empty. */
+  readonly isNear: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -50,6 +52,7 @@ const ID = new RegExp(`^${OID_SOURCE}`);
 const NEW_TAG = new FallBackToGit('a tag is not in the packs');
 const UNUSUAL = new FallBackToGit('an object is unusual');
 const MANY = new FallBackToGit('many commits have no bitmap');
+const FAR = new FallBackToGit('commits are far from bitmaps');
 
 /** Chooses objects of packs by their bitmaps, as git does for a clone. */
 export class ObjectChoice {
@@ -100,6 +103,7 @@ export class ObjectChoice {
     const seen = this.#named;
     for (const want of wants) seen.add(want);
     for (const want of seen) if (this.#bitOf(want) === undefined) this.#tips.add(want);
+    if (this.#options.isNear && this.#tips.size > 0) throw FAR;
     // Iterating a set includes the elements that are added during the iteration.
     for (const oid of seen) {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
@@ -213,6 +217,7 @@ export class ObjectChoice {
         if (wanted.has(oid)) this.#tips.add(oid);
         const node = this.#nodeOf(oid, (await this.#read(oid)).data);
         nodes.push(node);
+        if (this.#options.isNear && nodes.length > MAX_COMPARED) throw FAR;
         for (const parent of node.parents) this.#unmarked.add(parent);
       }
     }

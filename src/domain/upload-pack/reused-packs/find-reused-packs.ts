@@ -4,7 +4,7 @@ import { requireReferenceSettings } from '#domain/git-service/reference-settings
 import type { TraceFile } from '#domain/git-service/trace-file';
 import { type BitmapFile, countBits, firstGap, removeBits } from '#git/bitmap/bitmap-file';
 import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';
-import { type ChoiceOptions, type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
+import { type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
 import type { PackOrder, PackRange } from '#git/bitmap/pack-order';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { OID_BYTES, OID_DIGITS } from '#git/names/object-id';
@@ -73,7 +73,7 @@ const choices = new Limit<Storage>({ name: 'clones', capacity: 2 });
 const OTHER_REQUEST = new FallBackToGit('the request is not a plain clone or fetch');
 const FILES = new FallBackToGit('the client wants no commits');
 const MANY_PACKS = new FallBackToGit('there are too many packs');
-const OUTSIDE = new FallBackToGit('commits of a fetch are far from bitmaps');
+const OUTSIDE = new FallBackToGit('commits are in no pack with bitmaps');
 const SAME_OBJECTS = new FallBackToGit('several packs have the same object');
 
 /**
@@ -196,14 +196,12 @@ async function choose(
 ): Promise<Choice> {
   const { objectFormat, objects } = repository;
   const leftOut = filter === undefined ? [] : LEFT_OUT[filter];
-  const options = { objects, oidBytes: OID_BYTES[objectFormat], leftOut, signal };
+  const isNear = haves.length > 0;
+  const options = { objects, oidBytes: OID_BYTES[objectFormat], leftOut, isNear, signal };
   const choice = await ObjectChoice.start(packs, options);
   const chosen = await choice.addAll(wants);
-  const ofClient = haves.length === 0 ? undefined : await reachedBy(haves, packs, options);
-  if (ofClient !== undefined) {
-    if (chosen.tips.length > 0) throw OUTSIDE;
-    removeBits(chosen.bits, ofClient);
-  }
+  const ofClient = isNear ? (await (await ObjectChoice.start(packs, options)).addAll(haves)).bits : undefined;
+  if (ofClient !== undefined) removeBits(chosen.bits, ofClient);
   const lines = await choice.addListed(await listBeyond(repository, { ...chosen, filter }, signal));
   if (leftOut.length > 0) choice.dropTypes(leftOut);
   if (includesTags) {
@@ -212,18 +210,6 @@ async function choose(
     if (ofClient !== undefined) removeBits(chosen.bits, ofClient);
   }
   return { ...chosen, ofClient, others: lines };
-}
-
-/** Returns the bits of what a client has. @throws {FallBackToGit}; as {@link ObjectChoice.addAll}. */
-async function reachedBy(
-  haves: readonly string[],
-  packs: BitmappedPacks,
-  options: ChoiceOptions,
-): Promise<Uint32Array> {
-  const choice = await ObjectChoice.start(packs, options);
-  const { bits, tips } = await choice.addAll(haves);
-  if (tips.length > 0) throw OUTSIDE;
-  return bits;
 }
 
 /**
