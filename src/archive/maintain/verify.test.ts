@@ -7,7 +7,7 @@ import { Publisher } from '#generations/repository/publisher';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { openArchiveBucket } from '../bucket/archive-bucket.ts';
+import { ARCHIVE_TIMES, openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { WriterLease } from '../bucket/writer-lease.ts';
 import { OpenRepositories } from '../publish/open-repositories.ts';
 import { verifyArchive } from './verify.ts';
@@ -15,6 +15,7 @@ import { verifyArchive } from './verify.ts';
 const directory = makeScratchDirectory('verify');
 after(() => rmSync(directory, { recursive: true }));
 const { signal } = new AbortController();
+const NOTHING_KEPT = { keepAllMs: 0, hourly: 0, daily: 0, weekly: 0, removedMs: 0 };
 
 /**
  * Makes a repository with one commit, and an archive of it whose only pack has all of its objects,
@@ -24,7 +25,8 @@ const { signal } = new AbortController();
  */
 async function startWith(name: string, { count = 1, isInline = false, isWhole = true }) {
   await using stack = new AsyncDisposableStack();
-  const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal });
+  const times = { ...ARCHIVE_TIMES, graceMs: 0 };
+  const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal, times });
   const writer = new WriterLease(bucket, 'test');
   await writer.lease.start({ predecessorEnded: true });
   const fixture = stack.use(await StorageFixture.create());
@@ -59,8 +61,10 @@ async function startWith(name: string, { count = 1, isInline = false, isWhole = 
     return [found?.problems.length, found?.isChecked, found?.isRepaired];
   };
   const packsOf = async (): Promise<readonly string[]> => [...(await archived.head()).packs];
+  const { store } = bucket;
   const kept = stack.move();
-  return { packsOf, verify, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  const parts = { archived, packsOf, repository, store, verify, writer };
+  return { ...parts, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 test('a state whose pack lacks an object is repaired by a pack from the disk', async () => {
@@ -87,4 +91,26 @@ test('packs with objects that are unusual on the disk, too, are not replaced', a
 
   assert.deepEqual(await made.verify(), [1, true, false]);
   assert.deepEqual(await made.packsOf(), before);
+});
+
+test('a pack that is pruned while another one is read is not missing', async () => {
+  await using made = await startWith('pruned', {});
+  const { archived, store, writer } = made;
+  const former = await made.packsOf();
+  await archived.maintenance.checkpoint();
+  await archived.replacePacks(made.repository, former, signal);
+  assert.notDeepEqual(await made.packsOf(), former);
+  const get = store.get.bind(store);
+  let [isPruning, deleted] = [false, 0];
+  store.get = async function* (key, options) {
+    if (key.endsWith('.pack') && !isPruning) {
+      isPruning = true;
+      await writer.lease.renew();
+      deleted = await archived.maintenance.prune(NOTHING_KEPT);
+    }
+    yield* get(key, options);
+  };
+
+  assert.deepEqual(await made.verify(), [0, true, false]);
+  assert.ok(deleted > 0);
 });

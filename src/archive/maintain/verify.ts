@@ -126,14 +126,9 @@ async function verifyRepository(chain: Chain, isChecked: boolean, options: Verif
     lfsIds: [],
   };
   try {
-    const { state } = await chain.follow();
+    const state = await verifyPacks(chain, found, options);
     found.generation = state.n;
     found.lfsIds = archivedLfsIds(state);
-    const names = new Set(state.packs);
-    if (options.isFull)
-      for (const n of await checkpointsOf(chain))
-        for (const name of (await chain.checkpoint(n))?.packs ?? []) names.add(name);
-    for (const name of names) await verifyPack(chain, name, found, options);
     for (const id of borrowedIds(state)) await verifyLender(id, found, options);
     if (isChecked && damaged.size + found.lenders.length === 0)
       await checkWithGit(chain, state, found, options);
@@ -146,21 +141,58 @@ async function verifyRepository(chain: Chain, isChecked: boolean, options: Verif
   return found;
 }
 
+/**
+ * Reads the packs of the last state, or of all kept states. One that is missing is damage only if a
+ * state still names it: reading takes long, and the collector may have deleted it meanwhile.
+ *
+ * @returns the last state, as it was read after a pack was missing.
+ */
+async function verifyPacks(chain: Chain, found: Found, options: VerifyOptions): Promise<ChainState> {
+  const { state } = await chain.follow();
+  const missing: string[] = [];
+  for (const name of await packsOf(chain, state, options))
+    if (!(await verifyPack(chain, name, found, options))) missing.push(name);
+  if (missing.length === 0) return state;
+  const { state: later } = await chain.follow();
+  const named = await packsOf(chain, later, options);
+  for (const name of missing) {
+    if (!named.has(name)) continue;
+    found.damaged.add(name);
+    found.problems.push(`the pack ${name} is missing`);
+  }
+  return later;
+}
+
+/** Returns the names of the packs of the last state, or of all kept states. */
+async function packsOf(
+  chain: Chain,
+  { packs }: ChainState,
+  { isFull }: VerifyOptions,
+): Promise<ReadonlySet<string>> {
+  const names = new Set(packs);
+  if (isFull)
+    for (const n of await checkpointsOf(chain))
+      for (const name of (await chain.checkpoint(n))?.packs ?? []) names.add(name);
+  return names;
+}
+
+/** Reads a pack. @returns false if it is missing. */
 async function verifyPack(
   chain: Chain,
   name: string,
   found: Found,
   { bucket, signal }: VerifyOptions,
-): Promise<void> {
+): Promise<boolean> {
   try {
     for await (const piece of readPack(bucket, chain.options.keys, name, signal)) found.bytes += piece.length;
     found.packs++;
   } catch (error) {
-    const isMissing = isError(error) && error.name === 'MissingObjectError';
-    if (!(error instanceof DamagedPackError) && !isMissing) throw error;
+    if (isError(error) && error.name === 'MissingObjectError') return false;
+    if (!(error instanceof DamagedPackError)) throw error;
     found.damaged.add(name);
-    found.problems.push(isMissing ? `the pack ${name} is missing` : error.message);
+    found.problems.push(error.message);
   }
+  return true;
 }
 
 /** Checks that a chain can be read whose objects a repository may use. */

@@ -180,9 +180,10 @@ export class Maintenance {
       const checkpoint = await chain.checkpoint(floor.n);
       if (checkpoint === undefined) return 0;
       const packs = await this.#doomPacks(nowMs);
+      // What names a pack is deleted before it.
       const keys = [
-        ...packs.map((name) => chain.options.keys.pack(name)),
         ...(await this.#oldRecords(checkpoint)),
+        ...packs.map((name) => chain.options.keys.pack(name)),
       ];
       // Readers of a generation look for its changes.
       const isPart = (key: string): boolean => key.includes('.changes-');
