@@ -5,7 +5,12 @@ import { nameOfKey, repositoryKeys } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
 import { borrowedIds } from '../capture/capture-settings.ts';
 
-/** Notes that the chain of a path cannot be read, and is replaced by another one. */
+/**
+ * Notes that the chain of a path cannot be read, and is replaced by another one; or that a chain
+ * has no name.
+ *
+ * @param path the one that it has or would have; empty if that is not known.
+ */
 export async function noteGivenUp(bucket: ArchiveBucket, id: string, path: string): Promise<void> {
   const chain = chainOf(bucket, id);
   await chain.store(chain.options.keys.givenUp, GIVEN_UP.seal({ path }));
@@ -59,7 +64,8 @@ export async function deleteGivenUp(bucket: ArchiveBucket, id: string, nowMs: nu
   const objects = bucket.environment.bucket;
   const note = await objects.get(keys.givenUp);
   if (note === undefined || nowMs - note.modifiedMs < bucket.times.graceMs) return false;
-  const isNamed = (await bucket.paths.resolve(GIVEN_UP.open(note.content).path)) === id;
+  const { path } = GIVEN_UP.open(note.content);
+  const isNamed = path !== '' && (await bucket.paths.resolve(path)) === id;
   if (isNamed || (await isBorrowedFrom(bucket, id))) return false;
   const [first, others]: [string[], string[]] = [[keys.generation(1)], []];
   for await (const page of objects.list(keys.root))

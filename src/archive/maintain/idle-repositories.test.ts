@@ -144,3 +144,36 @@ test('an idle repository loses old states without a checkpoint, and then costs n
     'the first checkpoint was written a moment ago, and the last one stays',
   );
 });
+
+test('a chain that was left without a name is deleted, but not while its creation may go on', async () => {
+  const opened = await openPlace('unnamed');
+  const { bucket, due, repositories } = opened;
+  const [empty, filled] = ['empty.git', 'filled.git'];
+  const left = [await repositories.create(empty, Date.now()), await repositories.create(filled, Date.now())];
+  await write(left[1] ?? assert.fail(), 'value', { path: filled });
+  const renamed = await createAt(opened, 'renamed.git');
+  await repositories.move('renamed.git', 'other.git', renamed); // killed before its state has the path
+  const ids = left.map(({ id }) => id).sort();
+  const isUnnamed = (each: DueRepository): boolean => 'unnamed' in each;
+
+  assert.deepEqual(
+    (await due()).filter(isUnnamed),
+    ids.map((id) => ({ unnamed: id })),
+  );
+  for (const id of ids) await repositories.abandonUnnamed(id);
+  assert.equal((await due()).filter(isUnnamed).length, ids.length);
+
+  const writer = new WriterLease(bucket, 'test');
+  await writer.lease.start({ predecessorEnded: true });
+  const restarted = new OpenRepositories({ bucket, writer });
+  for (const id of [...ids, renamed.id]) await restarted.abandonUnnamed(id);
+  const givenUp = (await due()).filter((each) => 'givenUp' in each);
+  assert.deepEqual(
+    givenUp,
+    ids.map((id) => ({ givenUp: id })),
+  );
+  await writer.lease.renew();
+  for (const id of ids) assert.equal(await restarted.deleteGivenUp(id), true);
+  for (const id of ids) assert.deepEqual(await partsOf(opened, id), []);
+  assert.equal((await restarted.get('other.git'))?.id, renamed.id);
+});

@@ -12,12 +12,13 @@ const MAX_REMEMBERED = 20_000;
 
 /**
  * A repository with something to delete: by its path, by its id if it was removed, or by the id of
- * a chain that was given up.
+ * a chain that was given up, or that has no name because its creation did not end.
  */
 export type DueRepository =
   | { readonly path: string }
   | { readonly id: string }
-  | { readonly givenUp: string };
+  | { readonly givenUp: string }
+  | { readonly unnamed: string };
 
 /** A repository as a list of the bucket shows it. */
 interface Listed {
@@ -76,26 +77,28 @@ export class IdleRepositories {
       generations.some((n) => n > last || n < kept.from);
     if (!mayDelete) return undefined;
     const isOld = this.#isOver(lastMs, nowMs);
+    const isIdle = nowMs - lastMs >= this.#bucket.times.graceMs;
     const facts = [generations.length, generations.at(-1), checkpoints.length, kept.checkpoints.size];
-    const seen = [...facts, kept.from, isOld].join(' ');
+    const seen = [...facts, kept.from, isIdle, isOld].join(' ');
     if (this.#seen.get(id) === seen) return undefined;
     const { state } = await chainOf(this.#bucket, id).follow();
     const isDue = this.#isDue(listed, { kept, nowMs, state });
-    const due = isDue ? await this.#named(id, state) : undefined;
+    const due = isDue ? await this.#named(id, state, isIdle) : undefined;
     if (due === undefined) this.#seen.set(id, seen);
     // What holds it may be erased later: that changes nothing here.
-    else if ('path' in due || state.isErased || !(await isHeld(this.#bucket, id))) return due;
+    else if (!('id' in due) || state.isErased || !(await isHeld(this.#bucket, id))) return due;
   }
 
-  /** Returns a repository by its name; `undefined` for one whose creation was interrupted. */
-  async #named(
-    id: string,
-    { exists, settings }: ChainState,
-  ): Promise<{ readonly path: string } | { readonly id: string } | undefined> {
-    const path = settings.get(SETTING.path);
-    if (!exists) return { id };
-    const isThere = path !== undefined && (await this.#bucket.paths.resolve(path)) === id;
-    return isThere ? { path } : undefined;
+  /**
+   * Returns a repository by its name; `undefined` while that changes.
+   *
+   * @param isIdle false if it may be under creation.
+   */
+  async #named(id: string, state: ChainState, isIdle: boolean): Promise<DueRepository | undefined> {
+    const path = state.settings.get(SETTING.path);
+    if (!state.exists) return { id };
+    if (path !== undefined && (await this.#bucket.paths.resolve(path)) === id) return { path };
+    return isIdle && !(await hasHadName(this.#bucket, id, state)) ? { unnamed: id } : undefined;
   }
 
   #isDue(
@@ -143,6 +146,22 @@ export class IdleRepositories {
 /** Returns the number of the last checkpoint. */
 function newest({ checkpoints }: Listed): number {
   return checkpoints.at(-1)?.n ?? 0;
+}
+
+/**
+ * Reports whether a repository has or had a name. A chain is named after its state has the path.
+ *
+ * @param state the one at its head.
+ */
+export async function hasHadName(
+  { paths }: ArchiveBucket,
+  id: string,
+  { settings }: ChainState,
+): Promise<boolean> {
+  const path = settings.get(SETTING.path);
+  if (path === undefined) return false;
+  for await (const record of paths.records(path)) if (record.id === id) return true;
+  return false;
 }
 
 /** Reports whether a repository that is not erased may use the objects of another. */

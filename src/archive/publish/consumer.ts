@@ -283,6 +283,7 @@ export class Consumer {
     for await (const due of idle.due(idPrefix)) {
       if ('id' in due) await repositories.erase(due.id, retention);
       else if ('givenUp' in due) await repositories.deleteGivenUp(due.givenUp);
+      else if ('unnamed' in due) await repositories.abandonUnnamed(due.unnamed);
       else {
         paths.add(due.path);
         await this.#maintainSoon(due.path);

@@ -4,7 +4,9 @@ import { holdPacks } from '#generations/forks';
 import { leaseKey } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
 import type { WriterLease } from '../bucket/writer-lease.ts';
+import { SETTING } from '../capture/capture-settings.ts';
 import { deleteGivenUp, noteGivenUp } from '../maintain/given-up.ts';
+import { hasHadName } from '../maintain/idle-repositories.ts';
 import type { Retention } from '../maintain/retention.ts';
 import { ArchivedRepository } from './archived-repository.ts';
 
@@ -116,6 +118,18 @@ export class OpenRepositories {
     if (id === undefined) return;
     await noteGivenUp(this.#options.bucket, id, path);
     await paths.remove(path, id);
+  }
+
+  /**
+   * Gives up a chain without a name, which a server has left that was killed. One of this server
+   * may still get its name.
+   */
+  async abandonUnnamed(id: string): Promise<void> {
+    const { bucket, writer } = this.#options;
+    const { state } = await chainOf(bucket, id).follow();
+    if (state.owner === undefined || writer.lease.isOwner(state.owner)) return;
+    if (!(await hasHadName(bucket, id, state)))
+      await noteGivenUp(bucket, id, state.settings.get(SETTING.path) ?? '');
   }
 
   /** Deletes a chain that was given up, after the grace of the collector. @returns whether it did. */
