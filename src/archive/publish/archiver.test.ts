@@ -3,6 +3,8 @@ import { mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import type { RepositoryEvent } from '#events/event';
+import { pastState } from '#generations/chain/past-state';
 import { archiveRoot } from '#storage/storage-layout';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -10,6 +12,7 @@ import { openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { WriterLease } from '../bucket/writer-lease.ts';
 import { stampOfSettings } from '../capture/capture-settings.ts';
 import { Archiver } from './archiver.ts';
+import { LeftPaths } from './left-paths.ts';
 import { OpenRepositories } from './open-repositories.ts';
 
 const directory = makeScratchDirectory('archiver');
@@ -29,13 +32,26 @@ async function startArchiver(name: string) {
   const repository = fixture.init(PATH);
   mkdirSync(archiveRoot(fixture.storage), { recursive: true });
   const repositories = new OpenRepositories({ bucket, writer });
-  const journal = { id: 'journal', last: 1 };
+  const events: RepositoryEvent[] = [];
+  const journal = {
+    id: 'journal',
+    last: 1,
+    async *read(from: number) {
+      yield events.filter(({ sequence }) => sequence > from);
+    },
+  };
+  /** Adds an event to the journal, which is archived later. */
+  const add = (event: Pick<RepositoryEvent, 'kind' | 'sequence'> & Partial<RepositoryEvent>): void => {
+    events.push({ relativePath: PATH, timeMs: Date.now(), ...event });
+    journal.last = event.sequence;
+  };
   const archiver = new Archiver({
     storages: fixture.storages,
     storageName: 'default',
     repositories,
     journalId: () => journal.id,
     now: () => ({ sequence: journal.last, timeMs: Date.now() }),
+    left: new LeftPaths({ journal, archived: () => 0 }),
     lfs: undefined,
     retention,
     signal,
@@ -59,6 +75,7 @@ async function startArchiver(name: string) {
   const kept = stack.move();
   const { storage } = fixture;
   return {
+    add,
     archiver,
     bucket,
     fixture,
@@ -98,12 +115,13 @@ test('settings are read once their files have changed, and not before', async ()
   writeFileSync(join(repository.path, 'description'), 'another one');
   const { archived } = await head();
   const archivedStamp = archived.settingsStamp;
+  const at = { sequence: 1, timeMs: Date.now() };
 
   archived.settingsStamp = await stampOfSettings(repository);
-  await archiver.settings(PATH);
+  await archiver.settings(PATH, at);
   assert.equal(await description(), before);
   archived.settingsStamp = archivedStamp;
-  await archiver.settings(PATH);
+  await archiver.settings(PATH, at);
   assert.equal(await description(), '=another one');
   assert.equal(archived.settingsStamp, await stampOfSettings(repository));
 });
@@ -186,4 +204,40 @@ test('settings that cannot be read are a problem of the repository', async () =>
     name: 'GitalyError',
     message: /^settings cannot be read: EISDIR/,
   });
+});
+
+// A repository that was restored to the last state before its removal had that of its successor.
+test('a repository that is on the disk in place of another is not archived as that one', async () => {
+  await using started = await startArchiver('replaced');
+  const { add, archiver, bucket, changed, commit, fixture, head, repository } = started;
+  const first = commit('first');
+  await changed(2, { [MAIN]: first });
+  const { archived } = await head();
+  const gone = 'a'.repeat(40);
+  add({ kind: 'reference', sequence: 3, reference: MAIN, newValue: gone });
+  add({ kind: 'removed', sequence: 4 });
+  rmSync(repository.path, { recursive: true });
+  fixture.init(PATH);
+  const successor = commit('successor');
+  fixture.runGit(repository.path, ['update-ref', MAIN, successor]);
+  writeFileSync(join(repository.path, 'description'), 'successor');
+  add({ kind: 'created', sequence: 5 });
+  const now = { sequence: 5, timeMs: Date.now(), after: 2 };
+
+  await changed(3, { [MAIN]: gone });
+  await archiver.settings(PATH, now);
+  assert.equal(await archiver.compare(PATH, now), false);
+  await archiver.removed(PATH, { sequence: 4, timeMs: Date.now() });
+  await archiver.created(PATH, { sequence: 5, timeMs: Date.now() });
+  assert.equal(await archiver.compare(PATH, { ...now, after: 5 }), true);
+
+  const { chain } = archived.owned.options;
+  const { n } = (await chain.follow()).state;
+  const last = await pastState(chain, { generation: n - 1 });
+  assert.equal(last?.references.get(MAIN), first);
+  assert.notEqual(last?.settings.get('description'), '=successor');
+  const next = await head();
+  assert.notEqual(next.archived.id, archived.id);
+  assert.equal(next.state.references.get(MAIN), successor);
+  assert.equal(await bucket.paths.resolve(PATH), next.archived.id);
 });

@@ -26,12 +26,14 @@ import type { Retention } from '../maintain/retention.ts';
 import type { Damage } from '../maintain/verify.ts';
 import type { ArchivedRepository, Changes, Publication } from './archived-repository.ts';
 import type { JournalPosition } from './journal-position.ts';
+import type { LeftPaths } from './left-paths.ts';
 import type { OpenRepositories } from './open-repositories.ts';
 
 export interface ArchiverOptions {
   readonly storages: Storages;
   readonly storageName: string;
   readonly repositories: OpenRepositories;
+  readonly left: LeftPaths;
   /** `undefined` if the files of Git LFS are not archived. */
   readonly lfs: LfsArchive | undefined;
   /** Returns the identity of the journal. Numbers of another one mean nothing. */
@@ -64,7 +66,7 @@ export class OlderJournalError extends Error {
 export class Archiver {
   readonly #options: ArchiverOptions;
   /** Comparisons of lenders under way. */
-  readonly #lenders = new Map<string, Promise<void>>();
+  readonly #lenders = new Map<string, Promise<unknown>>();
   /** This process, and the last event before it. */
   readonly #start: { readonly id: string; readonly last: number };
 
@@ -78,12 +80,12 @@ export class Archiver {
     const repository = this.#find(path);
     if (repository === undefined) return; // an event that follows has removed or moved it
     const archived = await this.#options.repositories.get(path);
-    if (archived === undefined) return await this.compare(path, at);
+    if (archived === undefined) return void (await this.compare(path, at));
     const head = await archived.head();
     if (this.#includes(head, at)) return;
     const { isComplete, values } = await this.#presentValues(repository, changes, head);
     // The event counts as included only with the rest, also if this attempt fails.
-    if (!isComplete) return await this.compare(path, at);
+    if (!isComplete) return void (await this.compare(path, at));
     await this.#publish(archived, { repository, changes: values, settings: {}, at });
   }
 
@@ -96,36 +98,37 @@ export class Archiver {
     if (existing !== undefined && this.#includes(await existing.head(), at)) return;
     // One that was restored continues its chain.
     if (existing !== undefined || (await lendersOf(repository)).length > 0)
-      return await this.compare(path, at);
+      return void (await this.compare(path, at));
     const archived = await repositories.create(path, at.timeMs);
     const head = await readReference(repository, HEAD_NAME, this.#options.signal);
     const changes = new Map(head?.startsWith(SYMBOLIC) ? [[HEAD_NAME, head]] : []);
-    await this.#publishSettings(archived, repository, { changes, at });
-    await repositories.name(path, archived);
+    if (await this.#publishSettings(archived, repository, { changes, at, from: at }))
+      await repositories.name(path, archived);
   }
 
-  /** Archives settings that may have changed. */
-  async settings(path: string): Promise<void> {
+  /** Archives settings that may have changed. @param from the last event that may be archived. */
+  async settings(path: string, from: JournalPosition): Promise<void> {
     const repository = this.#find(path);
     if (repository === undefined) return;
     const archived = await this.#options.repositories.get(path);
-    if (archived === undefined) return await this.compare(path, this.#options.now());
+    if (archived === undefined) return void (await this.compare(path, from));
     const at = { timeMs: this.#options.now().timeMs };
     if (archived.settingsStamp === (await stampOfSettings(repository))) return;
-    await this.#publishSettings(archived, repository, { changes: new Map(), at });
+    await this.#publishSettings(archived, repository, { changes: new Map(), at, from });
   }
 
   /**
    * Compares all of a repository with its archive, and archives the difference.
    *
    * @param from changes up to this one are included then; later ones may be.
+   * @returns false if the one on the disk is another repository: events that follow archive it.
    * @throws {GitalyError} FAILED_PRECONDITION, once the rest is archived, if an object that a
    *   reference names is missing: the reference may have changed meanwhile, or is damaged.
    */
-  async compare(path: string, from: JournalPosition, depth = 0): Promise<void> {
+  async compare(path: string, from: JournalPosition, depth = 0): Promise<boolean> {
     const { now, repositories, signal } = this.#options;
     const repository = this.#find(path);
-    if (repository === undefined) return; // an event tells what has become of it
+    if (repository === undefined) return true; // an event tells what has become of it
     const existing = await repositories.get(path);
     const at = { sequence: from.sequence, timeMs: now().timeMs };
     const lent = await this.#lent(repository, from, depth);
@@ -138,10 +141,12 @@ export class Archiver {
       head,
     );
     const included = isComplete ? at : { timeMs: at.timeMs };
-    await this.#publishSettings(archived, repository, { changes: values, lent, at: included });
+    const compared = { changes: values, lent, at: included, from };
+    if (!(await this.#publishSettings(archived, repository, compared))) return false;
     if (existing === undefined) await repositories.name(path, archived);
     if (!isComplete)
       throw new GitalyError('FAILED_PRECONDITION', 'an object that a reference names is missing');
+    return true;
   }
 
   /**
@@ -150,7 +155,7 @@ export class Archiver {
    */
   async missing(path: string, from: JournalPosition): Promise<void> {
     const { repositories, now } = this.#options;
-    if (this.#find(path) !== undefined) return await this.compare(path, from);
+    if (this.#find(path) !== undefined) return void (await this.compare(path, from));
     const existing = await repositories.get(path);
     if (existing !== undefined) await repositories.remove(path, existing, now().timeMs);
   }
@@ -182,7 +187,7 @@ export class Archiver {
     if (packs.some((name) => name.endsWith(`.${SETTING.hooks}`))) {
       const [settings, at] = [{ [SETTING.hooks]: '' }, { timeMs: now().timeMs }];
       await this.#publish(archived, { repository, changes: new Map(), settings, at });
-      await this.#publishSettings(archived, repository, { changes: new Map(), at });
+      await this.#publishSettings(archived, repository, { changes: new Map(), at, from: now() });
     }
     if (lenders.length > 0) {
       const left = borrowedIds(await archived.head()).filter((id) => !lenders.includes(id));
@@ -208,7 +213,7 @@ export class Archiver {
     const { repositories } = this.#options;
     const archived = await repositories.get(from);
     if (archived === undefined || this.#includes(await archived.head(), at))
-      return await this.compare(to, at);
+      return void (await this.compare(to, at));
     const occupant = await repositories.get(to);
     if (occupant !== undefined) await repositories.remove(to, occupant, at.timeMs);
     await repositories.move(from, to, archived);
@@ -232,6 +237,17 @@ export class Archiver {
   }
 
   /**
+   * Reports whether the repository that an archived state is of has left its path: what was read
+   * there may be of another one.
+   */
+  async #hasLeft(path: string, { settings }: ChainState, from: JournalPosition): Promise<boolean> {
+    const { after = from.sequence } = from;
+    const [journal, last] = (settings.get(SETTING.event) ?? '').split(' ');
+    const included = journal === this.#options.journalId() ? Number(last) : 0;
+    return await this.#options.left.hasLeft(path, Math.max(included, after));
+  }
+
+  /**
    * Returns the repository of a path; `undefined` if the storage has none.
    *
    * @throws {GitalyError} if that cannot be told, as when the disk is gone or cannot be read.
@@ -250,15 +266,21 @@ export class Archiver {
     }
   }
 
-  /** Archives the settings that differ, with some changes of references. */
+  /**
+   * Archives the settings that differ, with some changes of references.
+   *
+   * @returns false if it does not, because the repository has left its path.
+   */
   async #publishSettings(
     archived: ArchivedRepository,
     repository: Repository,
-    { at, changes, lent }: { readonly at: At; readonly changes: Changes; readonly lent?: Lent | undefined },
-  ): Promise<void> {
+    { at, changes, from, lent }: PublishedSettings,
+  ): Promise<boolean> {
     const stamp = await stampOfSettings(repository);
     const settings = await captureSettings(repository, this.#options.signal);
-    const archivedSettings = (await archived.head()).settings;
+    const head = await archived.head();
+    if (await this.#hasLeft(repository.relativePath, head, from)) return false;
+    const archivedSettings = head.settings;
     const values = changedSettings(archivedSettings, settings);
     const hooksName = archivedSettings.get(SETTING.hooks);
     const { hooks } = settings;
@@ -272,6 +294,7 @@ export class Archiver {
     const changed = { changes, settings: values, at, ...(lent && { lent: lent.tips }) };
     await this.#publish(archived, { repository, ...changed, ...(!isSame && hooks && { hooks }) });
     archived.settingsStamp = stamp;
+    return true;
   }
 
   async #publish(
@@ -321,7 +344,7 @@ export class Archiver {
 
   /** Compares a lender that is not archived yet, once for all that wait for it. */
   async #compareLender(path: string, from: JournalPosition, depth: number): Promise<void> {
-    if (depth > 1) return await this.compare(path, from, depth); // none of these waits for another
+    if (depth > 1) return void (await this.compare(path, from, depth)); // none of these waits for another
     let comparing = this.#lenders.get(path);
     if (comparing === undefined) {
       comparing = this.compare(path, from, depth).finally(() => this.#lenders.delete(path));
@@ -349,6 +372,14 @@ export class Archiver {
 
 /** The time of a state, and the last event that it includes, if it is up to one. */
 type At = Pick<JournalPosition, 'timeMs'> & Partial<JournalPosition>;
+
+interface PublishedSettings {
+  readonly at: At;
+  /** The last event that is included, or may be. */
+  readonly from: JournalPosition;
+  readonly changes: Changes;
+  readonly lent?: Lent | undefined;
+}
 
 /** Other repositories in the archive whose objects may be used. */
 interface Lent {

@@ -14,6 +14,7 @@ import { IdleRepositories } from '../maintain/idle-repositories.ts';
 import { archiveDirectory } from './archive-directory.ts';
 import { Archiver } from './archiver.ts';
 import { Consumer } from './consumer.ts';
+import { LeftPaths } from './left-paths.ts';
 import { MarkedSettings } from './marks.ts';
 import { OpenRepositories } from './open-repositories.ts';
 import { Progress } from './progress.ts';
@@ -57,6 +58,7 @@ async function startConsumer(name: string, { joinMs = 0, isFailed = false } = {}
     ...{ storages: fixture.storages, storageName: 'default', repositories, retention, signal },
     journalId: () => progress.journalId,
     now: () => ({ sequence: journal.last, timeMs: Date.now() }),
+    left: new LeftPaths({ journal, archived: () => progress.cursor }),
     lfs: undefined,
   });
   const consumer = new Consumer({

@@ -224,7 +224,7 @@ export class Consumer {
     const { kind, last, path } = step;
     if (!progress.failed.has(path) || kind === 'work') return await runStep(archiver, step);
     if (kind === 'renamed' || kind === 'removed' || kind === 'missing') await runStep(archiver, step);
-    else await archiver.compare(path, last);
+    else if (!(await archiver.compare(path, last))) return; // one of the steps that follow does
     progress.failed.delete(path);
     progress.changed();
   }
@@ -311,7 +311,7 @@ export class Consumer {
   }
 
   #now(): JournalPosition {
-    return { sequence: this.#options.journal.last, timeMs: Date.now() };
+    return { sequence: this.#options.journal.last, timeMs: Date.now(), after: this.#position };
   }
 
   /** Returns the step of an event; `undefined` for one about all repositories. */
@@ -375,9 +375,9 @@ async function runStep(archiver: Archiver, step: Step): Promise<void> {
     case 'renamed':
       return await archiver.renamed(from, path, last);
     case 'settings':
-      return await archiver.settings(path);
+      return await archiver.settings(path, last);
     case 'compare':
-      return await archiver.compare(path, last);
+      return void (await archiver.compare(path, last));
     case 'missing':
       return await archiver.missing(path, last);
     case 'work':

@@ -22,6 +22,7 @@ import { type Damage, type VerifiedRepository, verifyArchive } from '../maintain
 import { archiveDirectory } from './archive-directory.ts';
 import { Archiver } from './archiver.ts';
 import { type ArchivedEvents, Consumer } from './consumer.ts';
+import { LeftPaths } from './left-paths.ts';
 import { MarkedSettings } from './marks.ts';
 import { OpenRepositories } from './open-repositories.ts';
 import { Progress } from './progress.ts';
@@ -257,6 +258,7 @@ export class StorageArchive implements AsyncDisposable {
       storages,
       storageName: storage.name,
       repositories,
+      left: new LeftPaths({ journal, archived: () => progress.cursor }),
       lfs: this.#lfs,
       journalId: () => progress.journalId,
       retention,
