@@ -3,6 +3,7 @@ import { type CleaningStep, cleanCaches, retireCache } from './cache/clean-cache
 import { endSurvivors } from './leftovers/end-survivors.ts';
 import { removeLeftovers } from './leftovers/remove-leftovers.ts';
 import type { LeftoverKind } from './leftovers/repository-leftovers.ts';
+import { putBackReplaced } from './lifecycle/replaced-repository.ts';
 import type { Storage } from './repository-target.ts';
 import type { Storages } from './storages.ts';
 import { cleanTempDirectories } from './temp-directories.ts';
@@ -101,6 +102,7 @@ function backgroundJobs(storages: Storages, observer: BackgroundJobsObserver, si
   return {
     async cleanTemp(storage) {
       const startedAt = performance.now();
+      await putBackReplaced(storages, storage);
       await cleanTempDirectories(storage, { signal });
       observer.onTempCleaned(storage, performance.now() - startedAt);
     },

@@ -112,3 +112,25 @@ test('a call that ends while it replaces a repository leaves the old one or the 
   assert.equal(during.signal.aborted, true);
   assert.equal(git('for-each-ref', '--format=%(refname)'), 'refs/heads/main');
 });
+
+test('a repository stays if the restored one cannot take its place', async () => {
+  await using made = await startPublishing('stays');
+  const blob = made.blob('content');
+  const tree = made.treeOf(blob);
+  const commit = made.commitOf(tree);
+  await made.publish('stays.git', [[commit, tree, blob]]);
+  await made.restore('stays.git');
+  const git = (...args: string[]): string => made.fixture.runGit(made.restored('stays.git'), args);
+  git('update-ref', 'refs/heads/later', commit);
+  let failures = 0;
+  made.fixture.storages.lifecycleRecorder = {
+    recordWhile: async ({ kind }, make) => {
+      if (kind === 'created' && failures++ === 0) throw new Error('the disk has failed');
+      await make();
+    },
+  };
+
+  await assert.rejects(made.restore('stays.git', { replaces: true }), /the disk has failed/);
+
+  assert.equal(git('rev-parse', 'later'), commit);
+});

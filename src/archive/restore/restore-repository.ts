@@ -4,7 +4,6 @@ import type { ChainState } from '#generations/chain/chain-state';
 import { type PastMoment, pastState } from '#generations/chain/past-state';
 import { ProtocolError } from '#generations/errors';
 import { createRepository } from '#storage/lifecycle/create-repository';
-import { removeRepository } from '#storage/lifecycle/remove-repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type ArchiveBucket, chainOf } from '../bucket/archive-bucket.ts';
@@ -99,26 +98,15 @@ export async function restoreState(
   await createRepository(storages, target, {
     objectFormat,
     referenceBackend,
-    mayExist: replaces,
-    // Once the old repository is removed, nothing but the new one may come in its place.
-    signal: replaces ? undefined : signal,
+    replaces,
+    signal,
     seed: async (draft) => {
       await fillDraft(draft, { chain, state }, { bucket, signal }).catch((error: unknown) => {
         signal.throwIfAborted();
         throw wrap(error, 'restoring from the archive', 'DATA_LOSS');
       });
       if (lfs !== undefined) missing = await restoreLfsFiles(draft, { bucket, store: lfs.store, signal });
-      signal.throwIfAborted();
-      if (replaces) await removeExisting(storages, target);
     },
   });
   return missing;
-}
-
-async function removeExisting(storages: Storages, target: RepositoryTarget): Promise<void> {
-  try {
-    await removeRepository(storages, storages.open(target));
-  } catch (error) {
-    if (!(error instanceof GitalyError && error.code === 'NOT_FOUND')) throw error;
-  }
 }

@@ -1,18 +1,20 @@
-import { open, rename, rmdir, stat } from 'node:fs/promises';
+import { open, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { syncPath } from '#base/files/sync-path';
 import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import { lockRepository } from '../locks/repository-lock.ts';
+import { openOrNone } from '../open-or-none.ts';
 import type { Repository } from '../repository.ts';
 import type { RepositoryLocation, RepositoryTarget } from '../repository-target.ts';
 import type { Storages } from '../storages.ts';
-import { createTempDirectory } from '../temp-directories.ts';
+import { createTempDirectory, removeTree } from '../temp-directories.ts';
 import { makeDirectories } from './make-directories.ts';
+import { existsAlready, placeRepository } from './place-repository.ts';
 import { isRest, removeRest } from './remove-rest.ts';
+import { replaceRepository } from './replaced-repository.ts';
 import { repositoryVote } from './repository-vote.ts';
 import { syncTree } from './sync-tree.ts';
 import type { Vote, VotePhase } from './voter.ts';
@@ -38,8 +40,8 @@ export interface CreateRepositoryOptions {
   readonly init?: 'git-init' | 'none';
   /** Fills the new repository before it becomes visible. */
   readonly seed?: (repository: Repository) => Promise<void>;
-  /** The path may have a repository when the call begins: `seed` removes it at its end. */
-  readonly mayExist?: boolean;
+  /** Replaces a repository at the path, if there is one; without votes on its removal. */
+  readonly replaces?: boolean;
   /** Lets git read configuration and references, as a vote does, of files from elsewhere. */
   readonly isForeign?: boolean;
   readonly vote?: Vote | undefined;
@@ -60,7 +62,7 @@ export async function createRepository(
   options: CreateRepositoryOptions = {},
 ): Promise<Repository> {
   const location = locate(storages, target);
-  if (options.mayExist !== true) await requireAbsent(location.path);
+  if (options.replaces !== true) await requireAbsent(location.path);
 
   await using scratch = await createTempDirectory(location.storage, 'repo');
   const draft = storages.repositoryAt({ ...location, path: scratch.path });
@@ -71,7 +73,9 @@ export async function createRepository(
   await touch(`${scratch.path}/${FULL_REPACK_TIMESTAMP}`);
 
   options.signal?.throwIfAborted();
-  await publish(storages, location, scratch.path, vote);
+  const replaced = await publish(storages, location, scratch.path, { ...options, castVote: vote });
+  // The temp cleaner deletes what is left of it later.
+  if (replaced !== undefined) await removeTree(replaced).catch(() => undefined);
   return storages.repositoryAt(location);
 }
 
@@ -123,29 +127,30 @@ async function voteOn(draft: Repository, options: CreateRepositoryOptions): Prom
   return async (phase) => vote?.(phase, hash);
 }
 
+/** @returns the directory with the replaced repository, if there is one. */
 async function publish(
   storages: Storages,
   location: RepositoryLocation,
   draftPath: string,
-  vote: CastVote,
-): Promise<void> {
-  const parent = path.posix.dirname(location.path);
-  await makeDirectories(location.storage, parent);
+  { castVote, replaces = false }: Pick<CreateRepositoryOptions, 'replaces'> & { readonly castVote: CastVote },
+): Promise<string | undefined> {
+  await makeDirectories(location.storage, path.posix.dirname(location.path));
   await using _lock = await lockRepository(location.storage, location.path).catch(
     wrapped('locking repository'),
   );
-  await requireAbsent(location.path);
+  const { relativePath, storage } = location;
+  const existing = replaces ? openOrNone(storages, { storageName: storage.name, relativePath }) : undefined;
+  if (existing === undefined) await requireAbsent(location.path);
   await removeRest(location);
 
   // Both run at the same time. The draft is not removed before both have ended.
-  const ends = await Promise.allSettled([prepare(vote), syncTree(draftPath)]);
+  const ends = await Promise.allSettled([prepare(castVote), syncTree(draftPath)]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
-  await storages.recordWhile({ kind: 'created', location }, () => moveIntoPlace(draftPath, location.path));
-  storages.noteMove(location);
-  storages.repositoryCounts.add(location, 1);
-  await storages.borrowers.note(location);
-  await syncPath(parent);
-  await vote('committed').catch(wrapped('committing vote', 'FAILED_PRECONDITION'));
+  let replaced: string | undefined;
+  if (existing === undefined) await placeRepository(storages, location, draftPath);
+  else replaced = await replaceRepository(storages, existing, draftPath);
+  await castVote('committed').catch(wrapped('committing vote', 'FAILED_PRECONDITION'));
+  return replaced;
 }
 
 async function prepare(vote: CastVote): Promise<void> {
@@ -154,22 +159,6 @@ async function prepare(vote: CastVote): Promise<void> {
     await vote('prepared');
   } catch (error) {
     throw wrap(error, 'preparatory vote', 'FAILED_PRECONDITION');
-  }
-}
-
-async function moveIntoPlace(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    // Something outside the server has created it since the check.
-    if (systemErrorCode(error) === 'ENOTEMPTY') throw existsAlready();
-    throw new GitalyError(
-      'INTERNAL',
-      `moving repository into place: rename ${from} ${to}: ${systemErrorText(error)}`,
-      {
-        cause: error,
-      },
-    );
   }
 }
 
@@ -186,10 +175,6 @@ async function requireAbsent(repositoryPath: string): Promise<void> {
     throw new GitalyError('INTERNAL', `pre-lock stat: stat ${repositoryPath}: ${words}`, { cause: error });
   }
   if (!(await isRest(repositoryPath))) throw existsAlready();
-}
-
-function existsAlready(): GitalyError {
-  return new GitalyError('ALREADY_EXISTS', 'repository exists already');
 }
 
 async function touch(file: string): Promise<void> {

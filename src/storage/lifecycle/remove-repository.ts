@@ -44,9 +44,7 @@ export async function removeRepository(
     await storages.recordWhile({ kind: 'removed', location: repository }, async () => {
       removed = await moveAway(repository);
     });
-    storages.repositoryCounts.add(repository, -1);
-    storages.noteMove(repository);
-    repository.caches.forget(repository);
+    noteRemoval(storages, repository);
     await castVote(vote, 'committed', `post-remove ${repository.relativePath}`);
   } finally {
     // Its files can take a while, and the lock is not needed for them.
@@ -56,6 +54,13 @@ export async function removeRepository(
       await removeRestOf(repository).catch(onError);
     }
   }
+}
+
+/** Has the server forget a repository that is no longer at its path. */
+export function noteRemoval(storages: Storages, repository: Repository): void {
+  storages.repositoryCounts.add(repository, -1);
+  storages.noteMove(repository);
+  repository.caches.forget(repository);
 }
 
 /**
