@@ -227,6 +227,33 @@ test('a vote that refuses the removal keeps the repository', async () => {
   assert.equal(backups.git('rev-list', '--count', 'main'), '1');
 });
 
+// A user saw: the repository was gone after Ctrl-C.
+test('a restore of an empty backup leaves the repository until the empty one is in its place', async () => {
+  await using backups = await start();
+  const { fixture } = backups;
+  await backups.create('empty', fixture.init('empty.git'));
+  fixture.init(TARGET.relativePath, { commits: 1 });
+  const phases: string[] = [];
+  let refused = 'preparing preparing';
+  const vote = async (phase: string): Promise<void> => {
+    phases.push(phase);
+    if (phases.filter((each) => each === 'preparing').join(' ') === refused) throw new Error('no');
+  };
+
+  await assert.rejects(backups.restore('empty', { vote }), { message: /preparatory vote: no$/ });
+  assert.equal(backups.git('rev-list', '--count', 'main'), '1');
+  const stopping = new AbortController();
+  fixture.storages.onLeft = () => stopping.abort();
+  refused = '';
+  phases.length = 0;
+  await backups.restore('empty', { vote, signal: stopping.signal });
+
+  assert.ok(stopping.signal.aborted);
+  assert.equal(backups.git('for-each-ref'), '');
+  const votes = ['preparing', 'prepared', 'committed'];
+  assert.deepEqual(phases, [...votes, ...votes]);
+});
+
 test('the backup of a repository that did not exist changes nothing', async () => {
   await using backups = await start();
   await backups.create('none', undefined);

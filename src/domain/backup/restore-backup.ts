@@ -1,10 +1,10 @@
-import { codeOf, GitalyError, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ObjectStore } from '#object-store/object-store';
-import { createRepository } from '#storage/lifecycle/create-repository';
+import { type CreateRepositoryOptions, createRepository } from '#storage/lifecycle/create-repository';
 import { removeRepository } from '#storage/lifecycle/remove-repository';
 import type { Vote } from '#storage/lifecycle/voter';
-import type { Repository } from '#storage/repository';
+import { openOrNone } from '#storage/open-or-none';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
@@ -55,11 +55,12 @@ export async function restoreBackup(
         hooks: options.hooks,
       });
     const objectFormat = formatOf(manifest);
-    if (existing !== undefined) {
-      await requireHooks(existing, bucket, manifest, options);
-      await remove(storages, target, options.vote);
-    }
-    await create(bucket, storages, target, manifest, { ...options, objectFormat });
+    if (existing !== undefined) await requireHooks(existing, bucket, manifest, options);
+    await create(bucket, storages, target, manifest, {
+      ...options,
+      objectFormat,
+      replaces: existing !== undefined,
+    });
   } catch (error) {
     throw wrap(error, 'manager');
   }
@@ -92,15 +93,6 @@ async function remove(storages: Storages, target: RepositoryTarget, vote: Vote |
   await removeRepository(storages, repository, { vote }).catch(wrapped('repository removed'));
 }
 
-function openOrNone(storages: Storages, target: RepositoryTarget): Repository | undefined {
-  try {
-    return storages.open(target);
-  } catch (error) {
-    if (codeOf(error) === 'NOT_FOUND') return undefined;
-    throw error;
-  }
-}
-
 function formatOf({ objectFormat, empty }: BackupManifest): 'sha1' | 'sha256' {
   if (objectFormat === 'sha1' || objectFormat === 'sha256') return objectFormat;
   const prefix = empty ? 'recreate empty repo: create empty repo' : 'restore from bundle: create empty repo';
@@ -113,11 +105,12 @@ async function create(
   storages: Storages,
   target: RepositoryTarget,
   manifest: BackupManifest,
-  options: RestoreBackupOptions & { readonly objectFormat: 'sha1' | 'sha256' },
+  options: RestoreBackupOptions & Pick<CreateRepositoryOptions, 'objectFormat' | 'replaces'>,
 ): Promise<void> {
   const { headReference } = manifest;
-  const { vote, onSkipped, objectFormat, signal } = options;
+  const { vote, onSkipped, objectFormat = 'sha1', replaces = false, signal } = options;
   await createRepository(storages, target, {
+    replaces,
     vote,
     signal,
     objectFormat,

@@ -13,6 +13,7 @@ import type { Storages } from '../storages.ts';
 import { createTempDirectory, removeTree } from '../temp-directories.ts';
 import { makeDirectories } from './make-directories.ts';
 import { existsAlready, placeRepository } from './place-repository.ts';
+import { voteOnRemoval } from './remove-repository.ts';
 import { isRest, removeRest } from './remove-rest.ts';
 import { replaceRepository } from './replaced-repository.ts';
 import { repositoryVote } from './repository-vote.ts';
@@ -40,7 +41,7 @@ export interface CreateRepositoryOptions {
   readonly init?: 'git-init' | 'none';
   /** Fills the new repository before it becomes visible. */
   readonly seed?: (repository: Repository) => Promise<void>;
-  /** Replaces a repository at the path, if there is one; without votes on its removal. */
+  /** Replaces a repository at the path, if there is one, once all nodes agree: it stays until then. */
   readonly replaces?: boolean;
   /** Lets git read configuration and references, as a vote does, of files from elsewhere. */
   readonly isForeign?: boolean;
@@ -132,7 +133,11 @@ async function publish(
   storages: Storages,
   location: RepositoryLocation,
   draftPath: string,
-  { castVote, replaces = false }: Pick<CreateRepositoryOptions, 'replaces'> & { readonly castVote: CastVote },
+  {
+    castVote,
+    replaces = false,
+    vote,
+  }: Pick<CreateRepositoryOptions, 'replaces' | 'vote'> & { readonly castVote: CastVote },
 ): Promise<string | undefined> {
   await makeDirectories(location.storage, path.posix.dirname(location.path));
   await using _lock = await lockRepository(location.storage, location.path).catch(
@@ -143,6 +148,7 @@ async function publish(
   if (existing === undefined) await requireAbsent(location.path);
   await removeRest(location);
 
+  if (existing !== undefined && vote !== undefined) await voteOnRemoval(existing, vote);
   // Both run at the same time. The draft is not removed before both have ended.
   const ends = await Promise.allSettled([prepare(castVote), syncTree(draftPath)]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;

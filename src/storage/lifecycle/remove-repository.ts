@@ -56,6 +56,13 @@ export async function removeRepository(
   }
 }
 
+/** Casts the votes of a removal that is a part of another change, before it is made. */
+export async function voteOnRemoval({ relativePath }: Repository, vote: Vote): Promise<void> {
+  await castVote(vote, 'preparing', `acquiring distributed lock ${relativePath}`);
+  await castVote(vote, 'prepared', `pre-remove ${relativePath}`);
+  await castVote(vote, 'committed', `post-remove ${relativePath}`);
+}
+
 /** Has the server forget a repository that is no longer at its path. */
 export function noteRemoval(storages: Storages, repository: Repository): void {
   storages.repositoryCounts.add(repository, -1);

@@ -32,6 +32,8 @@ interface Change {
 const HEAD = 'HEAD';
 /** Time that a change has to be undone, also after an interrupt. */
 const UNDO_LIMIT_MS = 30_000;
+/** Time that a repository has to be replaced, also after an interrupt: removing a large one is slow. */
+const REPLACE_LIMIT_MS = 600_000;
 /** Number of references whose objects are looked up in one call. */
 const REFERENCES_AT_ONCE = 1000;
 
@@ -50,6 +52,11 @@ export class BackupCalls implements BackupSource {
   /** Returns the calls that undo a change, which an interrupt must not end: it may be their reason. */
   undoing(): BackupCalls {
     return new BackupCalls(this.#connection, this.#repository, AbortSignal.timeout(UNDO_LIMIT_MS));
+  }
+
+  /** Returns the calls that replace the repository, which an interrupt must not end halfway. */
+  replacing(): BackupCalls {
+    return new BackupCalls(this.#connection, this.#repository, AbortSignal.timeout(REPLACE_LIMIT_MS));
   }
 
   async objectFormat(): Promise<string> {

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { findManifest } from '#domain/backup/manifests';
 import type { ObjectStore } from '#object-store/object-store';
 import { openStore } from '#object-store/open-store';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
+import { BackupCalls } from './backup-calls.ts';
+import { restoreRemote } from './restore-remote.ts';
 import { Servers } from './servers.ts';
 import { StoreOperator } from './store-operator.ts';
 
@@ -45,8 +48,12 @@ async function withBackup() {
     await assert.rejects(tool.restore(job, { id: 'full', useLatest: false, signal: stopping.signal }));
     assert.ok(stopping.signal.aborted);
   };
+  /** Backs the repository up again, under the same name. */
+  const backUp = async (): Promise<void> => {
+    await operator(store).create(job, { id: 'full', incremental: false, latestId: '', signal });
+  };
   const kept = starting.move();
-  return { path, restoreUntil, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { backUp, gitaly, job, path, restoreUntil, store, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 // Born failing: Ctrl-C left a repository without its hooks, which the next restore refused.
@@ -69,4 +76,42 @@ test('a restore that is interrupted leaves the references of a repository that e
   await backup.restoreUntil('.bundle');
 
   assert.equal(gitOutput(backup.path, ['for-each-ref']), before);
+});
+
+// A user saw: the repository was gone after Ctrl-C.
+test('a restore of an empty backup that is interrupted leaves a repository', async () => {
+  await using backup = await withBackup();
+  const { gitaly, job, path, store } = backup;
+  rmSync(path, { recursive: true });
+  initRepository(path);
+  mkdirSync(join(path, 'custom_hooks'));
+  writeFileSync(join(path, 'custom_hooks/update'), '');
+  await backup.backUp();
+  const full = async (): Promise<void> => {
+    rmSync(path, { recursive: true });
+    initRepository(path, { commits: 1 });
+  };
+
+  await full();
+  await backup.restoreUntil('.custom_hooks.tar');
+  assert.equal(gitOutput(path, ['for-each-ref']), '');
+
+  await full();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  /** Is interrupted when the repository was removed. */
+  class Interrupted extends BackupCalls {
+    override async remove(): Promise<void> {
+      await super.remove();
+      stopping.abort(new Error('stopped'));
+    }
+    override replacing(): BackupCalls {
+      return new Interrupted(gitaly.connection, job, new AbortController().signal);
+    }
+  }
+  const manifest = await findManifest(store, job, 'full', { signal });
+  const calls = new Interrupted(gitaly.connection, job, signal);
+  const options = { onBundles: () => {}, onSkipped: () => {}, signal };
+  await assert.rejects(restoreRemote(store, calls, manifest, options), /canceled/);
+  assert.equal(gitOutput(path, ['for-each-ref']), '');
 });

@@ -23,7 +23,8 @@ export interface RestoreRemoteOptions {
  * Makes a repository on a server what it was at the time of a backup. All parts of the backup are
  * looked up before the first change. A repository that does not exist appears with all references
  * and objects; HEAD and custom hooks follow, and it is removed again if that fails. Only one whose
- * bundles cannot be combined appears with the contents of the first step.
+ * bundles cannot be combined appears with the contents of the first step. An empty backup replaces
+ * a repository, and no interrupt comes in between.
  *
  * @throws {GitalyError} `manager: …`
  */
@@ -96,10 +97,13 @@ async function fetchOrUndo(restore: Restore): Promise<void> {
 
 async function create(restore: Restore): Promise<void> {
   const { store, repository, manifest, files, options } = restore;
+  const isReplaced = manifest.empty && (await repository.exists());
   if (manifest.empty) {
     const objectFormat = formatOf(manifest);
-    await repository.remove();
-    await repository.create(objectFormat, branchOf(manifest) ?? '');
+    options.signal.throwIfAborted();
+    const replacing = repository.replacing();
+    await replacing.remove();
+    await replacing.create(objectFormat, branchOf(manifest) ?? '');
   }
   const isWhole =
     manifest.empty || (await withAllBundles(restore, (bundle) => repository.createFromBundle(bundle)));
@@ -110,6 +114,7 @@ async function create(restore: Restore): Promise<void> {
     if (!manifest.empty) await restoreHead(restore);
     await restoreHooks(restore);
   } catch (error) {
+    if (isReplaced) throw error; // one was there before
     await repository
       .undoing()
       .remove()
