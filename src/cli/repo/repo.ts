@@ -135,7 +135,7 @@ export function removeRepositories(
     const names: string[] = [];
     for (const text of texts) names.push(await repositories.nameOf(text));
     if (options.yes !== true) await confirm(names, on);
-    for (const name of names) await repositories.remove(name);
+    await repositories.remove(names);
     return { json: { removed: names }, lines: names.map((name) => `removed ${name}`) };
   });
 }

@@ -195,7 +195,7 @@ async function remove({ holder, operands, options, repositories }: Call): Promis
   for (const text of operands) names.push(await existing(repositories, holder, text, 'admin'));
   if (options.yes !== true)
     throw new UsageError('nothing was removed: add --yes to remove without a question');
-  for (const name of names) await repositories.remove(name);
+  await repositories.remove(names);
   return { json: { removed: names }, lines: names.map((name) => `removed ${name}`) };
 }
 

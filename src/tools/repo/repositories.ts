@@ -1,5 +1,5 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
-import { codeOf, GitalyError } from '#base/gitaly-error';
+import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
 import { readHead } from '#client/content/read-head';
 import { repositoryFigures } from '#client/content/repository-figures';
 import type { Connection } from '#client/index';
@@ -191,8 +191,15 @@ export class Repositories {
     await this.#repository(name).setRules(document);
   }
 
-  async remove(name: string): Promise<void> {
-    await this.#connection.repository.removeRepository({ repository: this.#target(name) });
+  /** Removes repositories in their order. @throws {GitalyError} that names those that are removed. */
+  async remove(names: readonly string[]): Promise<void> {
+    for (const [at, name] of names.entries())
+      try {
+        await this.#connection.repository.removeRepository({ repository: this.#target(name) });
+      } catch (error) {
+        if (at === 0) throw error;
+        throw wrap(error, `removed ${names.slice(0, at).join(', ')}, but not ${names.slice(at).join(', ')}`);
+      }
   }
 
   /** Runs maintenance: everything, or only what is needed. */
