@@ -8,7 +8,7 @@ import type {
   WhichBackups,
 } from '#tools/backup/stored-backups';
 import * as commands from '#tools/backup/stored-backups';
-import { lfsStoreUrl } from './lfs-store-url.ts';
+import { lfsStoreUrl, notedLfsStore } from './lfs-store-url.ts';
 import { isAddress } from './open-target.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
@@ -36,9 +36,11 @@ export function createBackup(
     if (options.to === '') throw new UsageError('--to is missing: name a directory, or the URL of a bucket');
     await using server = await openServer(target, 'the first argument');
     const lfs = await lfsStoreOf(target, options.lfs);
-    if (lfs === undefined && options.lfs === undefined && isAddress(target))
+    const noted = notedLfsStore(target);
+    if (lfs === undefined && options.lfs === undefined && (isAddress(target) || noted !== undefined))
       on.stderr.write(
-        'Files of Git LFS are not backed up: name their store with --lfs URL (or --lfs off).\n',
+        `Files of Git LFS are not backed up: name their store${noted === undefined ? '' : `, ${noted},`} ` +
+          'with --lfs URL (or --lfs off).\n',
       );
     return await commands.backUpAll({ ...options, lfs, connection: server.connection }, context);
   });
@@ -64,7 +66,8 @@ async function lfsStoreOf(
   given: string | undefined,
   isMade?: boolean,
 ): Promise<string | undefined> {
-  return given === 'off' ? undefined : (given ?? (await lfsStoreUrl(target, isMade)));
+  if (given !== undefined) return given === 'off' ? undefined : given;
+  return notedLfsStore(target) === undefined ? await lfsStoreUrl(target, isMade) : undefined;
 }
 
 /** Runs `gitaly-ts backup list`. */

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { createBackup, restoreBackup } from '#cli/backup';
+import { prepareLfs } from '#cli/up/up-lfs';
 import { Repository } from '#client/repository/repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { LfsSite } from './lfs-site.ts';
 
 const ONE = Buffer.from('one\n'.repeat(50_000));
@@ -96,4 +98,26 @@ test('a damaged file is not backed up, and the backup is partial', async (contex
     kept.filter((entry) => entry.isFile()),
     [],
   );
+});
+
+test('a backup of a directory whose files are in a bucket says that it has none of them', async () => {
+  const directory = makeScratchDirectory('backup-note');
+  const [to, url] = [join(directory, 'backups'), `s3://bucket?region=x&prefix=secret/`];
+  const backUpDirectory = async (lfs?: string): Promise<string> => {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const options = { to, storage: 'default', id: 'one', incremental: false, jobs: 1, verify: false, lfs };
+    await createBackup(join(directory, 'git'), options, { stdout, stderr });
+    return await text(stderr.end());
+  };
+  mkdirSync(join(directory, 'git/lfs'), { recursive: true });
+
+  await prepareLfs(join(directory, 'git'), { lfs: url });
+  assert.match(await backUpDirectory(), /LFS are not backed up: name their store, s3:\/\/bucket, with --lfs/);
+  assert.doesNotMatch(await backUpDirectory('off'), /LFS/);
+  for (const lfs of [undefined, join(directory, 'git/lfs')]) {
+    await prepareLfs(join(directory, 'git'), { lfs: url });
+    await prepareLfs(join(directory, 'git'), { lfs });
+    assert.match(await backUpDirectory(), /files of Git LFS: 0 copied/);
+  }
+  rmSync(directory, { recursive: true });
 });

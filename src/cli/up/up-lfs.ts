@@ -9,6 +9,7 @@ import { mayCreate } from '#gateway/identity';
 import type { LfsStoreOptions, PeopleCommand } from '#gateway/index';
 import { LFS_TOKEN_SECONDS, lfsToken } from '#gateway/lfs-token';
 import { checkRepositoryPath } from '#gateway/repository-path';
+import { noteLfsStore } from '../lfs-store-url.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
 import type { Holder } from './ssh-rights.ts';
 
@@ -45,13 +46,18 @@ export function serverLfsOf(directory: string, options: UpLfsOptions): UpLfs | u
   return store && { url: store.url, refuse_missing: options.lfsAcceptMissing !== true };
 }
 
-/** Makes a new key for the tokens that git-lfs gets by SSH; they are valid for some minutes. */
+/**
+ * Makes a new key for the tokens that git-lfs gets by SSH, which are valid for some minutes, and
+ * notes a store outside of the directory for the commands that copy it.
+ */
 export async function prepareLfs(directory: string, { lfs, lfsUrl }: UpLfsOptions): Promise<void> {
   if (lfsUrl !== undefined && !/^https?:$/.test(URL.parse(lfsUrl)?.protocol ?? ''))
     throw new GatewayArgumentError(
       `--lfs-url ${lfsUrl}: write the address of the gateway for clients, such as https://git.example.com`,
     );
-  if (lfs !== OFF) await replaceFile(keyPathOf(directory), randomBytes(KEY_BYTES), { durable: false });
+  if (lfs === OFF) return;
+  await replaceFile(keyPathOf(directory), randomBytes(KEY_BYTES), { durable: false });
+  await noteLfsStore(directory, lfs);
 }
 
 /** Where clients that log in by SSH find the files. */
