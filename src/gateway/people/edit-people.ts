@@ -1,5 +1,5 @@
-import { readFile, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile, readlink, realpath, rm, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse, stringify } from 'smol-toml';
 import { ignoreMissing } from '#base/files/ignore-missing';
@@ -49,16 +49,17 @@ export async function readPeople(path: string): Promise<PeopleDocument> {
 }
 
 /**
- * Changes a file, or creates it. Commands at the same time wait for each other; the server reads
- * the old contents or the new ones.
+ * Changes a file, or creates it; of a symbolic link, its target. Commands at the same time wait for
+ * each other; the server reads the old contents or the new ones.
  *
  * @throws {PeopleFileError} when the file is invalid before or after the change, or would lose
  *   comments; what `change` throws; the system's errors. Then the file is unchanged.
  */
 export async function editPeople<T>(
-  path: string,
+  given: string,
   change: (document: PeopleDocument) => T,
 ): Promise<{ readonly result: T; readonly isNew: boolean }> {
+  const path = await targetOf(given);
   await using _lock = await lockFile(path);
   const before = await contentOf(path);
   const document = documentOf(before ?? '');
@@ -74,6 +75,14 @@ export async function editPeople<T>(
     ...(process.getuid?.() === 0 && { owner: { uid, gid } }),
   });
   return { result, isNew: before === undefined };
+}
+
+/** Returns the file to which a link leads, also one that does not exist yet; any other path as it is. */
+async function targetOf(path: string): Promise<string> {
+  const target = await realpath(path).catch(ignoreMissing);
+  if (target !== undefined) return target;
+  const link = await readlink(path).catch(ignoreMissing);
+  return link === undefined ? path : resolve(dirname(path), link);
 }
 
 async function contentOf(path: string): Promise<string | undefined> {
