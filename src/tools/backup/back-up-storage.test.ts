@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { findManifest } from '#domain/backup/manifests';
 import { MemoryObjectStore } from '#object-store/memory/memory-store';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { backUpStorage } from './back-up-storage.ts';
 
@@ -42,5 +42,43 @@ test('a repository that is renamed or made during a backup is in it', async () =
   for (const relativePath of ['0.git', 'a.git', 'd.git']) {
     const name = { storageName: 'default', relativePath };
     assert.equal((await findManifest(store, name, 'one', { signal })).nonExistent, false, relativePath);
+  }
+});
+
+// A user saw: after a was renamed to b, and c to a, the backup had no c.
+test('repositories that are renamed in a chain during a backup are each in it', async () => {
+  await using gitaly = await startGitaly();
+  const path = (name: string): string => join(gitaly.storagePath(), name);
+  const tips = new Map<string, string>();
+  for (const [count, name] of ['a.git', 'b.git', 'c.git'].entries()) {
+    if (name === 'b.git') continue;
+    initRepository(path(name), { commits: count + 1 });
+    tips.set(name, gitOutput(path(name), ['rev-parse', 'main']));
+  }
+  const store = new MemoryObjectStore();
+  const move = (): void => {
+    renameSync(path('a.git'), path('b.git'));
+    renameSync(path('c.git'), path('a.git'));
+  };
+  const found: number[] = [];
+
+  await backUpStorage({
+    ...{ connection: gitaly.connection, storageName: 'default', store, id: 'one', incremental: false },
+    ...{ parallel: 1, signal },
+    listener: {
+      onFound: (repositories) => found.push(repositories),
+      onStart: ({ relativePath }) => void (relativePath === 'c.git' && move()),
+      onEnd: () => {},
+    },
+  });
+
+  assert.deepEqual(found, [2, 4]);
+  for (const [relativePath, before] of [
+    ['a.git', 'c.git'],
+    ['b.git', 'a.git'],
+  ] as const) {
+    const { steps } = await findManifest(store, { storageName: 'default', relativePath }, 'one', { signal });
+    const lines = Buffer.concat(await Array.fromAsync(store.get(steps.at(-1)?.refPath ?? '', { signal })));
+    assert.ok(lines.includes(`${tips.get(before)} refs/heads/main`), `${relativePath}: ${lines}`);
   }
 });

@@ -15,7 +15,7 @@ export interface BackUpStorageOptions {
   /** Repositories at a time. */
   readonly parallel: number;
   readonly listener: PipelineListener & {
-    /** Receives the number of repositories before the first starts. */
+    /** Receives the number of repositories before the first starts, and when there are more. */
     onFound(repositories: number): void;
   };
   readonly signal: AbortSignal;
@@ -36,21 +36,28 @@ export async function backUpStorage(options: BackUpStorageOptions): Promise<void
   // An interrupted backup has no mark, so that its own increments are not based on it.
   const latestId = incremental ? ((await operator.latestId(signal)) ?? '') : '';
   let stored = 0;
+  const begun = new Set<string>();
   const run = async (job: BackupJob): Promise<void> => {
-    const isStored = await hasManifest(store, job, id, { signal });
+    // At the path of one that was stored just now there is another repository.
+    const isStored = !begun.has(job.relativePath) && (await hasManifest(store, job, id, { signal }));
+    begun.add(job.relativePath);
     if (!isStored) await operator.create(job, { id, incremental, latestId, signal });
     stored++;
     if (isStored) throw new SkippedError('it is in the backup');
   };
   const pipeline = new Pipeline({ listener, parallel, parallelStorage: 0, run, signal });
   let failed = 0;
-  const known = new Set<string>();
+  let known: ListedRepositories = new Map();
+  let found = 0;
   try {
     // A repository that is renamed meanwhile is not found, and would be in no backup.
     for (let lists = 0; lists < MAX_LISTS; lists++) {
-      const jobs = await newJobs(known, options);
+      const listed = await listRepositories(options);
+      const jobs = newJobs(listed, known, options.storageName);
       if (jobs.length === 0) break;
-      listener.onFound(known.size);
+      known = listed;
+      found += jobs.length;
+      listener.onFound(found);
       for (const job of jobs) await pipeline.handle(job);
       await pipeline.end();
     }
@@ -61,17 +68,29 @@ export async function backUpStorage(options: BackUpStorageOptions): Promise<void
   if (stored > 0) await operator.writeId(id, { failed, signal });
 }
 
-/** Returns jobs for the repositories that are not known yet, and adds these. */
-async function newJobs(
-  known: Set<string>,
-  { connection, storageName, signal }: BackUpStorageOptions,
-): Promise<BackupJob[]> {
+/** Times of the last changes of the directories of repositories, by path. */
+type ListedRepositories = ReadonlyMap<string, string>;
+
+async function listRepositories({
+  connection,
+  signal,
+  storageName,
+}: BackUpStorageOptions): Promise<ListedRepositories> {
+  const listed = new Map<string, string>();
+  const repositories = connection.internal.walkRepos({ storageName }, { signal });
+  for await (const { modificationTime: time, relativePath } of repositories)
+    if (!isPool(relativePath)) listed.set(relativePath, `${time?.seconds}.${time?.nanos}`);
+  return listed;
+}
+
+/**
+ * Returns jobs for the repositories that are not known yet. If a known one is gone, it may have
+ * been renamed to the path of another known one: those whose directories differ get a job again.
+ */
+function newJobs(listed: ListedRepositories, known: ListedRepositories, storageName: string): BackupJob[] {
   const server = { address: '', token: '' };
-  const jobs: BackupJob[] = [];
-  for await (const { relativePath } of connection.internal.walkRepos({ storageName }, { signal })) {
-    if (isPool(relativePath) || known.has(relativePath)) continue;
-    known.add(relativePath);
-    jobs.push({ server, storageName, relativePath, glProjectPath: '' });
-  }
-  return jobs;
+  const isAnyGone = known.keys().some((path) => !listed.has(path));
+  return [...listed]
+    .filter(([path, time]) => !known.has(path) || (isAnyGone && known.get(path) !== time))
+    .map(([relativePath]) => ({ server, storageName, relativePath, glProjectPath: '' }));
 }
