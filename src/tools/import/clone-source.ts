@@ -15,6 +15,39 @@ export const CLONE_PREFIX = 'gitaly-import-';
 /** Limit of git's messages; progress lines overwrite each other and are not kept. */
 const MAX_WORDS_BYTES = 10_000;
 
+/** An ssh without prompts, which a progress bar would hide. */
+const SSH_COMMAND = 'ssh -o BatchMode=yes';
+/**
+ * Variables of one repository: those of `git rev-parse --local-env-vars` that are no configuration,
+ * and the namespace and quarantine of a hook.
+ */
+const OF_REPOSITORY: ReadonlySet<string> = new Set([
+  'GIT_ALTERNATE_OBJECT_DIRECTORIES',
+  'GIT_COMMON_DIR',
+  'GIT_CONFIG',
+  'GIT_DIR',
+  'GIT_GRAFT_FILE',
+  'GIT_IMPLICIT_WORK_TREE',
+  'GIT_INDEX_FILE',
+  'GIT_INTERNAL_SUPER_PREFIX',
+  'GIT_NAMESPACE',
+  'GIT_NO_REPLACE_OBJECTS',
+  'GIT_OBJECT_DIRECTORY',
+  'GIT_PREFIX',
+  'GIT_QUARANTINE_PATH',
+  'GIT_REPLACE_REF_BASE',
+  'GIT_SHALLOW_FILE',
+  'GIT_WORK_TREE',
+]);
+
+export interface CloneOptions {
+  readonly temporaryDirectory: string;
+  /** Default: that of this process. */
+  readonly environment?: Readonly<NodeJS.ProcessEnv>;
+  readonly onBytes: (total: number) => void;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Fetches a whole repository into a temporary directory, with the user's git configuration, keys
  * and proxies, and without prompts at the terminal.
@@ -25,39 +58,42 @@ const MAX_WORDS_BYTES = 10_000;
 export async function cloneSource(
   git: Git,
   location: string,
-  {
-    temporaryDirectory,
-    onBytes,
-    signal,
-  }: { temporaryDirectory: string; onBytes: (total: number) => void; signal: AbortSignal },
+  { environment = process.env, onBytes, signal, temporaryDirectory }: CloneOptions,
 ): Promise<ClonedSource> {
   await using building = new AsyncDisposableStack();
   const directory = await mkdtemp(join(temporaryDirectory, CLONE_PREFIX));
   building.defer(() => rm(directory, { recursive: true, force: true }));
   const gitDirectory = join(directory, 'repository.git');
-  const { url, env } = separateCredentials(location);
+  const inherited = withoutRepository(environment);
+  const { url, env } = separateCredentials(location, inherited);
   const clone = gitCommand('clone', {
     options: [flag('--mirror'), flag('--progress')],
     args: [url, gitDirectory],
   });
-  await using process = spawnProgram(git.binary, {
+  await using running = spawnProgram(git.binary, {
     spawner: git.spawner,
     args: clone.words,
-    env: { ...inherited(), ...env, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', GIT_SSH_COMMAND: sshCommand() },
+    env: {
+      ...inherited,
+      ...env,
+      LC_ALL: 'C',
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_SSH_COMMAND: environment.GIT_SSH_COMMAND ?? SSH_COMMAND,
+    },
     cwd: '/',
     stdout: 'ignore',
     stderr: 'pipe',
     signal,
   });
   let words = '';
-  for await (const chunk of process.stderrStream) {
+  for await (const chunk of running.stderrStream) {
     const text = String(chunk);
     onBytes(receivedBytes(text) ?? 0);
     words = withoutProgress(words + text).slice(-MAX_WORDS_BYTES);
   }
-  const exit = await process.exited;
+  const exit = await running.exited;
   signal.throwIfAborted();
-  if (exit.code !== 0) throw new Error(gitErrorText(words) || process.exitError(exit).message);
+  if (exit.code !== 0) throw new Error(gitErrorText(words) || running.exitError(exit).message);
   const kept = building.move();
   return { gitDirectory, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -82,14 +118,10 @@ function receivedBytes(progress: string): number | undefined {
   return unit === undefined ? undefined : Math.round(Number(found?.[1]) * unit);
 }
 
-/** Returns an ssh command without prompts, which a progress bar would hide. */
-function sshCommand(): string {
-  return process.env.GIT_SSH_COMMAND ?? 'ssh -o BatchMode=yes';
-}
-
-function inherited(): Record<string, string> {
-  const entries = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  );
-  return Object.fromEntries(entries.filter(([name]) => name !== 'GIT_DIR' && name !== 'GIT_WORK_TREE'));
+/** Returns an environment without what leads git to another repository than the one that it makes. */
+function withoutRepository(environment: Readonly<NodeJS.ProcessEnv>): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment))
+    if (value !== undefined && !OF_REPOSITORY.has(name)) kept[name] = value;
+  return kept;
 }

@@ -67,6 +67,28 @@ test('user and password of an HTTP URL are moved to the environment, decoded, an
   assert.deepEqual(separateCredentials('ssh://git@host/x.git').url, 'ssh://git@host/x.git');
 });
 
+// "URI malformed"
+test('a percent sign in a password that encodes nothing stands for itself, as for git', () => {
+  const of = (location: string): unknown[] => {
+    const { env } = separateCredentials(location);
+    return [env.GITALY_IMPORT_USERNAME, env.GITALY_IMPORT_PASSWORD];
+  };
+
+  assert.deepEqual(of('https://ann:100%@host/x.git'), ['ann', '100%']);
+  assert.deepEqual(of('https://a%n:%zz%C3%A9%41%00@host/x.git'), ['a%n', '%zzéA%00']);
+});
+
+test("the user's settings in the environment come before those for the credentials", () => {
+  const environment = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'http.proxy', GIT_CONFIG_VALUE_0: 'x' };
+
+  const { env } = separateCredentials('https://ann:word@host/x.git', environment);
+
+  assert.deepEqual(
+    [env.GIT_CONFIG_COUNT, env.GIT_CONFIG_KEY_0, env.GIT_CONFIG_KEY_1, env.GIT_CONFIG_KEY_2],
+    ['3', undefined, 'credential.https://host.helper', 'credential.https://host.helper'],
+  );
+});
+
 test("git's failures are reported without progress and passwords", () => {
   const said = [
     "Cloning into bare repository '/tmp/x'...",

@@ -31,11 +31,16 @@ export function displayOf(location: string): string {
  * host. Everybody on the machine can read a command line, and git repeats URLs in its messages. A
  * user without a password may be a token, or a user whose password the user's own helper has: that
  * helper is queried first.
+ *
+ * @param environment whose settings for git (`GIT_CONFIG_COUNT`) stay.
  */
-export function separateCredentials(location: string): CleanUrl {
+export function separateCredentials(
+  location: string,
+  environment: Readonly<NodeJS.ProcessEnv> = {},
+): CleanUrl {
   if (!isHttp(location) || !URL.canParse(location)) return { url: location, env: {} };
   const url = new URL(location);
-  const [username, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
+  const [username, password] = [decodedAsGit(url.username), decodedAsGit(url.password)];
   if (username === '' && password === '') return { url: location, env: {} };
   url.username = '';
   url.password = '';
@@ -43,24 +48,42 @@ export function separateCredentials(location: string): CleanUrl {
   return {
     url: url.href,
     env: {
-      ...gitConfig([
-        // the latter disables all other helpers
-        password === '' ? [`${section}.username`, username] : [`${section}.helper`, ''],
-        [`${section}.helper`, HELPER],
-      ]),
+      ...gitConfig(
+        [
+          // the latter disables all other helpers
+          password === '' ? [`${section}.username`, username] : [`${section}.helper`, ''],
+          [`${section}.helper`, HELPER],
+        ],
+        environment,
+      ),
       GITALY_IMPORT_USERNAME: username,
       GITALY_IMPORT_PASSWORD: password,
     },
   };
 }
 
-/** Returns environment variables with settings for git, which do not appear on a command line. */
-function gitConfig(settings: readonly (readonly [string, string])[]): Record<string, string> {
+/**
+ * Returns environment variables with settings for git, which do not appear on a command line, after
+ * those that an environment has.
+ */
+function gitConfig(
+  settings: readonly (readonly [string, string])[],
+  { GIT_CONFIG_COUNT: count = '' }: Readonly<NodeJS.ProcessEnv>,
+): Record<string, string> {
+  const first = /^\d{1,4}$/.test(count) ? Number(count) : 0;
   const entries = settings.flatMap(([key, value], index) => [
-    [`GIT_CONFIG_KEY_${index}`, key],
-    [`GIT_CONFIG_VALUE_${index}`, value],
+    [`GIT_CONFIG_KEY_${first + index}`, key],
+    [`GIT_CONFIG_VALUE_${first + index}`, value],
   ]);
-  return { GIT_CONFIG_COUNT: String(settings.length), ...Object.fromEntries(entries) };
+  return { GIT_CONFIG_COUNT: String(first + settings.length), ...Object.fromEntries(entries) };
+}
+
+/** Decodes a user or a password. A percent sign without two digits stays, as for git. */
+function decodedAsGit(text: string): string {
+  const bytes = text.replace(/%(?!00)([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(bytes, 'latin1').toString();
 }
 
 /** A shell function: git appends the verb and runs it. */
