@@ -321,9 +321,9 @@ test('PruneUnreachableObjects reports the step that fails', async () => {
   }
 });
 
-test('a run that gives way takes the commits that it dropped out of the commit-graph', async () => {
+/** Makes a commit-graph with a commit that the plan drops. */
+async function startWithDropped() {
   const { fixture, repository, housekeeping } = await start();
-  await using _fixture = fixture;
   const { path } = repository;
   const git = (...args: string[]): string => fixture.runGit(path, args);
   const dropped = git('commit-tree', '-m', 'dropped', '-p', 'main', 'main^{tree}');
@@ -341,10 +341,34 @@ test('a run that gives way takes the commits that it dropped out of the commit-g
     packReferences: true,
     commitGraph: { replaceChain: true },
   } as const;
+  return { dropped, fixture, git, housekeeping, path, plan, repository };
+}
+
+test('a run that gives way takes the commits that it dropped out of the commit-graph', async () => {
+  const { dropped, fixture, git, housekeeping, path, plan, repository } = await startWithDropped();
+  await using _fixture = fixture;
 
   await housekeeping.optimize(repository, { plan: () => plan, mayGoOn: async () => false, signal });
 
   assert.throws(() => git('cat-file', '-e', dropped));
   assert.equal(git('commit-graph', 'verify'), '');
   assert.equal(existsSync(`${path}/packed-refs`), false, 'the other steps were left');
+});
+
+test('a run that is aborted leaves no commit-graph with commits that it dropped', async () => {
+  const { dropped, fixture, git, housekeeping, path, plan, repository } = await startWithDropped();
+  await using _fixture = fixture;
+  const stopping = new AbortController();
+  const mayGoOn = async (): Promise<boolean> => {
+    stopping.abort(new Error('stopped'));
+    return true;
+  };
+
+  const run = housekeeping.optimize(repository, { plan: () => plan, mayGoOn, signal: stopping.signal });
+  await assert.rejects(run, /canceled/);
+
+  assert.throws(() => git('cat-file', '-e', dropped));
+  assert.equal(git('commit-graph', 'verify'), '');
+  await housekeeping.optimize(repository, { signal });
+  assert.ok(existsSync(`${path}/objects/info/commit-graphs/commit-graph-chain`));
 });

@@ -6,7 +6,7 @@ import { cleanWorktrees } from '../worktrees/clean-worktrees.ts';
 import { packReferences } from './commands/pack-references.ts';
 import { pruneObjects } from './commands/prune.ts';
 import { repack } from './commands/repack.ts';
-import { writeCommitGraph } from './commands/write-commit-graph.ts';
+import { removeCommitGraph, writeCommitGraph } from './commands/write-commit-graph.ts';
 import { planAsNeeded } from './decisions/plan-maintenance.ts';
 import type { MaintenanceRun, RecordedRuns } from './maintenance-runs.ts';
 import { type HousekeepingObserver, NO_OBSERVER } from './observer.ts';
@@ -159,7 +159,8 @@ async function whileMarked<T>(
 }
 
 /**
- * Carries out a plan. The first failure ends it.
+ * Carries out a plan. The first failure ends it; a commit-graph that may have commits which are
+ * gone is removed then, and the next run writes it anew.
  *
  * @throws {GitalyError} `could not repack: …`, `could not prune: …`, `could not pack refs: …`,
  *   `could not write commit-graph: …`.
@@ -182,10 +183,17 @@ async function runPlan(
     isOver ||= hasRun && (await mayGoOn?.()) === false;
     if (isOver && !(name === 'commit-graph' && dropsCommits)) return;
     hasRun = true;
-    dropsCommits ||= name === 'prune' || (name === 'repack' && repackPlan?.expireBeforeMs !== undefined);
+    dropsCommits ||= name === 'prune';
     await record.step(name, run, tasks).catch(wrapped(`could not ${doing}`));
+    // git deletes objects at the end of this one.
+    dropsCommits ||= name === 'repack' && repackPlan?.expireBeforeMs !== undefined;
   };
   const { repack: repackPlan, prune: prunePlan, commitGraph } = plan;
+  await using cleaning = new AsyncDisposableStack();
+  cleaning.defer(async () => {
+    // The error that ends the run tells more.
+    if (dropsCommits && commitGraph !== undefined) await removeCommitGraph(repository).catch(() => {});
+  });
   if (repackPlan !== undefined) {
     const tasks = [
       `packed_objects_${repackPlan.strategy}`,
@@ -204,4 +212,5 @@ async function runPlan(
       writeCommitGraph(repository, commitGraph, signal),
     );
   }
+  cleaning.move();
 }

@@ -35,6 +35,12 @@ export async function writeCommitGraph(
   });
 }
 
+/** Removes the commit-graph, without which git works, too. Layers that it had are left to git. */
+export async function removeCommitGraph({ path }: Repository): Promise<void> {
+  for (const name of ['commit-graphs/commit-graph-chain', 'commit-graph'])
+    await rm(`${path}/objects/info/${name}`, { force: true });
+}
+
 /**
  * git leaves its draft behind when the disk is full. No other code writes one during maintenance.
  */
