@@ -192,6 +192,7 @@ for (const [what, body, sentence] of [
     'mismatched object format: server sha1; client sha256',
   ],
   ['an unknown command', '0010command=foo\n0000', "invalid command 'foo'"],
+  ['a response-end packet', '0014command=ls-refs\n00020000', 'unexpected response end packet'],
 ] as const) {
   test(`a request with ${what} gets git's sentence`, async () => {
     const failures: unknown[] = [];

@@ -2,10 +2,11 @@ import { GIT_PROTOCOL_ERROR } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 
 /**
- * git's messages about mistakes of a client. They repeat the client's input and contain no path.
+ * git's messages about mistakes of a client. They repeat the client's input and contain no path. A
+ * response-end packet in a request of protocol v2 is a `BUG` for git, and aborts it.
  */
 const CLIENTS_MISTAKE =
-  /^fatal: ((?:mismatched object format|(?:error: )?un(?:known|supported) object format|unknown capability|invalid command|no command requested|unexpected line|expected flush|invalid filter-spec|(?:git [a-z-]+: )?protocol error)[^\n]*)$/m;
+  /^(?:fatal|BUG: serve\.c:\d+): ((?:mismatched object format|(?:error: )?un(?:known|supported) object format|unknown capability|invalid command|no command requested|unexpected line|expected flush|invalid filter-spec|(?:git [a-z-]+: )?protocol error|unexpected response end packet)[^\n]*)$/m;
 const MAX_CHARS = 300;
 const MAX_STDERR_CHARS = 10_000;
 
