@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -172,8 +173,9 @@ function limitOf({ limit }: Readonly<Record<string, unknown>>): number | undefin
 /** Returns the decoded cursor. @throws {Problem} */
 function cursorOf({ cursor }: Readonly<Record<string, unknown>>): string | undefined {
   if (typeof cursor !== 'string') return undefined;
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (text === '' || text.includes('\0') || text.includes('\uFFFD'))
+  const bytes = Buffer.from(cursor, 'base64url');
+  const text = bytes.toString();
+  if (text === '' || text.includes('\0') || !isUtf8(bytes))
     throw new Problem('invalid-request', 400, 'The cursor is not one of this server.');
   return text;
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { type Static, Type } from 'typebox';
 import { codeOf } from '#base/gitaly-error';
 import { requestedContent } from '#base/network/requested-content';
@@ -20,6 +21,7 @@ import { branch, LIST_QUERY, objectId, oneOf, pathBytes, revision, text } from '
 import { created } from './commits.ts';
 import { commitId, ifMatch, requireCommit } from './expected.ts';
 import { LFS_QUERY, type ResolvedFile, resolveLfsFile } from './lfs-file.ts';
+import { formatPosition, type ListPosition, parsePosition } from './list-position.ts';
 
 const AT = { revision: Type.Optional(revision('Branch, tag, id or other revision. Default: HEAD.')) };
 const FILE = { path: pathBytes('Path of the file. Its slashes may be written as they are.') };
@@ -59,36 +61,44 @@ export const listTree = operation({
     const { path = Buffer.from('.'), recursive = false } = query;
     return {
       page: async (after, limit) => {
-        const { id, token } =
+        const { id, position } =
           after === undefined
-            ? { id: await commitId(repository, query.revision, options), token: '' }
+            ? { id: await commitId(repository, query.revision, options), position: parsePosition(after) }
             : parseCursor(after);
+        const { skip, token } = position;
+        const paginationParams = { limit: skip + limit, pageToken: token };
         const responses = place.connection.commit.getTreeEntries(
           {
             ...{ repository: place.repository, revision: Buffer.from(id), path, recursive },
-            ...{ sort: SortBy.DEFAULT, skipFlatPaths: true, paginationParams: { limit, pageToken: token } },
+            ...{ sort: SortBy.DEFAULT, skipFlatPaths: true, paginationParams },
           },
           options,
         );
         const items: TreeEntry[] = [];
+        let count = 0;
         let next = '';
         for await (const { entries, paginationCursor } of responses) {
-          items.push(...entries);
+          for (const entry of entries) if (++count > skip) items.push(entry);
           next = paginationCursor?.nextCursor ?? next;
         }
-        return { items: items.map(entryAnswer), next: next === '' ? undefined : `${id} ${next}` };
+        // The cursor of a name that is not UTF-8 leads nowhere.
+        const behind = isUtf8(items.at(-1)?.path ?? NO_PATH) ? next : undefined;
+        return {
+          items: items.map(entryAnswer),
+          next: next === '' ? undefined : `${id} ${formatPosition(position, items.length, behind)}`,
+        };
       },
     };
   },
 });
 
-const CURSOR = /^([0-9a-f]{40}|[0-9a-f]{64}) (\S+)$/;
+const NO_PATH = Buffer.alloc(0);
+const CURSOR = /^([0-9a-f]{40}|[0-9a-f]{64}) (.+)$/;
 
-function parseCursor(text: string): { id: string; token: string } {
-  const [, id, token] = CURSOR.exec(text) ?? [];
-  if (id === undefined || token === undefined)
-    throw new Problem('invalid-request', 400, 'The cursor is not one of this list.');
-  return { id, token };
+function parseCursor(text: string): { id: string; position: ListPosition } {
+  const [, id, position] = CURSOR.exec(text) ?? [];
+  if (id === undefined) throw new Problem('invalid-request', 400, 'The cursor is not one of this list.');
+  return { id, position: parsePosition(position) };
 }
 
 function entryAnswer({ mode, oid, path, type }: TreeEntry): Static<typeof EntryAnswer> {

@@ -12,6 +12,7 @@ import {
   requireCommit,
   unlessMoved,
 } from './expected.ts';
+import { formatPosition, parsePosition } from './list-position.ts';
 
 const HEADS = 'refs/heads/';
 const TAGS = 'refs/tags/';
@@ -59,22 +60,27 @@ export const listReferences = operation({
   example: { query: { prefix: 'refs/heads/' } },
   serve: async ({ connection, options, query, repository }) => ({
     page: async (after, limit) => {
+      const position = parsePosition(after);
+      const end = position.skip + limit;
       const request = {
         repository: repository.message,
         patterns: [Buffer.from(query.prefix ?? 'refs/')],
         peelTags: true,
-        paginationParams: { limit: limit + 1, ...(after !== undefined && { pageToken: after }) },
+        paginationParams: { limit: end + 1, pageToken: position.token },
       };
-      const found = [];
+      const shown: FoundReference[] = [];
+      let count = 0;
       for await (const { references } of connection.ref.listRefs(request, options))
         for (const { name, peeledTarget, target } of references)
-          found.push({
-            name: Buffer.from(name),
-            target,
-            peeled: peeledTarget === '' ? undefined : peeledTarget,
-          });
-      const shown = found.slice(0, limit);
-      const next = found.length > limit ? shown.at(-1)?.name.toString() : undefined;
+          if (++count > position.skip && count <= end)
+            shown.push({
+              name: Buffer.from(name),
+              target,
+              peeled: peeledTarget === '' ? undefined : peeledTarget,
+            });
+      const last = shown.at(-1)?.name ?? Buffer.alloc(0);
+      const token = isUtf8(last) ? last.toString() : undefined;
+      const next = count > end ? formatPosition(position, shown.length, token) : undefined;
       return { items: shown.map(referenceAnswer), next };
     },
   }),
