@@ -248,6 +248,30 @@ test('one user at a time holds the lock of a file', async () => {
   assert.equal((await post('locks', { path: '' })).status, 422);
 });
 
+// The list began anew behind a lock that was removed meanwhile, so that it never ended.
+test('pages of locks go on behind a lock that was removed, or before one that was added', async () => {
+  await using site = await LfsSite.open();
+  await site.gitaly.createRepository({ relativePath: 'team/a.git' });
+  const post = async (address: string, body: object) =>
+    (await site.send('POST', address, { body: JSON.stringify(body) })).json;
+  for (const path of ['a', 'b', 'c/\u00e9', 'd']) await post('locks', { path });
+
+  const { locks, next_cursor: cursor } = (await site.send('GET', 'locks?limit=2')).json;
+  await post(`locks/${locks[1].id}/unlock`, {});
+  await post('locks', { path: 'bb' });
+  const list = (await site.send('GET', `locks?limit=2&cursor=${cursor}`)).json;
+  const ours = await post('locks/verify', { limit: 2, cursor });
+  const last = (await site.send('GET', `locks?cursor=${list.next_cursor}`)).json;
+  const bad = await site.send('GET', `locks?cursor=${locks[0].id}=`);
+
+  const paths = [list.locks, ours.ours, last.locks].map((each) =>
+    each.map(({ path }: { path: string }) => path),
+  );
+  assert.deepEqual(paths, [['bb', 'c/\u00e9'], ['bb', 'c/\u00e9'], ['d']]);
+  assert.equal(last.next_cursor, undefined);
+  assert.deepEqual([bad.status, bad.json.message], [422, 'the cursor is not one of this server']);
+});
+
 test('the list of locks has a limit, and locks can be removed beyond it', async () => {
   await using site = await LfsSite.open();
   await site.gitaly.createRepository({ relativePath: 'team/a.git' });

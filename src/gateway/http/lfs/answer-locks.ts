@@ -1,3 +1,4 @@
+import { invalidArgument } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
 import type { Answer } from '../answer.ts';
 import { lfsAnswer, lfsError } from './lfs-answer.ts';
@@ -48,11 +49,24 @@ export async function answerLocks(
     : lfsAnswer(409, { lock, message: `${lock.owner.name} has locked it.` });
 }
 
-/** Returns the locks after one of them. */
+/**
+ * Returns the locks behind a path, which need not be locked any more.
+ *
+ * @param cursor the path in base64url.
+ */
 function pageOf(all: readonly LfsLock[], cursor: string | null, limit: number) {
-  const start = cursor === null || cursor === '' ? 0 : all.findIndex(({ id }) => id === cursor) + 1;
+  const after = Buffer.from(cursor ?? '', 'base64url').toString();
+  if (cursorOf(after) !== (cursor ?? '')) throw invalidArgument('the cursor is not one of this server');
+  const rest = all.filter(({ path }) => path > after);
   const size = Number.isInteger(limit) && limit > 0 ? Math.min(limit, MAX_LIMIT) : DEFAULT_LIMIT;
-  const shown = all.slice(start, start + size);
+  const shown = rest.slice(0, size);
   const last = shown.at(-1);
-  return { shown, next: last !== undefined && start + size < all.length ? { next_cursor: last.id } : {} };
+  return {
+    shown,
+    next: last !== undefined && size < rest.length ? { next_cursor: cursorOf(last.path) } : {},
+  };
+}
+
+function cursorOf(path: string): string {
+  return Buffer.from(path).toString('base64url');
 }

@@ -38,8 +38,8 @@ export class LfsLocks {
 
   /** Locks a file. @returns the lock, and whether somebody had it before. */
   async lock(path: string, owner: string, signal: AbortSignal): Promise<{ lock: LfsLock; isNew: boolean }> {
-    if (path === '' || path.length > MAX_PATH_CHARACTERS)
-      throw invalidArgument(`a path has 1 to ${MAX_PATH_CHARACTERS} characters`);
+    if (path === '' || path.length > MAX_PATH_CHARACTERS || !path.isWellFormed())
+      throw invalidArgument(`a path has 1 to ${MAX_PATH_CHARACTERS} characters of Unicode`);
     const fresh = { id: randomUUID(), path, locked_at: new Date().toISOString(), owner: { name: owner } };
     return await this.#change<{ lock: LfsLock; isNew: boolean }>(signal, (locks) => {
       const held = locks.find((lock) => lock.path === path);
