@@ -48,9 +48,7 @@ test('events are numbered, and read from a cursor on, also by the next process',
 
 for (const [what, rest] of [
   ['the beginning of a line', '00000000 {"sequence":3'],
-  ['a megabyte of zeros, as after a power failure,', '\0'.repeat(2 << 20)],
   ['a line without its end', formatEventLine({ ...event(3), sequence: 3, timeMs: 0 }).trimEnd()],
-  ['a line with a wrong checksum', `00000000 ${JSON.stringify({ sequence: 3, ...event(3) })}\n`],
 ] as const) {
   test(`${what} at the end is cut off`, async (context) => {
     const options = optionsIn(context);
@@ -65,6 +63,43 @@ for (const [what, rest] of [
     await journal.add([event(3)]);
 
     assert.deepEqual(await sequences(journal, 0), [1, 2, 3]);
+  });
+}
+
+const DAMAGED_LINE = `00000000 ${JSON.stringify({ sequence: 3, ...event(3) })}\n`;
+
+// Symptom: a consumer that had not read the event yet was not told of it.
+for (const [what, rest] of [
+  ['a complete line with a wrong checksum', DAMAGED_LINE],
+  ['a complete line with a wrong checksum, and the beginning of one,', `${DAMAGED_LINE}00000000 {`],
+  ['a few zeros, as after a power failure,', '\0'.repeat(40)],
+  ['a megabyte of zeros', '\0'.repeat(2 << 20)],
+] as const) {
+  test(`${what} at the end may be lost events, which is reported under a new number`, async (context) => {
+    const options = optionsIn(context);
+    {
+      await using journal = await Journal.open(options);
+      await journal.add([event(1), event(2)]);
+    }
+    const [name = ''] = readdirSync(options.directory);
+    appendFileSync(join(options.directory, name), rest);
+
+    for (const count of [1, 0]) {
+      const problems: unknown[] = [];
+      await using journal = await Journal.open({ ...options, onProblem: (error) => problems.push(error) });
+      assert.equal(problems.length, count);
+
+      const events = (await Array.fromAsync(journal.read(0))).flat();
+      assert.deepEqual(
+        events.map(({ kind, relativePath }) => [kind, relativePath]),
+        [
+          ['reference', 'a.git'],
+          ['reference', 'a.git'],
+          ['resync', ''],
+        ],
+      );
+      assert.ok(Number(events[2]?.sequence) > 3);
+    }
   });
 }
 

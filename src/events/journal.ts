@@ -192,31 +192,40 @@ export class Journal implements EventSource, AsyncDisposable {
   }
 
   /**
-   * Reads the last segment and cuts off an incomplete line of a killed process.
+   * Reads the last segment and cuts off an incomplete line of a killed process, or what is damaged.
    *
-   * @returns true if complete events followed it: it was damaged, and they are lost.
+   * @returns true if events are lost: complete lines cannot be read, or a power failure left zeros.
    */
   async #recover(segment: Segment): Promise<boolean> {
     let bytes = 0;
     let kept = 0;
     let lastLost = 0;
+    let endOfLast = 0;
+    let isDamaged = false;
     this.#last = segment.first - 1;
     const stream = (await open(this.#path(segment))).createReadStream();
     for await (const lines of linesOfFile(stream))
       for (const line of lines) {
         const isIntact = kept === bytes;
         bytes += line.length + 1;
-        const event = bytes > segment.bytes ? undefined : parseEventLine(line);
-        if (event === undefined) continue;
+        const isComplete = bytes <= segment.bytes;
+        const event = isComplete ? parseEventLine(line) : undefined;
+        if (event === undefined) {
+          isDamaged ||= isComplete || line.includes(0);
+          continue;
+        }
+        endOfLast = bytes;
         if (isIntact && holds(event.sequence > this.#last, 'journal-order', OUT_OF_ORDER)) {
           this.#last = event.sequence;
           kept = bytes;
         } else lastLost = Math.max(lastLost, event.sequence);
       }
+    const unreadable = segment.bytes - endOfLast;
     if (kept < segment.bytes) await truncate(this.#path(segment), kept);
     segment.bytes = kept;
-    const isLost = lastLost > this.#last;
-    this.#last = Math.max(this.#last, lastLost);
+    const isLost = isDamaged || lastLost > this.#last;
+    // No number of a lost event is given again: an event has more than one byte.
+    this.#last = Math.max(this.#last, lastLost) + (isDamaged ? unreadable : 0);
     this.#written = this.#last;
     return isLost;
   }
