@@ -83,15 +83,14 @@ export function parseIdentity(content: string): ProcessIdentity | undefined {
     : { place, pid, startTime };
 }
 
+/** Returns what identifies the boot of the machine; `undefined` if the system does not provide it. */
+export function bootId(): string | undefined {
+  return attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim());
+}
+
 function ownPlace(): string {
-  try {
-    return (
-      `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()} ` +
-      `${readlinkSync('/proc/self/ns/pid')}`
-    );
-  } catch {
-    return hostname(); // not Linux
-  }
+  const [boot, namespace] = [bootId(), attempt(() => readlinkSync('/proc/self/ns/pid'))];
+  return boot === undefined || namespace === undefined ? hostname() : `${boot} ${namespace}`;
 }
 
 /** Parses fields 3 and 22 of `/proc/<pid>/stat`; `undefined` if there is no such process. */

@@ -14,6 +14,7 @@ import type { Storages } from '#storage/storages';
 import type { EventSources } from './event-source.ts';
 import { Intents } from './intents.ts';
 import { Journal } from './journal.ts';
+import { OpenMark } from './open-mark.ts';
 import { recover } from './recover.ts';
 import { StorageFeed } from './storage-feed.ts';
 import { UnrecordedChanges } from './unrecorded-changes.ts';
@@ -36,6 +37,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
   readonly #storages: Storages;
   readonly #currentUser: () => ChangeUser | undefined;
   readonly #feeds = new Map<string, StorageFeed>();
+  readonly #marks: OpenMark[] = [];
   readonly ending = new AbortController();
   readonly #watching = new Set<Promise<void>>();
 
@@ -50,7 +52,12 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     const { onProblem } = options;
     for (const storage of storages.all) {
       const directory = eventsRoot(storage);
-      const journal = await Journal.open({ ...options, directory: posix.join(directory, 'journal') });
+      const mark = new OpenMark(directory);
+      const mayLackEvents = await mark.isOfEarlierBoot();
+      const journalOptions = { ...options, mayLackEvents, directory: posix.join(directory, 'journal') };
+      const journal = await Journal.open(journalOptions);
+      await mark.set().catch(onProblem);
+      feed.#marks.push(mark);
       const intents = new Intents(posix.join(directory, 'intents'), onProblem);
       const open = (relativePath: string) => feed.#find(storage.name, relativePath);
       const unrecorded = new UnrecordedChanges(directory, onProblem);
@@ -128,6 +135,8 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     this.ending.abort();
     await Promise.all([...this.#watching]);
     for (const feed of this.#feeds.values()) await feed[Symbol.asyncDispose]();
+    // One that stays only means a resync after the next boot.
+    for (const mark of this.#marks) await mark.remove().catch(() => {});
   }
 
   #watch(watching: Promise<void>): void {

@@ -24,6 +24,8 @@ export interface JournalOptions {
   readonly maxBytes: number;
   /** Segments whose last event is older are compacted. */
   readonly maxAgeMs: number;
+  /** True if the disk may lack events that were read: the machine has stopped while it was open. */
+  readonly mayLackEvents?: boolean;
   /** Called when events cannot be written; they are written later. */
   readonly onProblem: (error: unknown) => void;
 }
@@ -57,6 +59,8 @@ const FILE_MODE = 0o600;
  */
 const MAX_BATCH = 4096;
 const MAX_WAITING = 100_000;
+/** More events than the disk can lack. */
+const MAX_LACKING = 1_000_000;
 /** Limit of segments that are compacted together: their events are in memory, some 100 MB. */
 const MAX_COMPACTED_SEGMENTS = 4;
 
@@ -101,10 +105,12 @@ export class Journal implements EventSource, AsyncDisposable {
     const last = journal.#segments.at(-1);
     const damaged = last !== undefined && (await journal.#recover(last)) ? last : undefined;
     await journal.#findCompacted();
-    if (damaged !== undefined) {
-      options.onProblem(new DamagedFileError(journal.#path(damaged)));
-      await journal.add([RESYNC_ALL]);
+    if (damaged !== undefined) options.onProblem(new DamagedFileError(journal.#path(damaged)));
+    if (options.mayLackEvents === true) {
+      options.onProblem(new Error('the machine stopped, so the last events may be missing'));
+      journal.#written = journal.#last += MAX_LACKING;
     }
+    if (damaged !== undefined || options.mayLackEvents === true) await journal.add([RESYNC_ALL]);
     journal.#retire();
     const lookMs = Math.min(Math.max(options.maxAgeMs / LOOKS_PER_AGE, MIN_LOOK_MS), MAX_LOOK_MS);
     journal.#looking = setInterval(() => journal.#retire(), lookMs).unref();
