@@ -285,3 +285,27 @@ test('what is damaged in the journal is sent as one event, the rest as it was', 
   assert.equal(delivered.length - 1 - sent.length, 1);
   assert.deepEqual([later.state.deadLetters, problems.length], [[], 1]);
 });
+
+// Symptom: such an event counted as pending for ever; with 1,000 of them, nothing was sent any more.
+test('an event that the journal has lost before it was sent is not pending any more', async (context) => {
+  const made = await given(context);
+  const { delivered, journal, journalDirectory: directory } = made;
+  let isDown = true;
+  made.receive = () => {
+    if (isDown) throw new Error('connection refused');
+  };
+  {
+    await using earlier = made.start();
+    for (let number = 1; number <= 3; number++) await journal.add([change('a.git', number)]);
+    await until(() => earlier.state.counts.failed > 0 && earlier.state.waiting.size === 3);
+  }
+  await journal[Symbol.asyncDispose]();
+  const file = join(directory, readdirSync(directory)[0] ?? '');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('refs/heads/3"', 'refs/heads/x"'));
+
+  isDown = false;
+  await using later = made.start({ journal: await made.reopen(() => {}) });
+  await until(() => delivered.length === 3 && later.state.waiting.size === 0);
+
+  assert.deepEqual(delivered.sort(), [' undefined', 'a.git refs/heads/1', 'a.git refs/heads/2']);
+});

@@ -81,14 +81,31 @@ export class Deliveries implements AsyncDisposable {
     // A cursor beyond the journal belongs to one that was removed.
     state.cursor = Math.min(state.cursor ?? journal.last, journal.last);
     state.changed();
-    let position = Math.min(state.cursor, ...[...state.waiting].map((sequence) => sequence - 1));
+    const noted = [...state.waiting].sort((one, other) => one - other);
+    let position = Math.min(state.cursor, (noted[0] ?? Number.POSITIVE_INFINITY) - 1);
     for (;;) {
       const { news } = journal;
       const { end, events, isLast } = await this.#readPage(position);
-      for (const event of events) await this.#begin(event);
+      for (const event of events) {
+        this.#forgetLost(noted, event.sequence);
+        await this.#begin(event);
+      }
       position = isLast ? this.#lookedAt(end) : end;
       if (isLast && events.length === 0) await abortable(news, signal);
       else signal.throwIfAborted();
+    }
+  }
+
+  /**
+   * Forgets noted events before a sequence: a damaged journal has lost them, and a `resync` replaces
+   * them.
+   *
+   * @param noted in order; those up to the sequence are removed.
+   */
+  #forgetLost(noted: number[], sequence: number): void {
+    for (let [next] = noted; next !== undefined && next <= sequence; [next] = noted) {
+      if (next < sequence) this.#options.state.waiting.delete(next);
+      noted.shift();
     }
   }
 

@@ -4,16 +4,18 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { reasonAgainstTracing } from '#testkit/strace';
 import { USER } from '#testkit/user';
+import { stateInFile } from '#webhooks/state-file';
 import { type FileEvent, traceFlushes, unflushed } from './trace-flushes.ts';
 
 let skip: string | false = false;
@@ -192,6 +194,25 @@ test('references are flushed before they get their names', async (context) => {
   assert.deepEqual(unflushed(events, path), []);
   const head = events.findIndex((event) => event.kind === 'move' && event.to === `${path}/HEAD`);
   assert.ok(events.slice(head).some((event) => event.kind === 'flush' && event.path === path));
+});
+
+// Symptom: an empty file was left, so the webhook was new again and skipped what it had not sent.
+test('the progress of a webhook is flushed before it replaces the one before', async (context) => {
+  if (skip) return context.skip(skip);
+  const directory = makeScratchDirectory('webhooks');
+  context.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'webhooks/ci.json');
+
+  const events = await traceFlushes(directory, async () => {
+    for (const cursor of [1, 2]) {
+      await using state = stateInFile(path, (error) => assert.fail(String(error)));
+      state.cursor = cursor;
+    }
+  });
+
+  assert.deepEqual(namesIn(events, directory), ['webhooks/ci.json', 'webhooks/ci.json']);
+  assert.deepEqual(unflushed(events, directory), []);
+  assert.ok(events.some((event) => event.kind === 'flush' && event.path === join(directory, 'webhooks')));
 });
 
 for (const { what, count, expected } of [
