@@ -268,6 +268,15 @@ for (const { name, plans, copies, recorded, messages } of [
     plans: [{ source: 7, target: 6 }, undefined],
     ...{ copies: 1, recorded: [7], messages: [] },
   },
+  {
+    name: 'a replica that becomes the authoritative one in the copy',
+    plans: [
+      { source: 7, target: 6 },
+      { source: 7, target: 8 },
+    ],
+    ...{ copies: 1, recorded: [7] },
+    messages: ['target became the authoritative replica during a copy, and has what the source had'],
+  },
 ])
   test(`${name}: ${copies} copies`, async () => {
     const store = new PlannedStore(plans);

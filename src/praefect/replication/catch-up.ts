@@ -87,5 +87,7 @@ async function copy(
   if (plan.source < 0) return 'done';
   await store.recordCopy(job, plan.source);
   const after = await store.planCopy(job);
+  if (after !== undefined && after.target > plan.source)
+    logger.warn({}, 'target became the authoritative replica during a copy, and has what the source had');
   return after !== undefined && after.source > after.target ? 'behind' : 'done';
 }

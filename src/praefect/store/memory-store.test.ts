@@ -38,6 +38,35 @@ test('a successor of a repository that was there before has been up to date, too
   assert.deepEqual([source, target], [0, 0], 'the others have what was before');
 });
 
+// Symptom: the target of the copy counted as up to date some writes later, without their changes.
+for (const isCreated of [true, false])
+  test(`a copy of a former repository does not count for a ${isCreated ? 'new' : 'moved'} one`, async () => {
+    const store = new MemoryStore();
+    const created = {
+      repositoryId: 0,
+      replicaPath: 'x.git',
+      updated: [],
+      outdated: ['c'],
+      isAssigned: false,
+    };
+    const writeAlone = { ...write, updated: [] };
+    for (let count = 1; count <= 3; count++) await store.recordWrite(writeAlone);
+    const copy = { ...job, target: 'c' };
+    const { source } = await store.planCopy(copy);
+    await store.recordRemoval(repository);
+    if (isCreated) await store.recordCreation({ ...created, repository, primary: 'a' });
+    else await store.recordWrite(writeAlone);
+
+    await store.recordCopy(copy, source);
+
+    for (let count = 1; count <= 6; count++) {
+      assert.deepEqual(store.consistentStorages(repository), new Set(['a']));
+      await store.recordWrite(writeAlone);
+    }
+    const plan = await store.planCopy(copy);
+    assert.ok(plan.target < plan.source);
+  });
+
 test('repositories of the same path in two virtual storages are different ones', async () => {
   const store = new MemoryStore();
   const other = { ...repository, virtualStorage: 'other' };

@@ -23,6 +23,11 @@ interface Entry {
  */
 export class MemoryStore implements ReplicaStore {
   readonly #entries = new Map<string, Entry>();
+  /**
+   * The highest generation so far. A new entry starts above it: a copy that began before its
+   * repository was made anew records a generation of the former one.
+   */
+  #highest = -1;
 
   /** Storages whose replica is up to date; `undefined` without an entry. */
   consistentStorages(repository: RepositoryKey): ReadonlySet<string> | undefined {
@@ -49,21 +54,18 @@ export class MemoryStore implements ReplicaStore {
   }
 
   async recordCreation({ repository, primary, updated }: CreatedRepository): Promise<void> {
-    const replicas = new Map([primary, ...updated].map((storage) => [storage, 0]));
-    this.#entries.set(repositoryKey(repository), { generation: 0, replicas });
+    this.#entries.set(repositoryKey(repository), this.#newEntry([primary, ...updated]));
   }
 
   async recordWrite(write: RecordedWrite): Promise<readonly string[]> {
     const { outdated, repository } = write;
     const groups = groupsOf(write);
-    const entry = this.#entry(repository) ?? {
-      generation: 0,
-      replicas: new Map([...groups.flat(), ...outdated].map((storage) => [storage, 0])),
-    };
+    const entry = this.#entry(repository) ?? this.#newEntry([...groups.flat(), ...outdated]);
     const isCurrent = (storage: string): boolean => entry.replicas.get(storage) === entry.generation;
     const current = groups.map((group) => group.filter(isCurrent)).find((group) => group.length > 0);
     if (current === undefined) throw new GitalyError('INTERNAL', 'write to outdated nodes');
     entry.generation++;
+    this.#highest = Math.max(this.#highest, entry.generation);
     for (const storage of current) entry.replicas.set(storage, entry.generation);
     this.#entries.set(repositoryKey(repository), entry);
     return current;
@@ -83,7 +85,8 @@ export class MemoryStore implements ReplicaStore {
   }
 
   async recordCopy(job: ReplicationJob, generation: number): Promise<void> {
-    this.#entry(job)?.replicas.set(job.target, generation);
+    const replicas = this.#entry(job)?.replicas;
+    replicas?.set(job.target, Math.max(replicas.get(job.target) ?? -1, generation));
   }
 
   async removeReplica(job: ReplicationJob): Promise<boolean> {
@@ -97,6 +100,11 @@ export class MemoryStore implements ReplicaStore {
 
   async removeInvalidSource(job: ReplicationJob): Promise<void> {
     this.#entry(job)?.replicas.delete(job.source);
+  }
+
+  #newEntry(storages: readonly string[]): Entry {
+    const generation = ++this.#highest;
+    return { generation, replicas: new Map(storages.map((storage) => [storage, generation])) };
   }
 
   #entry(repository: RepositoryKey): Entry | undefined {

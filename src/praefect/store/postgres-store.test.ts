@@ -168,6 +168,16 @@ test('an authoritative replica is newer than all others of its repository', { sk
   assert.deepEqual(await generations(), ['x.git: 2, a 0, b 1, c 2', 'y.git: 0, a 0, b 0']);
 });
 
+test('a replica that becomes the authoritative one during a copy stays it', { skip }, async () => {
+  const { database, generations, store } = await arrange();
+  await database.run(sql`UPDATE repositories SET generation = 4 WHERE repository_id = 1`);
+  await new ReplicaMarks(database).setAuthoritative(repository, 'b');
+
+  await store.recordCopy({ ...job, target: 'b' }, 3);
+
+  assert.deepEqual(await generations(), ['x.git: 5, a 0, b 5', 'y.git: 0, a 0, b 0']);
+});
+
 test('a replica that becomes the authoritative one is no longer to be removed', { skip }, async () => {
   const { database } = await arrange();
   for (const [target, change] of [

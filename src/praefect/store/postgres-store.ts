@@ -146,7 +146,8 @@ export class PostgresStore implements ReplicaStore {
       FROM repositories WHERE repository_id = ${id}
       FOR NO KEY UPDATE
       ON CONFLICT (repository_id, storage)
-      DO UPDATE SET relative_path = excluded.relative_path, generation = excluded.generation`);
+      DO UPDATE SET relative_path = excluded.relative_path,
+        generation = greatest(storage_repositories.generation, excluded.generation)`);
   }
 
   async removeReplica({ repositoryId: id, target }: ReplicationJob): Promise<boolean> {

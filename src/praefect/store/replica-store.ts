@@ -65,7 +65,10 @@ export interface ReplicaStore {
    * was removed.
    */
   planCopy(job: ReplicationJob): Promise<CopyPlan | undefined>;
-  /** Records that the target of a job was brought to a generation. */
+  /**
+   * Records that the target of a job was brought to a generation. A higher one stays: the target
+   * was made the authoritative replica meanwhile.
+   */
   recordCopy(job: ReplicationJob, generation: number): Promise<void>;
   /** Forgets the target's replica. Returns false if there was none. */
   removeReplica(job: ReplicationJob): Promise<boolean>;

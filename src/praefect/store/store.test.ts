@@ -100,6 +100,17 @@ testStores(
   },
 );
 
+// Symptom: after accept-dataloss during a copy, the repository had no up-to-date replica again.
+testStores('a copy leaves a generation that is higher', async ({ store, consistent }) => {
+  await store.recordCreation({ ...created, outdated: [] });
+  await store.recordWrite(write(['b']));
+
+  await store.recordCopy(job('a', 'b'), 0);
+
+  assert.deepEqual(await consistent(), ['a', 'b']);
+  assert.deepEqual((await store.planCopy(job('a', 'b')))?.target, 1);
+});
+
 testStores(
   'the first successor that was up to date stands for a repository without its primary',
   async ({ store, consistent }) => {
