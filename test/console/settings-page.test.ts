@@ -172,6 +172,45 @@ test('rules that somebody else has changed meanwhile are not replaced unseen', a
   assert.equal((await post(console, { rules: '{"readOnly":[]}', known: now })).status, 303);
 });
 
+// Symptom: both administrators were told that their rules were set, and one of them was overwritten.
+test('rules that change after the page has compared them are not replaced', async (context) => {
+  const { console, repository } = await open();
+  await using _console = console;
+  const [, known = ''] = /name="known" value="([^"]+)"/.exec((await console.get(PATH)).text) ?? [];
+  const [compared, changed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { setRules } = Repository.prototype;
+  const setLater = async function (this: Repository, ...given: Parameters<typeof setRules>): Promise<void> {
+    compared.resolve();
+    await changed.promise;
+    await setRules.apply(this, given);
+  };
+  const { mock } = context.mock.method(Repository.prototype, 'setRules', setLater);
+
+  const posted = post(console, { rules: '{}', known });
+  await compared.promise;
+  mock.restore();
+  await repository.setRules(RULES);
+  changed.resolve();
+  const { status, text } = await posted;
+
+  assert.equal(status, 422);
+  assert.match(text, /Somebody has changed the rules/);
+  assert.equal(await repository.rules(), RULES);
+});
+
+test('rules are replaced only if they are the expected ones', async () => {
+  const { console, repository } = await open();
+  await using _console = console;
+
+  await assert.rejects(repository.setRules(RULES, { expected: RULES }), { code: 'ABORTED' });
+  await repository.setRules(RULES, { expected: '' });
+  await assert.rejects(repository.setRules(undefined, { expected: '' }), { code: 'ABORTED' });
+  assert.equal(await repository.rules(), RULES);
+  await repository.setRules(undefined, { expected: RULES });
+
+  assert.equal(await repository.rules(), undefined);
+});
+
 test('damaged rules are shown with their problem, large ones are cut', async () => {
   const { console, kept, repository } = await open();
   await using _console = console;

@@ -82,7 +82,8 @@ async function replaceReason(
   name: string,
   reason: string | undefined,
 ): Promise<void> {
-  const document = JsonFields.parse((await repositories.rules(name)) ?? '{}');
+  const before = await repositories.rules(name);
+  const document = JsonFields.parse(before ?? '{}');
   if (document === undefined) throw new Error(`the rules of ${name} are damaged: see gitaly-ts repo rules`);
   const others = (document.list('readOnly') ?? []).filter(
     (rule) => JsonFields.of(rule)?.text('reason')?.startsWith(REASON) !== true,
@@ -91,7 +92,8 @@ async function replaceReason(
   const entries = document.entries().filter(([kind]) => kind !== 'readOnly');
   const rules = Object.fromEntries([...entries, ...(readOnly.length === 0 ? [] : [['readOnly', readOnly]])]);
   const isEmpty = Object.keys(rules).length === 0;
-  await repositories.setRules(name, isEmpty ? undefined : `${JSON.stringify(rules, undefined, 2)}\n`);
+  const after = isEmpty ? undefined : `${JSON.stringify(rules, undefined, 2)}\n`;
+  await repositories.setRules(name, after, { expected: before ?? '' });
 }
 
 async function list(directory: MirrorDirectory): Promise<ToolResult> {

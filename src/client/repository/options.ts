@@ -22,6 +22,11 @@ export interface DeleteBranchOptions extends CallOptions {
   readonly allowDefault?: boolean;
 }
 
+export interface SetRulesOptions extends CallOptions {
+  /** The rules that are replaced, `''` for none. Default: any. */
+  readonly expected?: TextOrBytes;
+}
+
 export interface TagOptions extends CallOptions {
   /** Makes an annotated tag. */
   readonly message?: TextOrBytes;
@@ -77,6 +82,7 @@ const MERGE: NamesOf<MergeOptions> = {
 };
 const PICK: NamesOf<PickOptions> = { ...CALL_NAMES, commit: true, onto: true, message: true };
 const DELETE_BRANCH: NamesOf<DeleteBranchOptions> = { ...CALL_NAMES, allowDefault: true };
+const SET_RULES: NamesOf<SetRulesOptions> = { ...CALL_NAMES, expected: true };
 const TAG: NamesOf<TagOptions> = { ...CALL_NAMES, message: true };
 
 const NAMES = {
@@ -99,7 +105,7 @@ const NAMES = {
   description: CALL_NAMES,
   setDescription: CALL_NAMES,
   rules: CALL_NAMES,
-  setRules: CALL_NAMES,
+  setRules: SET_RULES,
   commit: COMMIT,
   merge: MERGE,
   cherryPick: PICK,

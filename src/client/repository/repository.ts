@@ -19,10 +19,11 @@ import {
   type CreateOptions,
   checkOptionNames,
   type DeleteBranchOptions,
+  type SetRulesOptions,
   type TagOptions,
 } from './options.ts';
 import type { Place } from './place.ts';
-import { rulesOf, setDefaultBranch } from './settings.ts';
+import { rulesOf, setDefaultBranch, setRules } from './settings.ts';
 import {
   type Branch,
   type Commit,
@@ -286,13 +287,12 @@ export class Repository {
   /**
    * Sets the rules for pushes by everybody, a JSON document; `undefined` removes them.
    *
-   * @throws {CallError} INVALID_ARGUMENT names what is invalid; UNIMPLEMENTED from a server that is
-   *   not gitaly-ts.
+   * @throws {CallError} INVALID_ARGUMENT names what is invalid; ABORTED for other rules than the
+   *   expected ones; UNIMPLEMENTED from a server that is not gitaly-ts.
    */
-  async setRules(rules: string | undefined, options: CallOptions = {}): Promise<void> {
+  async setRules(rules: string | undefined, options: SetRulesOptions = {}): Promise<void> {
     checkOptionNames('setRules', options);
-    const { connection, repository } = this.#place;
-    await connection.settings.setRules({ repository, rules: toBytes(rules ?? '') }, options);
+    await setRules(this.#place, rules, options);
   }
 
   /**

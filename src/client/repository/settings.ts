@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '../call/call-types.ts';
+import type { SetRulesOptions } from './options.ts';
 import type { Place } from './place.ts';
 import { type TextOrBytes, toBytes } from './values.ts';
 
@@ -31,6 +32,19 @@ export async function rulesOf(
 ): Promise<string | undefined> {
   const { rules } = await connection.settings.get({ repository }, options);
   return rules.length === 0 ? undefined : Buffer.from(rules).toString();
+}
+
+/** Sets the rules of a repository for pushes, as JSON; `undefined` removes them. */
+export async function setRules(
+  { connection, repository }: Place,
+  rules: string | undefined,
+  { expected, ...options }: SetRulesOptions,
+): Promise<void> {
+  const request = { repository, rules: toBytes(rules ?? '') };
+  await connection.settings.setRules(
+    { ...request, ...(expected !== undefined && { expected: toBytes(expected) }) },
+    options,
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call/call-types';
-import type { Repository } from '#client/repository/repository';
+import type { Repository, SetRulesOptions } from '#client/repository/index';
 import { repositoryAddress } from '../console-route.ts';
 import { type ConsolePage, problemPage } from '../page.ts';
 import { digestOf } from './repository-settings.ts';
@@ -17,7 +17,7 @@ interface Setting {
   /** Report of the page after a change. */
   readonly notice: string;
   /** Makes the change. @throws {GitalyError} if it is refused. */
-  set(repository: Repository, value: string, calls: CallOptions): Promise<void>;
+  set(repository: Repository, value: string, calls: SetRulesOptions): Promise<void>;
 }
 
 export type SettingField = 'description' | 'defaultBranch' | 'rules';
@@ -62,19 +62,24 @@ export async function changeSettings(
   visit: PlainVisit,
   calls: CallOptions,
 ): Promise<ConsolePage | RefusedChange> {
-  const { form, path, repository } = visit;
+  const { connection, form, path, repository } = visit;
   const field = FIELDS.find((each) => form.has(each));
   if (field === undefined) return problemPage(400, 'Not possible', 'The form names no setting to change.');
   const value = form.get(field) ?? '';
   try {
+    let options: SetRulesOptions = calls;
     if (field === 'rules' && form.has(KNOWN)) {
-      const rules = await repository.rules(calls);
-      if (form.get(KNOWN) !== digestOf(rules)) return { field, value, problem: CHANGED_MEANWHILE };
+      const { rules } = await connection.settings.get({ repository: repository.message }, calls);
+      if (form.get(KNOWN) !== digestOf(Buffer.from(rules).toString()))
+        return { field, value, problem: CHANGED_MEANWHILE };
+      options = { ...calls, expected: rules };
     }
-    await SETTINGS[field].set(repository, value, calls);
+    await SETTINGS[field].set(repository, value, options);
   } catch (error) {
-    if (!REFUSALS.has(codeOf(error) ?? '')) throw error;
-    return { field, value, problem: messageOf(error) };
+    const code = codeOf(error) ?? '';
+    if (!REFUSALS.has(code)) throw error;
+    const isChanged = field === 'rules' && code === 'ABORTED';
+    return { field, value, problem: isChanged ? CHANGED_MEANWHILE : messageOf(error) };
   }
   const location = repositoryAddress(path, 'settings', { query: { [CHANGED]: field } });
   return { ...problemPage(200, 'Changed', SETTINGS[field].notice), location };

@@ -15,7 +15,7 @@ async function* nothing(): AsyncGenerator<Buffer> {}
 test('a push never finds a repository without its rules while its hooks are set', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('a.git');
-  await writeSetting(repository, 'rules.json', Buffer.from('{"readOnly": [{}]}'), undefined);
+  await writeSetting(repository, 'rules.json', Buffer.from('{"readOnly": [{}]}'), { vote: undefined });
   let isSet = false;
   let missed = 0;
   const look = async (): Promise<void> => {

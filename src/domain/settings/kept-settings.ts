@@ -2,7 +2,7 @@ import { cp, lstat, mkdir, readFile, rm } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { replaceFile } from '#base/files/replace-file';
 import { syncPath } from '#base/files/sync-path';
-import { wrap } from '#base/gitaly-error';
+import { GitalyError, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { type Vote, voteHash } from '#storage/lifecycle/voter';
 import { LockTakenError, lockRepository } from '#storage/locks/repository-lock';
@@ -29,24 +29,33 @@ export async function readSetting({ path }: Repository, name: SettingName): Prom
   return await readFile(settingPath(path, name)).catch(ignoreMissing);
 }
 
+export interface WriteSettingOptions {
+  readonly vote: Vote | undefined;
+  /** The content that is replaced; empty for none. `undefined`: any. */
+  readonly expected?: Uint8Array | undefined;
+}
+
 /**
  * Replaces a setting durably, after a vote of the nodes on its content. A failure keeps the old
  * one.
  *
  * @param content empty removes it.
- * @throws {GitalyError} ABORTED when the hooks or settings are being changed, or the vote is lost.
+ * @throws {GitalyError} ABORTED when the hooks or settings are being changed, the setting is not the
+ *   expected one, or the vote is lost.
  */
 export async function writeSetting(
-  { path, storage }: Repository,
+  repository: Repository,
   name: SettingName,
   content: Uint8Array,
-  vote: Vote | undefined,
+  { expected, vote }: WriteSettingOptions,
 ): Promise<void> {
+  const { path, storage } = repository;
   const hooks = `${path}/${HOOKS_NAME}`;
   await vote?.('preparing', voteHash(`preparing ${name}`));
   await using _lock = await lockRepository(storage, hooks).catch((error: unknown) => {
     throw error instanceof LockTakenError ? wrap(error, 'locking settings', 'ABORTED') : error;
   });
+  if (expected !== undefined) await requireContent(repository, name, expected);
   await vote?.('prepared', voteHash(content));
   const file = settingPath(path, name);
   if (content.length > 0) {
@@ -57,6 +66,15 @@ export async function writeSetting(
     await syncPath(`${hooks}/${DIRECTORY}`);
   }
   await vote?.('committed', voteHash(content));
+}
+
+async function requireContent(
+  repository: Repository,
+  name: SettingName,
+  expected: Uint8Array,
+): Promise<void> {
+  const content = (await readSetting(repository, name)) ?? Buffer.alloc(0);
+  if (!content.equals(expected)) throw new GitalyError('ABORTED', 'the setting was changed meanwhile');
 }
 
 /** Takes the settings of a repository over into hooks that replace its own, unless they have some. */

@@ -16,6 +16,6 @@ export async function setDescription(
   const repository = storages.open(target);
   if (description.length > MAX_CHARACTERS || CONTROL.test(description))
     throw invalidArgument(`description: not one line of ${MAX_CHARACTERS} characters`);
-  await writeSetting(repository, 'description', Buffer.from(description), voteOf(context));
+  await writeSetting(repository, 'description', Buffer.from(description), { vote: voteOf(context) });
   return {};
 }

@@ -7,6 +7,7 @@ import type { SettingsDependencies } from './dependencies.ts';
 
 /** A fork of a fork of a fork … has that many sources at most. */
 const MAX_IDS = 100;
+const NONE = Buffer.alloc(0);
 
 /** Sets the ids of a repository in the store of Git LFS, unless it has some. */
 export async function setLfsIds(
@@ -20,6 +21,7 @@ export async function setLfsIds(
     throw invalidArgument(`ids: not 1 to ${MAX_IDS} names of letters and digits`);
   const known = await lfsIdsOf(repository);
   if (known.length > 0) return { ids: known };
-  await writeSetting(repository, 'lfs-ids', Buffer.from(`${ids.join('\n')}\n`), voteOf(context));
+  const content = Buffer.from(`${ids.join('\n')}\n`);
+  await writeSetting(repository, 'lfs-ids', content, { expected: NONE, vote: voteOf(context) });
   return { ids: await lfsIdsOf(repository) };
 }

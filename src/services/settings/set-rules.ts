@@ -7,13 +7,13 @@ import type { SettingsDependencies } from './dependencies.ts';
 
 /** Sets or removes the rules of a repository for pushes. */
 export async function setRules(
-  { repository: target, rules }: SetRulesRequest,
+  { expected, repository: target, rules }: SetRulesRequest,
   context: HandlerContext,
   { storages, voteOf }: SettingsDependencies,
 ): Promise<Record<string, never>> {
   const repository = storages.open(target);
   const problem = rules.length === 0 ? undefined : await rulesProblem(rules);
   if (problem !== undefined) throw invalidArgument(`rules: ${problem}`);
-  await writeSetting(repository, 'rules.json', rules, voteOf(context));
+  await writeSetting(repository, 'rules.json', rules, { expected, vote: voteOf(context) });
   return {};
 }

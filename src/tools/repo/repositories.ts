@@ -187,8 +187,12 @@ export class Repositories {
   }
 
   /** Sets the rules for pushes; `undefined` removes them. @throws {GitalyError} INVALID_ARGUMENT. */
-  async setRules(name: string, document: string | undefined): Promise<void> {
-    await this.#repository(name).setRules(document);
+  async setRules(
+    name: string,
+    document: string | undefined,
+    options?: { readonly expected: string },
+  ): Promise<void> {
+    await this.#repository(name).setRules(document, options);
   }
 
   /** Removes repositories in their order. @throws {GitalyError} that names those that are removed. */

@@ -129,6 +129,14 @@ export declare type SetRulesRequest = Message<"gitalyts.settings.v1.SetRulesRequ
    * @generated from field: bytes rules = 2;
    */
   rules: Uint8Array;
+
+  /**
+   * The rules that are to be replaced; empty for none. Other rules refuse the change with ABORTED.
+   * Unset: any rules are replaced.
+   *
+   * @generated from field: optional bytes expected = 3;
+   */
+  expected?: Uint8Array | undefined;
 };
 
 /**
