@@ -16,6 +16,7 @@ import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { lockRepository } from '../locks/repository-lock.ts';
 import { tempRoot } from '../storage-layout.ts';
 import { type CreateRepositoryOptions, createRepository } from './create-repository.ts';
+import { renameRepository } from './rename-repository.ts';
 import { repositoryVote } from './repository-vote.ts';
 
 const TARGET = { storageName: 'default', relativePath: 'new/repo.git' };
@@ -121,6 +122,34 @@ for (const [what, make] of [
     assert.deepEqual([error.code, error.message], ['ALREADY_EXISTS', 'repository exists already']);
   });
 }
+
+// Symptom: git found broken references in the other repository, and refused to clone or to repack it.
+for (const inner of ['refs/x.git', 'refs/heads/deep/x.git', 'objects/x.git', 'worktrees', 'reftable/x.git'])
+  test(`nothing is created in ${inner} of another repository, and nothing moved there`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('new', { commits: 1 });
+    const other = fixture.init('other.git');
+    const target = { storageName: 'default', relativePath: `new/${inner}` };
+    const refusal = {
+      code: 'INVALID_ARGUMENT',
+      message: 'the path is among the files of another repository',
+    };
+
+    await assert.rejects(createRepository(fixture.storages, target), refusal);
+    const location = fixture.storages.locate(target);
+    await assert.rejects(renameRepository(fixture.storages, other, location), refusal);
+
+    assert.equal(fixture.runGit(repository.path, ['fsck', '--no-progress']), '');
+    assert.deepEqual(leftovers(fixture), []);
+  });
+
+test('a repository is created beside the files of another one, and in a group with such a name', async () => {
+  await using fixture = await StorageFixture.create();
+  fixture.init('new', { commits: 1 });
+
+  for (const relativePath of ['new/repo.git', 'refs/x.git', 'new/repo.git.d/objects'])
+    await createRepository(fixture.storages, { storageName: 'default', relativePath });
+});
 
 // Born failing with INTERNAL `moving repository into place: rename … directory not empty`.
 test('a repository that something else creates meanwhile is not replaced', async () => {

@@ -17,6 +17,7 @@ import { voteOnRemoval } from './remove-repository.ts';
 import { isRest, removeRest } from './remove-rest.ts';
 import { replaceRepository } from './replaced-repository.ts';
 import { repositoryVote } from './repository-vote.ts';
+import { requireOutside } from './require-outside.ts';
 import { syncTree } from './sync-tree.ts';
 import type { Vote, VotePhase } from './voter.ts';
 
@@ -54,8 +55,8 @@ export interface CreateRepositoryOptions {
  * that a partial one is never visible. A failure leaves nothing behind. Of two concurrent callers
  * one succeeds. Steps and texts are Gitaly's.
  *
- * @throws {GitalyError} ALREADY_EXISTS when the path exists; FAILED_PRECONDITION when the other
- *   nodes disagree.
+ * @throws {GitalyError} ALREADY_EXISTS when the path exists; INVALID_ARGUMENT when it is among the
+ *   files of another repository; FAILED_PRECONDITION when the other nodes disagree.
  */
 export async function createRepository(
   storages: Storages,
@@ -64,6 +65,7 @@ export async function createRepository(
 ): Promise<Repository> {
   const location = locate(storages, target);
   if (options.replaces !== true) await requireAbsent(location.path);
+  requireOutside(location);
 
   await using scratch = await createTempDirectory(location.storage, 'repo');
   const draft = storages.repositoryAt({ ...location, path: scratch.path });

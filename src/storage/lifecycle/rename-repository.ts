@@ -9,13 +9,15 @@ import type { RepositoryLocation } from '../repository-target.ts';
 import type { Storages } from '../storages.ts';
 import { makeDirectories } from './make-directories.ts';
 import { prepareAlternates } from './moved-alternates.ts';
+import { requireOutside } from './require-outside.ts';
 
 /**
  * Moves a repository to another path of its storage: it is complete at either path, whenever the
  * process dies.
  *
- * @throws {GitalyError} ALREADY_EXISTS when there is anything at the target; FAILED_PRECONDITION
- *   when another call creates or removes one of the two.
+ * @throws {GitalyError} ALREADY_EXISTS when there is anything at the target; INVALID_ARGUMENT when
+ *   it is among the files of another repository; FAILED_PRECONDITION when another call creates or
+ *   removes one of the two.
  */
 export async function renameRepository(
   storages: Storages,
@@ -23,6 +25,7 @@ export async function renameRepository(
   target: RepositoryLocation,
 ): Promise<void> {
   await requireAbsent(target.path);
+  requireOutside(target);
   const parent = path.posix.dirname(target.path);
   await makeDirectories(source.storage, parent);
 
