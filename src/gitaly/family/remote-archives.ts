@@ -1,37 +1,58 @@
-import { bytes, nothing, object, oneOf } from '#base/shape';
-import { MessageQueue } from '#base/streams/message-queue';
+import { bytes, maybe, number, object, oneOf } from '#base/shape';
 import { ARCHIVE_CALLS, answerEncoded, encodedCalls } from '#services/archives/encoded-calls';
 import type { ArchiveCalls } from '#services/archives/index';
 import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';
-import { answer, asked, protocol, remote } from '#workers/protocol';
+import { answer, asked, held, protocol, remote } from '#workers/protocol';
 
-/** Calls about the archives, which the supervisor writes. Messages are those of the service. */
+/**
+ * Calls about the archives, which the supervisor writes. Messages are those of the service. A
+ * worker asks for each response, so that none waits for a client that reads slowly.
+ */
 const ARCHIVES = protocol('archives', {
-  /** Each response is a note. */
-  call: asked(object({ name: oneOf(...ARCHIVE_CALLS), request: bytes }), nothing, bytes),
+  /** Begins a call, which ends when the number is given back. */
+  begin: held(object({ name: oneOf(...ARCHIVE_CALLS), request: bytes }), number),
+  /** Returns the next response of a call; `undefined` at its end. */
+  next: asked(number, maybe(bytes)),
 });
 
 /** Returns the calls for a worker. */
 export function remoteArchives(link: Link): ArchiveCalls {
-  const { call } = remote(link, ARCHIVES);
+  const { begin, next } = remote(link, ARCHIVES);
   return encodedCalls(async function* (name, request, signal) {
-    const responses = new MessageQueue<Uint8Array>();
-    const onNote = (response: Uint8Array): void => responses.push(response);
-    const ended = call({ name, request }, { onNote, ...(signal && { signal }) }).finally(() =>
-      responses.end(),
-    );
-    ended.catch(() => {}); // it is thrown after the responses
-    yield* responses;
-    await ended;
+    const { release, value: call } = await begin({ name, request }, { signal });
+    try {
+      for (;;) {
+        const response = await next(call, { signal });
+        if (response === undefined) return;
+        yield response;
+      }
+    } finally {
+      release();
+    }
   });
 }
 
 /** Answers the calls of workers. */
 export function answerForArchives(desk: Desk, calls: ArchiveCalls): void {
+  const running = new Map<number, AsyncGenerator<Uint8Array>>();
+  let last = 0;
   answer(desk, ARCHIVES, {
-    async call(asking, { note, signal }) {
-      for await (const response of answerEncoded(calls, asking, signal)) note(response);
+    begin(asking) {
+      const call = ++last;
+      const ending = new AbortController();
+      const responses = answerEncoded(calls, asking, ending.signal);
+      running.set(call, responses);
+      const release = (): void => {
+        running.delete(call);
+        ending.abort();
+        responses.return(undefined).catch(() => {}); // nobody waits for its end
+      };
+      return { value: call, release };
+    },
+    async next(call) {
+      const result = await running.get(call)?.next();
+      return result === undefined || result.done === true ? undefined : result.value;
     },
   });
 }

@@ -60,7 +60,7 @@ export function answerEncoded(
   calls: ArchiveCalls,
   { name, request }: { readonly name: ArchiveCall; readonly request: Uint8Array },
   signal: AbortSignal,
-): AsyncIterable<Uint8Array> {
+): AsyncGenerator<Uint8Array> {
   async function* encode<I extends DescMessage, O extends DescMessage>(
     { input, output }: { readonly input: I; readonly output: O },
     call: (request: MessageShape<I>) => AsyncIterable<MessageInitShape<O>> | Promise<MessageInitShape<O>>,
