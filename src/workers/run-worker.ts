@@ -69,6 +69,8 @@ export async function runWorker<Greeting extends WorkerGreeting>({
   let server: ServerInWorker | undefined;
   const stream = new FdLogStream(log, { format: 'text' });
   stream.hasWorkers = true;
+  // After the end of its supervisor, a worker exits before all of its calls have ended.
+  process.once('exit', () => stream.endNow());
   using exceptions = watchExceptions({ contain: (exception) => server?.contain?.(exception) ?? false });
   const code = await runWorkerLife({
     name: title,

@@ -54,6 +54,25 @@ test('lines that a full disk refuses are counted, also those of a second attempt
   closeSync(fd);
 });
 
+// Symptom: a worker whose supervisor was killed exited without the lines of its last calls.
+test('the log of a process that exits has its last lines, once', async () => {
+  using directory = scratch();
+  const file = join(directory.path, 'log');
+  const fd = openSync(file, 'w');
+  const stream = new FdLogStream(fd, { format: 'json' });
+  const lines = Array.from({ length: 2000 }, (_, index) => `line ${index} ${'x'.repeat(100)}\n`);
+
+  for (const line of lines) stream.write(line);
+  stream.endNow();
+  const atOnce = readFileSync(file, 'utf8');
+  stream.write('too late\n');
+  await stream.end();
+
+  assert.equal(atOnce, lines.join(''));
+  assert.equal(readFileSync(file, 'utf8'), atOnce);
+  closeSync(fd);
+});
+
 test('the end of the log waits for the last lines', async () => {
   using directory = scratch();
   const file = join(directory.path, 'log');

@@ -137,6 +137,21 @@ export class FdLogStream implements LogStream {
     return this.#dropped;
   }
 
+  /**
+   * Ends the log of a process that exits now: writes the waiting lines synchronously, as far as the
+   * descriptor takes them. A write that runs ends by itself, or is lost.
+   */
+  endNow(): void {
+    this.#ended = true;
+    this.#rest = undefined;
+    try {
+      for (let lines = this.#nextBatch(); lines !== undefined; lines = this.#nextBatch())
+        writeSync(this.#fd, lines);
+    } catch {
+      // a full pipe, or one without a reader
+    }
+  }
+
   #add(text: string): void {
     // A UTF-16 unit takes at most three bytes.
     const most = text.length * 3;
