@@ -286,7 +286,7 @@ test('what is damaged in the journal is sent as one event, the rest as it was', 
   assert.deepEqual([later.state.deadLetters, problems.length], [[], 1]);
 });
 
-// Symptom: such an event counted as pending for ever; with 1,000 of them, nothing was sent any more.
+// Symptom: such an event counted as pending for ever; with 1,000 of them, no further one was sent.
 test('an event that the journal has lost before it was sent is not pending any more', async (context) => {
   const made = await given(context);
   const { delivered, journal, journalDirectory: directory } = made;

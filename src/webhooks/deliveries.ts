@@ -97,8 +97,8 @@ export class Deliveries implements AsyncDisposable {
   }
 
   /**
-   * Forgets noted events before a sequence: a damaged journal has lost them, and a `resync` replaces
-   * them.
+   * Forgets noted events before a sequence: a damaged journal has lost them, and a `resync`
+   * replaces them.
    *
    * @param noted in order; those up to the sequence are removed.
    */

@@ -172,7 +172,7 @@ test('rules that somebody else has changed meanwhile are not replaced unseen', a
   assert.equal((await post(console, { rules: '{"readOnly":[]}', known: now })).status, 303);
 });
 
-// Symptom: both administrators were told that their rules were set, and one of them was overwritten.
+// Symptom: both administrators saw that their rules were set, and those of one were overwritten.
 test('rules that change after the page has compared them are not replaced', async (context) => {
   const { console, repository } = await open();
   await using _console = console;

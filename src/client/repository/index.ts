@@ -17,6 +17,7 @@ export {
 export type { ForkOptions } from './fork.ts';
 export type { LogOptions } from './history.ts';
 export type { ExpireOptions } from './lifetime.ts';
-export type { CreateOptions, DeleteBranchOptions, SetRulesOptions, TagOptions } from './options.ts';
+export type { CreateOptions, DeleteBranchOptions, TagOptions } from './options.ts';
 export { Repository, type RepositoryOptions } from './repository.ts';
+export type { SetRulesOptions } from './settings.ts';
 export type { Branch, Commit, Signature, Tag, TextOrBytes } from './values.ts';

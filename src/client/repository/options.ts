@@ -7,6 +7,7 @@ import type { FilesOptions } from './contents.ts';
 import type { ForkOptions } from './fork.ts';
 import type { LogOptions } from './history.ts';
 import type { ExpireOptions } from './lifetime.ts';
+import type { SetRulesOptions } from './settings.ts';
 import type { TextOrBytes } from './values.ts';
 
 /** Options of a new repository. */
@@ -20,11 +21,6 @@ export interface CreateOptions extends CallOptions {
 export interface DeleteBranchOptions extends CallOptions {
   /** Deletes the branch even if it is the default branch. */
   readonly allowDefault?: boolean;
-}
-
-export interface SetRulesOptions extends CallOptions {
-  /** The rules that are replaced, `''` for none. Default: any. */
-  readonly expected?: TextOrBytes;
 }
 
 export interface TagOptions extends CallOptions {

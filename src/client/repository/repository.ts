@@ -19,11 +19,10 @@ import {
   type CreateOptions,
   checkOptionNames,
   type DeleteBranchOptions,
-  type SetRulesOptions,
   type TagOptions,
 } from './options.ts';
 import type { Place } from './place.ts';
-import { rulesOf, setDefaultBranch, setRules } from './settings.ts';
+import { rulesOf, type SetRulesOptions, setDefaultBranch, setRules } from './settings.ts';
 import {
   type Branch,
   type Commit,

@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '../call/call-types.ts';
-import type { SetRulesOptions } from './options.ts';
 import type { Place } from './place.ts';
 import { type TextOrBytes, toBytes } from './values.ts';
+
+export interface SetRulesOptions extends CallOptions {
+  /** The rules that are replaced, `''` for none. Default: any. */
+  readonly expected?: TextOrBytes;
+}
 
 const HEADS = Buffer.from('refs/heads/');
 const HEAD = Buffer.from('HEAD');

@@ -40,8 +40,8 @@ export interface WriteSettingOptions {
  * one.
  *
  * @param content empty removes it.
- * @throws {GitalyError} ABORTED when the hooks or settings are being changed, the setting is not the
- *   expected one, or the vote is lost.
+ * @throws {GitalyError} ABORTED when the hooks or settings are being changed, the setting is not
+ *   the expected one, or the vote is lost.
  */
 export async function writeSetting(
   repository: Repository,

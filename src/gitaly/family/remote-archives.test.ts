@@ -49,7 +49,7 @@ async function turns(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn++) await nextTurn();
 }
 
-// Symptom: all responses were in the memory of the worker before its client had read the second one.
+// Symptom: all responses were in the worker's memory before its client had read the second one.
 test('a client that reads slowly has the supervisor wait', async () => {
   const { log, remote } = start();
   const { signal } = new AbortController();

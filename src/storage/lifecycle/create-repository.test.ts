@@ -123,7 +123,7 @@ for (const [what, make] of [
   });
 }
 
-// Symptom: git found broken references in the other repository, and refused to clone or to repack it.
+// Symptom: git found broken references in the other repository, and refused to repack it.
 for (const inner of ['refs/x.git', 'refs/heads/deep/x.git', 'objects/x.git', 'worktrees', 'reftable/x.git'])
   test(`nothing is created in ${inner} of another repository, and nothing moved there`, async () => {
     await using fixture = await StorageFixture.create();
@@ -143,7 +143,7 @@ for (const inner of ['refs/x.git', 'refs/heads/deep/x.git', 'objects/x.git', 'wo
     assert.deepEqual(leftovers(fixture), []);
   });
 
-test('a repository is created beside the files of another one, and in a group with such a name', async () => {
+test('a repository is created next to the files of another one, and in a group called refs', async () => {
   await using fixture = await StorageFixture.create();
   fixture.init('new', { commits: 1 });
 

@@ -11,7 +11,7 @@ const INNER: ReadonlySet<string> = new Set([
 
 /**
  * Refuses a place among the files of another repository, such as `a.git/refs/b.git`: git would take
- * those of the new one for references. Gitaly refuses no place inside another repository; beside
+ * those of the new one for references. Gitaly refuses no place inside another repository; next to
  * its files, as in `a.git/b.git`, neither is damaged.
  *
  * @throws {GitalyError} INVALID_ARGUMENT.

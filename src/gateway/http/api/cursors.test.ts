@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startApi, type TestApi } from '#testkit/start-api';
 
-// Two names that are the same as text, a character of Unicode that stands for no text, and others.
+// Two names that are the same as text, the character U+FFFD itself, and others.
 const NAMES = ['a', 'caf\xe8', 'caf\xe9', 'n', '\xef\xbf\xbd', '\xff'].map((name) =>
   Buffer.from(name, 'latin1'),
 );
