@@ -1,3 +1,4 @@
+import { subtle } from 'node:crypto';
 import type { BlockBlobClient } from '@azure/storage-blob';
 import type { PutCondition, PutOptions } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
@@ -9,8 +10,8 @@ import { MissingObjectError, PreconditionError, StoreError } from '../store-erro
 const MAX_BLOCKS = 50_000;
 /** The first blocks have the configured size. Later ones are larger. */
 const BLOCKS_PER_SIZE = 10_000;
-/** Length of the names of blocks, which must be equal. */
-const ID_DIGITS = 8;
+/** Bytes of the hash of a block, with which its name begins. */
+const HASH_BYTES = 6;
 /**
  * The same as Gitaly's: a cache must not keep a backup, and a proxy must not change it. @see
  * internal/backup/sink.go
@@ -66,7 +67,7 @@ async function putBlocks(
 ): Promise<string> {
   const { signal } = options;
   const sendBlock = async (body: Buffer, number: number, ending: AbortSignal): Promise<string> => {
-    const id = Buffer.from(String(number).padStart(ID_DIGITS, '0')).toString('base64');
+    const id = await blockId(body, number);
     await send((abortSignal) => blob.stageBlock(id, body, body.length, { abortSignal }), ending);
     sent.push(body);
     return id;
@@ -78,6 +79,21 @@ async function putBlocks(
     signal,
   );
   return unquoted(etag);
+}
+
+/**
+ * Returns the name of a block, by its content. All uploads of a blob share its blocks: with names
+ * by number, one would commit the bytes of another. With random names, one that ends second would
+ * lose its blocks, although both are of the same content. The length is that of earlier releases,
+ * because all names of a blob have to have the same.
+ */
+async function blockId(body: Buffer, number: number): Promise<string> {
+  const id = Buffer.alloc(HASH_BYTES + 2);
+  // No part is in shared memory. The hash is computed in a thread.
+  const hash = await subtle.digest('SHA-256', body as Buffer<ArrayBuffer>);
+  id.set(new Uint8Array(hash, 0, HASH_BYTES));
+  id.writeUInt16BE(number, HASH_BYTES);
+  return id.toString('base64');
 }
 
 function conditionOf({ onlyIf }: PutOptions): { ifNoneMatch?: string; ifMatch?: string } {
