@@ -20,9 +20,16 @@ export interface ReadState {
   readonly onFacts: (facts: ReadFacts) => void;
 }
 
+/** The response to one request of a read. */
+export interface OpenedRead {
+  readonly body: Readable;
+  /** Header `Content-Range`; `undefined` for a whole object. */
+  readonly contentRange: string | undefined;
+}
+
 export interface ResumedRead {
   /** Starts a read at a position; `undefined` if the object ends before it. */
-  readonly open: (state: ReadState) => Promise<Readable | undefined>;
+  readonly open: (state: ReadState) => Promise<OpenedRead | undefined>;
   readonly onRetry: NoteRetry;
   /** Returns the error of a connection that breaks again and again. */
   readonly toError: (error: unknown) => Error;
@@ -48,8 +55,14 @@ export async function* readResumed(
   };
   for (let failures = 0; ; failures++) {
     const before = state.position;
-    const body = await open(state);
-    if (body === undefined) return;
+    const opened = await open(state);
+    if (opened === undefined) return;
+    const { body, contentRange } = opened;
+    if (startOf(contentRange) !== before) {
+      body.destroy();
+      const error = new Error('the response is not the requested part of the object');
+      throw toError(Object.assign(error, { code: 'BadResponse' }));
+    }
     try {
       yield* counted(body, state);
       return;
@@ -72,14 +85,21 @@ export function rangeHeader({ position, end }: ReadState): string | undefined {
   return `bytes=${position}-${Number.isFinite(end) ? end - 1 : ''}`;
 }
 
-/** Yields the pieces of a response, and counts them. */
+/** Returns the position at which a response starts: a cache or a proxy may ignore ranges. */
+function startOf(contentRange = 'bytes 0-'): number {
+  return Number(/^bytes (\d+)-/i.exec(contentRange)?.[1] ?? Number.NaN);
+}
+
+/** Yields the pieces of a response up to the end of the read, and counts them. */
 async function* counted(body: ByteStream, state: ReadState): AsyncGenerator<Buffer, void, undefined> {
   let isWaiting = true; // for the service, not for the reader
   const timer = setTimeout(() => {
     if (isWaiting) body.destroy(Object.assign(new Error('the service sent nothing'), { code: 'ETIMEDOUT' }));
   }, IDLE_TIMEOUT_MS);
   try {
-    for await (const bytes of body) {
+    for await (const piece of body) {
+      if (state.position === state.end) return;
+      const bytes = piece.subarray(0, state.end - state.position);
       state.position += bytes.length;
       noteBulkBytes(bytes.length);
       isWaiting = false;

@@ -20,7 +20,7 @@ import {
   type SignOptions,
 } from '../object-store.ts';
 import type { StoreOperation } from '../observed-store.ts';
-import { type ReadState, readResumed } from '../read-resumed.ts';
+import { type OpenedRead, type ReadState, readResumed } from '../read-resumed.ts';
 import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
 import { MissingObjectError, StoreError, UnchangedError } from '../store-error.ts';
 import { azureError, azureProblemOf, isTransient } from './azure-errors.ts';
@@ -179,7 +179,7 @@ export class AzureStore implements ObjectStore {
   }
 
   /** Starts a read at a position; `undefined` if the object ends before it. */
-  async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
+  async #open(key: string, state: ReadState, signal: AbortSignal): Promise<OpenedRead | undefined> {
     const { position, end, version } = state;
     const count = Number.isFinite(end) ? end - position : undefined;
     const options = {
@@ -191,10 +191,11 @@ export class AzureStore implements ObjectStore {
     try {
       const send = (abortSignal: AbortSignal) =>
         this.#blob(key).download(position, count, { ...options, abortSignal });
-      const { readableStreamBody: body, etag, lastModified } = await this.#run('get', key, signal, send);
+      const response = await this.#run('get', key, signal, send);
+      const { contentRange, etag, lastModified, readableStreamBody: body } = response;
       state.version = unquoted(etag);
       state.onFacts({ version: state.version, modifiedMs: lastModified?.getTime() ?? 0 });
-      if (body instanceof Readable) return addAbortSignal(signal, body);
+      if (body instanceof Readable) return { body: addAbortSignal(signal, body), contentRange };
       throw this.#failure('get', key, 'the response has no body');
     } catch (error) {
       if (error instanceof StoreError && error.failure.code === 'InvalidRange') return undefined;

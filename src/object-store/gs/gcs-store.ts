@@ -1,4 +1,4 @@
-import { addAbortSignal, type Readable } from 'node:stream';
+import { addAbortSignal } from 'node:stream';
 import { eachConcurrently } from '../each-concurrently.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
 import { type HttpResponse, readText } from '../http-request.ts';
@@ -13,7 +13,7 @@ import {
   type PutOptions,
   type SignOptions,
 } from '../object-store.ts';
-import { type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
+import { type OpenedRead, type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
 import type { NoteRetry } from '../retry.ts';
 import { MissingObjectError, PreconditionError, StoreError, UnchangedError } from '../store-error.ts';
 import { drained, type GcsCall, type GcsClient } from './gcs-client.ts';
@@ -167,7 +167,7 @@ export class GcsStore implements ObjectStore {
   }
 
   /** Starts a read at a position; `undefined` if the object ends before it. */
-  async #open(state: ReadState, call: GcsCall): Promise<Readable | undefined> {
+  async #open(state: ReadState, call: GcsCall): Promise<OpenedRead | undefined> {
     const range = rangeHeader(state);
     const { version } = state;
     const query = {
@@ -193,7 +193,8 @@ export class GcsStore implements ObjectStore {
       const { 'x-goog-generation': generation, 'last-modified': modified = '' } = response.headers;
       if (typeof generation === 'string') state.version = generation;
       state.onFacts({ version: state.version ?? '', modifiedMs: Date.parse(modified) || 0 });
-      return addAbortSignal(call.signal, response.body); // the request's signal ends only the request
+      const body = addAbortSignal(call.signal, response.body); // the request's signal ends only the request
+      return { body, contentRange: response.headers['content-range'] };
     } catch (error) {
       if (!isMissing(error)) throw error;
       throw version === undefined ? new MissingObjectError() : this.#replaced(call);

@@ -15,7 +15,7 @@ import {
   type SignPutOptions,
 } from '../object-store.ts';
 import type { StoreOperation } from '../observed-store.ts';
-import { type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
+import { type OpenedRead, type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
 import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
 import { MissingObjectError, StoreError, UnchangedError } from '../store-error.ts';
 import { isCutResponse, s3Error, s3ProblemOf } from './s3-errors.ts';
@@ -191,7 +191,7 @@ export class S3Store implements ObjectStore {
   }
 
   /** Starts a read at a position; `undefined` if the object ends before it. */
-  async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
+  async #open(key: string, state: ReadState, signal: AbortSignal): Promise<OpenedRead | undefined> {
     const { sdk, client, bucket } = this.#options;
     const { version } = state;
     const Range = rangeHeader(state);
@@ -204,10 +204,16 @@ export class S3Store implements ObjectStore {
     });
     try {
       const send = () => client.send(command, { abortSignal: signal });
-      const { Body, ETag, LastModified } = await this.#run('get', key, signal, send);
+      const {
+        Body,
+        ContentRange: contentRange,
+        ETag,
+        LastModified,
+      } = await this.#run('get', key, signal, send);
       state.version = ETag;
       state.onFacts({ version: ETag ?? '', modifiedMs: LastModified?.getTime() ?? 0 });
-      if (Body instanceof Readable) return addAbortSignal(signal, Body); // the SDK ends only the request
+      // the SDK ends only the request
+      if (Body instanceof Readable) return { body: addAbortSignal(signal, Body), contentRange };
       throw this.#failure('get', key, 'the response has no body');
     } catch (error) {
       if (error instanceof StoreError && error.failure.code === 'InvalidRange') return undefined;

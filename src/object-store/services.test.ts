@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import { test } from 'node:test';
+import { listeningPort } from '#base/network/listening-port';
+import { setVariable } from '#testkit/set-variable';
+import { openStore } from './open-store.ts';
+
+const { signal } = new AbortController();
+const FACTS = {
+  etag: '"1"',
+  'last-modified': 'Mon, 30 Nov 2026 00:00:00 GMT',
+  'x-goog-generation': '1',
+};
+
+/** Starts a service that gives all requests the same response. */
+async function startService(respond: (response: ServerResponse) => void) {
+  const server = createServer((request, response) => {
+    request.resume();
+    respond(response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const port = listeningPort(server);
+  const http = `http://127.0.0.1:${port}`;
+  return {
+    urls: {
+      s3: `s3://bucket?anonymous=true&region=x&use_path_style=true&endpoint=${http}`,
+      gs: `gs://bucket?anonymous=true&endpoint=${http}`,
+      azblob: `azblob://bucket?storage_account=a&protocol=http&domain=127.0.0.1:${port}`,
+    },
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+for (const kind of ['s3', 'gs', 'azblob'] as const) {
+  // Born failing: the bytes of another part of the object were returned.
+  test(`${kind}: a service that ignores ranges is an error, unless it has the start`, async (context) => {
+    setVariable(context, 'AZURE_STORAGE_SAS_TOKEN', 'sig=x');
+    await using service = await startService((response) => {
+      response.writeHead(200, { ...FACTS, 'content-length': 10 }).end('0123456789');
+    });
+    const store = await openStore(service.urls[kind]);
+    const read = async (range?: { start: number; length?: number }) =>
+      Buffer.concat(await Array.fromAsync(store.get('key', { signal, ...(range && { range }) }))).toString();
+
+    assert.equal(await read(), '0123456789');
+    assert.equal(await read({ start: 0, length: 4 }), '0123');
+    for (const range of [{ start: 3 }, { start: 3, length: 4 }])
+      await assert.rejects(read(range), /get "key": BadResponse: the response is not the requested part/);
+  });
+}
