@@ -61,6 +61,9 @@ export interface StoreFailure {
   readonly hint: string | undefined;
 }
 
+/** Characters of a service's message that are kept: a proxy may respond with a page of HTML. */
+const MAX_MESSAGE_LENGTH = 1000;
+
 /**
  * A call of a service failed. The error of the service's library is not its cause: it refers to the
  * request, with its signature.
@@ -70,9 +73,14 @@ export class StoreError extends Error {
   readonly failure: StoreFailure;
 
   constructor(failure: StoreFailure) {
-    const { store, operation, key, code, message, hint } = failure;
+    const { store, operation, key, code, hint } = failure;
+    const message = shortened(failure.message);
     const text = message === '' || message === code ? code : `${code}: ${message}`;
     super(`${store}: ${operation} ${JSON.stringify(key)}: ${text}${hint === undefined ? '' : ` (${hint})`}`);
-    this.failure = failure;
+    this.failure = { ...failure, message };
   }
+}
+
+function shortened(message: string): string {
+  return message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)} …` : message;
 }
