@@ -63,6 +63,11 @@ export function usableObjects<T extends { readonly key: string }>(
   });
 }
 
+/** Returns the folders, which end with a slash, that {@link requirePrefix} accepts. */
+export function usableFolders(folders: readonly string[]): string[] {
+  return folders.filter((folder) => isObjectKey(folder.slice(0, -1)));
+}
+
 /**
  * Checks the prefix of a list, which may be empty or end with a slash. @throws as {@link
  * requireKey}.

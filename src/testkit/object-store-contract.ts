@@ -89,6 +89,8 @@ const CONTRACT: Readonly<Record<string, (store: ObjectStore, race: Race) => Prom
       await assert.rejects(read(store, key), MissingObjectError, key);
       assert.equal(await store.head(key, { signal }), undefined, key);
     }
+    await store.delete(['none', 'a', 'a/b/c', 'a/c'], { signal });
+    assert.deepEqual(await keys(store, ''), ['a/b']);
   },
 
   'the facts of an object are its size, time and version': async (store) => {

@@ -8,7 +8,7 @@ import type {
 import { limitedSignal } from '#base/async/limited-signal';
 import { eachConcurrently } from '../each-concurrently.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
-import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
+import { requireKey, requirePrefix, usableFolders, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
   type ListObjectsOptions,
@@ -109,7 +109,7 @@ export class AzureStore implements ObjectStore {
       const { segment, continuationToken } = await this.#run('list', prefix, signal, (abortSignal) =>
         this.#folderPage(prefix, token, abortSignal),
       );
-      const folders = (segment.blobPrefixes ?? []).map(({ name }) => unescapeKey(name));
+      const folders = usableFolders((segment.blobPrefixes ?? []).map(({ name }) => unescapeKey(name)));
       if (folders.length > 0) yield folders;
       token = this.#nextToken(prefix, token, continuationToken);
       if (token === undefined) return;

@@ -5,9 +5,10 @@ import path from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
 import { syncPath } from '#base/files/sync-path';
+import { systemErrorCode } from '#base/go/system-error';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { foldersOf } from '../folders.ts';
-import { isObjectKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
+import { isObjectKey, requireKey, requirePrefix, TEMPORARY_PREFIX, usableFolders } from '../object-key.ts';
 import {
   type GetOptions,
   type Leftovers,
@@ -123,7 +124,7 @@ export class DirectoryStore implements ObjectStore {
     const folders: string[] = [];
     for await (const entry of (await this.#ifThere(opendir(`${this.#directory}/${prefix}`))) ?? [])
       if (entry.isDirectory()) folders.push(`${prefix}${entry.name}/`);
-    yield* foldersOf(prefix, folders.sort());
+    yield* foldersOf(prefix, usableFolders(folders.sort()));
   }
 
   async deleteVersion(key: string, version: string, { signal }: ObjectCall): Promise<void> {
@@ -137,7 +138,7 @@ export class DirectoryStore implements ObjectStore {
     const folders = new Set<string>();
     for (const file of paths) {
       signal.throwIfAborted();
-      if ((await this.#ifThere(rm(file).then(() => true))) === true) folders.add(path.posix.dirname(file));
+      if ((await this.#ifThere(removeFile(file))) === true) folders.add(path.posix.dirname(file));
     }
     for (const folder of folders) await syncPath(folder);
   }
@@ -217,6 +218,17 @@ export class DirectoryStore implements ObjectStore {
 function factsOf(key: string, stats: BigIntStats): ObjectFacts {
   const { size, mtimeNs } = stats;
   return { key, sizeBytes: Number(size), modifiedMs: Number(mtimeNs) / 1e6, version: versionOf(stats) };
+}
+
+/** Removes a file. @returns false for a folder, which is no object. */
+async function removeFile(file: string): Promise<boolean> {
+  try {
+    await rm(file);
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === 'ERR_FS_EISDIR') return false;
+    throw error;
+  }
 }
 
 /**

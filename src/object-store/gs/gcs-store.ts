@@ -2,7 +2,7 @@ import { addAbortSignal } from 'node:stream';
 import { eachConcurrently } from '../each-concurrently.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
 import { type HttpResponse, readText } from '../http-request.ts';
-import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
+import { requireKey, requirePrefix, usableFolders, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
   type ListObjectsOptions,
@@ -119,8 +119,10 @@ export class GcsStore implements ObjectStore {
       maxResults: String(PAGE_OBJECTS),
       fields: 'prefixes,nextPageToken',
     };
-    for await (const { prefixes = [] } of this.#pages(query, { operation: 'list', key: prefix, signal }))
-      if (prefixes.length > 0) yield prefixes.map(unescapeKey);
+    for await (const { prefixes = [] } of this.#pages(query, { operation: 'list', key: prefix, signal })) {
+      const folders = usableFolders(prefixes.map(unescapeKey));
+      if (folders.length > 0) yield folders;
+    }
   }
 
   async deleteVersion(key: string, version: string, { signal }: ObjectCall): Promise<void> {

@@ -1,7 +1,7 @@
 import { addAbortSignal, Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { JsonFields } from '#base/json-fields';
-import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
+import { requireKey, requirePrefix, usableFolders, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
   type ListObjectsOptions,
@@ -114,7 +114,7 @@ export class S3Store implements ObjectStore {
       const page = await this.#run('list', prefix, signal, () =>
         client.send(command, { abortSignal: signal }),
       );
-      const folders = (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => Prefix ?? []);
+      const folders = usableFolders((page.CommonPrefixes ?? []).flatMap(({ Prefix }) => Prefix ?? []));
       if (folders.length > 0) yield folders;
       token = this.#nextToken(prefix, token, page);
       if (token === undefined) return;
