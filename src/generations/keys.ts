@@ -8,9 +8,18 @@ export function leaseKey(server: string): string {
   return `nodes/${encodeURIComponent(server)}`;
 }
 
+/** Beginning of the keys of the chains of all paths. */
+export const PATHS_PREFIX = 'path/';
+
 /** Returns the key of a record in the chain of a path. The escaped path has no slashes. */
 export function pathKey(path: string, n: number): string {
-  return `path/${encodeURIComponent(path)}/${digits(n)}`;
+  return `${PATHS_PREFIX}${encodeURIComponent(path)}/${digits(n)}`;
+}
+
+/** Returns the path of the key of a record; `undefined` for a key that other programs have made. */
+export function pathOfKey(key: string): string | undefined {
+  const escaped = /^path\/([^/]+)\/\d{12,}$/.exec(key)?.[1];
+  return escaped === undefined ? undefined : unescaped(escaped);
 }
 
 /** The keys of one repository. */
@@ -55,10 +64,14 @@ export function repositoriesPrefix(idPrefix: string): string {
   return `r/${encodeURIComponent(idPrefix)}`;
 }
 
-/** Returns the id of the repository that a key is of, and the part: `g`, `cp`, `p`, `pin`, `floor`, `given-up`. */
-export function partOfKey(key: string): { readonly id: string; readonly part: string } {
-  const [, id = '', part = ''] = key.split('/');
-  return { id: decodeURIComponent(id), part };
+/**
+ * Returns the id of the repository that a key is of, and the part: `g`, `cp`, `p`, `pin`, `floor`,
+ * `given-up`; `undefined` for a key that other programs have made.
+ */
+export function partOfKey(key: string): { readonly id: string; readonly part: string } | undefined {
+  const [, escaped = '', part = ''] = key.split('/');
+  const id = unescaped(escaped);
+  return id === undefined ? undefined : { id, part };
 }
 
 /** Returns the number at the end of the key of a generation or a checkpoint. */
@@ -73,4 +86,14 @@ export function nameOfKey(key: string): string {
 
 function digits(n: number): string {
   return String(n).padStart(DIGITS, '0');
+}
+
+/** Reverses `encodeURIComponent`; `undefined` for a text that it does not return. */
+function unescaped(escaped: string): string | undefined {
+  try {
+    const text = decodeURIComponent(escaped);
+    return encodeURIComponent(text) === escaped ? text : undefined;
+  } catch {
+    return undefined; // no escaped text
+  }
 }

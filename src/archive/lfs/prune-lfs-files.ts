@@ -1,3 +1,4 @@
+import { partOfKey } from '#generations/keys';
 import { type ArchiveBucket, chainOf, lfsFilesOf } from '../bucket/archive-bucket.ts';
 import { unlessGivenUp } from '../maintain/given-up.ts';
 import { archivedLfsIds } from './lfs-ids.ts';
@@ -24,7 +25,8 @@ export async function pruneLfsFiles(
   if (unnamed.size === 0) return;
   for await (const page of bucket.store.listFolders(REPOSITORIES, { signal }))
     for (const folder of page) {
-      const id = decodeURIComponent(folder.slice(REPOSITORIES.length, -1));
+      const id = partOfKey(folder)?.id;
+      if (id === undefined) continue;
       // What replaced a chain that was given up names its files.
       const followed = await unlessGivenUp(bucket, id, () => chainOf(bucket, id).follow());
       if (followed !== undefined) for (const named of archivedLfsIds(followed.state)) unnamed.delete(named);

@@ -127,7 +127,8 @@ export class IdleRepositories {
     let listed: Listed | undefined;
     for await (const page of this.#bucket.environment.bucket.list(repositoriesPrefix(idPrefix)))
       for (const { key, modifiedMs } of page) {
-        const { id, part } = partOfKey(key);
+        const { id, part } = partOfKey(key) ?? {};
+        if (id === undefined) continue;
         if (listed !== undefined && listed.id !== id) yield listed;
         if (listed?.id !== id) listed = { id, checkpoints: [], generations: [], packs: 0, lastMs: 0 };
         if (part === 'p') listed.packs++;
