@@ -43,7 +43,8 @@ export class LfsLocks {
     const fresh = { id: randomUUID(), path, locked_at: new Date().toISOString(), owner: { name: owner } };
     return await this.#change<{ lock: LfsLock; isNew: boolean }>(signal, (locks) => {
       const held = locks.find((lock) => lock.path === path);
-      if (held !== undefined) return { result: { lock: held, isNew: false } };
+      // A change whose response was lost is repeated, and refused then.
+      if (held !== undefined) return { result: { lock: held, isNew: held.id === fresh.id } };
       const after = [...locks, fresh].sort((one, other) => (one.path < other.path ? -1 : 1));
       return { result: { lock: fresh, isNew: true }, after };
     });
@@ -55,14 +56,17 @@ export class LfsLocks {
     { isForced, owner }: { readonly isForced: boolean; readonly owner: string },
     signal: AbortSignal,
   ): Promise<LfsLock> {
+    let removed: LfsLock | undefined;
     return await this.#change(signal, (locks) => {
       const lock = locks.find((each) => each.id === id);
+      if (lock === undefined && removed !== undefined) return { result: removed };
       if (lock === undefined) throw new GitalyError('NOT_FOUND', 'there is no such lock');
       if (lock.owner.name !== owner && !isForced)
         throw new GitalyError(
           'PERMISSION_DENIED',
           `${lock.owner.name} holds this lock: use --force to remove it`,
         );
+      removed = lock;
       return { result: lock, after: locks.filter((each) => each !== lock) };
     });
   }
