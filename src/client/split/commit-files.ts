@@ -10,6 +10,7 @@ import {
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
 import { toBytes } from '../repository/values.ts';
+import { requireAccepted } from './confirm-merge.ts';
 import { type Content, splitBytes } from './split-bytes.ts';
 
 type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
@@ -34,8 +35,8 @@ export type FileAction =
  *
  * @throws {CallError} the status of the call, with UserCommitFilesError as detail (`indexUpdate`,
  *   `accessCheck`, `customHook`).
- * @throws {GitalyError} FAILED_PRECONDITION with the text that older servers put into an OK
- *   response.
+ * @throws {GitalyError} with the text that older servers put into an OK response: PERMISSION_DENIED
+ *   for that of a hook, FAILED_PRECONDITION for a file that cannot be changed so.
  */
 export async function commitFiles(
   connection: Connection,
@@ -44,9 +45,10 @@ export async function commitFiles(
   options: CallOptions = {},
 ): Promise<OperationBranchUpdate | undefined> {
   const response = await connection.operation.userCommitFiles(requests(header, actions), options);
-  const refusal = response.preReceiveError || response.indexError;
-  if (refusal !== '') throw new GitalyError('FAILED_PRECONDITION', refusal);
-  return response.branchUpdate;
+  const { branchUpdate, indexError, preReceiveError } = response;
+  requireAccepted(preReceiveError);
+  if (indexError !== '') throw new GitalyError('FAILED_PRECONDITION', indexError);
+  return branchUpdate;
 }
 
 async function* requests(

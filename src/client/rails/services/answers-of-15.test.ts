@@ -9,6 +9,7 @@ import { USER } from '#testkit/user';
 import {
   OperationService as Service,
   UserCherryPickResponseSchema,
+  UserCommitFilesResponseSchema,
   UserCreateBranchResponseSchema,
   UserCreateTagResponseSchema,
   UserDeleteBranchResponseSchema,
@@ -52,6 +53,9 @@ const submodule: Change = (service) =>
 const squash: Change = (service) =>
   service.userSquash({ user: USER, author: USER, startSha: OID, endSha: OID });
 
+const commit: Change = (service) =>
+  service.userCommitFiles({ user: USER, branchName: MAIN }, [{ type: 'delete', path: 'a' }]);
+
 const preReceiveError = 'GitLab: not allowed';
 
 const REFUSALS: readonly (readonly [name: string, change: Change, answer: Message])[] = [
@@ -77,6 +81,7 @@ const REFUSALS: readonly (readonly [name: string, change: Change, answer: Messag
   ['userCherryPick', pick, create(UserCherryPickResponseSchema, { preReceiveError })],
   ['userRevert', revert, create(UserRevertResponseSchema, { preReceiveError })],
   ['rebase', rebase, create(UserRebaseConfirmableResponseSchema, { preReceiveError })],
+  ['userCommitFiles', commit, create(UserCommitFilesResponseSchema, { preReceiveError })],
   ['userUpdateSubmodule', submodule, create(UserUpdateSubmoduleResponseSchema, { preReceiveError })],
 ];
 
@@ -128,6 +133,12 @@ const FAILURES: readonly (readonly [what: string, change: Change, answer: Messag
     squash,
     create(UserSquashResponseSchema, { gitError: 'conflict' }),
     { message: /conflict/ },
+  ],
+  [
+    'a file that is not there',
+    commit,
+    create(UserCommitFilesResponseSchema, { indexError: 'no such file' }),
+    { name: 'IndexError', message: 'no such file' },
   ],
   ['a merge without a result', merge, create(UserMergeBranchResponseSchema), { code: 'INTERNAL' }],
   [

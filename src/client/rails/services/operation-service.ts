@@ -1,5 +1,6 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { CallError } from '#client/call/call-error';
 import type { Connection } from '#client/connection';
 import { type TextOrBytes, timestamp, toBytes } from '#client/repository/values';
 import { applyPatch } from '#client/split/apply-patch';
@@ -34,7 +35,7 @@ import {
   REVERT_RULES,
   submoduleRules,
 } from './operation-errors.ts';
-import { CommitError, CreateTreeError, InvalidRef, TagExistsError } from './rails-errors.ts';
+import { CommitError, CreateTreeError, IndexError, InvalidRef, TagExistsError } from './rails-errors.ts';
 import { RepositoryCalls } from './storage-calls.ts';
 import type { ErrorRules } from './translate-errors.ts';
 
@@ -276,7 +277,7 @@ export class OperationService extends RepositoryCalls {
     actions: Iterable<FileAction> | AsyncIterable<FileAction>,
   ): Promise<OperationBranchUpdate | undefined> {
     const request = { sign: true, ...dated(header), repository: this.repository };
-    return this.#change((gitaly) => commitFiles(gitaly, request, actions), {
+    return this.#change((gitaly) => commitFiles(gitaly, request, actions).catch(throwIndexError), {
       second: header.startRepository,
       clientContext: SECRETS_CHECK,
       rules: COMMIT_FILES_RULES,
@@ -326,6 +327,12 @@ const INVALID_REF: ChangeOptions = {
 /** Returns the request with the current time, unless it has one. */
 function dated<Request extends object>(request: Request) {
   return { timestamp: timestamp(), ...request };
+}
+
+/** Gitaly 15.0 reports a file that cannot be changed so in a field of the response. */
+function throwIndexError(error: unknown): never {
+  const isOfResponse = error instanceof GitalyError && !(error instanceof CallError);
+  throw isOfResponse && error.code === 'FAILED_PRECONDITION' ? new IndexError(error) : error;
 }
 
 /** Ids of a branch before and after a change. */
