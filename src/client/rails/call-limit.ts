@@ -1,11 +1,15 @@
-import type { RequestStore } from './request-store.ts';
+import { isLimited, type RequestStore } from './request-store.ts';
 import { TooManyInvocationsError } from './too-many-invocations-error.ts';
 
 /** Limit of calls in one request. @see GitLab: Gitlab::GitalyClient::MAXIMUM_GITALY_CALLS */
 const MAX_CALLS = 30;
 
-/** Matches stack frames outside the application: Node's own, packages, and this library. */
-const FOREIGN_FRAME = /node:|[/\\]node_modules[/\\]|<anonymous>|[/\\]client[/\\]rails[/\\](?!.*\.test\.)/;
+/**
+ * Matches stack frames outside the application: Node's own, packages, and this library. Those of
+ * `Promise.all` have an index, which would make the calls of a loop different ones.
+ */
+const FOREIGN_FRAME =
+  /node:|[/\\]node_modules[/\\]|<anonymous>|^Promise\.\w+ \(index |[/\\]client[/\\]rails[/\\](?!.*\.test\.)/;
 
 /**
  * Counts a call that is about to be made.
@@ -18,7 +22,7 @@ export function countCall(
   options: { isEnforced: boolean; frames: readonly string[] },
 ): void {
   store.actualCalls++;
-  if (!options.isEnforced || store.allowDepth > 0) return;
+  if (!options.isEnforced || !isLimited(store)) return;
   store.permittedCalls++;
   const stack = options.frames.join('\n');
   store.stacks ??= new Map();

@@ -53,7 +53,7 @@ function watch(context: TestContext, results: readonly unknown[], call: Partial<
 function store(details?: CallDetail[]): RequestStore {
   return {
     ...{ sessionId: 's', deadline: undefined, context: {}, actualCalls: 0, permittedCalls: 0 },
-    ...{ allowDepth: 0, stacks: undefined, commits: undefined, queryMs: 7, details },
+    ...{ isLimited: true, stacks: undefined, commits: undefined, queryMs: 7, details },
   };
 }
 

@@ -119,6 +119,43 @@ test('allowed calls are counted, but not against the limit', async () => {
   });
 });
 
+// Born failing: the limit was off for all calls of the request while some were allowed.
+test('the limit applies to calls beside allowed ones', async () => {
+  await using started = await start();
+  const { client, ping } = started;
+
+  await client.run(async () => {
+    const { promise: isOver, resolve: end } = Promise.withResolvers<void>();
+    const allowed = client.allowNPlus1Calls(async () => {
+      await isOver;
+      for (let i = 0; i < 31; i++) await ping();
+    });
+    for (let i = 0; i < 30; i++) await ping();
+    await assert.rejects(ping(), TooManyInvocationsError);
+    end();
+    await allowed;
+
+    assert.equal(client.getRequestCount(), 62);
+  });
+});
+
+// Born failing: each call of the loop had a stack of its own, with its index.
+test('calls in Promise.all are counted as a loop', async () => {
+  await using started = await start();
+  const { client, ping } = started;
+  const call = async () => {
+    await Promise.resolve(); // what follows is called by Promise.all
+    await ping();
+  };
+  const callAll = () => Promise.all(Array.from({ length: 31 }, call));
+
+  const error = await client.run(callAll).catch((reason) => reason);
+
+  assert.ok(error instanceof TooManyInvocationsError);
+  assert.equal(error.maxCallStack, 31);
+  assert.doesNotMatch(error.message, /index/);
+});
+
 test('no limit applies outside a request, in production, or when the limit is off', async () => {
   const often = async ({ client, ping }: Awaited<ReturnType<typeof start>>) => {
     for (let i = 0; i < 31; i++) await ping();

@@ -18,8 +18,10 @@ import { requestMetadata } from './request-metadata.ts';
 import {
   type CallDetail,
   currentStore,
+  isLimited,
   type RequestContext,
   type RequestStore,
+  withoutLimit,
   withStore,
 } from './request-store.ts';
 import { type StoragesConfig, storageTarget } from './storages.ts';
@@ -125,7 +127,7 @@ export class GitalyClient implements AsyncDisposable {
       context: options.context ?? {},
       actualCalls: 0,
       permittedCalls: 0,
-      allowDepth: options.isLimited === false ? 1 : 0,
+      isLimited: options.isLimited ?? true,
       stacks: undefined,
       commits: undefined,
       queryMs: 0,
@@ -169,14 +171,7 @@ export class GitalyClient implements AsyncDisposable {
    * issue.
    */
   async allowNPlus1Calls<T>(work: () => T | Promise<T>): Promise<T> {
-    const store = currentStore();
-    if (store === undefined) return await work();
-    store.allowDepth++;
-    try {
-      return await work();
-    } finally {
-      store.allowDepth--;
-    }
+    return await withoutLimit(work);
   }
 
   /**
@@ -298,5 +293,5 @@ export class GitalyClient implements AsyncDisposable {
 /** Reports whether the call site is needed: reading a stack costs as much as the call. */
 function needsFrames(store: RequestStore | undefined, isEnforced: boolean | undefined): boolean {
   if (store === undefined) return false;
-  return store.details !== undefined || (store.allowDepth === 0 && isEnforced === true);
+  return store.details !== undefined || (isEnforced === true && isLimited(store));
 }

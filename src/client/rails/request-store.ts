@@ -24,8 +24,8 @@ export interface RequestStore {
   readonly context: RequestContext;
   actualCalls: number;
   permittedCalls: number;
-  /** Nesting depth of `allowNPlus1Calls`. */
-  allowDepth: number;
+  /** False to count the calls without a limit. */
+  readonly isLimited: boolean;
   /** Number of calls by call stack; `undefined` before the first. */
   stacks: Map<string, number> | undefined;
   queryMs: number;
@@ -53,6 +53,8 @@ export interface RequestContext {
 }
 
 const stores = new AsyncLocalStorage<RequestStore>();
+/** The request whose limit does not apply. Other work of the request may run at the same time. */
+const unlimited = new AsyncLocalStorage<RequestStore>();
 
 /** Runs `work` with its own store. */
 export function withStore<T>(store: RequestStore, work: () => T): T {
@@ -65,4 +67,15 @@ export function withStore<T>(store: RequestStore, work: () => T): T {
  */
 export function currentStore(): RequestStore | undefined {
   return stores.getStore();
+}
+
+/** Runs `work`, in which the limit of the current request does not apply. */
+export function withoutLimit<T>(work: () => T): T {
+  const store = currentStore();
+  return store === undefined ? work() : unlimited.run(store, work);
+}
+
+/** Reports whether the limit of the request applies here. */
+export function isLimited(store: RequestStore): boolean {
+  return store.isLimited && unlimited.getStore() !== store;
 }
