@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -78,10 +79,9 @@ export async function startInternalApi(options: InternalApiOptions = {}): Promis
   const server = tls
     ? createTlsServer({ cert: readFileSync(TEST_CERTIFICATE), key: readFileSync(TEST_KEY) }, answerTo)
     : createServer(answerTo);
-  await new Promise<void>((resolve) => {
-    if (socketPath === undefined) server.listen(0, '127.0.0.1', resolve);
-    else server.listen(socketPath, resolve);
-  });
+  if (socketPath === undefined) server.listen(0, '127.0.0.1');
+  else server.listen(socketPath);
+  await once(server, 'listening');
   const address = server.address();
   const onLoopback = address !== null && typeof address !== 'string';
   return {

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
@@ -11,6 +10,7 @@ import { GrpcServer } from '#rpc/server/grpc-server';
 import { type HandlerContext, serve } from '#rpc/server/handler';
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
+import { makeScratchDirectory } from './scratch-directory.ts';
 
 export interface SidechannelServer extends AsyncDisposable {
   /** `unix:<path>` */
@@ -30,7 +30,7 @@ export type SidechannelHandler = (sidechannel: Duplex) => Promise<void>;
  * ends, and the call fails with the error.
  */
 export async function startSidechannelServer(handle: SidechannelHandler): Promise<SidechannelServer> {
-  const directory = mkdtempSync(join(tmpdir(), 'sidechannel-server-'));
+  const directory = makeScratchDirectory('sidechannel');
   const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
   const answer = async (_request: unknown, context: HandlerContext) => {
     const sidechannel = await context.openSidechannel();

@@ -111,18 +111,17 @@ async function startIn(
   const { lines: log, logger } = lineLogger(options.logLevel);
   const faults = new Faults();
   const config = configFrom(configOf(directory, storages, options));
-  const server = await start({ config, faults: faults.injector, log, logger });
+  await using starting = new AsyncDisposableStack();
+  const server = starting.use(await start({ config, faults: faults.injector, log, logger }));
   const address = server.addresses.unix ?? '';
-  const connection = await dial(address, {
-    ...(options.token !== undefined && { token: options.token }),
-    ...options.dial,
-  });
+  const token = options.token === undefined ? {} : { token: options.token };
+  const connection = starting.use(await dial(address, { ...token, ...options.dial }));
+  const resources = starting.move();
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    await connection.close();
-    await server[Symbol.asyncDispose]();
     try {
+      await resources.disposeAsync();
       checkNothingLeft(directory, storages);
     } finally {
       rmSync(directory, { recursive: true, force: true });

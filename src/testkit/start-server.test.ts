@@ -67,6 +67,23 @@ test('closing a cluster removes its directories; a second close waits', async ()
   assert.deepEqual(directories.map(existsSync), [false, false]);
 });
 
+// Born failing: the server went on, in a directory that had been removed, and held the process.
+test('a server whose connection cannot be made is stopped', async () => {
+  let socket = '';
+  const dialOptions = { metadata: { 'not a key': 'x' } };
+  const config = (directory: string) => {
+    socket = `${directory}/gitaly.socket`;
+    return { listen_addr: '127.0.0.1:0' };
+  };
+  const listening = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length;
+  const before = listening();
+
+  await assert.rejects(startGitaly({ config, dial: dialOptions }), /illegal characters/);
+
+  assert.equal(listening(), before);
+  assert.equal(existsSync(socket), false);
+});
+
 for (const { options, message } of [
   { options: { clustr: 3 }, message: 'startGitaly has no option "clustr"; did you mean "cluster"?' },
   { options: { cluster: 0 }, message: /"cluster" is a number of Gitalys/ },
@@ -96,6 +113,11 @@ test('a voting server decides on the changes of a call', async () => {
   const branches = await gitaly.askGit(repository, ['for-each-ref', '--format=%(refname:short)']);
   assert.equal(branches, 'accepted\nmain');
   assert.deepEqual([...new Set(voting.votes.map(({ node }) => node))], ['gitaly-1']);
+});
+
+// Born failing: the error was an uncaught exception, which ends the whole run.
+test('an internal API that cannot listen is an error', async () => {
+  await assert.rejects(startInternalApi({ socketPath: '/nowhere/at/all' }), { syscall: 'listen' });
 });
 
 test('a stand-in for the internal API refuses a change, also of a cluster', async () => {
