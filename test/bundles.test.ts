@@ -39,7 +39,7 @@ interface Served {
   readonly clone: (
     options?: readonly string[],
     url?: string,
-    env?: Record<string, string>,
+    env?: Record<string, string | undefined>,
   ) => Promise<string>;
   readonly signed: (key: string, validMs?: number) => string;
 }

@@ -39,7 +39,7 @@ suite('git over the SSH gateway, with OpenSSH', { skip: NO_OPENSSH }, () => {
   let keysPath: string;
   let hostKeyPath: string;
   let ssh: readonly string[];
-  let environment: Record<string, string>;
+  let environment: Record<string, string | undefined>;
   const failures: unknown[] = [];
 
   before(async () => {

@@ -65,6 +65,6 @@ export async function sshArguments({
 }
 
 /** Returns the environment of a git that uses `ssh` with these arguments. */
-export function gitOverSsh(args: readonly string[]): Record<string, string> {
+export function gitOverSsh(args: readonly string[]): Record<string, string | undefined> {
   return { ...GIT_ENVIRONMENT, GIT_SSH_COMMAND: ['ssh', ...args].join(' '), GIT_SSH_VARIANT: 'ssh' };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lfsPointer, startGitaly } from './index.ts';
+import { setVariable } from './set-variable.ts';
 
 test('a repository is the value of requests, and its ids are the same each time', async () => {
   const ids: string[] = [];
@@ -159,4 +160,20 @@ test('askGit reports the error of git', async () => {
     gitaly.askGit(repository, ['rev-parse', '--verify', 'none']),
     /Needed a single revision/,
   );
+});
+
+// Born failing: a suite in a git hook moved the branches of the repository with the hook.
+test('git in repositories ignores the variables of a git that runs the test', async (context) => {
+  await using gitaly = await startGitaly();
+  const outer = await gitaly.createRepository({ commits: 1 });
+  const before = await outer.git(['for-each-ref']);
+  setVariable(context, 'GIT_DIR', outer.path);
+  setVariable(context, 'GIT_CONFIG_PARAMETERS', "'core.abbrev'='5'");
+
+  const repository = await gitaly.createRepository({ commits: 2 });
+  const tip = await gitaly.askGit(repository, ['rev-parse', '--short', 'main']);
+
+  assert.equal(await outer.git(['for-each-ref']), before);
+  assert.equal(tip.length, 7);
+  assert.equal(await repository.git(['rev-list', '--count', 'main']), '2');
 });

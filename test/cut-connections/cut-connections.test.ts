@@ -135,7 +135,7 @@ test('git clients that are cut off at any byte leave the gateways as they were',
     const client = join(directory, 'client');
     mkdirSync(client);
     const hostKeyPath = join(directory, 'up/ssh_host_ed25519_key');
-    const environmentOf = async (place: Place): Promise<Record<string, string>> => {
+    const environmentOf = async (place: Place): Promise<Record<string, string | undefined>> => {
       const gateway = { host: '127.0.0.1', port: Number(place.split(':')[1]) };
       return gitOverSsh(await sshArguments({ directory: client, gateway, hostKeyPath }));
     };

@@ -12,7 +12,7 @@ export interface Place {
   readonly repository: string;
   /** Empty directory of the client. */
   readonly client: string;
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Played {

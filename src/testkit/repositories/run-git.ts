@@ -1,12 +1,18 @@
 import { execFileSync } from 'node:child_process';
 import { type GitVersion, parseGitVersion } from '#git/command/capabilities';
+import { OUTER_REPOSITORY } from '#git/command/outer-repository';
 import { type RunProgramOptions, run } from '../run-program.ts';
+
+/** Configuration that a git with `-c` passes to the programs that it starts. */
+const OUTER_CONFIG = ['GIT_CONFIG', 'GIT_CONFIG_COUNT', 'GIT_CONFIG_PARAMETERS'];
 
 /**
  * Environment without settings of the machine or its user, with a name and a fixed time zone for
- * commits.
+ * commits. `undefined` removes a variable: tests may run in a hook of the user's repository, which
+ * they must not change.
  */
-export const GIT_ENVIRONMENT: Readonly<Record<string, string>> = {
+export const GIT_ENVIRONMENT: Readonly<Record<string, string | undefined>> = {
+  ...Object.fromEntries([...OUTER_REPOSITORY, ...OUTER_CONFIG].map((name) => [name, undefined])),
   GIT_CONFIG_GLOBAL: '/dev/null',
   GIT_CONFIG_SYSTEM: '/dev/null',
   GIT_AUTHOR_NAME: 'Ann Author',

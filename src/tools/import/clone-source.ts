@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
+import { withoutOuterRepository } from '#git/command/outer-repository';
 import { spawnProgram } from '#git/command/spawn-program';
 import { gitErrorText } from './git-error-text.ts';
 import { separateCredentials } from './url.ts';
@@ -17,28 +18,6 @@ const MAX_WORDS_BYTES = 10_000;
 
 /** An ssh without prompts, which a progress bar would hide. */
 const SSH_COMMAND = 'ssh -o BatchMode=yes';
-/**
- * Variables of one repository: those of `git rev-parse --local-env-vars` that are no configuration,
- * and the namespace and quarantine of a hook.
- */
-const OF_REPOSITORY: ReadonlySet<string> = new Set([
-  'GIT_ALTERNATE_OBJECT_DIRECTORIES',
-  'GIT_COMMON_DIR',
-  'GIT_CONFIG',
-  'GIT_DIR',
-  'GIT_GRAFT_FILE',
-  'GIT_IMPLICIT_WORK_TREE',
-  'GIT_INDEX_FILE',
-  'GIT_INTERNAL_SUPER_PREFIX',
-  'GIT_NAMESPACE',
-  'GIT_NO_REPLACE_OBJECTS',
-  'GIT_OBJECT_DIRECTORY',
-  'GIT_PREFIX',
-  'GIT_QUARANTINE_PATH',
-  'GIT_REPLACE_REF_BASE',
-  'GIT_SHALLOW_FILE',
-  'GIT_WORK_TREE',
-]);
 
 export interface CloneOptions {
   readonly temporaryDirectory: string;
@@ -64,7 +43,7 @@ export async function cloneSource(
   const directory = await mkdtemp(join(temporaryDirectory, CLONE_PREFIX));
   building.defer(() => rm(directory, { recursive: true, force: true }));
   const gitDirectory = join(directory, 'repository.git');
-  const inherited = withoutRepository(environment);
+  const inherited = withoutOuterRepository(environment);
   const { url, env } = separateCredentials(location, inherited);
   const clone = gitCommand('clone', {
     options: [flag('--mirror'), flag('--progress')],
@@ -116,12 +95,4 @@ function receivedBytes(progress: string): number | undefined {
   const found = /, ([\d.]+) (bytes|KiB|MiB|GiB)/.exec(line ?? '');
   const unit = Object.entries(units).find(([name]) => name === found?.[2])?.[1];
   return unit === undefined ? undefined : Math.round(Number(found?.[1]) * unit);
-}
-
-/** Returns an environment without what leads git to another repository than the one that it makes. */
-function withoutRepository(environment: Readonly<NodeJS.ProcessEnv>): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment))
-    if (value !== undefined && !OF_REPOSITORY.has(name)) kept[name] = value;
-  return kept;
 }

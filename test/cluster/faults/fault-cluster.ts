@@ -38,7 +38,7 @@ export interface GitRoute {
   /** Begins the URL of each repository; its path follows. */
   readonly url: string;
   /** Environment of git. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** A Praefect in a separate process, with gateways for git in this one. */
