@@ -223,17 +223,21 @@ test('GITALY_REPO_URL is where releases, branches and commits are built from, on
   await git('commit', '--quiet', '--message', 'a server');
   await git('tag', 'v1.2.3');
   const commit = await git('rev-parse', 'HEAD');
+  // As in a hook of a repository, which a build must not change.
+  const outer = join(directory, 'outer.git');
+  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', outer]);
 
   rmSync(join(directory, 'made'), { force: true });
   for (const version of ['1.2.3', 'main', commit, commit]) {
     await using env = await start('built', {
-      env: { GITALY_SERVER_VERSION: version, GITALY_REPO_URL: source },
+      env: { GITALY_SERVER_VERSION: version, GITALY_REPO_URL: source, GIT_DIR: outer },
     });
     assert.match(readFileSync(env.ready.log, 'utf8'), /^a build of its own$/m);
   }
 
   assert.deepEqual(readdirSync(join(directory, 'built/builds')).sort(), ['1.2.3', 'main', commit].sort());
   assert.equal(readFileSync(join(directory, 'made'), 'utf8'), 'made\nmade\nmade\n');
+  assert.equal(readFileSync(join(outer, 'HEAD'), 'utf8'), 'ref: refs/heads/main\n');
 });
 
 test('what cannot be run is an error that says what to do, and leaves nothing half done', async () => {

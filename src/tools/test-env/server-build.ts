@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { messageOf } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
+import { withoutOuterRepository } from '#git/command/outer-repository';
 
 /** A build of a server: a folder with the program `gitaly` and its helpers. */
 export interface ServerBuild {
@@ -123,8 +124,9 @@ function programsIn(folder: string, version: string): ServerBuild {
 
 /** Runs a program. @throws {Error} with the last lines of its output */
 async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
+  const env = withoutOuterRepository(process.env);
   try {
-    await execute(program, args, { cwd, timeout: BUILD_LIMIT_MS, maxBuffer: 1 << 30 });
+    await execute(program, args, { cwd, env, timeout: BUILD_LIMIT_MS, maxBuffer: 1 << 30 });
   } catch (error) {
     const output = JsonFields.of(error)?.text('stderr')?.trim().slice(-2000); // execFile adds it
     throw new Error(`${program} ${args.join(' ')}: ${output || messageOf(error)}`, { cause: error });
