@@ -240,6 +240,36 @@ test('GITALY_REPO_URL is where releases, branches and commits are built from, on
   assert.equal(readFileSync(join(outer, 'HEAD'), 'utf8'), 'ref: refs/heads/main\n');
 });
 
+// Born failing: the build went on for as long as it took, and the directory kept its half.
+test('a signal ends a build', async () => {
+  const source = join(directory, 'slow-source');
+  mkdirSync(source);
+  const started = join(directory, 'started');
+  writeFileSync(join(source, 'Makefile'), `all:\n\ttouch ${started}; exec sleep 600\n`);
+  await runGit(['init', '--quiet', '--initial-branch=main', source]);
+  await runGit(['-C', source, 'add', '.']);
+  await runGit(['-C', source, 'commit', '--quiet', '--message', 'slow']);
+  const child = spawn(PROGRAM, ['test-env', join(directory, 'slow')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, GITALY_SERVER_VERSION: 'main', GITALY_REPO_URL: source },
+  });
+  const exited = once(child, 'exit');
+  let isOver = false;
+  void exited.then(() => {
+    isOver = true;
+  });
+  try {
+    await until(() => existsSync(started));
+    child.kill('SIGTERM');
+    await until(() => isOver);
+  } finally {
+    child.kill('SIGKILL');
+  }
+
+  assert.deepEqual(await exited, [0, null]);
+  assert.deepEqual(readdirSync(join(directory, 'slow/builds')), []);
+});
+
 test('what cannot be run is an error that says what to do, and leaves nothing half done', async () => {
   const attempt = async (version: string, url = ''): Promise<string> => {
     const env = { GITALY_SERVER_VERSION: version, GITALY_REPO_URL: url };

@@ -42,7 +42,11 @@ const execute = promisify(execFile);
  *
  * @throws {Error} that shows what to set or to run
  */
-export async function serverBuild(choice: BuildChoice, cache: string): Promise<ServerBuild> {
+export async function serverBuild(
+  choice: BuildChoice,
+  cache: string,
+  signal: AbortSignal,
+): Promise<ServerBuild> {
   const { version, repositoryUrl } = choice;
   if (version === undefined || version === '') return ownBuild();
   const folder = resolve(version);
@@ -56,8 +60,8 @@ export async function serverBuild(choice: BuildChoice, cache: string): Promise<S
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { recursive: true });
   try {
-    if (repositoryUrl) await buildFromSource(repositoryUrl, version, draft);
-    else if (RELEASE.test(version)) await installRelease(version, draft);
+    if (repositoryUrl) await buildFromSource(repositoryUrl, version, { folder: draft, signal });
+    else if (RELEASE.test(version)) await installRelease(version, { folder: draft, signal });
     else {
       throw new Error(
         `GITALY_SERVER_VERSION ${version} is no folder and no release: set GITALY_REPO_URL to the ` +
@@ -86,23 +90,26 @@ function ownBuild(): ServerBuild {
   };
 }
 
-/** Installs a release of ours from npm. */
-async function installRelease(version: string, folder: string): Promise<void> {
-  await run(
-    'npm',
-    ['install', '--no-audit', '--no-fund', '--prefix', folder, `gitaly-ts@${version}`],
-    folder,
-  );
+/** Where a build is made, and what ends it. */
+interface BuildPlace {
+  readonly folder: string;
+  readonly signal: AbortSignal;
 }
 
-async function buildFromSource(url: string, version: string, folder: string): Promise<void> {
+/** Installs a release of ours from npm. */
+async function installRelease(version: string, place: BuildPlace): Promise<void> {
+  const { folder } = place;
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefix', folder, `gitaly-ts@${version}`], place);
+}
+
+async function buildFromSource(url: string, version: string, place: BuildPlace): Promise<void> {
   const revision = RELEASE.test(version) ? `v${version}` : version;
-  const git = (...args: string[]): Promise<void> => run('git', args, folder);
+  const git = (...args: string[]): Promise<void> => run('git', args, place);
   await git('init', '--quiet');
   await git('fetch', '--quiet', '--depth=1', '--end-of-options', url, revision);
   await git('checkout', '--quiet', 'FETCH_HEAD');
   // Ours has this target, too; Gitaly's first one makes everything.
-  await run('make', existsSync(join(folder, 'package.json')) ? ['build'] : [], folder);
+  await run('make', existsSync(join(place.folder, 'package.json')) ? ['build'] : [], place);
 }
 
 function programsIn(folder: string, version: string): ServerBuild {
@@ -123,10 +130,14 @@ function programsIn(folder: string, version: string): ServerBuild {
 }
 
 /** Runs a program. @throws {Error} with the last lines of its output */
-async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
+async function run(
+  program: string,
+  args: readonly string[],
+  { folder: cwd, signal }: BuildPlace,
+): Promise<void> {
   const env = withoutOuterRepository(process.env);
   try {
-    await execute(program, args, { cwd, env, timeout: BUILD_LIMIT_MS, maxBuffer: 1 << 30 });
+    await execute(program, args, { cwd, env, signal, timeout: BUILD_LIMIT_MS, maxBuffer: 1 << 30 });
   } catch (error) {
     const output = JsonFields.of(error)?.text('stderr')?.trim().slice(-2000); // execFile adds it
     throw new Error(`${program} ${args.join(' ')}: ${output || messageOf(error)}`, { cause: error });

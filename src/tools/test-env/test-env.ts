@@ -48,17 +48,19 @@ export async function runTestEnv(options: TestEnvOptions): Promise<void> {
   const parent = process.ppid;
   const files = await prepareDirectory(options.directory, options.storages);
   await unused(files);
-  const build = await serverBuild(options, join(files.directory, 'builds'));
-  const token = options.token ?? randomBytes(TOKEN_BYTES).toString('base64url');
-  const tcp = `127.0.0.1:${await freePort()}`;
-  await writeFiles(files, build, { storages: options.storages, token, tcp });
   const over = new AbortController();
-  const { praefect } = files;
+  let isWritten = false;
   const check = setInterval(() => {
-    if (process.ppid !== parent || isGone(files)) over.abort();
+    if (process.ppid !== parent || (isWritten && isGone(files))) over.abort();
   }, CHECK_EVERY_MS);
   try {
     const end = AbortSignal.any([options.signal, over.signal]);
+    const build = await serverBuild(options, join(files.directory, 'builds'), end);
+    const token = options.token ?? randomBytes(TOKEN_BYTES).toString('base64url');
+    const tcp = `127.0.0.1:${await freePort()}`;
+    await writeFiles(files, build, { storages: options.storages, token, tcp });
+    isWritten = true;
+    const { praefect } = files;
     await using servers = await startAll(files, build, {
       hasPraefect: options.praefect === true,
       signal: end,
