@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { abortable } from '#base/async/abortable';
 import { attempt } from '#base/attempt';
 import type { ChangeUser } from '#base/change-user';
 import type {
@@ -12,10 +13,10 @@ import type { Repository } from '#storage/repository';
 import { eventsRoot, isOwnPath } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
 import type { EventSources } from './event-source.ts';
-import { Intents } from './intents.ts';
+import { type Intent, Intents } from './intents.ts';
 import { Journal } from './journal.ts';
 import { OpenMark } from './open-mark.ts';
-import { recover } from './recover.ts';
+import { recover, recoverBesideChanges } from './recover.ts';
 import { StorageFeed } from './storage-feed.ts';
 import { UnrecordedChanges } from './unrecorded-changes.ts';
 
@@ -23,6 +24,11 @@ export interface ChangeFeedOptions {
   /** Size limit of the journal of a storage. */
   readonly maxBytes: number;
   readonly maxAgeMs: number;
+  /**
+   * Resolves when the process before, which still finishes its calls after a restart, has ended.
+   * Default: there is none.
+   */
+  readonly predecessorEnded?: Promise<void> | undefined;
   /** Called when changes cannot be read or recorded. */
   readonly onProblem: (error: unknown) => void;
   /** Returns the user of the call that runs. Default: none is known. */
@@ -46,28 +52,44 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     this.#currentUser = currentUser ?? (() => undefined);
   }
 
-  /** Opens the journals, and records the changes that a dead process could not record. */
+  /**
+   * Opens the journals, and records the changes that a dead process could not record: of a process
+   * that still runs, when it has ended.
+   */
   static async open(storages: Storages, options: ChangeFeedOptions): Promise<ChangeFeed> {
     const feed = new ChangeFeed(storages, options);
-    const { onProblem } = options;
+    const { onProblem, predecessorEnded } = options;
+    const isShared = predecessorEnded !== undefined;
     for (const storage of storages.all) {
       const directory = eventsRoot(storage);
       const mark = new OpenMark(directory);
-      const mayLackEvents = await mark.isOfEarlierBoot();
-      const journalOptions = { ...options, mayLackEvents, directory: posix.join(directory, 'journal') };
+      const mayLackEvents = await mark.mayLackEvents();
+      const journalDirectory = posix.join(directory, 'journal');
+      const journalOptions = { ...options, mayLackEvents, isShared, directory: journalDirectory };
       const journal = await Journal.open(journalOptions);
-      await mark.set().catch(onProblem);
+      await mark.set({ isShared }).catch(onProblem);
       feed.#marks.push(mark);
       const intents = new Intents(posix.join(directory, 'intents'), onProblem);
       const open = (relativePath: string) => feed.#find(storage.name, relativePath);
       const unrecorded = new UnrecordedChanges(directory, onProblem);
-      const left = await recover({ journal, intents, unrecorded, open, onProblem });
       const storageFeed = new StorageFeed({ journal, intents, unrecorded, onProblem });
       feed.#feeds.set(storage.name, storageFeed);
-      for (const intent of left) {
-        const repository = open(intent.relativePath);
-        if (repository !== undefined)
-          feed.#watch(storageFeed.watchOrphans(repository, intent, feed.ending.signal));
+      const watchLeft = (left: readonly Intent[]): void => {
+        for (const intent of left) {
+          const repository = open(intent.relativePath);
+          if (repository !== undefined)
+            feed.#watch(storageFeed.watchOrphans(repository, intent, feed.ending.signal));
+        }
+      };
+      if (predecessorEnded === undefined)
+        watchLeft(await recover({ journal, intents, unrecorded, open, onProblem }));
+      else {
+        const takeOver = async (): Promise<void> => {
+          await journal.takeOver();
+          watchLeft(await recoverBesideChanges({ journal, intents, unrecorded, open }));
+          await mark.set({ isShared: false });
+        };
+        feed.#watch(feed.#after(predecessorEnded, takeOver).catch(onProblem));
       }
     }
     return feed;
@@ -133,10 +155,21 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.ending.abort();
-    await Promise.all([...this.#watching]);
+    while (this.#watching.size > 0) await Promise.all([...this.#watching]);
     for (const feed of this.#feeds.values()) await feed[Symbol.asyncDispose]();
     // One that stays only means a resync after the next boot.
     for (const mark of this.#marks) await mark.remove().catch(() => {});
+  }
+
+  /** Works after an event, unless the feed ends before. */
+  async #after(event: Promise<void>, work: () => Promise<void>): Promise<void> {
+    const { signal } = this.ending;
+    try {
+      await abortable(event, signal);
+    } catch {
+      return; // the feed ends
+    }
+    await work();
   }
 
   #watch(watching: Promise<void>): void {

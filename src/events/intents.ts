@@ -89,12 +89,14 @@ export class Intents implements AsyncDisposable {
 
   /**
    * Returns the intents of a dead process in the order in which the changes started. No change
-   * followed an intent that is incomplete. An unreadable one is reported.
+   * followed an intent that is incomplete. An unreadable one is reported. Before the first
+   * {@link write}, files with the pid of this process are those of a dead one, too.
    */
   async left(): Promise<{ readonly files: readonly string[]; readonly intents: readonly Intent[] }> {
     const files: string[] = [];
     const intents: Intent[] = [];
     for (const name of await readdir(this.#directory)) {
+      if (this.#number > 0 && name.startsWith(`${process.pid}-`)) continue;
       const file = join(this.#directory, name);
       const content = await readFile(file).catch((error: unknown) => this.#onProblem(named(error, file)));
       if (content === undefined) continue; // kept, for the next start

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { type FileHandle, open, readdir, rm, stat, truncate } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, open, rm, truncate } from 'node:fs/promises';
 import { holds, invariant } from '#base/invariant';
 import { type CompactedEvents, compact, findCompacted } from './compacted-events.ts';
 import { type NewEvent, RESYNC_ALL, type RepositoryEvent } from './event.ts';
@@ -17,6 +16,7 @@ import {
   OUT_OF_ORDER,
 } from './journal-part.ts';
 import { RecentEvents } from './recent-events.ts';
+import { cutRest, listSegments, type Segment, segmentPath } from './segments.ts';
 
 export interface JournalOptions {
   readonly directory: string;
@@ -24,18 +24,17 @@ export interface JournalOptions {
   readonly maxBytes: number;
   /** Segments whose last event is older are compacted. */
   readonly maxAgeMs: number;
-  /** True if the disk may lack events that were read: the machine has stopped while it was open. */
+  /**
+   * True if the disk may lack events that were read, or readers some on the disk. @see OpenMark
+   */
   readonly mayLackEvents?: boolean;
+  /**
+   * True if another process still adds events, until {@link Journal.takeOver}: this one then uses
+   * segments of its own, under later numbers, and removes nothing.
+   */
+  readonly isShared?: boolean;
   /** Called when events cannot be written; they are written later. */
   readonly onProblem: (error: unknown) => void;
-}
-
-interface Segment {
-  /** Sequence of its first event. */
-  readonly first: number;
-  bytes: number;
-  /** Milliseconds since 1970. */
-  lastMs: number;
 }
 
 /** An event that is not in its file yet. */
@@ -46,8 +45,6 @@ interface Waiting {
 
 const SEGMENT_DIVISOR = 16;
 const MAX_SEGMENT_BYTES = 8 * 1024 * 1024;
-const NAME_DIGITS = 16;
-const NAME = /^\d{16}\.log$/;
 const FLUSH_MS = 200;
 /** Interval between searches for segments that are too old: a part of the age, within limits. */
 const LOOKS_PER_AGE = 16;
@@ -59,8 +56,9 @@ const FILE_MODE = 0o600;
  */
 const MAX_BATCH = 4096;
 const MAX_WAITING = 100_000;
-/** More events than the disk can lack. */
+/** More events than the disk can lack, and than another process adds until it ends. */
 const MAX_LACKING = 1_000_000;
+const MAY_LACK = 'events may be missing: the machine has stopped, or a restart was broken off';
 /** Limit of segments that are compacted together: their events are in memory, some 100 MB. */
 const MAX_COMPACTED_SEGMENTS = 4;
 
@@ -88,6 +86,8 @@ export class Journal implements EventSource, AsyncDisposable {
   #flushing: NodeJS.Timeout | undefined;
   #looking: NodeJS.Timeout | undefined;
   #news = Promise.withResolvers<void>();
+  /** Sequence before the segments of this process, as long as another one adds events. */
+  #sharedUntil: number | undefined;
 
   private constructor(options: JournalOptions) {
     this.#options = options;
@@ -97,19 +97,16 @@ export class Journal implements EventSource, AsyncDisposable {
   static async open(options: JournalOptions): Promise<Journal> {
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     const journal = new Journal(options);
-    const names = (await readdir(options.directory)).filter((name) => NAME.test(name)).sort();
-    for (const name of names) {
-      const { mtimeMs, size } = await stat(join(options.directory, name));
-      journal.#segments.push({ first: Number(name.slice(0, NAME_DIGITS)), bytes: size, lastMs: mtimeMs });
-    }
+    journal.#segments.push(...(await listSegments(options.directory)));
     const last = journal.#segments.at(-1);
     const damaged = last !== undefined && (await journal.#recover(last)) ? last : undefined;
     await journal.#findCompacted();
     if (damaged !== undefined) options.onProblem(new DamagedFileError(journal.#path(damaged)));
     if (options.mayLackEvents === true) {
-      options.onProblem(new Error('the machine stopped, so the last events may be missing'));
+      options.onProblem(new Error(MAY_LACK));
       journal.#written = journal.#last += MAX_LACKING;
     }
+    if (options.isShared === true) journal.#startBehind();
     if (damaged !== undefined || options.mayLackEvents === true) await journal.add([RESYNC_ALL]);
     journal.#retire();
     const lookMs = Math.min(Math.max(options.maxAgeMs / LOOKS_PER_AGE, MIN_LOOK_MS), MAX_LOOK_MS);
@@ -144,6 +141,30 @@ export class Journal implements EventSource, AsyncDisposable {
     }
     this.#writing ??= this.#write();
     return await this.#writing;
+  }
+
+  /**
+   * Takes over what another process, which has ended, has added since this journal was opened. If
+   * this one has added events under later numbers, the repositories of those get a resync.
+   */
+  async takeOver(): Promise<void> {
+    const firstOwn = this.#sharedUntil;
+    if (firstOwn === undefined) return;
+    const { directory } = this.#options;
+    const others = (await listSegments(directory)).filter(({ first }) => first <= firstOwn);
+    const rest = await cutRest(directory, others, this.#segments);
+    const own = this.#segments.filter(({ first }) => first > firstOwn);
+    const isUnused = this.#file === undefined && this.#waiting.length === 0 && rest.first > this.#written;
+    this.#segments.splice(0, this.#segments.length, ...others, ...(isUnused ? [] : own));
+    if (isUnused) {
+      this.#last = this.#written = Math.max(this.#written, rest.last);
+      this.#news.resolve();
+      this.#news = Promise.withResolvers();
+    }
+    await this.#findCompacted();
+    this.#sharedUntil = undefined;
+    await this.add(rest.isDamaged || !isUnused ? rest.resyncs : []);
+    this.#retire();
   }
 
   async *read(after: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
@@ -194,7 +215,7 @@ export class Journal implements EventSource, AsyncDisposable {
   }
 
   #path({ first }: Segment): string {
-    return join(this.#options.directory, `${String(first).padStart(NAME_DIGITS, '0')}.log`);
+    return segmentPath(this.#options.directory, first);
   }
 
   /**
@@ -227,13 +248,21 @@ export class Journal implements EventSource, AsyncDisposable {
         } else lastLost = Math.max(lastLost, event.sequence);
       }
     const unreadable = segment.bytes - endOfLast;
-    if (kept < segment.bytes) await truncate(this.#path(segment), kept);
+    // The line may be one that another process writes now.
+    if (kept < segment.bytes && this.#options.isShared !== true) await truncate(this.#path(segment), kept);
     segment.bytes = kept;
     const isLost = isDamaged || lastLost > this.#last;
     // No number of a lost event is given again: an event has more than one byte.
     this.#last = Math.max(this.#last, lastLost) + (isDamaged ? unreadable : 0);
     this.#written = this.#last;
     return isLost;
+  }
+
+  /** Begins a segment, under a number that the other process does not reach. */
+  #startBehind(): void {
+    this.#last += MAX_LACKING;
+    this.#sharedUntil = this.#last;
+    this.#segments.push({ first: this.#last + 1, bytes: 0, lastMs: Date.now() });
   }
 
   /** Writes waiting events. Ends in the same step in which no event waits any more. */
@@ -325,6 +354,7 @@ export class Journal implements EventSource, AsyncDisposable {
 
   /** Compacts the oldest segments when there are too many of them, next to other work. */
   #retire(): void {
+    if (this.#sharedUntil !== undefined) return;
     const { onProblem } = this.#options;
     this.#compacting ??= this.#compactOldest()
       .catch((error: unknown) => {

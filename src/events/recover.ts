@@ -1,6 +1,6 @@
 import { InvariantError } from '#base/invariant';
 import type { Repository } from '#storage/repository';
-import type { NewEvent, RepositoryEvent } from './event.ts';
+import { type NewEvent, RESYNC_ALL, type RepositoryEvent } from './event.ts';
 import { TooOldError } from './event-files.ts';
 import type { Intent, Intents } from './intents.ts';
 import type { Journal } from './journal.ts';
@@ -56,6 +56,35 @@ export async function recover({
   );
   if (unknown.length === 0 || (await journal.add(unknown))) await unrecorded.prepare();
   return left.filter(isOfReferences);
+}
+
+/**
+ * Reports the unfinished changes of a process that has ended while this one has changes of its own:
+ * by a resync, because the events of both would be mixed up.
+ *
+ * @returns as {@link recover}.
+ */
+export async function recoverBesideChanges({
+  journal,
+  intents,
+  unrecorded,
+  open,
+}: Omit<RecoverOptions, 'onProblem'>): Promise<readonly Intent[]> {
+  const { files, intents: left } = await intents.left();
+  const references = left.filter(isOfReferences);
+  const changed = new Set([
+    ...references.map(({ relativePath }) => relativePath),
+    ...(await unrecorded.left()),
+  ]);
+  const isAny = changed.has('') || references.length < left.length;
+  const paths = [...changed].filter((path) => open(path) !== undefined);
+  const events: NewEvent[] = isAny
+    ? [RESYNC_ALL]
+    : paths.map((relativePath) => ({ kind: 'resync', relativePath }));
+  if (!(await journal.add(events))) return []; // the next start tries again
+  await intents.forget(files);
+  await unrecorded.prepare();
+  return references;
 }
 
 function isOfReferences({ kind }: Intent): boolean {

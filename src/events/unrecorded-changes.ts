@@ -43,9 +43,13 @@ export class UnrecordedChanges implements AsyncDisposable {
     return paths.length === 0 || paths.includes(ALL) ? [''] : paths;
   }
 
-  /** Removes the records of a dead process, and creates the file for later ones. */
+  /**
+   * Removes the records of a dead process, and creates the file for later ones; not while this
+   * process uses it.
+   */
   async prepare(): Promise<void> {
     await this.#next(async () => {
+      if (this.#file !== undefined) return;
       await rename(this.#marked, this.#spare).catch(ignoreMissing);
       // Written in place if the file exists, because it has its space already.
       const file = await open(this.#spare, constants.O_RDWR | constants.O_CREAT, FILE_MODE);

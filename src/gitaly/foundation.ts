@@ -30,6 +30,7 @@ export interface Foundation extends Omit<StartGitOptions, 'copyTo'> {
   readonly history: CallHistory | undefined;
   readonly lastBackups: LastBackups;
   readonly git: Git;
+  readonly predecessorEnded: Promise<void> | undefined;
   /** Sessions of multiplexed connections. */
   readonly backchannels: Backchannels<GrpcChannel>;
 }
@@ -42,11 +43,13 @@ export interface FoundationOptions {
   /** Keeps a history of the calls. */
   readonly keepsHistory: boolean;
   readonly family: ProcessFamily | undefined;
+  /** Resolves when the process that this one replaces has ended; `undefined` without one. */
+  readonly predecessorEnded: Promise<void> | undefined;
 }
 
 /** Creates the foundation of a server. `resources` ends it. @throws {Error} without a usable git. */
 export async function createFoundation(
-  { config, logger, copiesPrograms, keepsHistory, family }: FoundationOptions,
+  { config, logger, copiesPrograms, keepsHistory, family, predecessorEnded }: FoundationOptions,
   resources: AsyncDisposableStack,
 ): Promise<Foundation> {
   const runtime = resources.adopt(
@@ -79,6 +82,7 @@ export async function createFoundation(
   return {
     ...own,
     reports,
+    predecessorEnded,
     exceptions: exceptions(metrics, logger, reports),
     calls,
     history: keepsHistory ? resources.use(new CallHistory()) : undefined,

@@ -41,6 +41,10 @@ export interface GitalyServerOptions {
   readonly trustsUnixSockets?: boolean;
   /** Returns the socket of an address if this process has inherited one. */
   readonly takeSocket?: TakeSocket;
+  /**
+   * Resolves when the process that this one replaces has ended. Default: it has, or there was none.
+   */
+  readonly predecessorEnded?: Promise<void> | undefined;
   /** For tests of clients: makes external calls fail. */
   readonly faults?: FaultInjector | undefined;
   /**
@@ -62,6 +66,7 @@ const NAMES: NamesOf<GitalyServerOptions> = {
   logger: true,
   trustsUnixSockets: true,
   takeSocket: true,
+  predecessorEnded: true,
   faults: true,
   copiesPrograms: true,
   keepsHistory: true,
@@ -137,7 +142,8 @@ export class GitalyServer implements AsyncDisposable {
     checkNames('GitalyServer.start', options, NAMES);
     const { config, logger: target = SILENT, trustsUnixSockets = false, takeSocket, faults } = options;
     const { copiesPrograms = false, keepsHistory = false, problems = () => [] } = options;
-    const own = { copiesPrograms, keepsHistory };
+    const { predecessorEnded } = options;
+    const own = { copiesPrograms, keepsHistory, predecessorEnded };
     const logger = loggerFor(target);
     for (const { key, message } of checkLimitedMethods(config)) logger.warn({ key }, message);
     const startedAtMs = performance.now();

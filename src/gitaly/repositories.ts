@@ -47,14 +47,14 @@ export interface ServerRepositories {
 
 /** Opens the storages and starts their maintenance and background jobs. `resources` ends them. */
 export async function openRepositories(
-  { calls, config, family, git, logger, metrics }: Foundation,
+  { calls, config, family, git, logger, metrics, predecessorEnded }: Foundation,
   resources: AsyncDisposableStack,
 ): Promise<ServerRepositories> {
   const { storages, caches } = await openStorages(git, { config, metrics, logger, family });
   resources.use(caches);
   const { archive, feed, webhooks } = await openFeed(
     storages,
-    { config, family, logger, metrics },
+    { config, family, logger, metrics, predecessorEnded },
     resources,
   );
   const maintenance = resources.use(startMaintenance({ calls, config, family, storages, metrics, logger }));
@@ -97,7 +97,13 @@ async function endGitOfSupervisor(pid: number): Promise<void> {
 /** Opens the change feed if it is enabled, or archives need it; from then on it records every change, and webhooks get it. */
 async function openFeed(
   storages: Storages,
-  { config, family, logger, metrics }: Pick<Foundation, 'config' | 'family' | 'logger' | 'metrics'>,
+  {
+    config,
+    family,
+    logger,
+    metrics,
+    predecessorEnded,
+  }: Pick<Foundation, 'config' | 'family' | 'logger' | 'metrics' | 'predecessorEnded'>,
   resources: AsyncDisposableStack,
 ): Promise<Pick<ServerRepositories, 'archive' | 'feed' | 'webhooks'>> {
   const { enabled, maxBytes, maxAgeMs } = config.events;
@@ -110,7 +116,9 @@ async function openFeed(
     storages.lifecycleRecorder = feed;
     return { feed, archive: undefined, webhooks: undefined };
   }
-  const feed = resources.use(await ChangeFeed.open(storages, { maxBytes, maxAgeMs, onProblem, currentUser }));
+  const feed = resources.use(
+    await ChangeFeed.open(storages, { maxBytes, maxAgeMs, onProblem, currentUser, predecessorEnded }),
+  );
   storages.caches.changeRecorder = feed;
   storages.lifecycleRecorder = feed;
   if (family?.role === 'supervisor') shareFeed(family, feed, storages);

@@ -59,6 +59,7 @@ export async function runGitaly(
   const server = await startProcesses(config, {
     logger,
     takeSocket: life.inherited.take,
+    predecessorEnded: life.inherited.predecessor?.ended,
     copiesPrograms: IS_BUILT,
     log: life.log,
     keepsHistory: openConsole !== undefined,

@@ -10,6 +10,8 @@ import type { Greeting } from './greeting.ts';
 export interface StartProcessesOptions {
   readonly logger: Logger;
   readonly takeSocket: TakeSocket;
+  /** @see GitalyServerOptions */
+  readonly predecessorEnded?: Promise<void> | undefined;
   readonly copiesPrograms: boolean;
   readonly keepsHistory?: boolean;
   /** File descriptor of the log, which workers also write to. */

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { ChangeFeed } from './change-feed.ts';
+import type { NewEvent } from './event.ts';
+import { Journal } from './journal.ts';
+
+const LIMITS = { maxBytes: 1 << 20, maxAgeMs: 60_000 };
+const onProblem = (error: unknown): never => assert.fail(String(error));
+
+function change(relativePath: string, number: number): NewEvent {
+  return { kind: 'reference', relativePath, reference: `refs/heads/${number}`, newValue: 'a'.repeat(40) };
+}
+
+function scratch(context: TestContext): string {
+  const directory = makeScratchDirectory('shared-journal');
+  mkdirSync(directory, { recursive: true });
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Opens the journals of a process and of its successor. */
+async function given(context: TestContext) {
+  const directory = scratch(context);
+  const before = await Journal.open({ ...LIMITS, directory, onProblem });
+  await before.add([change('a.git', 1)]);
+  const after = await Journal.open({ ...LIMITS, directory, onProblem, isShared: true });
+  context.after(() => after[Symbol.asyncDispose]());
+  return { before, after, directory };
+}
+
+async function eventsOf(journal: Journal, cursor = 0): Promise<string[]> {
+  const events = (await Array.fromAsync(journal.read(cursor))).flat();
+  return events.map(({ kind, reference, relativePath, sequence }) =>
+    [sequence, kind === 'reference' ? reference?.slice('refs/heads/'.length) : kind, relativePath].join(' '),
+  );
+}
+
+test('a journal without events of its own continues with those of the process before', async (context) => {
+  const { after, before, directory } = await given(context);
+  const { news } = after;
+  await before.add([change('a.git', 2)]);
+  await before[Symbol.asyncDispose]();
+
+  await after.takeOver();
+  await news;
+  await after.add([change('a.git', 3)]);
+
+  assert.deepEqual(await eventsOf(after), ['1 1 a.git', '2 2 a.git', '3 3 a.git']);
+  assert.equal(readdirSync(directory).length, 1);
+});
+
+test('two processes use different numbers; events that readers may miss are replaced', async (context) => {
+  const { after, before, directory } = await given(context);
+  await after.add([change('b.git', 2)]);
+  const cursor = after.last;
+  await before.add([change('a.git', 3), change('a.git', 4), change('c.git', 5)]);
+  await after.add([change('b.git', 6)]);
+  await before[Symbol.asyncDispose]();
+  appendFileSync(join(directory, readdirSync(directory).sort()[0] ?? ''), '12345678 {"seq'); // it was killed
+
+  await after.takeOver();
+
+  const own = cursor;
+  const later = [`${own + 1} 6 b.git`, `${own + 2} resync a.git`, `${own + 3} resync c.git`];
+  assert.deepEqual(await eventsOf(after, cursor), later);
+  const all = ['1 1 a.git', '2 3 a.git', '3 4 a.git', '4 5 c.git', `${own} 2 b.git`, ...later];
+  assert.deepEqual(await eventsOf(after), all);
+  await after[Symbol.asyncDispose]();
+  await using next = await Journal.open({ ...LIMITS, directory, onProblem });
+  assert.deepEqual(await eventsOf(next), all);
+});
+
+test('repositories that the process before has created or removed need a general resync', async (context) => {
+  const { after, before } = await given(context);
+  await after.add([change('b.git', 2)]);
+  const cursor = after.last;
+  await before.add([{ kind: 'removed', relativePath: 'a.git' }]);
+  await before[Symbol.asyncDispose]();
+
+  await after.takeOver();
+
+  assert.deepEqual(await eventsOf(after, cursor), [`${cursor + 1} resync `]);
+});
+
+test('a line that the process before is writing stays', async (context) => {
+  const directory = scratch(context);
+  await using before = await Journal.open({ ...LIMITS, directory, onProblem });
+  await before.add([change('a.git', 1)]);
+  const file = join(directory, readdirSync(directory)[0] ?? '');
+  appendFileSync(file, '12345678 {"seq');
+  const content = readFileSync(file);
+
+  await using after = await Journal.open({ ...LIMITS, directory, onProblem, isShared: true });
+
+  assert.deepEqual(await eventsOf(after), ['1 1 a.git']);
+  assert.deepEqual(readFileSync(file), content);
+});
+
+test('if a process ends before it took over, the next one begins with a resync', async () => {
+  await using fixture = await StorageFixture.create();
+  const problems: string[] = [];
+  const options = { ...LIMITS, onProblem: (error: unknown) => void problems.push(String(error)) };
+  const pending = Promise.withResolvers<void>();
+  {
+    await using feed = await ChangeFeed.open(fixture.storages, options);
+    await feed.journal('default').add([change('a.git', 1)]);
+  }
+  {
+    await using feed = await ChangeFeed.open(fixture.storages, {
+      ...options,
+      predecessorEnded: pending.promise,
+    });
+    await feed.journal('default').add([change('a.git', 2)]);
+  }
+
+  await using next = await ChangeFeed.open(fixture.storages, options);
+
+  const events = await eventsOf(next.journal('default'));
+  assert.deepEqual(
+    events.map((event) => event.split(' ')[1]),
+    ['1', '2', 'resync'],
+  );
+  assert.match(problems[0] ?? '', /a restart was broken off/);
+});
