@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Stats, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { stampOf } from '#base/files/file-stamp';
 import { BriefMemory } from '#base/memory/brief-memory';
 import { FallBackToGit } from '../command/in-process.ts';
@@ -68,11 +69,14 @@ const NO_ORDER = new FallBackToGit('there is no reverse index');
 
 /** Packs whose objects need no others, with bitmaps of what their commits reach. */
 export class BitmappedPacks implements Disposable {
+  /** True for a pack that git made of all objects. A pushed pack may end with bases of its deltas. */
+  readonly hasBasesFirst: boolean;
   readonly #bitmapPath: string;
   readonly #index: ObjectIndex;
   readonly #pages: PageCache;
 
   private constructor(bitmapPath: string, index: ObjectIndex, pages: PageCache) {
+    this.hasBasesFirst = !basename(bitmapPath).startsWith(MULTI_PACK_INDEX);
     this.#bitmapPath = bitmapPath;
     this.#index = index;
     this.#pages = pages;

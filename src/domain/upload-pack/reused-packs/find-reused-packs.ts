@@ -30,7 +30,7 @@ interface OpenPack {
 /** A pack whose chosen entries are sent as stored. */
 export interface ReusedPack extends OpenPack {
   readonly range: PackRange;
-  /** Bit of the first object that is not chosen; the end of the range if all are. */
+  /** Bit up to which all objects are chosen, and have their bases. */
   readonly gap: number;
 }
 
@@ -114,7 +114,9 @@ export async function findReusedPacks(
   for (const range of order.packs) {
     const pack = await openPack(opened.use(await open(`${range.stem}.pack`)), oidBytes);
     if (pack.count !== range.end - range.first) throw SAME_OBJECTS;
-    packs.push({ ...pack, range, gap: firstGap(bits, range.first, range.end) });
+    const gap = firstGap(bits, range.first, range.end);
+    const hasBases = gap === range.end || bitmapped.hasBasesFirst;
+    packs.push({ ...pack, range, gap: hasBases ? gap : range.first });
   }
   const beyond = await packBeyond(repository, chosen.others, { signal, trace });
   if (beyond !== undefined) opened.use(beyond);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,6 +15,7 @@ import {
   packIn,
   requestOf,
   tipsOf,
+  unpackAll,
 } from '#testkit/repositories/generated/packed-histories';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH, packets } from '#testkit/repositories/push';
@@ -323,6 +325,31 @@ test('entries behind the first gap find bases before it', async () => {
   assert.ok(gap > range.first + 100 && gap < range.end - 10, `gap at ${gap}`);
 
   assert.deepEqual(idsIn(packIn((await answer(made, tips)) ?? []), 'sha1'), idsFor(made, tips));
+});
+
+test('a client without the base of a pushed delta gets the whole object', async () => {
+  const made = make(15);
+  const { git, path } = made;
+  unpackAll(path);
+  const base = git('cat-file', 'blob', 's24:similar');
+  const file = gitOutput(path, ['hash-object', '-w', '--stdin'], `${base}\nchanged\n`);
+  const pushed = gitOutput(path, ['mktree'], `100644 blob ${file}\tsimilar\n`);
+  const orphan = git('commit-tree', '-m', 'other history', pushed);
+  // As a shallow client pushes: a delta to an object that is loose here, and becomes the pack's last.
+  const thin = execFileSync(
+    'git',
+    ['-C', path, 'pack-objects', '-q', '--thin', '--shallow', '--revs', '--stdout'],
+    { input: `${orphan}\n^${git('rev-parse', 's24')}\n` },
+  );
+  gitOutput(path, ['index-pack', '--fix-thin', '--stdin'], thin);
+  git('update-ref', 'refs/heads/orphan', orphan);
+  git('prune-packed');
+  git('repack', '-dq');
+  git('multi-pack-index', 'write', '--bitmap');
+
+  const answered = await answer(made, [orphan]);
+
+  assert.deepEqual(idsIn(packIn(answered ?? []), 'sha1'), idsFor(made, [orphan]));
 });
 
 test('a damaged pack ends the answer with an error', async () => {
