@@ -7,6 +7,7 @@ import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';
 import { type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
 import type { PackOrder, PackRange } from '#git/bitmap/pack-order';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
+import { requireNotGrafted } from '#git/history/graph/commit-nodes';
 import { OID_BYTES, OID_DIGITS } from '#git/names/object-id';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import type { Repository } from '#storage/repository';
@@ -92,6 +93,8 @@ export async function findReusedPacks(
   const given = parsedRequest(request);
   const digits = OID_DIGITS[repository.objectFormat];
   if (!request.wants.every(({ length }) => length === digits)) throw OTHER_REQUEST;
+  // git tells a client where the history of a shallow repository ends.
+  requireNotGrafted(repository.commits);
   const { allowsFilter } = requireReferenceSettings(repository, 'upload-pack', config);
   if (given.filter !== undefined && !allowsFilter) throw OTHER_REQUEST;
   if (await areFiles(repository, request.wants, signal)) throw FILES;

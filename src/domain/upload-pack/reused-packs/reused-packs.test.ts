@@ -352,6 +352,14 @@ test('a client without the base of a pushed delta gets the whole object', async 
   assert.deepEqual(idsIn(packIn(answered ?? []), 'sha1'), idsFor(made, [orphan]));
 });
 
+test('git answers clones of a shallow history', async () => {
+  const made = make(16);
+  const { git, path } = made;
+  writeFileSync(join(path, 'shallow'), `${git('rev-parse', 's20')}\n`);
+  packAll(made);
+  assert.equal(typeof (await answer(made, [git('rev-parse', 's24')])), 'undefined');
+});
+
 test('a damaged pack ends the answer with an error', async () => {
   const made = make(12);
   packAll(made);
