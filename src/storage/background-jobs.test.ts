@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { ownerSuffix } from '#base/process-identity';
@@ -11,6 +11,7 @@ import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { until } from '#testkit/until';
 import { type BackgroundJobsObserver, startBackgroundJobs } from './background-jobs.ts';
 import { pendingDirectory } from './cache/cache-generations.ts';
+import { lockRepository } from './locks/repository-lock.ts';
 import { tempRoot } from './storage-layout.ts';
 import type { Storages } from './storages.ts';
 
@@ -37,6 +38,34 @@ function observer(failed: unknown[]): BackgroundJobsObserver {
     onFailed,
   };
 }
+
+// It was deleted: a call that held the lock might yet fail, and there was no repository any more.
+test('a repository that was being replaced is kept while another call locks its path', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storage, storages } = fixture;
+  const { path } = fixture.init('a.git');
+  const left = `${tempRoot(storage)}/a.git+replaced-1${DEAD}`;
+  mkdirSync(left, { recursive: true });
+  renameSync(path, `${left}/repo`);
+  writeFileSync(`${left}/path`, 'a.git');
+  const cleaned = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    await using _jobs = startBackgroundJobs(storages, {
+      ...observer([]),
+      onTempCleaned: (of) => of === storage && resolve(),
+    });
+    await promise;
+  };
+
+  {
+    await using _lock = await lockRepository(storage, path);
+    await cleaned();
+  }
+  await cleaned();
+
+  assert.ok(existsSync(`${path}/HEAD`));
+  assert.equal(existsSync(left), false);
+});
 
 // Born failing: the locks of all repositories that came later stayed, also those of other storages.
 test('one repository that cannot be read does not keep others from being cleaned', async () => {

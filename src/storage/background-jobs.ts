@@ -102,8 +102,8 @@ function backgroundJobs(storages: Storages, observer: BackgroundJobsObserver, si
   return {
     async cleanTemp(storage) {
       const startedAt = performance.now();
-      await putBackReplaced(storages, storage);
-      await cleanTempDirectories(storage, { signal });
+      const keep = await putBackReplaced(storages, storage);
+      await cleanTempDirectories(storage, { keep, signal });
       observer.onTempCleaned(storage, performance.now() - startedAt);
     },
     async cleanAfterTheDead(storage, onFailed) {

@@ -43,6 +43,8 @@ export async function createTempDirectory(storage: Storage, prefix: string): Pro
 }
 
 export interface CleanOptions {
+  /** Names of entries that are needed. */
+  readonly keep?: ReadonlySet<string>;
   readonly maxAgeMs?: number;
   /** Milliseconds since 1970, for tests. */
   readonly nowMs?: number;
@@ -66,6 +68,7 @@ export async function cleanTempDirectories(
   const failures: unknown[] = [];
   for (const name of await entryNamesIn(root)) {
     options.signal?.throwIfAborted();
+    if (options.keep?.has(name) === true) continue;
     const path = `${root}/${name}`;
     try {
       const stats = await lstat(path).catch(ignoreMissing);

@@ -28,7 +28,7 @@ async function startInterrupted() {
   await reached.promise;
   storages.lifecycleRecorder = undefined;
   const lock = `${path}.lock`;
-  const putBack = async (): Promise<void> => await putBackReplaced(storages, storage);
+  const putBack = async (): Promise<void> => void (await putBackReplaced(storages, storage));
   return { fixture, lock, oid, path, putBack, [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose]() };
 }
 

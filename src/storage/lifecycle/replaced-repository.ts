@@ -64,8 +64,11 @@ export async function replaceRepository(
 /**
  * Moves repositories back that a process was replacing when it died, unless another one is at their
  * path. Those that are replaced now are locked.
+ *
+ * @returns the names of the temporary directories whose repositories are locked.
  */
-export async function putBackReplaced(storages: Storages, storage: Storage): Promise<void> {
+export async function putBackReplaced(storages: Storages, storage: Storage): Promise<ReadonlySet<string>> {
+  const locked = new Set<string>();
   for (const name of await entryNamesIn(tempRoot(storage))) {
     if (!name.includes(REPLACED)) continue;
     const directory = `${tempRoot(storage)}/${name}`;
@@ -78,8 +81,10 @@ export async function putBackReplaced(storages: Storages, storage: Storage): Pro
       await putBack(storages, storages.repositoryAt(location), directory);
     } catch (error) {
       if (!(error instanceof LockTakenError)) throw error;
+      locked.add(name);
     }
   }
+  return locked;
 }
 
 /** Moves a repository back. One that has a successor is left to the temp cleaner. */
