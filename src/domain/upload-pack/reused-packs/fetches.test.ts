@@ -14,6 +14,7 @@ import { gitOutput } from '#testkit/repositories/init-repository';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { seededShare } from '#testkit/seeded-share';
 import { testSeed } from '#testkit/test-seed';
+import { until } from '#testkit/until';
 import { negotiate } from '../walked-packs/negotiate.ts';
 import { walkedRequest } from '../walked-packs/walked-request.ts';
 import { findReusedPacks } from './find-reused-packs.ts';
@@ -96,6 +97,37 @@ for (const objectFormat of OBJECT_FORMATS)
       }
       assert.ok(answeredHere > 0, 'some are answered here');
     });
+
+test('a client with commits does not wait for clones whose objects are still searched', async () => {
+  const made = make(2);
+  packAll(made);
+  const [main, old] = [made.git('rev-parse', 'main'), made.git('rev-parse', 'c5')];
+  const { relativePath } = made;
+  const repository = fixture.storages.open({ storageName: 'default', relativePath });
+  const { promise: isEnding, resolve: end } = Promise.withResolvers<void>();
+  const { refs } = repository;
+  let searching = 0;
+  const list: typeof refs.list = async function* (...given) {
+    searching++;
+    await isEnding;
+    yield* refs.list(...given);
+  };
+  Object.defineProperty(repository, 'refs', { value: { list } });
+  const clones = [main, old].map(async (want) => {
+    const request = requestOf([want], ['include-tag', 'done']);
+    await using _ = await findReusedPacks({ repository, config: [] }, request, {
+      trace: { env: {} },
+      signal,
+    });
+  });
+  await until(() => searching === clones.length, 'both clones are searched for');
+
+  const answered = await answer(made, { wants: [main], others: [`have ${old}`, 'done'] });
+
+  end();
+  await Promise.all(clones);
+  assert.equal(answered, 'bitmaps are in use');
+});
 
 test('git answers fetches of commits outside the packs, with filters and with depths', async () => {
   const made = make(1);

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { Limit } from '#base/limits/limit';
+import { Limit, type Turn } from '#base/limits/limit';
 import { requireReferenceSettings } from '#domain/git-service/reference-settings';
 import type { TraceFile } from '#domain/git-service/trace-file';
 import { type BitmapFile, countBits, firstGap, removeBits } from '#git/bitmap/bitmap-file';
@@ -75,6 +75,7 @@ const OTHER_REQUEST = new FallBackToGit('the request is not a plain clone or fet
 const FILES = new FallBackToGit('the client wants no commits');
 const MANY_PACKS = new FallBackToGit('there are too many packs');
 const OUTSIDE = new FallBackToGit('commits are in no pack with bitmaps');
+const IN_USE = new FallBackToGit('bitmaps are in use');
 const SAME_OBJECTS = new FallBackToGit('several packs have the same object');
 
 /**
@@ -102,7 +103,7 @@ export async function findReusedPacks(
   const bitmapped = opened.use(BitmappedPacks.open(repository));
   const { head, haves } = await commonWith(fetch, request, { given, signal });
   if (haves.length > 0) requireNear(bitmapped, [...given.wants, ...haves]);
-  const { release } = await choices.acquire(repository.storage, { signal });
+  const { release } = await turnFor(repository.storage, haves, signal);
   let chosen: Choice;
   try {
     chosen = await choose(bitmapped, { ...given, haves }, { repository, signal });
@@ -186,6 +187,19 @@ async function areFiles(
     if (info?.type !== 'blob' && info?.type !== 'tree') return false;
   }
   return true;
+}
+
+/**
+ * Waits for a turn to choose objects. A fetch of a client with commits is short elsewhere, and a
+ * clone may wait for git's list of what is in no pack.
+ *
+ * @throws {FallBackToGit} when such a fetch would have to wait; {GitalyError} of an abort.
+ */
+async function turnFor(storage: Storage, haves: readonly string[], signal: AbortSignal): Promise<Turn> {
+  if (haves.length === 0) return await choices.acquire(storage, { signal });
+  const turn = choices.take(storage);
+  if (turn === undefined) throw IN_USE;
+  return turn;
 }
 
 interface Choice extends ChosenObjects {

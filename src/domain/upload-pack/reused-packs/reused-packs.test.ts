@@ -335,7 +335,7 @@ test('a client without the base of a pushed delta gets the whole object', async 
   const file = gitOutput(path, ['hash-object', '-w', '--stdin'], `${base}\nchanged\n`);
   const pushed = gitOutput(path, ['mktree'], `100644 blob ${file}\tsimilar\n`);
   const orphan = git('commit-tree', '-m', 'other history', pushed);
-  // As a shallow client pushes: a delta to an object that is loose here, and becomes the pack's last.
+  // As a shallow client pushes: a delta to an object that is loose here, and becomes the last one.
   const thin = execFileSync(
     'git',
     ['-C', path, 'pack-objects', '-q', '--thin', '--shallow', '--revs', '--stdout'],
