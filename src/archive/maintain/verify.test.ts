@@ -10,7 +10,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { ARCHIVE_TIMES, openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { WriterLease } from '../bucket/writer-lease.ts';
 import { OpenRepositories } from '../publish/open-repositories.ts';
-import { verifyArchive } from './verify.ts';
+import { type Damage, type VerifyOptions, verifyArchive } from './verify.ts';
 
 const directory = makeScratchDirectory('verify');
 after(() => rmSync(directory, { recursive: true }));
@@ -53,9 +53,9 @@ async function startWith(name: string, { count = 1, isInline = false, isWhole = 
   await repositories.name('a.git', archived);
   const { storage, storages } = fixture;
   const repository = storages.open({ storageName: 'default', relativePath: 'a.git' });
-  const verify = async () => {
-    const repair = (_path: string, { packs }: { readonly packs: readonly string[] }): Promise<boolean> =>
-      archived.replacePacks(repository, packs, signal);
+  const replace = (_path: string, { packs }: Pick<Damage, 'packs'>): Promise<boolean> =>
+    archived.replacePacks(repository, packs, signal);
+  const verify = async ({ repair = replace }: Partial<Pick<VerifyOptions, 'repair'>> = {}) => {
     const options = { bucket, storage, storages, lfs: undefined, isFull: true, repair, signal };
     const [found] = await Array.fromAsync(verifyArchive(options));
     return [found?.problems.length, found?.isChecked, found?.isRepaired];
@@ -113,4 +113,25 @@ test('a pack that is pruned while another one is read is not missing', async () 
 
   assert.deepEqual(await made.verify(), [0, true, false]);
   assert.ok(deleted > 0);
+});
+
+// Azure and Google Cloud Storage delete the objects of a call at once, S3 in an order of its own.
+test('a pack is not missing whose former states are deleted together with it', async () => {
+  await using made = await startWith('together', {});
+  const { archived, store, writer } = made;
+  await archived.maintenance.checkpoint();
+  await archived.replacePacks(made.repository, await made.packsOf(), signal);
+  await writer.lease.renew();
+  const remove = store.delete.bind(store);
+  const found: unknown[] = [];
+  store.delete = async (keys, options) => {
+    const packs = keys.filter((key) => key.endsWith('.pack'));
+    await remove(packs, options);
+    if (packs.length > 0) found.push(await made.verify({ repair: async () => false }));
+    await remove(keys, options);
+  };
+
+  await archived.maintenance.prune(NOTHING_KEPT);
+
+  assert.deepEqual(found, [[0, true, false]]);
 });

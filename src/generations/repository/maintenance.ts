@@ -180,16 +180,13 @@ export class Maintenance {
       const checkpoint = await chain.checkpoint(floor.n);
       if (checkpoint === undefined) return 0;
       const packs = await this.#doomPacks(nowMs);
-      // What names a pack is deleted before it.
-      const keys = [
-        ...(await this.#oldRecords(checkpoint)),
-        ...packs.map((name) => chain.options.keys.pack(name)),
-      ];
-      // Readers of a generation look for its changes.
+      // Readers of a record look for its changes and its packs, and a call deletes in any order.
       const isPart = (key: string): boolean => key.includes('.changes-');
-      for (const some of [keys.filter((key) => !isPart(key)), keys.filter(isPart)])
-        if (some.length > 0) await chain.options.bucket.delete(some);
-      return keys.length;
+      const old = await this.#oldRecords(checkpoint);
+      const records = old.filter((key) => !isPart(key));
+      const parts = [...old.filter(isPart), ...packs.map((name) => chain.options.keys.pack(name))];
+      for (const keys of [records, parts]) if (keys.length > 0) await chain.options.bucket.delete(keys);
+      return records.length + parts.length;
     });
   }
 
