@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { Limit, type Turn } from '#base/limits/limit';
 import { requireReferenceSettings } from '#domain/git-service/reference-settings';
 import type { TraceFile } from '#domain/git-service/trace-file';
@@ -102,7 +103,7 @@ export async function findReusedPacks(
   await using opened = new AsyncDisposableStack();
   const bitmapped = opened.use(BitmappedPacks.open(repository));
   const { head, haves } = await commonWith(fetch, request, { given, signal });
-  if (haves.length > 0) requireNear(bitmapped, [...given.wants, ...haves]);
+  if (haves.length > 0) await requireNear(bitmapped, [...given.wants, ...haves], signal);
   const { release } = await turnFor(repository.storage, haves, signal);
   let chosen: Choice;
   try {
@@ -170,9 +171,17 @@ async function commonWith(
 }
 
 /** Checks that commits are in the packs, before the bitmaps are read. @throws {FallBackToGit} */
-function requireNear(packs: BitmappedPacks, oids: readonly string[]): void {
+async function requireNear(
+  packs: BitmappedPacks,
+  oids: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
   if (!packs.isQuick) throw new FallBackToGit('bitmaps are large');
-  for (const oid of oids) if (packs.indexOf(Buffer.from(oid, 'hex')) === undefined) throw OUTSIDE;
+  const slice = new LoopSlice();
+  for (const oid of oids) {
+    if (slice.isOverAfterItem()) await slice.pause(signal);
+    if (packs.indexOf(Buffer.from(oid, 'hex')) === undefined) throw OUTSIDE;
+  }
 }
 
 /** Reports whether a client asks for files and directories, as partial clones do later. */
