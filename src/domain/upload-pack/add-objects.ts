@@ -1,5 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { createDeflate } from 'node:zlib';
+import { BriefMemory } from '#base/memory/brief-memory';
 import type { RawObject } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { encodedDistance, entryHeader } from '#git/objects/pack-header';
@@ -33,14 +34,20 @@ const MIN_DELTA_OBJECT_BYTES = 64;
  * @throws {GitalyError} INTERNAL when one is missing, or of an abort; errors of the output.
  */
 export async function addObjects(oids: readonly string[], options: AddObjectsOptions): Promise<number> {
-  const { objects, output, signal } = options;
+  const { chains, objects, output, signal } = options;
   const starts = new Map<string, number>();
   let deltas = 0;
   for (const oid of oids) {
     const start = output.position;
-    const object = await readSmall(objects, oid, signal);
-    if (object === undefined) await addLargeObject(oid, options);
-    else if (await addDelta(object, starts, options)) deltas++;
+    const base = baseOf(oid, starts, options);
+    const known = base && recentDeltas.get(keyOf(oid, base));
+    const object = known === undefined ? await readSmall(objects, oid, signal) : undefined;
+    const delta = known ?? (object && base && (await makeDelta(object, base, options)));
+    if (base !== undefined && delta !== undefined) {
+      chains?.add(oid, base.oid);
+      addDelta(delta, base, output);
+      deltas++;
+    } else if (object === undefined) await addLargeObject(oid, options);
     else {
       output.add(entryHeader(object.type, object.size));
       output.add(await deflated(object.data));
@@ -51,30 +58,63 @@ export async function addObjects(oids: readonly string[], options: AddObjectsOpt
   return deltas;
 }
 
-/**
- * Adds an object as a delta to an earlier one, if that is short; reports whether it was.
- *
- * @param starts where the objects begin that were added before.
- */
-async function addDelta(
-  { data, oid, type }: RawObject,
+/** The base of a delta. */
+interface Base {
+  readonly oid: string;
+  /** Where it begins in the output; `undefined` if only the client has it. */
+  readonly start: number | undefined;
+}
+
+/** A delta between two objects, which their ids determine. */
+interface Delta {
+  readonly size: number;
+  readonly bytes: Buffer;
+}
+
+/** Several clients often get the same new objects. */
+const recentDeltas = new BriefMemory<Delta>({
+  maxBytes: 8 << 20,
+  maxValueBytes: 64 << 10,
+  maxAgeMs: 30_000,
+  sizeOf: ({ bytes }) => bytes.length,
+});
+
+function keyOf(oid: string, base: Base): string {
+  return `${oid} ${base.oid}`;
+}
+
+/** Returns an object to which another one may become a delta. */
+function baseOf(
+  oid: string,
   starts: ReadonlyMap<string, number>,
-  { chains, objects, omitsNames = false, output, signal }: AddObjectsOptions,
-): Promise<boolean> {
-  const base = data.length < MIN_DELTA_OBJECT_BYTES ? undefined : chains?.baseFor(oid);
-  if (chains === undefined || base === undefined) return false;
-  const start = starts.get(base);
-  if (start === undefined && omitsNames) return false;
-  const earlier = await readSmall(objects, base, signal);
-  if (earlier?.type !== type) return false;
+  { chains, omitsNames = false }: AddObjectsOptions,
+): Base | undefined {
+  const base = chains?.baseFor(oid);
+  const start = base === undefined ? undefined : starts.get(base);
+  return base === undefined || (start === undefined && omitsNames) ? undefined : { oid: base, start };
+}
+
+/** Makes an object a delta to an earlier one, if that is short. */
+async function makeDelta(
+  { data, oid, type }: RawObject,
+  base: Base,
+  { objects, signal }: AddObjectsOptions,
+): Promise<Delta | undefined> {
+  if (data.length < MIN_DELTA_OBJECT_BYTES) return undefined;
+  const earlier = await readSmall(objects, base.oid, signal);
+  if (earlier?.type !== type) return undefined;
   const delta = encodeDelta(earlier.data, data, Math.floor(data.length / MIN_GAIN));
-  if (delta === undefined) return false;
-  chains.add(oid, base);
-  const place = start === undefined ? Buffer.from(base, 'hex') : encodedDistance(output.position - start);
-  output.add(entryHeader(start === undefined ? 'name-delta' : 'offset-delta', delta.length));
+  if (delta === undefined) return undefined;
+  const made = { size: delta.length, bytes: await deflated(delta) };
+  recentDeltas.set(keyOf(oid, base), made);
+  return made;
+}
+
+function addDelta({ bytes, size }: Delta, { oid, start }: Base, output: PackOutput): void {
+  const place = start === undefined ? Buffer.from(oid, 'hex') : encodedDistance(output.position - start);
+  output.add(entryHeader(start === undefined ? 'name-delta' : 'offset-delta', size));
   output.add(place);
-  output.add(await deflated(delta));
-  return true;
+  output.add(bytes);
 }
 
 /** Adds an object that only git can read, perhaps because of its size. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Stats, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { stampOf } from '#base/files/file-stamp';
@@ -71,13 +71,20 @@ const NO_ORDER = new FallBackToGit('there is no reverse index');
 export class BitmappedPacks implements Disposable {
   /** True for a pack that git made of all objects. A pushed pack may end with bases of its deltas. */
   readonly hasBasesFirst: boolean;
+  /** Equal keys mean equal files. */
+  readonly key: string;
   readonly #bitmapPath: string;
+  readonly #size: number;
   readonly #index: ObjectIndex;
   readonly #pages: PageCache;
 
   private constructor(bitmapPath: string, index: ObjectIndex, pages: PageCache) {
     this.hasBasesFirst = !basename(bitmapPath).startsWith(MULTI_PACK_INDEX);
+    const stats = statSync(bitmapPath, { throwIfNoEntry: false });
+    if (stats === undefined) throw NONE;
+    this.key = `${bitmapPath} ${index.checksum.toString('hex')} ${stampOf(stats)}`;
     this.#bitmapPath = bitmapPath;
+    this.#size = stats.size;
     this.#index = index;
     this.#pages = pages;
   }
@@ -96,7 +103,7 @@ export class BitmappedPacks implements Disposable {
     if (names.has(MULTI_PACK_INDEX)) {
       const index = openMultiPackIndex(directory, pages, oidBytes);
       const bitmap = `${MULTI_PACK_INDEX}-${index.checksum.toString('hex')}${BITMAP}`;
-      if (names.has(bitmap)) return new BitmappedPacks(`${directory}/${bitmap}`, index, pages);
+      if (names.has(bitmap)) return BitmappedPacks.#of(`${directory}/${bitmap}`, index, pages);
       index.close();
     }
     const stems = packsAmong(names, directory).filter((stem) =>
@@ -105,7 +112,16 @@ export class BitmappedPacks implements Disposable {
     const [stem] = stems;
     // git uses one of several, and ignores the others.
     if (stem === undefined || stems.length > 1) throw NONE;
-    return new BitmappedPacks(`${stem}${BITMAP}`, openPackIndex(stem, pages, oidBytes), pages);
+    return BitmappedPacks.#of(`${stem}${BITMAP}`, openPackIndex(stem, pages, oidBytes), pages);
+  }
+
+  static #of(bitmapPath: string, index: ObjectIndex, pages: PageCache): BitmappedPacks {
+    try {
+      return new BitmappedPacks(bitmapPath, index, pages);
+    } catch (error) {
+      index.close();
+      throw error;
+    }
   }
 
   get count(): number {
@@ -114,7 +130,7 @@ export class BitmappedPacks implements Disposable {
 
   /** True if {@link load} is quicker than the start of git. */
   get isQuick(): boolean {
-    return this.count <= FEW_OBJECTS || recent.get(this.#keyOf(statSync(this.#bitmapPath))) !== undefined;
+    return this.count <= FEW_OBJECTS || recent.get(this.key) !== undefined;
   }
 
   /**
@@ -123,18 +139,12 @@ export class BitmappedPacks implements Disposable {
    * @throws {FallBackToGit}; the system's error; what `pause` throws.
    */
   async load(pause: Pause): Promise<LoadedBitmaps> {
-    const stats = statSync(this.#bitmapPath);
-    if (this.count > MAX_OBJECTS || stats.size > MAX_BITMAP_BYTES) throw LARGE;
-    const key = this.#keyOf(stats);
-    const known = recent.get(key);
+    if (this.count > MAX_OBJECTS || this.#size > MAX_BITMAP_BYTES) throw LARGE;
+    const known = recent.get(this.key);
     if (known !== undefined) return known;
     const loaded = { bitmap: await this.#readBitmap(pause), order: await this.#readOrder(pause) };
-    recent.set(key, loaded);
+    recent.set(this.key, loaded);
     return loaded;
-  }
-
-  #keyOf(stats: Stats): string {
-    return `${this.#bitmapPath} ${this.#index.checksum.toString('hex')} ${stampOf(stats)}`;
   }
 
   async #readBitmap(pause: Pause): Promise<BitmapFile> {

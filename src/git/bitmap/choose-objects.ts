@@ -1,5 +1,6 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { SUBMODULE } from '#base/file-mode';
+import { BriefMemory } from '#base/memory/brief-memory';
 import { FallBackToGit } from '../command/in-process.ts';
 import type { CommitNode } from '../history/graph/commit-node.ts';
 import { parseNode } from '../history/graph/commit-nodes.ts';
@@ -46,6 +47,18 @@ const MAX_WALKED = 10_000;
  * take as long to start.
  */
 const MAX_COMPARED = 64;
+/** Requests with more commits are seldom repeated. */
+const MAX_REMEMBERED_COMMITS = 8;
+/**
+ * The objects that some commits need, by the bitmaps and the commits: several clients often want or
+ * have the same ones.
+ */
+const recentBits = new BriefMemory<Uint32Array>({
+  maxBytes: 8 << 20,
+  maxValueBytes: 128 << 10,
+  maxAgeMs: 30_000,
+  sizeOf: (bits) => bits.byteLength,
+});
 const NEWLINE = 0x0a;
 const ID = new RegExp(`^${OID_SOURCE}`);
 
@@ -100,6 +113,17 @@ export class ObjectChoice {
    * @throws {FallBackToGit} when only git finds it; the system's error; {GitalyError} of an abort.
    */
   async addAll(wants: readonly string[]): Promise<ChosenObjects> {
+    const isShort = this.#options.isNear && wants.length <= MAX_REMEMBERED_COMMITS;
+    const key = isShort ? `${this.#packs.key} ${wants.join(' ')}` : undefined;
+    const known = key === undefined ? undefined : recentBits.get(key);
+    if (known === undefined) await this.#followAll(wants);
+    else this.#bits.set(known);
+    if (key !== undefined && known === undefined) recentBits.set(key, this.#bits.slice());
+    const [bitmap, order] = [this.#bitmap, this.#order];
+    return { bitmap, order, bits: this.#bits, tips: [...this.#tips], bases: this.#bases };
+  }
+
+  async #followAll(wants: readonly string[]): Promise<void> {
     const seen = this.#named;
     for (const want of wants) seen.add(want);
     for (const want of seen) if (this.#bitOf(want) === undefined) this.#tips.add(want);
@@ -110,8 +134,6 @@ export class ObjectChoice {
       for (const next of await this.#add(oid)) seen.add(next);
     }
     await this.#addUnmarked();
-    const [bitmap, order] = [this.#bitmap, this.#order];
-    return { bitmap, order, bits: this.#bits, tips: [...this.#tips], bases: this.#bases };
   }
 
   /**
