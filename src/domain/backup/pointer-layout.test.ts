@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -32,6 +33,25 @@ test('a branch that is forced during a full backup with pointers has its objects
   writeFileSync(file, Buffer.concat(await Array.fromAsync(bucket.get('x/full/001.bundle', { signal }))));
   fixture.runGit(copy, ['bundle', 'unbundle', file]);
   assert.equal(fixture.runGit(copy, ['cat-file', '-t', listed]).trim(), 'commit');
+});
+
+test('increments with pointers have the numbers after that of the full backup', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const bucket = new MemoryObjectStore();
+  const name = { storageName: 'default', relativePath: 'x.git' };
+  const numbers: string[] = [];
+
+  for (const id of ['full', 'later', 'last']) {
+    const source = new LocalSource(() => repository, signal);
+    const options = { name, id, incremental: id !== 'full', signal };
+    assert.equal(await createPointerBackup(bucket, source, options), 'stored');
+    numbers.push(await text(bucket.get('x/full/LATEST', { signal })));
+    fixture.commit(repository.path);
+  }
+
+  assert.deepEqual(numbers, ['001', '002', '003']);
+  for (const number of numbers) assert.ok(await bucket.head(`x/full/${number}.bundle`, { signal }), number);
 });
 
 // 16.7 stores pointers and an empty list of references for an empty repository.
