@@ -120,6 +120,31 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     }
   });
 
+for (const [what, noDereference, isDeleted] of [
+  ['a deletion', false, true],
+  ['a change without dereference', true, false],
+] as const)
+  test(`the nodes vote on a symbolic reference itself for ${what}`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { commits: 2 });
+    fixture.runGit(repository.path, ['symbolic-ref', 'refs/heads/link', 'refs/heads/main']);
+    const oldOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+    const older = fixture.runGit(repository.path, ['rev-parse', 'main~1']);
+    const newOid = isDeleted ? '0'.repeat(oldOid.length) : older;
+    const votes: string[] = [];
+    const vote = async (_: string, hash: Uint8Array): Promise<void> => {
+      votes.push(Buffer.from(hash).toString('hex'));
+    };
+
+    await inRefTransaction(repository, { hooks: { vote }, noDereference }, (updates) =>
+      updates.update('refs/heads/link', { newOid, oldOid }),
+    );
+
+    const hash = createHash('sha1').update(`${oldOid} ${newOid} refs/heads/link\n`).digest('hex');
+    assert.deepEqual(votes, [hash, hash]);
+    assert.equal(fixture.runGit(repository.path, ['rev-parse', 'main']), oldOid);
+  });
+
 // References are looked up in process: a message of thousands blocked the event loop to its end.
 test('many updates leave iterations of the event loop to other calls', async () => {
   await using fixture = await StorageFixture.create();
