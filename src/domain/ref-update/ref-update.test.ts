@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Vote } from '#storage/lifecycle/voter';
 import { referenceBackends } from '#testkit/repositories/init-repository';
+import { writeOldGit } from '#testkit/repositories/old-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type TransactionHooks, transactionHooks } from '../transactions/transaction-hooks.ts';
 import { setDefaultBranch } from './set-default-branch.ts';
 import { updateReference } from './update-reference.ts';
@@ -121,6 +125,25 @@ for (const referenceBackend of referenceBackends()) {
     assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/main');
   });
 }
+
+// Its HEAD is a file that git requires but does not read.
+test('HEAD of a reftable repository is left alone with a git that cannot change it', async (context) => {
+  const directory = makeScratchDirectory('old-git');
+  context.after(() => rmSync(directory, { recursive: true }));
+  await using fixture = await StorageFixture.create({ binary: writeOldGit(directory) });
+  const { path } = fixture.init('x.git');
+  fixture.runGit(path, ['config', 'core.repositoryFormatVersion', '1']);
+  fixture.runGit(path, ['config', 'extensions.refStorage', 'reftable']);
+  const repository = fixture.storages.open({ storageName: 'default', relativePath: 'x.git' });
+  const head = readFileSync(join(path, 'HEAD'), 'utf8');
+
+  const change = setDefaultBranch(repository, Buffer.from('refs/heads/new'), { hooks: undefined });
+
+  await assert.rejects(change, {
+    message: 'commit: changing HEAD of a reftable repository needs git 2.46 or newer',
+  });
+  assert.equal(readFileSync(join(path, 'HEAD'), 'utf8'), head);
+});
 
 for (const name of ['main', 'HEAD', 'refs/heads/a..b', 'refs/heads/', 'refs/heads/x.lock', 'heads/x']) {
   test(`HEAD cannot be made to name ${name}`, async () => {
