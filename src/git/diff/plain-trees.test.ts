@@ -16,11 +16,8 @@ test('the trees of two commits and of HEAD are known only together', async (cont
   context.after(() => rmSync(root, { recursive: true }));
   const path = join(root, 'x.git');
   initRepository(path);
-  const [left, right, head] = ['a', 'b', 'c'].map((content) => commitFiles(path, { content })) as [
-    string,
-    string,
-    string,
-  ];
+  const commits = ['a', 'b', 'c'].map((content) => commitFiles(path, { content }));
+  const [left = '', right = '', head = ''] = commits;
   const treeOf = (commit: string): string => gitOutput(path, ['rev-parse', `${commit}^{tree}`]);
   await using git = await GitFixture.start();
   const repository = git.open(path);
