@@ -146,3 +146,20 @@ test('git answers fetches of commits outside the packs, with filters and with de
   ] as const)
     assert.equal(await fetch(want, `have ${have}`), 'commits are in no pack with bitmaps');
 });
+
+test('the delta of an object whose base the client does not get is to an earlier version', async () => {
+  const made = make(2);
+  packAll(made);
+  for (let number = 5; number < 12; number++) {
+    const [want, have] = [made.git('rev-parse', `s${number}`), made.git('rev-parse', `s${number - 1}`)];
+    const question = { wants: [want], others: [`have ${have}`, 'done'] };
+
+    const answered = await answer(made, question);
+
+    assert.ok(typeof answered === 'object');
+    const { bases, bytes } = readAnswer(made, answered, 'sha1');
+    // git sends the whole file, which is compressed to more than two kilobytes.
+    assert.ok(bytes < 1000, `${bytes} bytes`);
+    assert.equal(bases.length, 1);
+  }
+});

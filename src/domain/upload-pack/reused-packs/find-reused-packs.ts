@@ -102,8 +102,10 @@ export async function findReusedPacks(
   if (await areFiles(repository, request.wants, signal)) throw FILES;
   await using opened = new AsyncDisposableStack();
   const bitmapped = opened.use(BitmappedPacks.open(repository));
+  // New commits are in no such pack: that is known before the negotiation.
+  if (given.haves.length > 0) await requireNear(bitmapped, given.wants, signal);
   const { head, haves } = await commonWith(fetch, request, { given, signal });
-  if (haves.length > 0) await requireNear(bitmapped, [...given.wants, ...haves], signal);
+  if (haves.length > 0) await requireNear(bitmapped, haves, signal);
   const { release } = await turnFor(repository.storage, haves, signal);
   let chosen: Choice;
   try {
