@@ -27,16 +27,20 @@ const REAL = { processes: 5, spareProcesses: 3, timeoutMs: 600_000 };
  * read. Those of object stores build the servers of others for minutes.
  */
 const RELEASE = [
-  'test/{deploy,docs,http2-programs,newcomer,object-store,team,test-env,without-koffi}/**/*.test.ts',
+  'test/{deploy,docs,floods,http2-programs,newcomer,object-store,team,test-env,without-koffi}/**/*.test.ts',
   'test/{call-garbage,loop-blocks,time-growth}/**/*.test.ts',
-  'test/floods/repeated-fields.test.ts',
-  'test/{backup-memory,client-leaks,load-reads,many-repositories,streamed-memory}.test.ts',
-  'test/{grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
-  'test/{completion,doctor,examples,import,targets,up,up-config}.test.ts',
+  'test/{backup-memory,big-push,client-leaks,hostile-attributes}.test.ts',
+  'test/{load-pushes,load-reads,load-writes,many-repositories,streamed-memory}.test.ts',
+  'test/{api-client,grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
+  'test/{completion,doctor,examples,import,targets}.test.ts',
+  'test/{up,up-config,up-hangup,up-init,up-metrics}.test.ts',
   'test/lfs/{git-lfs,lfs-buckets}.test.ts',
+  'test/call-budget/feed-budget.test.ts',
   'test/cluster/up-cluster.test.ts',
-  'test/console/{account-browser,browser}.test.ts',
+  'test/console/{account-browser,browser,up-cluster-console}.test.ts',
+  'test/people/who-in-a-cluster.test.ts',
   'test/transports/{sha1,sha256}.test.ts',
+  'test/workers/{console,contract/contract,metrics,praefect-sql}.test.ts',
 ];
 
 /**
@@ -56,12 +60,12 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   ],
   real: [{ files: ['src/!(base|wire|platform|rpc)/**/*.test.ts'], ...REAL }],
   whole: [{ files: ['test/**/*.test.ts'], exclude: RELEASE, ...REAL }],
-  test: [
-    { files: ['{src,scripts,test}/**/*.test.ts'], exclude: [...RELEASE, ...ALONE], ...REAL },
+  test: [{ files: ['{src,scripts,test}/**/*.test.ts'], exclude: [...RELEASE, ...ALONE], ...REAL }],
+  release: [
+    // They build programs with several threads, and servers of others.
+    { files: RELEASE, ...REAL, processes: 3, spareProcesses: 0 },
     { files: ALONE, ...REAL, processes: 1, spareProcesses: 0 },
   ],
-  // They build programs with several threads, and servers of others.
-  release: [{ files: RELEASE, ...REAL, processes: 3, spareProcesses: 0 }],
   git: [
     {
       files: [

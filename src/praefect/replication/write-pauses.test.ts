@@ -1,3 +1,5 @@
+// Own process: it looks for objects in the heap, which takes seconds in a large one
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { queryObjects } from 'node:v8';
