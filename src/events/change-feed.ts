@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { abortable } from '#base/async/abortable';
 import { attempt } from '#base/attempt';
 import type { ChangeUser } from '#base/change-user';
@@ -35,6 +36,9 @@ export interface ChangeFeedOptions {
   readonly currentUser?: () => ChangeUser | undefined;
 }
 
+const FIRST_PAUSE_MS = 1000;
+const MAX_PAUSE_MS = 30_000;
+
 /**
  * The changes of all storages of a server, in journals on the same disks. Idle while there are no
  * changes.
@@ -43,9 +47,10 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
   readonly #storages: Storages;
   readonly #currentUser: () => ChangeUser | undefined;
   readonly #feeds = new Map<string, StorageFeed>();
-  readonly #marks: OpenMark[] = [];
+  readonly #marks: { readonly mark: OpenMark; readonly journal: Journal }[] = [];
   readonly ending = new AbortController();
   readonly #watching = new Set<Promise<void>>();
+  #takenOver: Promise<void> | undefined;
 
   private constructor(storages: Storages, { currentUser }: ChangeFeedOptions) {
     this.#storages = storages;
@@ -60,15 +65,19 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     const feed = new ChangeFeed(storages, options);
     const { onProblem, predecessorEnded } = options;
     const isShared = predecessorEnded !== undefined;
+    const takingOver: Promise<void>[] = [];
     for (const storage of storages.all) {
       const directory = eventsRoot(storage);
       const mark = new OpenMark(directory);
       const mayLackEvents = await mark.mayLackEvents();
       const journalDirectory = posix.join(directory, 'journal');
-      const journalOptions = { ...options, mayLackEvents, isShared, directory: journalDirectory };
-      const journal = await Journal.open(journalOptions);
-      await mark.set({ isShared }).catch(onProblem);
-      feed.#marks.push(mark);
+      const mayCompact = async (): Promise<boolean> => !(await mark.isReplaced());
+      // The process before now compacts no events that this one finds.
+      if (isShared) await mark.set({ isShared }).catch(onProblem);
+      const journalOptions = { ...options, mayCompact, mayLackEvents, isShared };
+      const journal = await Journal.open({ ...journalOptions, directory: journalDirectory });
+      if (!isShared) await mark.set({ isShared }).catch(onProblem);
+      feed.#marks.push({ mark, journal });
       const intents = new Intents(posix.join(directory, 'intents'), onProblem);
       const open = (relativePath: string) => feed.#find(storage.name, relativePath);
       const unrecorded = new UnrecordedChanges(directory, onProblem);
@@ -89,10 +98,19 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
           watchLeft(await recoverBesideChanges({ journal, intents, unrecorded, open }));
           await mark.set({ isShared: false });
         };
-        feed.#watch(feed.#after(predecessorEnded, takeOver).catch(onProblem));
+        takingOver.push(feed.#takeOver(predecessorEnded, takeOver, onProblem));
       }
     }
+    if (isShared) feed.#takenOver = Promise.all(takingOver).then(() => {});
     return feed;
+  }
+
+  /**
+   * Resolves when the process before has ended and its events are in the journals; never if this
+   * one ends first. `undefined` if there was none.
+   */
+  get takenOver(): Promise<void> | undefined {
+    return this.#takenOver;
   }
 
   journal(storageName: string): Journal {
@@ -158,18 +176,33 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     while (this.#watching.size > 0) await Promise.all([...this.#watching]);
     for (const feed of this.#feeds.values()) await feed[Symbol.asyncDispose]();
     // One that stays only means a resync after the next boot.
-    for (const mark of this.#marks) await mark.remove().catch(() => {});
+    for (const { journal, mark } of this.#marks) await mark.remove(journal).catch(() => {});
   }
 
-  /** Works after an event, unless the feed ends before. */
-  async #after(event: Promise<void>, work: () => Promise<void>): Promise<void> {
+  /**
+   * Takes over once the process before has ended, again and again after failures. Never resolves if
+   * the feed ends first.
+   */
+  #takeOver(
+    ended: Promise<void>,
+    takeOver: () => Promise<void>,
+    onProblem: (error: unknown) => void,
+  ): Promise<void> {
     const { signal } = this.ending;
-    try {
-      await abortable(event, signal);
-    } catch {
-      return; // the feed ends
-    }
-    await work();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const untilDone = async (): Promise<void> => {
+      await abortable(ended, signal);
+      for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS))
+        try {
+          await takeOver();
+          return resolve();
+        } catch (error) {
+          onProblem(error);
+          await delay(pauseMs, undefined, { signal, ref: false });
+        }
+    };
+    this.#watch(untilDone().catch(() => {})); // the feed ends
+    return promise;
   }
 
   #watch(watching: Promise<void>): void {

@@ -274,3 +274,16 @@ test('a process that is killed at any time while it compacts loses no event', as
     first = last + 1;
   }
 });
+
+test('a process compacts nothing while another one reads its files, too', async (context) => {
+  let isAlone = false;
+  const options = { maxBytes: TINY_BYTES, mayCompact: async () => isAlone };
+  await using journal = await Journal.open(optionsIn(context, options));
+  await fill(journal, 0, 100);
+  assert.equal(journal.oldest, 0);
+
+  isAlone = true;
+  await fill(journal, 100, 10);
+
+  await until(() => journal.oldest > 0, 'the oldest segments are compacted');
+});

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { eventsRoot } from '#storage/storage-layout';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { ChangeFeed } from './change-feed.ts';
 import type { NewEvent } from './event.ts';
 import { Journal } from './journal.ts';
@@ -125,4 +127,53 @@ test('if a process ends before it took over, the next one begins with a resync',
     ['1', '2', 'resync'],
   );
   assert.match(problems[0] ?? '', /a restart was broken off/);
+});
+
+// Symptom: after an error of the disk, the events of the process before were missing until a restart.
+test('a takeover that failed is repeated, with the same events', async () => {
+  await using fixture = await StorageFixture.create();
+  const directory = join(eventsRoot(fixture.storage), 'journal');
+  const before = await Journal.open({ ...LIMITS, directory, onProblem });
+  await before.add([change('a.git', 1)]);
+  const problems: string[] = [];
+  const ended = Promise.withResolvers<void>();
+  await using feed = await ChangeFeed.open(fixture.storages, {
+    ...LIMITS,
+    onProblem: (error) => problems.push(String(error)),
+    predecessorEnded: ended.promise,
+  });
+  const after = feed.journal('default');
+  await after.add([change('b.git', 2)]);
+  const cursor = after.last;
+  await before.add([change('a.git', 3)]);
+  await before[Symbol.asyncDispose]();
+  const obstacles = [0, 1].map((last) => join(directory, `${String(last).padStart(16, '0')}.compacted`));
+  for (const obstacle of obstacles) mkdirSync(obstacle);
+  ended.resolve();
+  await until(() => problems.length > 0, 'a failure');
+
+  for (const obstacle of obstacles) rmSync(obstacle, { recursive: true });
+
+  await feed.takenOver;
+  assert.match(problems[0] ?? '', /\.compacted/);
+  assert.deepEqual(await eventsOf(after, cursor), [`${cursor + 1} resync a.git`]);
+});
+
+// Symptom: after a restart that had failed, the next start reported that events may be missing.
+test('a restart that failed leaves the feed as it was', async () => {
+  await using fixture = await StorageFixture.create();
+  const options = { ...LIMITS, onProblem };
+  const pending = Promise.withResolvers<void>();
+  {
+    await using feed = await ChangeFeed.open(fixture.storages, options);
+    await feed.journal('default').add([change('a.git', 1)]);
+    await using _failed = await ChangeFeed.open(fixture.storages, {
+      ...options,
+      predecessorEnded: pending.promise,
+    });
+  }
+
+  await using next = await ChangeFeed.open(fixture.storages, options);
+
+  assert.deepEqual(await eventsOf(next.journal('default')), ['1 1 a.git']);
 });

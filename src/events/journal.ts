@@ -33,6 +33,8 @@ export interface JournalOptions {
    * segments of its own, under later numbers, and removes nothing.
    */
   readonly isShared?: boolean;
+  /** Returns false while another process uses the files, too. Default: none does. */
+  readonly mayCompact?: () => Promise<boolean>;
   /** Called when events cannot be written; they are written later. */
   readonly onProblem: (error: unknown) => void;
 }
@@ -100,7 +102,7 @@ export class Journal implements EventSource, AsyncDisposable {
     journal.#segments.push(...(await listSegments(options.directory)));
     const last = journal.#segments.at(-1);
     const damaged = last !== undefined && (await journal.#recover(last)) ? last : undefined;
-    await journal.#findCompacted();
+    journal.#compacted = await journal.#findCompacted(journal.#segments);
     if (damaged !== undefined) options.onProblem(new DamagedFileError(journal.#path(damaged)));
     if (options.mayLackEvents === true) {
       options.onProblem(new Error(MAY_LACK));
@@ -130,6 +132,11 @@ export class Journal implements EventSource, AsyncDisposable {
     return this.#news.promise;
   }
 
+  /** Reports whether no event was added while another process did, too. */
+  get isUnused(): boolean {
+    return this.#sharedUntil !== undefined && this.#last === this.#sharedUntil;
+  }
+
   /**
    * Adds events in the order of the calls. Resolves to true when they are in the file, to false
    * when they could not be written: then the next call tries again.
@@ -153,6 +160,8 @@ export class Journal implements EventSource, AsyncDisposable {
     const { directory } = this.#options;
     const others = (await listSegments(directory)).filter(({ first }) => first <= firstOwn);
     const rest = await cutRest(directory, others, this.#segments);
+    const compacted = await this.#findCompacted(others);
+    // From here on nothing fails: the caller can try again what did before.
     const own = this.#segments.filter(({ first }) => first > firstOwn);
     const isUnused = this.#file === undefined && this.#waiting.length === 0 && rest.first > this.#written;
     this.#segments.splice(0, this.#segments.length, ...others, ...(isUnused ? [] : own));
@@ -161,7 +170,7 @@ export class Journal implements EventSource, AsyncDisposable {
       this.#news.resolve();
       this.#news = Promise.withResolvers();
     }
-    await this.#findCompacted();
+    this.#compacted = compacted;
     this.#sharedUntil = undefined;
     await this.add(rest.isDamaged || !isUnused ? rest.resyncs : []);
     this.#retire();
@@ -341,15 +350,16 @@ export class Journal implements EventSource, AsyncDisposable {
     return segment;
   }
 
-  /** Finds the compacted events, and removes segments that a killed process had compacted. */
-  async #findCompacted(): Promise<void> {
-    const [first] = this.#segments;
-    if (first === undefined) return;
-    this.#compacted = await findCompacted(this.#options.directory, first.first);
-    const next = (this.#compacted?.last ?? 0) + 1;
-    const kept = this.#segments.findLastIndex((segment) => segment.first <= next);
-    for (const segment of this.#segments.splice(0, Math.max(kept, 0)))
+  /** Returns the compacted events, and removes segments that a killed process had compacted. */
+  async #findCompacted(segments: Segment[]): Promise<CompactedEvents | undefined> {
+    const [first] = segments;
+    if (first === undefined) return undefined;
+    const compacted = await findCompacted(this.#options.directory, first.first);
+    const next = (compacted?.last ?? 0) + 1;
+    const kept = segments.findLastIndex((segment) => segment.first <= next);
+    for (const segment of segments.splice(0, Math.max(kept, 0)))
       await rm(this.#path(segment), { force: true });
+    return compacted;
   }
 
   /** Compacts the oldest segments when there are too many of them, next to other work. */
@@ -366,7 +376,8 @@ export class Journal implements EventSource, AsyncDisposable {
   }
 
   async #compactOldest(): Promise<void> {
-    for (let count = this.#excess(); count > 0; count = this.#excess()) {
+    const { mayCompact = async () => true } = this.#options;
+    for (let count = this.#excess(); count > 0 && (await mayCompact()); count = this.#excess()) {
       const last = (this.#segments[count]?.first ?? 0) - 1;
       const before = this.#compacted;
       this.#compacted = await this.#compact(this.#segments.slice(0, count), last);

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { moduleOptions } from '#testkit/program-command';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { ChangeFeed } from './change-feed.ts';
+import { OpenMark } from './open-mark.ts';
 
 const LIMITS = { maxBytes: 1 << 20, maxAgeMs: 60_000 };
 
@@ -58,4 +62,30 @@ test('a feed that was open when only its server ended begins without a resync', 
   await using feed = await open();
 
   assert.equal(feed.journal('default').last, 0);
+});
+
+// Symptom: after a restart, events that the new process had found were gone: the old one had
+// compacted them.
+test('a feed is replaced as long as a process runs that has set its mark later', async () => {
+  await using fixture = await StorageFixture.create();
+  const directory = join(fixture.storage.path, '+gitaly/events');
+  const mark = new OpenMark(directory);
+  await mark.set({ isShared: false });
+  assert.equal(await mark.isReplaced(), false);
+  const script = `
+    import { OpenMark } from '#events/open-mark';
+    await new OpenMark(${JSON.stringify(directory)}).set({ isShared: true });
+    process.stdout.write('set');
+    setInterval(() => {}, 1000);`;
+  const next = spawn(process.execPath, [...moduleOptions(), '--input-type=module', '-e', script]);
+  const ended = once(next, 'close');
+  try {
+    await once(next.stdout, 'data');
+
+    assert.equal(await mark.isReplaced(), true);
+  } finally {
+    next.kill('SIGKILL');
+    await ended;
+  }
+  assert.equal(await mark.isReplaced(), false);
 });

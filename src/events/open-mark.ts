@@ -1,8 +1,9 @@
+import { mkdirSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { replaceFile } from '#base/files/replace-file';
-import { bootId } from '#base/process-identity';
+import { bootId, isRunning, ownIdentity } from '#base/process-identity';
 
 const SHARED = ' shared';
 
@@ -14,11 +15,14 @@ const SHARED = ' shared';
 export class OpenMark {
   readonly #file: string;
   readonly #boot = bootId() ?? '';
+  /** The mark of the process before. */
+  #before: string | undefined;
   /** During a restart, the next process has replaced it before this one ends. */
-  readonly #own = `${this.#boot} ${process.pid}`;
+  readonly #own = `${this.#boot} ${process.pid} ${ownIdentity().startTime}`;
 
-  /** @param directory of the feed, which exists when the mark is set. */
+  /** Creates the directory. */
   constructor(directory: string) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#file = join(directory, 'open');
   }
 
@@ -32,12 +36,28 @@ export class OpenMark {
   }
 
   async set({ isShared }: { readonly isShared: boolean }): Promise<void> {
+    if (isShared) this.#before = await this.#read();
     await replaceFile(this.#file, this.#own + (isShared ? SHARED : ''), { durable: true });
   }
 
-  /** Removes the mark of this process, unless it has to stay for the next one. */
-  async remove(): Promise<void> {
-    if ((await this.#read()) === this.#own) await rm(this.#file, { force: true });
+  /** Reports whether the next process of a restart has set its mark, and runs. */
+  async isReplaced(): Promise<boolean> {
+    const text = await this.#read();
+    if (text === undefined || text === this.#own) return false;
+    const [, pid, startTime = ''] = text.split(' ');
+    return isRunning({ ...ownIdentity(), pid: Number(pid), startTime }) === true;
+  }
+
+  /**
+   * Removes the mark of this process, unless it has to stay for the next one.
+   *
+   * @param isUnused nothing was added since: a restart that failed leaves the mark from before.
+   */
+  async remove({ isUnused }: { readonly isUnused: boolean }): Promise<void> {
+    const text = await this.#read();
+    if (text === this.#own) await rm(this.#file, { force: true });
+    else if (text === this.#own + SHARED && isUnused && this.#before !== undefined)
+      await replaceFile(this.#file, this.#before, { durable: true });
   }
 
   async #read(): Promise<string | undefined> {
