@@ -99,6 +99,7 @@ export async function startArchive(
     lfs: await openLfs(config, metrics),
     retention: config.archive,
     storeObserver: metrics.objectStores,
+    takenOver: feed.takenOver,
     observer: (storage) => ({
       problem: (error, { isLast, path }) => {
         counts.failed(storage);

@@ -30,6 +30,7 @@ export async function startWebhooks(
       stateOf: (webhook, { directory }) =>
         stateInFile(join(directory, 'webhooks', fileName(webhook)), onProblem),
       onProblem,
+      takenOver: feed.takenOver,
     },
   );
 }

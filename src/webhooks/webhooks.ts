@@ -1,3 +1,4 @@
+import { abortable } from '#base/async/abortable';
 import { Deliveries, type DeliverySource } from './deliveries.ts';
 import type { DeliveryProgress, DeliveryState } from './delivery-state.ts';
 import { WebhookSender } from './sender.ts';
@@ -16,6 +17,8 @@ export interface WebhooksOptions<Events extends StorageEvents> {
   readonly stateOf: (webhook: Webhook, events: Events) => DeliveryState;
   /** Called with problems of our own. Failed deliveries are in the status. */
   readonly onProblem: (error: unknown) => void;
+  /** Nothing is delivered before, because another process of this server still does. Default: none. */
+  readonly takenOver?: Promise<void> | undefined;
 }
 
 /** Sends the changes of repositories to webhooks. */
@@ -23,24 +26,36 @@ export class Webhooks implements AsyncDisposable {
   readonly #senders = new DisposableStack();
   readonly #deliveries: Deliveries[] = [];
   readonly #statuses: (() => WebhookStatus)[] = [];
+  readonly #ending = new AbortController();
+  #starting: Promise<void> | undefined;
 
   private constructor() {}
 
   /** Starts the deliveries. */
   static start<Events extends StorageEvents>(
     webhooks: readonly Webhook[],
-    { onProblem, stateOf, storages }: WebhooksOptions<Events>,
+    { onProblem, stateOf, storages, takenOver }: WebhooksOptions<Events>,
   ): Webhooks {
     const started = new Webhooks();
+    const starts: (() => void)[] = [];
     for (const webhook of webhooks) {
       const sender = started.#senders.use(new WebhookSender(webhook));
       for (const events of storages.filter(({ storage }) => isSent(webhook, storage))) {
         const { journal, storage } = events;
-        const state = stateOf(webhook, events);
-        started.#deliveries.push(new Deliveries({ journal, onProblem, sender, state, storage, webhook }));
-        started.#statuses.push(() => webhookStatus(webhook, { storage, last: journal.last }, state));
+        const { last } = journal; // a new webhook gets what follows
+        starts.push(() => {
+          const state = stateOf(webhook, events);
+          state.cursor ??= last;
+          started.#deliveries.push(new Deliveries({ journal, onProblem, sender, state, storage, webhook }));
+          started.#statuses.push(() => webhookStatus(webhook, { storage, last: journal.last }, state));
+        });
       }
     }
+    const startAll = (): void => {
+      for (const start of starts) start();
+    };
+    if (takenOver === undefined) startAll();
+    else started.#starting = abortable(takenOver, started.#ending.signal).then(startAll, () => {});
     return started;
   }
 
@@ -55,6 +70,8 @@ export class Webhooks implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     using _ = this.#senders;
+    this.#ending.abort();
+    await this.#starting;
     await Promise.all(this.#deliveries.map((each) => each[Symbol.asyncDispose]()));
   }
 }

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { FollowedEvents } from '#events/event-source';
+import { LEASE } from '#generations/codec/small-records';
+import { leaseKey } from '#generations/keys';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
@@ -13,6 +15,18 @@ import { StorageArchive } from './storage-archive.ts';
 
 const scratch = makeScratchDirectory('storage-archive');
 after(() => rmSync(scratch, { recursive: true }));
+const OPTIONS = {
+  times: { ...ARCHIVE_TIMES, renewMs: 50 },
+  retention: { keepAllMs: 0, hourly: 0, daily: 0, weekly: 0, removedMs: 0 },
+};
+const RENEWALS = 3;
+
+function noEvents(): FollowedEvents {
+  return new FollowedEvents(() => ({
+    async *read() {},
+    compacted: () => assert.fail('the archive reads no compacted events'),
+  }));
+}
 
 test('an archive whose work fails begins again, once the reason is gone', async () => {
   await using fixture = await StorageFixture.create();
@@ -21,15 +35,9 @@ test('an archive whose work fails begins again, once the reason is gone', async 
   const url = pathToFileURL(join(scratch, 'bucket')).href;
   const obstacle = join(archiveDirectory(storage, url), 'progress.json');
   mkdirSync(obstacle, { recursive: true });
-  const journal = new FollowedEvents(() => ({
-    async *read() {},
-    compacted: () => assert.fail('the archive reads no compacted events'),
-  }));
   const problems: string[] = [];
   await using archive = await StorageArchive.start({
-    ...{ journal, storage, storages, url },
-    times: { ...ARCHIVE_TIMES, renewMs: 50 },
-    retention: { keepAllMs: 0, hourly: 0, daily: 0, weekly: 0, removedMs: 0 },
+    ...{ ...OPTIONS, journal: noEvents(), storage, storages, url },
     observer: {
       problem: (error) => problems.push(String(error)),
       refused: (error) => assert.fail(error),
@@ -46,4 +54,36 @@ test('an archive whose work fails begins again, once the reason is gone', async 
   await until(() => archive.status().isComplete, 'the comparison');
   const { archivedEvent, failed, state } = archive.status();
   assert.deepEqual({ archivedEvent, failed, state }, { archivedEvent: 0, failed: [], state: 'live' });
+});
+
+// Symptom: the process before reported that another server writes the archive, and the new one
+// compared all repositories.
+test('the archive of a restart begins when that of the process before has ended', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storage, storages } = fixture;
+  const url = pathToFileURL(join(scratch, 'handed-over')).href;
+  const problems: string[] = [];
+  const add = (error: unknown): void => void problems.push(String(error));
+  const observer = { problem: add, refused: add };
+  const options = { ...OPTIONS, journal: noEvents(), storage, storages, url, observer };
+  const { promise: takenOver, resolve } = Promise.withResolvers<void>();
+  const before = await StorageArchive.start(options);
+  await until(() => before.status().state === 'live');
+  const renewals = async (): Promise<number> => {
+    const lease = await before.bucket.direct.get(leaseKey('archive'));
+    return lease === undefined ? 0 : LEASE.open(lease.content).counter;
+  };
+
+  await using next = await StorageArchive.start({ ...options, takenOver });
+  const settling = next.settle();
+  const last = await renewals();
+  await until(async () => (await renewals()) >= last + RENEWALS);
+  assert.equal(before.status().state, 'live');
+  assert.equal(next.status().state, 'waiting');
+  await before[Symbol.asyncDispose]();
+  resolve();
+
+  await settling;
+  assert.equal(next.status().state, 'live');
+  assert.deepEqual(problems, []);
 });

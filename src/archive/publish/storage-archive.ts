@@ -45,6 +45,8 @@ export interface StorageArchiveOptions {
   /** `undefined` without Git LFS. */
   readonly lfs?: ArchivedLfsStore | undefined;
   readonly retention: Retention;
+  /** Nothing is archived before, because another process of this server still does. Default: none. */
+  readonly takenOver?: Promise<void> | undefined;
   /** For tests. */
   readonly times?: ProtocolTimes;
   readonly joinMs?: number;
@@ -210,7 +212,7 @@ export class StorageArchive implements AsyncDisposable {
   }
 
   async #archive(): Promise<void> {
-    const { storage, storeObserver, times, url } = this.options;
+    const { storage, storeObserver, takenOver, times, url } = this.options;
     const { signal } = this.#ending;
     const directory = archiveDirectory(storage, url);
     const holder = await holderIn(directory);
@@ -223,6 +225,7 @@ export class StorageArchive implements AsyncDisposable {
     this.#writer = writer;
     await writer.check();
     this.#opened.resolve();
+    if (takenOver !== undefined) await abortable(takenOver, signal);
     const ended = new AbortController();
     const all = AbortSignal.any([signal, ended.signal]);
     let consuming: Promise<void> | undefined;
