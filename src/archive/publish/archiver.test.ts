@@ -241,3 +241,24 @@ test('a repository that is on the disk in place of another is not archived as th
   assert.equal(next.state.references.get(MAIN), successor);
   assert.equal(await bucket.paths.resolve(PATH), next.archived.id);
 });
+
+// Symptom: hooks and settings of the repository that followed at a path were archived as its own.
+test('a repair reads nothing of another repository that is on the disk by now', async () => {
+  await using started = await startArchiver('repaired');
+  const { add, archiver, fixture, head, repository } = started;
+  mkdirSync(join(repository.path, 'custom_hooks'));
+  writeFileSync(join(repository.path, 'custom_hooks/update'), '#!/bin/sh\n', { mode: 0o755 });
+  await archiver.compare(PATH, { sequence: 1, timeMs: Date.now() });
+  const { n, settings } = (await head()).state;
+  add({ kind: 'removed', sequence: 2 });
+  rmSync(repository.path, { recursive: true });
+  fixture.init(PATH);
+  writeFileSync(join(repository.path, 'description'), 'successor');
+  add({ kind: 'created', sequence: 3 });
+  const damage = { packs: [settings.get('hooks') ?? ''], isOfChain: false, lenders: [] };
+
+  const from = { sequence: 3, timeMs: Date.now(), after: 1 };
+  assert.equal(await archiver.repair(PATH, damage, from), false);
+
+  assert.equal((await head()).state.n, n);
+});

@@ -171,32 +171,33 @@ export class Archiver {
    * that the references reach, which a repository needs, too, if it borrows from one that cannot be
    * read; a damaged chain by a new one.
    *
+   * @param from as of {@link compare}.
    * @returns false if the repository is not on the disk.
    */
-  async repair(path: string, { isOfChain, lenders, packs }: Damage): Promise<boolean> {
+  async repair(path: string, { isOfChain, lenders, packs }: Damage, from: JournalPosition): Promise<boolean> {
     const { now, repositories, signal } = this.#options;
     const repository = this.#find(path);
     if (repository === undefined) return false;
     if (isOfChain) {
       await repositories.abandon(path);
-      await this.compare(path, now());
+      await this.compare(path, from); // or events that follow archive what is there now
       return true;
     }
     const archived = await repositories.get(path);
-    if (archived === undefined || !(await archived.replacePacks(repository, packs, signal))) return false;
+    if (archived === undefined || (await this.#hasLeft(path, await archived.head(), from))) return false;
+    if (!(await archived.replacePacks(repository, packs, signal))) return false;
+    const [changes, at] = [new Map(), { timeMs: now().timeMs }];
     if (packs.some((name) => name.endsWith(`.${SETTING.hooks}`))) {
-      const [settings, at] = [{ [SETTING.hooks]: '' }, { timeMs: now().timeMs }];
-      await this.#publish(archived, { repository, changes: new Map(), settings, at });
-      await this.#publishSettings(archived, repository, { changes: new Map(), at, from: now() });
+      await this.#publish(archived, { repository, changes, settings: { [SETTING.hooks]: '' }, at });
+      await this.#publishSettings(archived, repository, { changes, at, from });
     }
     if (lenders.length > 0) {
       const left = borrowedIds(await archived.head()).filter((id) => !lenders.includes(id));
-      const settings = { [SETTING.borrows]: left.join(' ') };
       await this.#publish(archived, {
         repository,
-        changes: new Map(),
-        settings,
-        at: { timeMs: now().timeMs },
+        changes,
+        settings: { [SETTING.borrows]: left.join(' ') },
+        at,
       });
     }
     return true;

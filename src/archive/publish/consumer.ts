@@ -296,11 +296,12 @@ export class Consumer {
   /** Repairs a repository of the archive. @returns false if there is nothing to repair it from. */
   async repair(path: string, damage: Damage): Promise<boolean> {
     let isRepaired = false;
-    const work = async (): Promise<void> => {
-      isRepaired = await this.#options.archiver.repair(path, damage);
-    };
     await this.steps.waitForSpace();
-    this.steps.add({ kind: 'work', path, work, firstMs: 0, last: this.#now() });
+    const last = this.#now();
+    const work = async (): Promise<void> => {
+      isRepaired = await this.#options.archiver.repair(path, damage, last);
+    };
+    this.steps.add({ kind: 'work', path, work, firstMs: 0, last });
     await this.steps.idleOf([path]);
     return isRepaired;
   }
