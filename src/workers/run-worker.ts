@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { loadLazyModules } from '#base/lazy-module';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
+import { nonBlocking } from '#platform/log/non-blocking';
 import { packageVersion } from '#platform/process/version';
 import { EXCEPTION_GRACE_MS, watchExceptions } from '#platform/process/watch-exceptions';
 import type { Working } from './family.ts';
@@ -67,7 +68,7 @@ export async function runWorker<Greeting extends WorkerGreeting>({
   // Signals to the whole process group are the supervisor's, which then ends its workers.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
   let server: ServerInWorker | undefined;
-  const stream = new FdLogStream(log, { format: 'text' });
+  const stream = new FdLogStream(nonBlocking(log), { format: 'text' });
   stream.hasWorkers = true;
   // After the end of its supervisor, a worker exits before all of its calls have ended.
   process.once('exit', () => stream.endNow());

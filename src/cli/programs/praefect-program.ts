@@ -5,6 +5,7 @@ import { withDoubleDashes, withFlagValues } from '#base/go/double-dashes';
 import { toJson } from '#base/go/encoding/json';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
+import { nonBlocking } from '#platform/log/non-blocking';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { processLife } from '#platform/process/process-life';
 import { listenForStop } from '#platform/process/signals';
@@ -126,7 +127,7 @@ async function serve(path: string): Promise<number> {
     return 1;
   }
   const format = config.logging.format === 'json' ? 'json' : 'text';
-  const stream = new FdLogStream(process.stdout.fd, { format });
+  const stream = new FdLogStream(nonBlocking(process.stdout.fd), { format });
   const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
   for (const { fields, message } of warnings) logger.warn({ config_path: path, ...fields }, message);
   for (const message of misspeltVariables()) logger.warn(message);

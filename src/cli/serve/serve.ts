@@ -2,6 +2,7 @@ import type { RunGitalyOptions } from '#gitaly/run-gitaly';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
+import { nonBlocking } from '#platform/log/non-blocking';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { processLife } from '#platform/process/process-life';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
@@ -15,7 +16,7 @@ export async function runServe(configPath: string): Promise<number> {
   if (config === undefined) return 1;
 
   const format = config.logging.format === 'json' ? 'json' : 'text';
-  const stream = new FdLogStream(process.stdout.fd, { format });
+  const stream = new FdLogStream(nonBlocking(process.stdout.fd), { format });
   const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
   for (const { message, fields } of config.warnings) logger.warn(fields, message);
   for (const message of misspeltVariables()) logger.warn(message);

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, createReadStream, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { moduleOptions } from '#testkit/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { FdLogStream } from './log-stream.ts';
 
@@ -173,4 +175,32 @@ test("two logs that share a pipe do not cut each other's lines", async () => {
   const lines = text.trimEnd().split('\n');
   assert.equal(lines.length, wanted);
   for (const line of lines) assert.match(line, /^[ab]\d+ ü*\.$/);
+});
+
+// Symptom: after a restart by SIGHUP, a process whose log nobody read hung in its exit.
+test('a pipe that is full and blocks does not hold a process that exits', async () => {
+  using directory = scratch();
+  const fifo = join(directory.path, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = openSync(fifo, constants.O_WRONLY);
+  const script = `
+    import { FdLogStream } from '#platform/log/log-stream';
+    import { nonBlocking } from '#platform/log/non-blocking';
+    const stream = new FdLogStream(nonBlocking(1), { format: 'json' });
+    stream.write('x'.repeat(1 << 20) + '\\n');
+    process.once('exit', () => stream.endNow());
+    await stream.end();
+    process.exit(7);`;
+  const child = spawn(process.execPath, [...moduleOptions(), '--input-type=module', '-e', script], {
+    stdio: ['ignore', writer, 'inherit'],
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
+  });
+
+  const [code] = await once(child, 'close');
+
+  assert.equal(code, 7);
+  closeSync(reader);
+  closeSync(writer);
 });
