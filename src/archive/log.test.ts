@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { rmSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Publisher } from '#generations/repository/publisher';
@@ -15,11 +16,12 @@ after(() => rmSync(directory, { recursive: true }));
 const { signal } = new AbortController();
 const NOTHING_KEPT = { keepAllMs: 0, hourly: 0, daily: 0, weekly: 0, removedMs: 0 };
 const PATH = 'a.git';
+const HOUR_MS = 3_600_000;
 
-// The first and the last generation of each start of the server were listed for ever.
-test('the log has each generation that can be restored, and no other', async () => {
+/** Opens an archive in a new bucket. */
+async function given(name: string) {
   const times = { ...ARCHIVE_TIMES, graceMs: 0 };
-  const bucket = await openArchiveBucket(pathToFileURL(directory).href, { signal, times });
+  const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal, times });
   const writer = new WriterLease(bucket, 'test');
   await writer.lease.start({ predecessorEnded: true });
   const repositories = new OpenRepositories({ bucket, writer });
@@ -31,8 +33,14 @@ test('the log has each generation that can be restored, and no other', async () 
       timeMs: Date.now(),
       newObjects: async () => ({}),
     });
-  const log = async (): Promise<number[]> =>
-    (await Array.fromAsync(logOf(bucket, PATH))).map(({ generation }) => generation);
+  const log = async () => await Array.fromAsync(logOf(bucket, PATH));
+  return { archived, bucket, log, repositories, write, writer };
+}
+
+// The first and the last generation of each start of the server were listed for ever.
+test('the log has each generation that can be restored, and no other', async () => {
+  const { archived, bucket, log: logged, repositories, write, writer } = await given('each');
+  const log = async () => (await logged()).map(({ generation }) => generation);
   const first = await write('one');
   await repositories.name(PATH, archived);
   const covered = await write('two');
@@ -45,4 +53,28 @@ test('the log has each generation that can be restored, and no other', async () 
   assert.deepEqual(await log(), [last, covered]);
   for (const generation of await log())
     assert.equal((await findState(bucket, PATH, { generation })).state.n, generation);
+});
+
+// Symptom: hourly, daily and weekly states were not listed, although they could be restored.
+test('the log has checkpoints that are kept without their generations', async () => {
+  const { archived, bucket, log, repositories, write, writer } = await given('checkpoints');
+  await write('one');
+  await repositories.name(PATH, archived);
+  const early = await write('two');
+  await archived.maintenance.checkpoint();
+  const { keys } = archived.owned.options.chain.options;
+  const earlier = new Date(Date.now() - 2 * HOUR_MS);
+  utimesSync(join(directory, 'checkpoints', keys.checkpoint(early)), earlier, earlier);
+  await write('three');
+  await archived.maintenance.checkpoint();
+  await writer.lease.renew();
+
+  assert.ok((await archived.maintenance.prune({ ...NOTHING_KEPT, hourly: 24 })) > 0);
+
+  assert.equal(await archived.owned.options.chain.generation(early), undefined);
+  assert.equal((await findState(bucket, PATH, { generation: early })).state.references.get('x'), 'two');
+  const [last, listed, ...others] = await log();
+  assert.equal(last?.kind, 'write');
+  assert.partialDeepStrictEqual(listed, { generation: early, kind: 'checkpoint' });
+  assert.deepEqual(others, []);
 });

@@ -70,8 +70,8 @@ export function archiveService(calls: ArchiveCalls): ServiceImplementation<typeo
   };
 }
 
-/** Kinds of generations that change the repository. */
-const CHANGES: ReadonlySet<string> = new Set(['create', 'write', 'removed']);
+/** Kinds of generations that change the repository, or stand for such. */
+const CHANGES: ReadonlySet<string> = new Set(['create', 'write', 'removed', 'checkpoint']);
 /** Repositories or generations of a response. */
 const PAGE = 100;
 

@@ -304,7 +304,7 @@ export declare type Generation = Message<"gitalyts.archives.v1.Generation"> & {
   time?: Timestamp | undefined;
 
   /**
-   * What it is: create, write, maintenance, takeover, removed and others.
+   * What it is: create, write, removed, or checkpoint for a state whose changes were deleted.
    *
    * @generated from field: string kind = 4;
    */
