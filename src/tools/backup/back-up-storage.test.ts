@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { renameSync } from 'node:fs';
+import { renameSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findManifest } from '#domain/backup/manifests';
@@ -45,20 +45,31 @@ test('a repository that is renamed or made during a backup is in it', async () =
   }
 });
 
-// A user saw: after a was renamed to b, and c to a, the backup had no c.
-test('repositories that are renamed in a chain during a backup are each in it', async () => {
+type Renames = readonly (readonly [from: string, to: string])[];
+
+/**
+ * Backs up some repositories, which are renamed while the last one is stored. Checks that the
+ * backup has each at its last path.
+ */
+async function backUpWhile(names: readonly string[], renames: Renames): Promise<void> {
   await using gitaly = await startGitaly();
   const path = (name: string): string => join(gitaly.storagePath(), name);
   const tips = new Map<string, string>();
-  for (const [count, name] of ['a.git', 'b.git', 'c.git'].entries()) {
-    if (name === 'b.git') continue;
+  for (const [count, name] of names.entries()) {
     initRepository(path(name), { commits: count + 1 });
+    utimesSync(path(name), count, count);
     tips.set(name, gitOutput(path(name), ['rev-parse', 'main']));
   }
   const store = new MemoryObjectStore();
+  const last = names.at(-1);
+  let isMoved = false;
   const move = (): void => {
-    renameSync(path('a.git'), path('b.git'));
-    renameSync(path('c.git'), path('a.git'));
+    isMoved = true;
+    for (const [from, to] of renames) {
+      renameSync(path(from), path(to));
+      tips.set(to, tips.get(from) ?? '');
+      tips.delete(from);
+    }
   };
   const found: number[] = [];
 
@@ -67,18 +78,38 @@ test('repositories that are renamed in a chain during a backup are each in it', 
     ...{ parallel: 1, signal },
     listener: {
       onFound: (repositories) => found.push(repositories),
-      onStart: ({ relativePath }) => void (relativePath === 'c.git' && move()),
+      onStart: ({ relativePath }) => void (relativePath === last && !isMoved && move()),
       onEnd: () => {},
     },
   });
 
-  assert.deepEqual(found, [2, 4]);
-  for (const [relativePath, before] of [
-    ['a.git', 'c.git'],
-    ['b.git', 'a.git'],
-  ] as const) {
+  assert.deepEqual(found, [names.length, names.length + 2]);
+  for (const [relativePath, tip] of tips) {
     const { steps } = await findManifest(store, { storageName: 'default', relativePath }, 'one', { signal });
     const lines = Buffer.concat(await Array.fromAsync(store.get(steps.at(-1)?.refPath ?? '', { signal })));
-    assert.ok(lines.includes(`${tips.get(before)} refs/heads/main`), `${relativePath}: ${lines}`);
+    assert.ok(lines.includes(`${tip} refs/heads/main`), `${relativePath}: ${lines}`);
   }
+}
+
+// A user saw: after a was renamed to b, and c to a, the backup had no c.
+test('repositories that are renamed in a chain during a backup are each in it', async () => {
+  await backUpWhile(
+    ['a.git', 'c.git'],
+    [
+      ['a.git', 'b.git'],
+      ['c.git', 'a.git'],
+    ],
+  );
+});
+
+// Symptom: both were in the backup at their former paths.
+test('repositories that are swapped during a backup are each in it', async () => {
+  await backUpWhile(
+    ['a.git', 'b.git', 'c.git'],
+    [
+      ['a.git', 'x.git'],
+      ['b.git', 'a.git'],
+      ['x.git', 'b.git'],
+    ],
+  );
 });
