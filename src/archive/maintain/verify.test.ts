@@ -56,8 +56,9 @@ async function startWith(name: string, { count = 1, isInline = false, isWhole = 
   const replace = (_path: string, { packs }: Pick<Damage, 'packs'>): Promise<boolean> =>
     archived.replacePacks(repository, packs, signal);
   const verify = async ({ repair = replace }: Partial<Pick<VerifyOptions, 'repair'>> = {}) => {
-    const options = { bucket, storage, storages, lfs: undefined, isFull: true, repair, signal };
-    const [found] = await Array.fromAsync(verifyArchive(options));
+    const environment = { ...bucket.environment, bucket: bucket.direct };
+    const options = { storage, storages, lfs: undefined, isFull: true, repair, signal };
+    const [found] = await Array.fromAsync(verifyArchive({ ...options, bucket: { ...bucket, environment } }));
     return [found?.problems.length, found?.isChecked, found?.isRepaired];
   };
   const packsOf = async (): Promise<readonly string[]> => [...(await archived.head()).packs];
@@ -135,3 +136,27 @@ test('a pack is not missing whose former states are deleted together with it', a
 
   assert.deepEqual(found, [[0, true, false]]);
 });
+
+// Symptom: the verification ended with an error, or gave up a chain that was as it should be.
+for (const isInline of [false, true])
+  test(`git checks a later state if ${isInline ? 'a generation' : 'a pack'} is deleted meanwhile`, async () => {
+    await using made = await startWith(`overtaken-${isInline}`, { isInline });
+    const { archived, store, writer } = made;
+    let [reads, deleted] = [0, 0];
+    const get = store.get.bind(store);
+    store.get = async function* (key, options) {
+      const isRead = isInline ? /\/g\/0*2$/.test(key) : key.endsWith('.pack');
+      if (isRead && ++reads === 2) {
+        await archived.replacePacks(made.repository, await made.packsOf(), signal);
+        await writer.lease.renew();
+        deleted = await archived.maintenance.prune(NOTHING_KEPT);
+      }
+      yield* get(key, options);
+    };
+    const damages: Damage[] = [];
+
+    const found = await made.verify({ repair: async (_path, damage) => damages.push(damage) < 0 });
+
+    assert.ok(deleted > 0);
+    assert.deepEqual([found, damages], [[0, true, false], []]);
+  });

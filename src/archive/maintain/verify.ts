@@ -56,6 +56,8 @@ export interface VerifyOptions {
 
 /** One of this number of repositories is checked by git. */
 const CHECKED_EVERY = 20;
+/** States of a repository that changes all the time which git begins to check. */
+const MAX_STATES = 5;
 /** Bit of the exit status of `git fsck` for missing objects (ERROR_REACHABLE of builtin/fsck.c). */
 const MISSES_OBJECTS = 2;
 
@@ -131,7 +133,7 @@ async function verifyRepository(chain: Chain, isChecked: boolean, options: Verif
     found.lfsIds = archivedLfsIds(state);
     for (const id of borrowedIds(state)) await verifyLender(id, found, options);
     if (isChecked && damaged.size + found.lenders.length === 0)
-      await checkWithGit(chain, state, found, options);
+      await checkLastState(chain, state, found, options);
   } catch (error) {
     options.signal.throwIfAborted();
     if (!(error instanceof ProtocolError && error.problem === 'damaged')) throw error;
@@ -204,6 +206,28 @@ async function verifyLender(id: string, found: Found, { bucket }: VerifyOptions)
   }
   found.lenders.push(id);
   found.problems.push(`the repository ${id}, from which it borrows, cannot be read`);
+}
+
+/**
+ * Has git check the last state. If that fails while there is a later one, which is checked then, the
+ * collector may have deleted what the earlier needs.
+ */
+async function checkLastState(
+  chain: Chain,
+  first: ChainState,
+  found: Found,
+  options: VerifyOptions,
+): Promise<void> {
+  let state = first;
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await checkWithGit(chain, state, found, options);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      const later = (await chain.follow()).state;
+      if (later.n === state.n || attempt === MAX_STATES) throw error;
+      state = later;
+    }
 }
 
 /**
