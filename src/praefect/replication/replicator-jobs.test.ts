@@ -93,6 +93,19 @@ test('a replica is removed where the job has it, or where its repository is', as
   );
 });
 
+// Symptom: without a database, the new repository was lost on the node.
+test('a removal leaves a repository that was made anew at its path', async () => {
+  const store = new MemoryStore();
+  const repository = { virtualStorage: job.virtualStorage, relativePath: job.relativePath };
+  const facts = { repository, repositoryId: 0, replicaPath: job.relativePath, isAssigned: false };
+  await store.recordCreation({ ...facts, primary: 'b', updated: [], outdated: ['a'] });
+  await using running = await startReplicator([{ ...job, change: 'delete' }], { store });
+  await until(() => running.observed.length === 1);
+
+  assert.deepEqual(running.calls, []);
+  assert.deepEqual(store.consistentStorages(repository), new Set(['b']));
+});
+
 test('a target that gets a job is worked on at once, not after its delay', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] }); // the delays do not end
   const { queue, tried } = triedTargets();

@@ -158,7 +158,7 @@ export class Replicator implements AsyncDisposable {
     const path = replicaPath || (await store.planCopy(job))?.replicaPath;
     if (path === undefined) return;
     // Before the files: the replica may be needed again since the job was queued.
-    if (change === 'delete_replica' && !(await store.releaseReplica(job))) {
+    if (!(await store.releaseReplica(job))) {
       logger.info(fields, 'replica is needed, skipping its removal');
       return;
     }

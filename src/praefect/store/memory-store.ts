@@ -93,9 +93,12 @@ export class MemoryStore implements ReplicaStore {
     return this.#entry(job)?.replicas.delete(job.target) ?? false;
   }
 
-  /** Returns false: all nodes are assigned. */
-  async releaseReplica(): Promise<boolean> {
-    return false;
+  /**
+   * All nodes are assigned. The replica of a removed repository has no record, unless another one
+   * was made at its path since.
+   */
+  async releaseReplica(job: ReplicationJob): Promise<boolean> {
+    return job.change === 'delete' && this.#entry(job)?.replicas.has(job.target) !== true;
   }
 
   async removeInvalidSource(job: ReplicationJob): Promise<void> {

@@ -156,7 +156,8 @@ export class PostgresStore implements ReplicaStore {
     return removed > 0;
   }
 
-  async releaseReplica({ repositoryId: id, target }: ReplicationJob): Promise<boolean> {
+  async releaseReplica({ change, repositoryId: id, target }: ReplicationJob): Promise<boolean> {
+    if (change === 'delete') return true; // no other repository gets its path
     return await this.#database.transaction(async (executor) => {
       // All that assigns nodes or changes generations waits for this lock.
       await sql`SELECT FROM repositories WHERE repository_id = ${id} FOR UPDATE`.execute(executor);

@@ -73,8 +73,9 @@ export interface ReplicaStore {
   /** Forgets the target's replica. Returns false if there was none. */
   removeReplica(job: ReplicationJob): Promise<boolean>;
   /**
-   * Forgets the target's replica if nobody needs it: it is not assigned, and all assigned ones are
-   * at least as new. Returns false if it must stay. Without a record it counts as older than all.
+   * Reports whether a replica may be removed. Of a repository that is kept, forgets the target's
+   * replica if nobody needs it: it is not assigned, and all assigned ones are at least as new.
+   * Without a record it counts as older than all.
    */
   releaseReplica(job: ReplicationJob): Promise<boolean>;
   /**
