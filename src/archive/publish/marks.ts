@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
 import { systemErrorCode } from '#base/go/system-error';
 
 const BEGUN = '+';
@@ -10,6 +11,8 @@ const FILE_MODE = 0o600;
 const NAME = 'marks';
 /** The process of a longer change has died. */
 const MAX_UNDER_WAY_MS = 3600_000;
+/** Files that are kept while a bucket is away; more are joined to one. */
+const MAX_KEPT = 100;
 const READ_NAME = /^marks\.\d+$/;
 
 /**
@@ -44,6 +47,8 @@ export class MarkedSettings {
   #next = 0;
   /** A file that may still be written by who has opened it before it was renamed. */
   #renamed: string | undefined;
+  /** Those that were returned and not forgotten. */
+  readonly #kept = new Set<Marked>();
   /** Changes under way: of each path, the calls that run, and since when. */
   readonly #underWay = new Map<string, { count: number; readonly sinceMs: number }>();
 
@@ -63,6 +68,7 @@ export class MarkedSettings {
       const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
       marked.push({ file, paths: [...new Set(lines.map((line) => line.slice(1)))] });
     }
+    for (const each of marked) this.#kept.add(each);
     return marked;
   }
 
@@ -92,7 +98,18 @@ export class MarkedSettings {
       else for (let left = count; left > 0; left--) mark(path, 'begin');
       if (count <= 0) this.#underWay.delete(path);
     }
-    return { file, paths: [...ended] };
+    return await this.#keep(file, ended);
+  }
+
+  async #keep(file: string, paths: ReadonlySet<string>): Promise<Marked> {
+    const joined = this.#kept.size < MAX_KEPT ? [] : [...this.#kept];
+    const all = new Set([...joined.flatMap((each) => each.paths), ...paths]);
+    if (joined.length > 0)
+      await replaceFile(file, [...all].map((path) => `${ENDED}${path}\n`).join(''), { durable: false });
+    for (const each of joined) await this.forget(each);
+    const marked = { file, paths: [...all] };
+    this.#kept.add(marked);
+    return marked;
   }
 
   async #rename(): Promise<string> {
@@ -101,7 +118,8 @@ export class MarkedSettings {
     return name;
   }
 
-  async forget({ file }: Marked): Promise<void> {
-    await rm(file, { force: true });
+  async forget(marked: Marked): Promise<void> {
+    this.#kept.delete(marked);
+    await rm(marked.file, { force: true });
   }
 }
