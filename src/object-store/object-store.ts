@@ -68,6 +68,8 @@ export interface SignedPut {
 }
 
 export interface LeftoversOptions extends ObjectCall {
+  /** Only of objects in this folder: empty, or ends with a slash. Default: all. */
+  readonly folder?: string;
   /** Only what was last changed before; milliseconds since 1970. */
   readonly beforeMs: number;
   /** Counts, and removes nothing. */
@@ -138,10 +140,10 @@ export interface ObjectStore {
    */
   touch?(key: string, options: ObjectCall): Promise<boolean | undefined>;
   /**
-   * Removes incomplete objects. Only stores in directories have this method: a bucket has a rule
-   * for incomplete uploads.
+   * Removes incomplete objects. Returns `undefined` if the store cannot do so. Only stores in
+   * directories can: a bucket has a rule for incomplete uploads.
    */
-  removeLeftovers?(options: LeftoversOptions): Promise<Leftovers>;
+  removeLeftovers?(options: LeftoversOptions): Promise<Leftovers | undefined>;
 }
 
 /** Objects in a page of a list, and keys in one request to delete: the limit of S3. */

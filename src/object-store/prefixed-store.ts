@@ -1,6 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import type {
   GetOptions,
+  Leftovers,
+  LeftoversOptions,
   ListObjectsOptions,
   ObjectCall,
   ObjectFacts,
@@ -79,6 +81,14 @@ export class PrefixedStore implements ObjectStore {
 
   async touch(key: string, options: ObjectCall): Promise<boolean | undefined> {
     return await this.#store.touch?.(this.#prefix + key, options);
+  }
+
+  async removeLeftovers({ folder = '', ...options }: LeftoversOptions): Promise<Leftovers | undefined> {
+    const all = this.#prefix + folder;
+    return await this.#store.removeLeftovers?.({
+      ...options,
+      folder: all.slice(0, all.lastIndexOf('/') + 1),
+    });
   }
 
   #inside(facts: ObjectFacts): ObjectFacts {

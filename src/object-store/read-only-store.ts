@@ -28,4 +28,8 @@ export class ReadOnlyStore extends PrefixedStore {
   override async touch(): Promise<undefined> {
     return undefined;
   }
+
+  override async removeLeftovers(): Promise<undefined> {
+    return undefined;
+  }
 }

@@ -82,3 +82,23 @@ test('folders that no call can name are left out', async () => {
 
   assert.deepEqual(await Array.fromAsync(store.listFolders('', { signal })), [['a/']]);
 });
+
+// Symptom: with a wrong name of the bucket, each object was only missing.
+test('s3: a missing bucket is an error also of a head, which has no text', async () => {
+  let isThere = false;
+  let requests = 0;
+  await using service = await startService((response) => {
+    requests++;
+    const isHead = response.req.method === 'HEAD';
+    response.writeHead(isThere && !isHead ? 200 : 404, { 'content-type': 'application/xml' });
+    response.end(isThere ? '<ListBucketResult/>' : '<Error><Code>NoSuchBucket</Code></Error>');
+  });
+  const store = await openStore(service.urls.s3);
+
+  await assert.rejects(store.head('key', { signal }), { name: 'StoreError', message: /NoSuchBucket/ });
+
+  isThere = true;
+  requests = 0;
+  for (let count = 0; count < 2; count++) assert.equal(await store.head('key', { signal }), undefined);
+  assert.equal(requests, 3);
+});

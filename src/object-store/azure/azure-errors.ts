@@ -22,6 +22,7 @@ const HINTS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: UNREACHABLE,
   ENOTFOUND: UNREACHABLE,
   InvalidAuthenticationInfo: WRONG_KEY,
+  InvalidBlockList: 'another upload of the object has ended meanwhile: try again',
   NoAuthenticationInformation: NO_CREDENTIALS,
   ServerBusy: 'the service limits the rate of requests: use fewer at once',
 };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { azureError } from './azure-errors.ts';
 import type { BlobUpload } from './upload.ts';
 import { uploadBlob } from './upload.ts';
 
@@ -23,11 +24,17 @@ class Blob {
 
   async commitBlockList(ids: readonly string[]): Promise<{ etag: string }> {
     const blockOf = (id: string): Buffer =>
-      this.#uncommitted.get(id) ?? this.#committed.get(id) ?? assert.fail(`no block ${id}`);
+      this.#uncommitted.get(id) ?? this.#committed.get(id) ?? invalidBlockList();
     this.#committed = new Map(ids.map((id) => [id, blockOf(id)]));
     this.#uncommitted = new Map();
     return { etag: '"1"' };
   }
+}
+
+/** @throws {StoreError} as the store does with the response of the service. */
+function invalidBlockList(): never {
+  const error = Object.assign(new Error('wrong'), { statusCode: 400, code: 'InvalidBlockList' });
+  throw azureError(error, { store: 'store', operation: 'put', key: 'key' });
 }
 
 function uploadTo(blob: Blob): BlobUpload {
@@ -66,4 +73,21 @@ test('an upload succeeds after another one of the same bytes', async () => {
   assert.equal(blob.content, 'a'.repeat(3 * PART_BYTES));
   const lengths = new Set(blob.names.map((id) => Buffer.from(id, 'base64').length));
   assert.deepEqual([...lengths], ['00000001'.length]);
+});
+
+test('an upload that another one has overtaken reports it', async () => {
+  for (const [onlyIf, expected] of [
+    [undefined, { name: 'StoreError', message: /InvalidBlockList: wrong \(another upload .* try again\)$/ }],
+    ['absent', { name: 'PreconditionError', reason: 'changed' }],
+  ] as const) {
+    const blob = new Blob();
+    const meanwhile = async (): Promise<void> => {
+      await uploadBlob(bytes('b'), { signal }, uploadTo(blob));
+    };
+    const options = { signal, ...(onlyIf && { onlyIf }) };
+
+    await assert.rejects(uploadBlob(bytes('a', meanwhile), options, uploadTo(blob)), expected);
+
+    assert.equal(blob.content, 'b'.repeat(3 * PART_BYTES));
+  }
 });

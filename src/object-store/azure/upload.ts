@@ -101,13 +101,17 @@ function conditionOf({ onlyIf }: PutOptions): { ifNoneMatch?: string; ifMatch?: 
   return onlyIf === 'absent' ? { ifNoneMatch: '*' } : { ifMatch: `"${onlyIf.version}"` };
 }
 
-/** Returns our error for a failed condition; any other error unchanged. */
+/**
+ * Returns our error for a failed condition; any other error unchanged. Another upload that ends
+ * removes the blocks of this one, and has changed the object.
+ */
 export function azureConditionError(error: unknown, onlyIf: PutCondition | undefined, key: string): unknown {
   if (onlyIf === undefined) return error;
   if (error instanceof MissingObjectError)
     return new PreconditionError(key, { reason: 'missing', cause: error });
   const isRefused =
-    error instanceof StoreError && /^(?:ConditionNotMet|BlobAlreadyExists)$/.test(error.failure.code);
+    error instanceof StoreError &&
+    /^(?:ConditionNotMet|BlobAlreadyExists|InvalidBlockList)$/.test(error.failure.code);
   return isRefused ? new PreconditionError(key, { cause: error }) : error;
 }
 

@@ -150,7 +150,7 @@ export class DirectoryStore implements ObjectStore {
   }
 
   async removeLeftovers(options: LeftoversOptions): Promise<Leftovers> {
-    return await removeFileLeftovers(this.#directory, options);
+    return await removeFileLeftovers(`${this.#directory}/${options.folder ?? ''}`, options);
   }
 
   async signedUrl(key: string, { validMs }: SignOptions): Promise<string | undefined> {

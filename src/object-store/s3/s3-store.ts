@@ -42,6 +42,8 @@ export interface S3StoreOptions extends Omit<S3Options, 'client'> {
 /** A bucket of S3, or of a service with its protocol (`s3://bucket`). */
 export class S3Store implements ObjectStore {
   readonly #options: S3StoreOptions;
+  /** A response has shown that the bucket exists. */
+  #isFound = false;
 
   constructor(options: S3StoreOptions) {
     this.#options = options;
@@ -77,8 +79,9 @@ export class S3Store implements ObjectStore {
       const head = await this.#run('head', key, signal, () => client.send(command, { abortSignal: signal }));
       return factsOf(key, head.ContentLength, head);
     } catch (error) {
-      if (error instanceof MissingObjectError) return undefined;
-      throw error;
+      if (!(error instanceof MissingObjectError)) throw error;
+      if (!this.#isFound) await this.#requireBucket(signal);
+      return undefined;
     }
   }
 
@@ -178,6 +181,21 @@ export class S3Store implements ObjectStore {
     return { url, headers: { [CHECKSUM]: checksum } };
   }
 
+  /**
+   * Looks for the bucket by a request whose response names what is missing: that of a head has no
+   * body. Credentials may not permit it. @throws {StoreError} NoSuchBucket
+   */
+  async #requireBucket(signal: AbortSignal): Promise<void> {
+    const { sdk, client, bucket } = this.#options;
+    const command = new sdk.ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 });
+    try {
+      await this.#run('list', '', signal, () => client.send(command, { abortSignal: signal }));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof StoreError && error.failure.code === 'NoSuchBucket') throw error;
+    }
+  }
+
   /** Returns the token of the next page of a list; `undefined` after the last one. */
   #nextToken(
     prefix: string,
@@ -234,6 +252,7 @@ export class S3Store implements ObjectStore {
       try {
         const result = await work();
         this.#noteAttempts(operation, result);
+        this.#isFound ||= operation !== 'sign';
         return result;
       } catch (error) {
         this.#noteAttempts(operation, error);
