@@ -100,9 +100,9 @@ type Job = (storage: Storage, onFailed: (error: unknown) => void) => Promise<voi
 function backgroundJobs(storages: Storages, observer: BackgroundJobsObserver, signal: AbortSignal) {
   const onStep = (step: CleaningStep): void => observer.onStep(step);
   return {
-    async cleanTemp(storage) {
+    async cleanTemp(storage, onFailed) {
       const startedAt = performance.now();
-      const keep = await putBackReplaced(storages, storage);
+      const keep = await putBackReplaced(storages, storage, onFailed);
       await cleanTempDirectories(storage, { keep, signal });
       observer.onTempCleaned(storage, performance.now() - startedAt);
     },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { lockRepository } from '../locks/repository-lock.ts';
@@ -28,8 +29,10 @@ async function startInterrupted() {
   await reached.promise;
   storages.lifecycleRecorder = undefined;
   const lock = `${path}.lock`;
-  const putBack = async (): Promise<void> => void (await putBackReplaced(storages, storage));
-  return { fixture, lock, oid, path, putBack, [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose]() };
+  const problems: unknown[] = [];
+  const putBack = () => putBackReplaced(storages, storage, (error) => problems.push(error));
+  const parts = { fixture, lock, oid, path, problems, putBack };
+  return { ...parts, [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose]() };
 }
 
 function replacedOf({ storage }: StorageFixture): string[] {
@@ -74,4 +77,22 @@ test('a repository that was replaced leaves nothing', async () => {
   assert.equal(fixture.runGit(path, ['for-each-ref']), '');
   assert.deepEqual(readdirSync(tempRoot(fixture.storage)), []);
   await using _lock = await lockRepository(fixture.storage, path);
+});
+
+// Symptom: no temporary directory was cleaned any more.
+test('one that cannot be moved back does not keep others from it, and stays', async () => {
+  await using made = await startInterrupted();
+  const { fixture, lock, oid, path, problems, putBack } = made;
+  rmSync(lock);
+  const stuck = ['0+replaced-0', 'z+replaced-0'];
+  for (const name of stuck) {
+    mkdirSync(join(tempRoot(fixture.storage), name, 'repo'), { recursive: true });
+    writeFileSync(join(tempRoot(fixture.storage), name, 'path'), '../elsewhere.git');
+  }
+
+  const kept = await putBack();
+
+  assert.equal(fixture.runGit(path, ['rev-parse', 'main']), oid);
+  assert.deepEqual(kept, new Set(stuck));
+  assert.equal(problems.length, 2);
 });

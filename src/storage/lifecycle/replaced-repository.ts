@@ -65,26 +65,31 @@ export async function replaceRepository(
  * Moves repositories back that a process was replacing when it died, unless another one is at their
  * path. Those that are replaced now are locked.
  *
- * @returns the names of the temporary directories whose repositories are locked.
+ * @param onFailed called for each that cannot be moved back.
+ * @returns the names of the temporary directories of these, and of those that are locked.
  */
-export async function putBackReplaced(storages: Storages, storage: Storage): Promise<ReadonlySet<string>> {
-  const locked = new Set<string>();
+export async function putBackReplaced(
+  storages: Storages,
+  storage: Storage,
+  onFailed: (error: unknown) => void,
+): Promise<ReadonlySet<string>> {
+  const kept = new Set<string>();
   for (const name of await entryNamesIn(tempRoot(storage))) {
     if (!name.includes(REPLACED)) continue;
     const directory = `${tempRoot(storage)}/${name}`;
-    const relativePath = await readFile(`${directory}/${PATH}`, 'utf8').catch(ignoreMissing);
-    if (relativePath === undefined || !existsSync(`${directory}/${REPOSITORY}`)) continue;
-    const location = storages.locate({ storageName: storage.name, relativePath });
-    await makeDirectories(storage, path.posix.dirname(location.path));
     try {
+      const relativePath = await readFile(`${directory}/${PATH}`, 'utf8').catch(ignoreMissing);
+      if (relativePath === undefined || !existsSync(`${directory}/${REPOSITORY}`)) continue;
+      const location = storages.locate({ storageName: storage.name, relativePath });
+      await makeDirectories(storage, path.posix.dirname(location.path));
       await using _lock = await lockRepository(storage, location.path);
       await putBack(storages, storages.repositoryAt(location), directory);
     } catch (error) {
-      if (!(error instanceof LockTakenError)) throw error;
-      locked.add(name);
+      kept.add(name);
+      if (!(error instanceof LockTakenError)) onFailed(error);
     }
   }
-  return locked;
+  return kept;
 }
 
 /** Moves a repository back. One that has a successor is left to the temp cleaner. */
