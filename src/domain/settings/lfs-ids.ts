@@ -13,6 +13,10 @@ export function isLfsId(text: string): boolean {
  * those of its sources. None if it has no files.
  */
 export async function lfsIdsOf(repository: Repository): Promise<string[]> {
-  const ids = await readSetting(repository, 'lfs-ids');
-  return ids === undefined ? [] : ids.toString().split('\n').filter(isLfsId);
+  return lfsIdsIn(await readSetting(repository, 'lfs-ids'));
+}
+
+/** Returns the ids in the content of the setting. */
+export function lfsIdsIn(content: Buffer | undefined): string[] {
+  return content?.toString().split('\n').filter(isLfsId) ?? [];
 }
