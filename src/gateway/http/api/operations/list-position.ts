@@ -11,8 +11,8 @@ export interface ListPosition {
   readonly skip: number;
 }
 
-/** A server reads what is skipped, and may hold it: five digits limit that. */
-const POSITION = /^(\d{1,5}) (.*)$/s;
+/** A server reads what is skipped: seven digits are more than a list has names that are not UTF-8. */
+const POSITION = /^(\d{1,7}) (.*)$/s;
 
 /** Reads the result of {@link formatPosition}. @throws {Problem} */
 export function parsePosition(text: string | undefined): ListPosition {
