@@ -70,8 +70,11 @@ test('a feed is replaced as long as a process runs that has set its mark later',
   await using fixture = await StorageFixture.create();
   const directory = join(fixture.storage.path, '+gitaly/events');
   const mark = new OpenMark(directory);
-  await mark.set({ isShared: false });
-  assert.equal(await mark.isReplaced(), false);
+  for (const isShared of [true, false]) {
+    await mark.set({ isShared });
+    assert.equal(await mark.isReplaced(), false);
+  }
+  assert.doesNotMatch(readFileSync(join(directory, 'open'), 'utf8'), /shared/);
   const script = `
     import { OpenMark } from '#events/open-mark';
     await new OpenMark(${JSON.stringify(directory)}).set({ isShared: true });
@@ -83,6 +86,8 @@ test('a feed is replaced as long as a process runs that has set its mark later',
     await once(next.stdout, 'data');
 
     assert.equal(await mark.isReplaced(), true);
+    await mark.set({ isShared: false });
+    assert.equal(await mark.isReplaced(), true, 'the mark of the next process stays');
   } finally {
     next.kill('SIGKILL');
     await ended;

@@ -35,15 +35,17 @@ export class OpenMark {
     return left !== undefined && (!left.startsWith(`${this.#boot} `) || left.endsWith(SHARED));
   }
 
+  /** Sets the mark of this process; that of the next one stays, which has taken over meanwhile. */
   async set({ isShared }: { readonly isShared: boolean }): Promise<void> {
     if (isShared) this.#before = await this.#read();
+    else if (await this.isReplaced()) return;
     await replaceFile(this.#file, this.#own + (isShared ? SHARED : ''), { durable: true });
   }
 
   /** Reports whether the next process of a restart has set its mark, and runs. */
   async isReplaced(): Promise<boolean> {
     const text = await this.#read();
-    if (text === undefined || text === this.#own) return false;
+    if (text === undefined || text === this.#own || text === this.#own + SHARED) return false;
     const [, pid, startTime = ''] = text.split(' ');
     return isRunning({ ...ownIdentity(), pid: Number(pid), startTime }) === true;
   }
