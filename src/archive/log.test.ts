@@ -23,7 +23,7 @@ async function given(name: string) {
   const times = { ...ARCHIVE_TIMES, graceMs: 0 };
   const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal, times });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const repositories = new OpenRepositories({ bucket, writer });
   const archived = await repositories.create(PATH, Date.now());
   const write = async (value: string): Promise<number> =>

@@ -78,7 +78,7 @@ async function newBucket() {
 async function startServer(environment: Awaited<ReturnType<typeof newBucket>>, server: string, id = 'id') {
   const times = { ...TIMES, graceMs: 0 };
   const lease = new OwnLease({ ...environment, server, address: '', times });
-  await lease.start({ predecessorEnded: true });
+  await lease.start();
   const local = new References();
   const chain = new Chain({ ...environment, times, keys: repositoryKeys(id) });
   const repository = new OwnedRepository({ chain, lease, local, leases: new WatchedLeases(environment) });

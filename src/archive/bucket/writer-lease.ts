@@ -37,15 +37,10 @@ export class WriterLease {
     this.leases = new WatchedLeases(environment);
   }
 
-  /**
-   * Checks for the time of a renewal that no other server writes. @throws {AnotherWriterError}
-   *
-   * @returns whether the lease can be taken at once.
-   */
-  async check(): Promise<boolean> {
+  /** Checks for the time of a renewal that no other server writes. @throws {AnotherWriterError} */
+  async check(): Promise<void> {
     const { environment, times } = this.#bucket;
-    const untilMs = environment.clock.nowMs() + PATIENCE * times.renewMs;
-    return await this.#unlessRenewed(untilMs);
+    await this.#unlessRenewed(environment.clock.nowMs() + PATIENCE * times.renewMs);
   }
 
   /**
@@ -58,7 +53,7 @@ export class WriterLease {
   async hold(onLive: () => void): Promise<void> {
     const { environment, signal, times } = this.#bucket;
     await this.#unlessRenewed(Number.POSITIVE_INFINITY);
-    await this.lease.start({ predecessorEnded: true });
+    await this.lease.start();
     onLive();
     while (this.lease.state === 'live') {
       await environment.clock.sleep(times.renewMs);
@@ -77,21 +72,18 @@ export class WriterLease {
   /**
    * Waits until the last writer is dead, or a time is over. @throws {AnotherWriterError} if it
    * renews its lease.
-   *
-   * @returns whether it is dead.
    */
-  async #unlessRenewed(untilMs: number): Promise<boolean> {
+  async #unlessRenewed(untilMs: number): Promise<void> {
     const { environment, times, url } = this.#bucket;
     const { clock } = environment;
     const first = await this.#read();
     for (let found = first; ; found = await this.#read()) {
-      if (found === undefined || found.lease.state !== 'live') return true;
-      // The same server: its last process has ended, or this one replaces it.
-      if (found.lease.address === this.lease.options.address) return true;
+      if (found === undefined || found.lease.state !== 'live') return;
+      if (found.lease.address === this.lease.options.address) return; // the same server
       if (found.version !== first?.version) throw new AnotherWriterError(url, found.lease.address);
       const isDead = await this.leases.isDead(found.lease);
-      if (isDead && (await this.leases.end(found.lease))) return true;
-      if (clock.nowMs() >= untilMs) return false;
+      if (isDead && (await this.leases.end(found.lease))) return;
+      if (clock.nowMs() >= untilMs) return;
       await clock.sleep(times.renewMs / LOOKS_PER_RENEWAL);
     }
   }

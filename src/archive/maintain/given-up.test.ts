@@ -26,7 +26,7 @@ async function open(name: string) {
   mkdirSync(path, { recursive: true });
   const bucket = await openArchiveBucket(pathToFileURL(path).href, { signal });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const repositories = new OpenRepositories({ bucket, writer });
   const idle = new IdleRepositories(bucket, RETENTION);
   const due = () => Array.fromAsync(idle.due(''));

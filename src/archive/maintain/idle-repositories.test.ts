@@ -38,7 +38,7 @@ async function openPlace(name: string) {
   const clock = { ...opened.environment.clock, wallMs: () => Date.now() + place.aheadMs };
   const bucket: ArchiveBucket = { ...opened, environment: { ...opened.environment, clock } };
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const idle = new IdleRepositories(bucket, RETENTION);
   const due = async (): Promise<DueRepository[]> => await Array.fromAsync(idle.due(''));
   return { bucket, due, place, repositories: new OpenRepositories({ bucket, writer }), writer };
@@ -164,7 +164,7 @@ test('a chain that was left without a name is deleted, but not while its creatio
   assert.equal((await due()).filter(isUnnamed).length, ids.length);
 
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const restarted = new OpenRepositories({ bucket, writer });
   for (const id of [...ids, renamed.id]) await restarted.abandonUnnamed(id);
   const givenUp = (await due()).filter((each) => 'givenUp' in each);

@@ -38,7 +38,7 @@ function packOf(content: string): Buffer {
 
 async function startArchived(bucket: ArchiveBucket) {
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const archived = new ArchivedRepository({ bucket, writer, id });
   await archived.create(Date.now());
   const publisher = new Publisher(archived.owned);

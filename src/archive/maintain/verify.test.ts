@@ -28,7 +28,7 @@ async function startWith(name: string, { count = 1, isInline = false, isWhole = 
   const times = { ...ARCHIVE_TIMES, graceMs: 0 };
   const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal, times });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const fixture = stack.use(await StorageFixture.create());
   const { path } = fixture.init('a.git');
   const git = (args: string[], input: string | Buffer = ''): Buffer =>

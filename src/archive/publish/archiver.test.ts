@@ -27,7 +27,7 @@ async function startArchiver(name: string) {
   await using stack = new AsyncDisposableStack();
   const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const fixture = stack.use(await StorageFixture.create());
   const repository = fixture.init(PATH);
   mkdirSync(archiveRoot(fixture.storage), { recursive: true });

@@ -35,7 +35,7 @@ async function startConsumer(name: string, { joinMs = 0, isFailed = false } = {}
   const { signal } = ending;
   const bucket = await openArchiveBucket(pathToFileURL(join(scratch, name)).href, { signal });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const fixture = stack.use(await StorageFixture.create());
   fixture.init(PATH);
   const events: RepositoryEvent[] = [];

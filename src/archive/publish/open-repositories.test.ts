@@ -22,7 +22,7 @@ test('few repositories with very many references do not all stay open', async ()
   const { signal } = ended;
   const bucket = await openArchiveBucket(pathToFileURL(join(directory, 'bucket')).href, { signal });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   await using fixture = await StorageFixture.create();
   const repositories = new OpenRepositories({ bucket, writer });
   const changes = new Map(Array.from({ length: MANY }, (_, index) => [`refs/x/${index}`, 'ref: refs/x/y']));
@@ -46,7 +46,7 @@ test('a repository that is moved while it is opened is not open at its former pa
   const url = pathToFileURL(join(directory, 'moved')).href;
   const bucket = await openArchiveBucket(url, { signal });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const repositories = new OpenRepositories({ bucket, writer });
   const archived = await repositories.create('a.git', Date.now());
   await repositories.name('a.git', archived);
@@ -78,7 +78,7 @@ test('a creation that was interrupted is continued, and one that came too late i
   const url = pathToFileURL(join(directory, 'interrupted')).href;
   const bucket = await openArchiveBucket(url, { signal: ended.signal });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const repositories = new OpenRepositories({ bucket, writer });
   const isGivenUp = async ({ owned }: ArchivedRepository): Promise<boolean> =>
     (await bucket.environment.bucket.get(owned.options.chain.options.keys.givenUp)) !== undefined;
@@ -101,7 +101,7 @@ test('a repository that is only opened, again and again, has few generations to 
   const url = pathToFileURL(join(directory, 'opened')).href;
   const bucket = await openArchiveBucket(url, { signal: ended.signal });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const repositories = new OpenRepositories({ bucket, writer });
   await repositories.name('a.git', await repositories.create('a.git', Date.now()));
   let longest = 0;

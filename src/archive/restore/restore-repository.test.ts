@@ -21,7 +21,7 @@ async function startPublishing(name: string) {
   await using stack = new AsyncDisposableStack();
   const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal });
   const writer = new WriterLease(bucket, 'test');
-  await writer.lease.start({ predecessorEnded: true });
+  await writer.lease.start();
   const fixture = stack.use(await StorageFixture.create());
   const { path } = fixture.init('source.git');
   const blob = (content: string): string => fixture.runGit(path, ['hash-object', '-w', '--stdin'], content);

@@ -1,6 +1,6 @@
 import { isSameOwner, type Owner } from '../codec/owner.ts';
 import { LEASE, type Lease } from '../codec/small-records.ts';
-import { ASK_SHARE, DEAD_SHARE, type Environment, type ProtocolTimes } from '../environment.ts';
+import { ASK_SHARE, type Environment, type ProtocolTimes } from '../environment.ts';
 import { ProtocolError } from '../errors.ts';
 import { leaseKey } from '../keys.ts';
 
@@ -57,26 +57,12 @@ export class OwnLease {
     return this.#state === 'live';
   }
 
-  /**
-   * Takes the lease, in a new epoch.
-   *
-   * @param predecessorEnded true if the last process of this server has ended, which the caller
-   *   knows from a lock; otherwise its lease is waited for.
-   */
-  async start({ predecessorEnded }: { readonly predecessorEnded: boolean }): Promise<void> {
+  /** Takes the lease, in a new epoch. The last process of this server has ended. */
+  async start(): Promise<void> {
     const { bucket, clock, times, server } = this.options;
-    let seen: { readonly version: string; readonly sinceMs: number } | undefined;
     for (;;) {
-      const askedMs = clock.nowMs();
       const object = await bucket.get(leaseKey(server));
       const found = object && LEASE.open(object.content);
-      const isDead = seen !== undefined && askedMs - seen.sinceMs >= DEAD_SHARE * (found?.ttlMs ?? 0);
-      if (object?.version !== seen?.version)
-        seen = object && { version: object.version, sinceMs: clock.nowMs() };
-      if (found?.state === 'live' && !predecessorEnded && !(isDead && seen?.version === object?.version)) {
-        await clock.sleep(times.renewMs);
-        continue;
-      }
       const next = this.#next({ epoch: this.nextEpoch(found?.epoch ?? 0) });
       if (await this.#write(next, object?.version)) break;
       await clock.sleep(times.retryMs);

@@ -133,7 +133,7 @@ export class SimulatedServer {
     this.#starting = process;
     while (process.isAlive) {
       try {
-        await process.lease.start({ predecessorEnded: true });
+        await process.lease.start();
         break;
       } catch {
         await process.wait(200);
