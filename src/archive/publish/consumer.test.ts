@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -15,7 +15,7 @@ import { archiveDirectory } from './archive-directory.ts';
 import { Archiver } from './archiver.ts';
 import { Consumer } from './consumer.ts';
 import { LeftPaths } from './left-paths.ts';
-import { MarkedSettings } from './marks.ts';
+import { ALL_REPOSITORIES, MarkedSettings, settingsMarker } from './marks.ts';
 import { OpenRepositories } from './open-repositories.ts';
 import { Progress } from './progress.ts';
 
@@ -97,6 +97,7 @@ async function startConsumer(name: string, { joinMs = 0, isFailed = false } = {}
     add,
     block,
     consumer,
+    directory,
     ending,
     progress,
     release,
@@ -161,4 +162,15 @@ test('all is compared again if that was asked for while it was compared', async 
 
   await until(() => ended.length === 2, 'both comparisons');
   assert.deepEqual(ended, ['all', 'none']);
+});
+
+test('a mark for all repositories has them compared', async () => {
+  await using started = await startConsumer('all-marked');
+  const { directory, progress } = started;
+
+  settingsMarker(directory)(ALL_REPOSITORIES, 'end');
+
+  await until(() => progress.comparisons === 1, 'the request');
+  await until(() => progress.toCompare === 'none', 'the comparison');
+  await until(() => readdirSync(directory).every((name) => !name.startsWith('marks')), 'the mark goes');
 });

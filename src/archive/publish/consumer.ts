@@ -17,7 +17,7 @@ import type { Retention } from '../maintain/retention.ts';
 import type { Damage } from '../maintain/verify.ts';
 import { type Archiver, OlderJournalError } from './archiver.ts';
 import type { JournalPosition } from './journal-position.ts';
-import type { Marked, MarkedSettings } from './marks.ts';
+import { ALL_REPOSITORIES, type Marked, type MarkedSettings } from './marks.ts';
 import type { OpenRepositories } from './open-repositories.ts';
 import type { Progress } from './progress.ts';
 import { type Step, Steps } from './steps.ts';
@@ -171,14 +171,17 @@ export class Consumer {
   }
 
   #addSettings(paths: readonly string[]): void {
-    for (const path of paths) this.steps.add({ kind: 'settings', path, firstMs: 0, last: this.#now() });
+    for (const path of paths)
+      if (path === ALL_REPOSITORIES) this.#compareAllSoon();
+      else this.steps.add({ kind: 'settings', path, firstMs: 0, last: this.#now() });
   }
 
   #addMarked(marked: Marked): void {
-    const { marks, onProblem } = this.#options;
+    const { marks, onProblem, progress } = this.#options;
     this.#addSettings(marked.paths);
     void this.steps
       .idleOf(marked.paths)
+      .then(() => (marked.paths.includes(ALL_REPOSITORIES) ? progress.save() : undefined))
       .then(() => (this.#options.signal.aborted ? undefined : marks.forget(marked)))
       .catch((error: unknown) => onProblem(error, { path: '', isLast: false }));
   }
@@ -324,9 +327,13 @@ export class Consumer {
     if (kind === 'renamed' && previousPath !== undefined) return { ...step, kind, from: previousPath };
     if (kind === 'created' || kind === 'removed') return { ...step, kind };
     if (path !== '') return { ...step, kind: 'compare' };
+    this.#compareAllSoon();
+    return undefined;
+  }
+
+  #compareAllSoon(): void {
     this.#options.progress.requestComparison('all');
     void this.#compareAll().catch(() => {}); // it ends with the signal
-    return undefined;
   }
 
   #noteCursor(): void {

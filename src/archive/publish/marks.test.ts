@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { MarkedSettings, settingsMarker } from './marks.ts';
+import { ALL_REPOSITORIES, MarkedSettings, settingsMarker } from './marks.ts';
 
 const directory = makeScratchDirectory('marks');
 after(() => rmSync(directory, { recursive: true }));
@@ -32,4 +33,18 @@ test('marks that wait for the bucket are in a limited number of files', async ()
   for (const marked of last === undefined ? taken : [...taken, last]) await marks.forget(marked);
 
   assert.deepEqual(readdirSync(directory), []);
+});
+
+// Symptom: the file grew for ever while another server wrote the archive.
+test('a file of marks that nobody reads becomes one for all repositories', async () => {
+  const own = join(directory, 'unread');
+  const mark = settingsMarker(own);
+  const path = 'x'.repeat(4000);
+  for (let count = 0; count < 2600; count++) mark(path, 'end');
+  const { size } = statSync(join(own, 'marks'));
+
+  const [marked] = await new MarkedSettings(own).left();
+
+  assert.ok(size < 4 * 1024 * 1024, String(size));
+  assert.deepEqual(marked?.paths, [ALL_REPOSITORIES, path]);
 });

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
@@ -13,19 +13,31 @@ const NAME = 'marks';
 const MAX_UNDER_WAY_MS = 3600_000;
 /** Files that are kept while a bucket is away; more are joined to one. */
 const MAX_KEPT = 100;
+/** Size of a file that nobody reads, such as that of an archive which another server writes. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** Marks of a process between two looks at the size. */
+const MARKS_PER_LOOK = 256;
+/** Path in a mark that stands for all repositories. */
+export const ALL_REPOSITORIES = '';
 const READ_NAME = /^marks\.\d+$/;
 
 /**
  * Returns a function that marks a change of the settings of a repository, which the change feed
  * does not record: in a file, so that no change is missed after a crash. Any process of the server
- * may call it.
+ * may call it. If the file becomes too large, one mark for all repositories replaces it.
  */
 export function settingsMarker(directory: string): (relativePath: string, phase: 'begin' | 'end') => void {
+  let count = 0;
   return (relativePath, phase) => {
     if (relativePath.includes('\n')) return; // no client can open it
     const line = `${phase === 'begin' ? BEGUN : ENDED}${relativePath}\n`;
     const file = join(directory, NAME);
     try {
+      if (
+        ++count % MARKS_PER_LOOK === 0 &&
+        (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > MAX_BYTES
+      )
+        writeFileSync(file, `${ENDED}${ALL_REPOSITORIES}\n`, { mode: FILE_MODE });
       appendFileSync(file, line, { mode: FILE_MODE });
     } catch (error) {
       if (systemErrorCode(error) !== 'ENOENT') throw error;
