@@ -129,7 +129,7 @@ test('if a process ends before it took over, the next one begins with a resync',
   assert.match(problems[0] ?? '', /a restart was broken off/);
 });
 
-// Symptom: after an error of the disk, the events of the process before were missing until a restart.
+// Symptom: after an error of the disk, events of the process before were missing until a restart.
 test('a takeover that failed is repeated, with the same events', async () => {
   await using fixture = await StorageFixture.create();
   const directory = join(eventsRoot(fixture.storage), 'journal');

@@ -139,7 +139,7 @@ test('a pack is not missing whose former states are deleted together with it', a
 
 // Symptom: the verification ended with an error, or gave up a chain that was as it should be.
 for (const isInline of [false, true])
-  test(`git checks a later state if ${isInline ? 'a generation' : 'a pack'} is deleted meanwhile`, async () => {
+  test(`git checks a later state if ${isInline ? 'a generation' : 'a pack'} is deleted`, async () => {
     await using made = await startWith(`overtaken-${isInline}`, { isInline });
     const { archived, store, writer } = made;
     let [reads, deleted] = [0, 0];

@@ -209,8 +209,8 @@ async function verifyLender(id: string, found: Found, { bucket }: VerifyOptions)
 }
 
 /**
- * Has git check the last state. If that fails while there is a later one, which is checked then, the
- * collector may have deleted what the earlier needs.
+ * Has git check the last state. If that fails while there is a later one, which is checked then,
+ * the collector may have deleted what the earlier needs.
  */
 async function checkLastState(
   chain: Chain,

@@ -17,7 +17,7 @@ const MAX_KEPT = 100;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Marks of a process between two looks at the size. */
 const MARKS_PER_LOOK = 256;
-/** Path in a mark that stands for all repositories. */
+/** Path in a mark that represents all repositories. */
 export const ALL_REPOSITORIES = '';
 const READ_NAME = /^marks\.\d+$/;
 

@@ -70,7 +70,7 @@ export function archiveService(calls: ArchiveCalls): ServiceImplementation<typeo
   };
 }
 
-/** Kinds of generations that change the repository, or stand for such. */
+/** Kinds of generations that change the repository, or represent such. */
 const CHANGES: ReadonlySet<string> = new Set(['create', 'write', 'removed', 'checkpoint']);
 /** Repositories or generations of a response. */
 const PAGE = 100;
