@@ -3,6 +3,7 @@ import { lfsIdsOf } from '#domain/settings/lfs-ids';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
 import { checkedLfsFile, LfsObjects, parseLfsKey } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
+import { MissingObjectError } from '#object-store/store-error';
 import type { Repository } from '#storage/repository';
 import { type ArchiveBucket, lfsFilesOf } from '../bucket/archive-bucket.ts';
 import { copyLfsFile } from './copy-lfs-file.ts';
@@ -16,7 +17,7 @@ export interface VerifiedLfsFiles {
 }
 
 export interface LfsVerificationOptions {
-  readonly bucket: ArchiveBucket;
+  readonly bucket: Pick<ArchiveBucket, 'store'>;
   readonly lfs: ArchivedLfsStore | undefined;
   readonly signal: AbortSignal;
 }
@@ -68,6 +69,7 @@ export class LfsVerification {
       for await (const piece of pieces) found.bytes += piece.length;
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof MissingObjectError) return; // deleted since it was listed
       if (codeOf(error) !== 'INVALID_ARGUMENT') throw error;
       found.problems.push(`the file ${oid} of Git LFS is damaged`);
       if (!(await this.#repair(id, oid))) found.isRepaired = false;
