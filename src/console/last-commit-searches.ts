@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { Connection } from '#client/connection';
 import type { Repository } from '#client/repository/repository';
@@ -71,14 +71,7 @@ export class LastCommitSearches implements Disposable {
         .finally(() => this.#searches.delete(key));
       this.#searches.set(key, search);
     }
-    const waiting = new AbortController();
-    const late = delay(waitMs, 'later' as const, { ref: false, signal: waiting.signal });
-    late.catch(() => {});
-    try {
-      return await Promise.race([search, late]);
-    } finally {
-      waiting.abort();
-    }
+    return await waitAtMost(search, waitMs, () => 'later' as const);
   }
 
   async #search({ commit, path, repository }: ShownDirectory): Promise<LastCommits> {

@@ -8,8 +8,13 @@ import type { TestContext } from 'node:test';
 export function openTimers({ mock }: TestContext): () => number {
   const { clearInterval, clearTimeout, setInterval, setTimeout } = globalThis;
   const open = new Set<unknown>();
-  const add = <T>(timer: T): T => {
+  const add = (timer: NodeJS.Timeout): NodeJS.Timeout => {
     open.add(timer);
+    const dispose = timer[Symbol.dispose].bind(timer);
+    timer[Symbol.dispose] = () => {
+      open.delete(timer);
+      dispose();
+    };
     return timer;
   };
   mock.method(

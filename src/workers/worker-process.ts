@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { Link, type Send } from './link.ts';
 import { answer, type Remote, remote } from './protocol.ts';
 import { Stretch } from './stretch.ts';
@@ -135,9 +135,7 @@ export class WorkerProcess {
   /** Ends the process now, with its calls. */
   async stop(): Promise<void> {
     this.tell.stop();
-    const limit = new AbortController();
-    await Promise.race([this.exited, delay(STOP_MS, undefined, { signal: limit.signal })]);
-    limit.abort();
+    await waitAtMost(this.exited, STOP_MS);
     this.kill();
     await this.exited;
   }
@@ -167,8 +165,7 @@ export class WorkerProcess {
       this.#child.once('error', (error) => resolve(error.message));
       this.#child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
-    if (this.#child.connected)
-      await Promise.race([closed, delay(LAST_MESSAGES_MS, undefined, { ref: false })]);
+    if (this.#child.connected) await waitAtMost(closed, LAST_MESSAGES_MS);
     return how;
   }
 

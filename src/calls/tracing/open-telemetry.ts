@@ -20,6 +20,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import { type TraceContext, traceHeaders, withTraceContext } from '#client/call/trace-context';
 import type { ProcessStart, ProcessStats } from '#git/command/process/start-process';
@@ -151,12 +152,9 @@ class Spans implements Tracing {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, STOP_LIMIT_MS);
     const warn = (error: unknown): void =>
       this.#logger.warn({ error: messageOf(error) }, 'the last spans could not be sent');
-    await Promise.race([this.#provider.shutdown().catch(warn), promise]);
-    clearTimeout(timer);
+    await waitAtMost(this.#provider.shutdown().catch(warn), STOP_LIMIT_MS);
   }
 
   /** Begins a span of a call that is recorded. */

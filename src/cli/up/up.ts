@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
@@ -180,7 +180,8 @@ async function drain(
   server: UpServer,
 ): Promise<void> {
   const ends = gateways.map((one) => one?.close({ graceMs: GRACE_MS }));
-  await Promise.all([...ends, inTime(server.drainOthers?.())]);
+  const others = server.drainOthers?.();
+  await Promise.all([...ends, others && waitAtMost(others, GRACE_MS)]);
 }
 
 interface StartServerOptions
@@ -242,11 +243,6 @@ function explain(error: unknown): string {
 /** Returns the code of a failed listen: the gateways throw the system's error, the server wraps it. */
 function listenCodeOf(error: unknown): string | undefined {
   return systemErrorCode(error) ?? (isError(error) ? systemErrorCode(error.cause) : undefined);
-}
-
-/** Waits for the end of something, as long as clones and pushes may take. */
-async function inTime(end: Promise<void> | undefined): Promise<void> {
-  if (end !== undefined) await Promise.race([end, delay(GRACE_MS, undefined, { ref: false })]);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

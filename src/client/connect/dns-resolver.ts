@@ -1,5 +1,6 @@
 import { promises as dns } from 'node:dns';
 import { isIP } from 'node:net';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { messageOf } from '#base/gitaly-error';
 import { joinHostPort } from '#base/go/net/host-port';
 import { isError } from '#base/is-error';
@@ -116,17 +117,14 @@ async function lookUp(
  * late result is dropped.
  */
 async function lookUpBySystem(host: string, timeoutMs: number): Promise<string[]> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`lookup ${host}: i/o timeout`)), timeoutMs).unref();
-  });
+  const late = (): never => {
+    throw new Error(`lookup ${host}: i/o timeout`);
+  };
   try {
-    const answers = await Promise.race([dns.lookup(host, { all: true, order: 'verbatim' }), timeout]);
+    const answers = await waitAtMost(dns.lookup(host, { all: true, order: 'verbatim' }), timeoutMs, late);
     return answers.map((answer) => answer.address);
   } catch (error) {
     return emptyWhenUnknown(error);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { Worker } from 'node:worker_threads';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { BoundedMap } from '#base/memory/bounded-map';
 import { type Html, trusted, visible } from '../html/html.ts';
 import type { RenderJob, RenderRequest, RenderResponse } from './rendering.ts';
@@ -93,12 +94,10 @@ export class Renderer implements AsyncDisposable {
     const worker = this.#worker ?? this.#start();
     const { promise, resolve } = Promise.withResolvers<RenderResponse | undefined>();
     const give = (): void => resolve(undefined);
-    const timer = setTimeout(give, limitMs);
     worker.once('message', resolve).once('error', give).once('exit', give);
     const id = ++this.#lastId;
     worker.postMessage({ id, job } satisfies RenderRequest);
-    const response = await promise;
-    clearTimeout(timer);
+    const response = await waitAtMost(promise, limitMs);
     worker.off('message', resolve).off('error', give).off('exit', give);
     if (response?.id === id) return response.markup;
     if (this.#worker === worker) this.#end();

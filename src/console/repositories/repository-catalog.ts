@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { abortable } from '#base/async/abortable';
 import { timeLeftMs } from '#base/async/time-left';
+import { waitAtMost } from '#base/async/wait-at-most';
 import type { Connection } from '#client/connection';
 import { RepositoryMeasurer } from './repository-measurer.ts';
 import { type FoundRepository, type ListedRepository, RepositoryTable } from './repository-table.ts';
@@ -107,9 +109,9 @@ export class RepositoryCatalog implements Disposable {
       if (!this.#isOld()) return { table, isComplete: true };
       const renewed = this.#walk().catch(() => undefined); // the previous list stays in use
       const wait = this.#isCheap ? RENEW_WAIT_MS.cheapScan : RENEW_WAIT_MS.walk;
-      return { table: (await within(renewed, wait, signal)) ?? table, isComplete: true };
+      return { table: (await abortable(waitAtMost(renewed, wait), signal)) ?? table, isComplete: true };
     }
-    const walked = await within(this.#walk(), waitMs, signal);
+    const walked = await abortable(waitAtMost(this.#walk(), waitMs), signal);
     if (walked !== undefined) return { table: walked, isComplete: true };
     const partial = await RepositoryTable.of(this.#found.slice(0, MAX_PARTIAL), { signal });
     return { table: partial, isComplete: false };
@@ -123,7 +125,7 @@ export class RepositoryCatalog implements Disposable {
 
   /** Waits until all repositories are measured, for a limited time. @throws the signal's reason. */
   async settle({ signal, waitMs }: { readonly waitMs: number; readonly signal: AbortSignal }): Promise<void> {
-    if (this.#measuring !== undefined) await within(this.#measuring, waitMs, signal);
+    if (this.#measuring !== undefined) await abortable(waitAtMost(this.#measuring, waitMs), signal);
   }
 
   /**
@@ -285,19 +287,5 @@ export class RepositoryCatalog implements Disposable {
   ): Promise<void> {
     const figures = await this.#measurer.measure(name, signal).catch(() => undefined);
     if (figures !== undefined) table.setFigures(index, figures);
-  }
-}
-
-/** Returns the result of a promise; `undefined` if it takes longer. @throws as it, the signal's reason. */
-async function within<T>(promise: Promise<T>, waitMs: number, signal: AbortSignal): Promise<T | undefined> {
-  const ending = new AbortController();
-  try {
-    const either = AbortSignal.any([signal, ending.signal]);
-    const limit = delay(waitMs, undefined, { signal: either }).catch(() => undefined); // checked below
-    const result = await Promise.race([promise, limit]);
-    signal.throwIfAborted();
-    return result;
-  } finally {
-    ending.abort();
   }
 }

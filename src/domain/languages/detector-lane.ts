@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { waitAtMost } from '#base/async/wait-at-most';
 import type { DetectorAnswers, DetectorQuestion } from './detector-protocol.ts';
 
 /** Starting the thread takes a tenth of a second. */
@@ -76,16 +77,15 @@ export class DetectorLane {
 /** Waits for the next message of a thread. @throws {DetectorTimeout} when none comes in time. */
 async function messageOf(worker: Worker, timeoutMs: number): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const timer = setTimeout(
-    () => reject(new DetectorTimeout('telling languages apart took too long')),
-    timeoutMs,
-  );
   const onExit = (): void => reject(new Error('the language detection thread exited'));
   worker.on('message', resolve).on('error', reject).on('exit', onExit);
   try {
-    return await promise;
+    return await waitAtMost(promise, timeoutMs, tooLate);
   } finally {
-    clearTimeout(timer);
     worker.off('message', resolve).off('error', reject).off('exit', onExit);
   }
+}
+
+function tooLate(): never {
+  throw new DetectorTimeout('telling languages apart took too long');
 }

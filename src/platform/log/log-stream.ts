@@ -1,5 +1,5 @@
 import { write, writeSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { isError } from '#base/is-error';
 import { FieldList } from './field-list.ts';
 import { type LogFormat, lineFormatter } from './format-line.ts';
@@ -125,10 +125,7 @@ export class FdLogStream implements LogStream {
    * @returns the number of lines dropped that the log does not report.
    */
   async end(): Promise<number> {
-    const limit = new AbortController();
-    const late = delay(END_MS, undefined, { signal: limit.signal }).catch(() => {}); // all is written
-    await Promise.race([this.flush(), late]);
-    limit.abort();
+    await waitAtMost(this.flush(), END_MS);
     this.#ended = true;
     this.#closeBlock();
     for (const lines of [this.#rest ?? Buffer.alloc(0), ...this.#waiting]) this.#dropped += newlines(lines);

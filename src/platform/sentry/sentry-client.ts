@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '../log/logger.ts';
 import { maskUrlCredentials } from '../log/mask-urls.ts';
@@ -77,10 +78,7 @@ export class SentryClient implements AsyncDisposable {
 
   /** Waits a short time for the reports under way. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, STOP_LIMIT_MS);
-    await Promise.race([Promise.all(this.#pending), promise]);
-    clearTimeout(timer);
+    await waitAtMost(Promise.all(this.#pending), STOP_LIMIT_MS);
   }
 
   async #send(body: string): Promise<void> {

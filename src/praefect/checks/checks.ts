@@ -1,3 +1,4 @@
+import { waitAtMost } from '#base/async/wait-at-most';
 import { messageOf, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { PraefectConfig } from '../config/schema.ts';
@@ -106,12 +107,7 @@ export async function failedChecks(options: PraefectCheckOptions): Promise<Reado
 
 /** @throws {Error} `context deadline exceeded` when the work takes longer. */
 export async function limited(work: Promise<void>, timeoutMs: number): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error('context deadline exceeded')), timeoutMs);
-  try {
-    await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => {}); // reported above, or too late
-  }
+  await waitAtMost(work, timeoutMs, () => {
+    throw new Error('context deadline exceeded');
+  });
 }

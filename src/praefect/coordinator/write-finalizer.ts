@@ -1,3 +1,4 @@
+import { waitAtMost } from '#base/async/wait-at-most';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -55,7 +56,7 @@ export interface FinalizerOptions {
  */
 export function writeFinalizer(options: FinalizerOptions): RecordWrite {
   return async (write) => {
-    await limited(record(options, write));
+    await waitAtMost(record(options, write), RECORD_LIMIT_MS, tooLate);
     write.context.signal.throwIfAborted();
   };
 }
@@ -184,18 +185,8 @@ function logOutcome(
   );
 }
 
-/** @throws {GitalyError} DEADLINE_EXCEEDED when the work takes too long. */
-async function limited(work: Promise<void>): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded')),
-    RECORD_LIMIT_MS,
-  );
-  try {
-    await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+function tooLate(): never {
+  throw new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded');
 }
 
 function resultOf({ errors, route, transaction }: EndedWrite): WriteResult {

@@ -1,4 +1,5 @@
 import { Client, type ClientConfig, types } from 'pg';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { messageOf } from '#base/gitaly-error';
 import type { ConnectionSettings } from './connection-settings.ts';
 
@@ -33,7 +34,7 @@ export class LimitedClient extends Client {
   // The methods of the base class have many signatures: all of them with a promise pass through.
   override query = (async (...args: [never]) => {
     if (this.#limitMs === undefined) return await super.query(...args);
-    const timer = setTimeout(() => {
+    using _timer = setTimeout(() => {
       this.#failure = new Error(`the database did not respond in ${this.#limitMs} ms`);
       void this.end().catch(() => {}); // it destroys the socket of a running statement
     }, this.#limitMs);
@@ -41,8 +42,6 @@ export class LimitedClient extends Client {
       return await super.query(...args);
     } catch (error) {
       throw this.#failure ?? error;
-    } finally {
-      clearTimeout(timer);
     }
   }) as Client['query'];
 }
@@ -62,14 +61,11 @@ export async function connectClient(settings: ConnectionSettings): Promise<Clien
 
 /** Closes a connection, whether the server still responds or not. */
 export async function closeClient(client: Client): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, CLOSE_TIMEOUT_MS);
-  try {
-    // A connection that fails to close counts as closed.
-    await Promise.race([client.end().catch(() => {}), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  // A connection that fails to close counts as closed.
+  await waitAtMost(
+    client.end().catch(() => {}),
+    CLOSE_TIMEOUT_MS,
+  );
 }
 
 export function clientConfig({ mayFallBack: _, ...settings }: ConnectionSettings): ClientConfig {

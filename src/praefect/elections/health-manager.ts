@@ -1,3 +1,5 @@
+import { abortable } from '#base/async/abortable';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { Database } from '../database/database.ts';
@@ -47,15 +49,8 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
 
   /** Resolves when the database has the first results. */
   async updated(signal: AbortSignal): Promise<void> {
-    const aborted = Promise.withResolvers<never>();
-    const abort = (): void => aborted.reject(new Error('stopped before the nodes were checked'));
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      if (signal.aborted) abort();
-      await Promise.race([this.#updated.promise, aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    const stopped = (): Error => new Error('stopped before the nodes were checked');
+    await abortable(this.#updated.promise, signal, stopped);
   }
 
   isHealthy(node: GitalyNode): boolean {
@@ -131,8 +126,6 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
 
   async #update(all: readonly GitalyNode[]): Promise<void> {
     const { database, praefectName } = this.#options;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new Error('context deadline exceeded')), UPDATE_TIMEOUT_MS);
     const statuses = all.map((node) => ({
       virtualStorage: node.config.virtualStorage,
       storage: node.storage,
@@ -140,13 +133,15 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
       isGone: this.#gone.has(node),
     }));
     try {
-      await Promise.race([database.run(recordStatus(praefectName, statuses)), late.promise]);
+      await waitAtMost(database.run(recordStatus(praefectName, statuses)), UPDATE_TIMEOUT_MS, tooLate);
     } catch (error) {
       throw new Error(`update checks: ${messageOf(error)}`, { cause: error });
-    } finally {
-      clearTimeout(timer);
     }
   }
+}
+
+function tooLate(): never {
+  throw new Error('context deadline exceeded');
 }
 
 function nameOf({ config, storage }: GitalyNode): string {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { type DeliveryProgress, DeliveryState, readProgress } from '#webhooks/delivery-state';
 import type { Webhook } from '#webhooks/webhook';
 import type { WebhookStatus } from '#webhooks/webhook-status';
@@ -121,8 +122,8 @@ export class ClusterWebhooks implements AsyncDisposable {
 
   /** Renews the lease. @returns `undefined` if the database does not respond within a time. */
   async #renewed(limitMs: number): Promise<boolean | undefined> {
-    const limit = delay(Math.max(0, limitMs), undefined, { ref: false });
-    return await Promise.race([this.#acquire().catch(() => undefined), limit]);
+    const renewal = this.#acquire().catch(() => undefined);
+    return await waitAtMost(renewal, Math.max(0, limitMs));
   }
 
   async #startSending(): Promise<Webhooks> {

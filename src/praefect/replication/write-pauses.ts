@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { abortable } from '#base/async/abortable';
+import { waitAtMost } from '#base/async/wait-at-most';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** Longest time for which one pause holds writes back. */
@@ -84,7 +84,7 @@ export class WritePauses {
     const signal = AbortSignal.timeout(this.#limitMs);
     building.use(this.hold(key));
     if (this.#announce !== undefined) building.use(await this.#announce(key));
-    await endOfAll(this.#writes.get(key) ?? [], this.#runningLimitMs);
+    await waitAtMost(Promise.all(this.#writes.get(key) ?? []), this.#runningLimitMs);
     const resources = building.move();
     return { signal, [Symbol.asyncDispose]: () => resources.disposeAsync() };
   }
@@ -116,14 +116,6 @@ function add(all: Map<string, Set<Promise<void>>>, key: string): Hold {
       if (present.size === 0 && all.get(key) === present) all.delete(key);
     },
   };
-}
-
-async function endOfAll(writes: Iterable<Promise<void>>, limitMs: number): Promise<void> {
-  const waiting = new AbortController();
-  // It is aborted when all writes have ended.
-  const limit = delay(limitMs, undefined, { signal: waiting.signal }).catch(() => {});
-  await Promise.race([Promise.all(writes), limit]);
-  waiting.abort();
 }
 
 /**

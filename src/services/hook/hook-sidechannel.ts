@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { basename } from 'node:path';
+import { waitAtMost } from '#base/async/wait-at-most';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
@@ -24,22 +25,21 @@ export async function dialHookSidechannel(context: HandlerContext): Promise<Sock
   }
   const socket = connect({ path: address, allowHalfOpen: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => reject(new Error('i/o timeout')), DIAL_TIMEOUT_MS);
+  const late = (): never => {
+    throw new Error('i/o timeout');
+  };
   // This listener is kept: readers and writers receive an error through their call, and there is no
   // other listener.
   socket.on('error', reject);
   socket.once('connect', resolve);
   try {
-    await promise;
+    await waitAtMost(promise, DIAL_TIMEOUT_MS, late);
     return socket;
   } catch (error) {
     socket.destroy();
     throw new GitalyError('INTERNAL', `get side-channel: dial unix ${address}: ${connectText(error)}`, {
       cause: error,
     });
-  } finally {
-    clearTimeout(timer);
-    socket.off('connect', resolve);
   }
 }
 

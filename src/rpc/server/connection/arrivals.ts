@@ -1,3 +1,4 @@
+import { waitAtMost } from '#base/async/wait-at-most';
 import { ARRIVAL_MS } from './connection-limits.ts';
 
 /**
@@ -26,8 +27,6 @@ export class Arrivals {
     if (this.#pending === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onLast = resolve;
-    const timer = setTimeout(resolve, ARRIVAL_MS);
-    await promise;
-    clearTimeout(timer);
+    await waitAtMost(promise, ARRIVAL_MS);
   }
 }
