@@ -146,7 +146,7 @@ async function* responses(
   const { heartbeatSeconds = DEFAULT_HEARTBEAT_SECONDS } = options;
   const silence = new AbortController();
   const signals = signal === undefined ? [silence.signal] : [signal, silence.signal];
-  const timer = setTimeout(() => silence.abort(), SILENT_BEATS * heartbeatSeconds * SECOND_MS);
+  using timer = setTimeout(() => silence.abort(), SILENT_BEATS * heartbeatSeconds * SECOND_MS);
   const call = connection.client(EventService).watch(
     {
       storageName,
@@ -156,14 +156,10 @@ async function* responses(
     },
     { signal: AbortSignal.any(signals), ...(metadata !== undefined && { metadata }) },
   );
-  try {
-    for await (const response of call) {
-      timer.refresh();
-      yield response;
-      timer.refresh(); // the consumer may have been slow
-    }
-  } finally {
-    clearTimeout(timer);
+  for await (const response of call) {
+    timer.refresh();
+    yield response;
+    timer.refresh(); // the consumer may have been slow
   }
 }
 

@@ -143,16 +143,12 @@ export function removeRepositories(
 async function confirm(names: readonly string[], { stdin, stderr }: RepoConsole): Promise<void> {
   if (stdin.isTTY !== true)
     throw new UsageError('nothing was removed: add --yes to remove without a question');
-  const terminal = createInterface({ input: stdin, output: stderr });
-  try {
-    // Ctrl-D and Ctrl-C close the terminal, which leaves the question open.
-    const closed = once(terminal, 'close').then(() => '');
-    const question = terminal.question(`Remove ${names.join(', ')} for good? Type "yes": `);
-    const answer = await Promise.race([question, closed]);
-    if (answer.trim() !== 'yes') throw new Error('nothing was removed');
-  } finally {
-    terminal.close();
-  }
+  using terminal = createInterface({ input: stdin, output: stderr });
+  // Ctrl-D and Ctrl-C close the terminal, which leaves the question open.
+  const closed = once(terminal, 'close').then(() => '');
+  const question = terminal.question(`Remove ${names.join(', ')} for good? Type "yes": `);
+  const answer = await Promise.race([question, closed]);
+  if (answer.trim() !== 'yes') throw new Error('nothing was removed');
 }
 
 /** Runs `gitaly-ts repo gc`: for the named repositories, or all of the storage. */

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events';
 import { parseArgs } from 'node:util';
 import { GitalyError, messageWithHint } from '#base/gitaly-error';
 import { writeChunk } from '#base/streams/copy-stream';
@@ -124,16 +125,11 @@ async function run(
     defaultTimeoutMs: TIMEOUT_MS,
     metadata: callMetadata({ identity, remoteAddress }),
   });
-  const stop = (): void => void connection.close();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    const repositories = new Repositories(connection, storage);
-    const note = (text: string): void => void stderr.write(`${text}\n`);
-    const { json, lines } = await found.run({ repositories, holder, identity, operands, options, note });
-    return await say(isJson ? [JSON.stringify(json, undefined, 2)] : lines);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+  using _stop = addAbortListener(signal, () => void connection.close());
+  const repositories = new Repositories(connection, storage);
+  const note = (text: string): void => void stderr.write(`${text}\n`);
+  const { json, lines } = await found.run({ repositories, holder, identity, operands, options, note });
+  return await say(isJson ? [JSON.stringify(json, undefined, 2)] : lines);
 }
 
 function parse({ operands: [least, most], options, usage }: RepoCommand, args: readonly string[]) {

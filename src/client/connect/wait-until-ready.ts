@@ -20,7 +20,7 @@ export async function waitUntilReady(
   options: { signal?: AbortSignal; timeoutMs?: number; failOnNonTemporaryError?: boolean },
 ): Promise<void> {
   const expired = new AbortController();
-  const timer =
+  using _timer =
     options.timeoutMs === undefined ? undefined : setTimeout(() => expired.abort(), options.timeoutMs);
   const signal =
     options.signal === undefined ? expired.signal : AbortSignal.any([options.signal, expired.signal]);
@@ -41,8 +41,6 @@ export async function waitUntilReady(
     if (options.signal?.aborted)
       throw new GitalyError('CANCELLED', 'context canceled', { cause: options.signal.reason });
     throw new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded', { cause: lastError });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -39,24 +39,20 @@ export async function receiveActions(
   parts: AsyncIterable<ActionPart>,
   writeFile: WriteFile,
 ): Promise<FileAction[]> {
-  const source = new PartSource(parts);
-  try {
-    const actions: FileAction[] = [];
-    using held = new HeldBytes(MAX_ACTION_BYTES, 'actions');
-    for (let header = await source.nextHeader(); header !== undefined; header = await source.nextHeader()) {
-      held.add(header.path);
-      held.add(header.previousPath);
-      try {
-        actions.push(await receiveAction(header, source, writeFile));
-      } catch (error) {
-        await source.drain();
-        throw error;
-      }
+  await using source = new PartSource(parts);
+  const actions: FileAction[] = [];
+  using held = new HeldBytes(MAX_ACTION_BYTES, 'actions');
+  for (let header = await source.nextHeader(); header !== undefined; header = await source.nextHeader()) {
+    held.add(header.path);
+    held.add(header.previousPath);
+    try {
+      actions.push(await receiveAction(header, source, writeFile));
+    } catch (error) {
+      await source.drain();
+      throw error;
     }
-    return actions;
-  } finally {
-    await source.close();
   }
+  return actions;
 }
 
 async function receiveAction(
@@ -111,7 +107,7 @@ async function* decoded(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /** Reads parts one by one. Content that is not read is skipped. */
-class PartSource {
+class PartSource implements AsyncDisposable {
   readonly #parts: AsyncIterator<ActionPart>;
   #waiting: ActionPart | undefined;
   #isOver = false;
@@ -143,7 +139,7 @@ class PartSource {
     while ((await this.#take()) !== undefined);
   }
 
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isOver) await this.#parts.return?.();
   }
 

@@ -52,15 +52,11 @@ export class PushBands {
   /** Waits for a hook, and shows the client that the connection is alive. */
   async whileAlive<T>(work: Promise<T>): Promise<T> {
     this.#lastWriteAt = performance.now();
-    const timer = setInterval(() => {
+    using _timer = setInterval(() => {
       if (performance.now() - this.#lastWriteAt < KEEP_ALIVE_MS) return;
       void this.#write(KEEP_ALIVE).catch(() => {}); // the next packet reports it
     }, KEEP_ALIVE_MS);
-    try {
-      return await work;
-    } finally {
-      clearInterval(timer);
-    }
+    return await work;
   }
 
   async #write(bytes: Buffer): Promise<void> {

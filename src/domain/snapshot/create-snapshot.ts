@@ -32,13 +32,8 @@ export async function* createSnapshot(
   const output = new Output(options.chunkBytes);
   for await (const entry of snapshotFiles(repository, options.onSkipped)) {
     options.signal.throwIfAborted();
-    const handle = await openIfPresent(entry.path);
-    if (handle === undefined) continue;
-    try {
-      yield* archive(entry, handle, output);
-    } finally {
-      await handle.close();
-    }
+    await using handle = await openIfPresent(entry.path);
+    if (handle !== undefined) yield* archive(entry, handle, output);
   }
   yield* output.add(END_OF_ARCHIVE);
   yield* output.end();

@@ -21,7 +21,7 @@ export function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
  */
 export async function discardRest(request: IncomingMessage): Promise<void> {
   const chunks = stoppableChunks(request);
-  const timer = setTimeout(() => void chunks.return?.(), MAX_MS);
+  using _timer = setTimeout(() => void chunks.return?.(), MAX_MS);
   let bytes = 0;
   try {
     for await (const chunk of chunks) {
@@ -30,7 +30,5 @@ export async function discardRest(request: IncomingMessage): Promise<void> {
     }
   } catch {
     // the client has disconnected, which is fine
-  } finally {
-    clearTimeout(timer);
   }
 }

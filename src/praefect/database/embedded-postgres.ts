@@ -92,9 +92,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const stop = async (): Promise<void> => {
     if (!isRunning()) return;
     server.kill('SIGINT'); // ends sessions and stops
-    const hurry = setTimeout(() => server.kill('SIGQUIT'), STOP_LIMIT_MS);
+    using _hurry = setTimeout(() => server.kill('SIGQUIT'), STOP_LIMIT_MS);
     await exited;
-    clearTimeout(hurry);
   };
   try {
     await ready(data, server.pid, () => isRunning() && signal?.aborted !== true);

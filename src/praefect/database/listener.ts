@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
@@ -82,8 +83,7 @@ export class DatabaseListener implements AsyncDisposable {
     client.on('error', lost.reject);
     client.on('end', () => lost.reject(new Error('the connection was closed')));
     client.on('notification', ({ channel, payload = '' }) => handler.notified(channel, payload));
-    const stop = (): void => lost.reject(new Error('stopped'));
-    signal.addEventListener('abort', stop, { once: true });
+    using _stop = addAbortListener(signal, () => lost.reject(new Error('stopped')));
     try {
       if (signal.aborted) return;
       for (const channel of handler.channels)
@@ -91,16 +91,14 @@ export class DatabaseListener implements AsyncDisposable {
       count('connected');
       handler.connected();
       const probe = (): void => void client.query('SELECT 1').catch(lost.reject);
-      const probing = setInterval(probe, PROBE_INTERVAL_MS).unref();
+      using _probing = setInterval(probe, PROBE_INTERVAL_MS).unref();
       try {
         await lost.promise;
       } finally {
-        clearInterval(probing);
         count('disconnected');
         handler.disconnected();
       }
     } finally {
-      signal.removeEventListener('abort', stop);
       await closeClient(client);
     }
   }

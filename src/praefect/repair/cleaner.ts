@@ -30,7 +30,7 @@ export async function searchOneStorage(options: CleanerOptions, signal: AbortSig
     const { storage } = node;
     const { virtualStorage } = node.config;
     const ofStorage = sql`(virtual_storage, storage) = (${virtualStorage}, ${storage})`;
-    const refresh = setInterval(() => {
+    using _refresh = setInterval(() => {
       database
         .run(sql`UPDATE storage_cleanups SET triggered_at = now() WHERE ${ofStorage}`)
         .catch((error: unknown) => logger.error({ error: messageOf(error) }, 'failed to extend a search'));
@@ -51,7 +51,6 @@ export async function searchOneStorage(options: CleanerOptions, signal: AbortSig
           'repository is not managed by praefect',
         );
     } finally {
-      clearInterval(refresh);
       await database.run(sql`
         UPDATE storage_cleanups SET last_run = now(), triggered_at = NULL WHERE ${ofStorage}`);
     }

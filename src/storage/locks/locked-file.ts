@@ -83,12 +83,9 @@ async function fill(
   handle: FileHandle,
   newContent: Parameters<typeof replaceLocked>[1],
 ): Promise<Uint8Array> {
-  try {
-    const content = typeof newContent === 'function' ? await newContent() : newContent;
-    await handle.writeFile(content);
-    await handle.sync();
-    return content;
-  } finally {
-    await handle.close();
-  }
+  await using _ = handle;
+  const content = typeof newContent === 'function' ? await newContent() : newContent;
+  await handle.writeFile(content);
+  await handle.sync();
+  return content;
 }

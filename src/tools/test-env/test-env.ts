@@ -50,45 +50,41 @@ export async function runTestEnv(options: TestEnvOptions): Promise<void> {
   await unused(files);
   const over = new AbortController();
   let isWritten = false;
-  const check = setInterval(() => {
+  using _check = setInterval(() => {
     if (process.ppid !== parent || (isWritten && isGone(files))) over.abort();
   }, CHECK_EVERY_MS);
-  try {
-    const end = AbortSignal.any([options.signal, over.signal]);
-    const build = await serverBuild(options, join(files.directory, 'builds'), end);
-    const token = options.token ?? randomBytes(TOKEN_BYTES).toString('base64url');
-    const tcp = `127.0.0.1:${await freePort()}`;
-    await writeFiles(files, build, { storages: options.storages, token, tcp });
-    isWritten = true;
-    const { praefect } = files;
-    await using servers = await startAll(files, build, {
-      hasPraefect: options.praefect === true,
-      signal: end,
-    });
-    options.onReady({
-      addresses: {
-        unix: `unix:${files.socket}`,
-        tcp: `tcp://${tcp}`,
-        ...(options.praefect && { praefect: `unix:${praefect.socket}` }),
-      },
-      token,
-      storages: files.storages,
-      directory: files.directory,
-      config: files.config,
-      praefectConfig: praefect.config,
-      log: files.log,
-    });
-    const aborted = end.aborted ? Promise.resolve() : once(end, 'abort');
-    await Promise.race([
-      aborted,
-      Promise.race(servers.exited).then(() => {
-        if (!end.aborted && !isGone(files))
-          throw new Error(`the server exited unexpectedly; its log is in ${join(files.directory, 'log')}`);
-      }),
-    ]);
-  } finally {
-    clearInterval(check);
-  }
+  const end = AbortSignal.any([options.signal, over.signal]);
+  const build = await serverBuild(options, join(files.directory, 'builds'), end);
+  const token = options.token ?? randomBytes(TOKEN_BYTES).toString('base64url');
+  const tcp = `127.0.0.1:${await freePort()}`;
+  await writeFiles(files, build, { storages: options.storages, token, tcp });
+  isWritten = true;
+  const { praefect } = files;
+  await using servers = await startAll(files, build, {
+    hasPraefect: options.praefect === true,
+    signal: end,
+  });
+  options.onReady({
+    addresses: {
+      unix: `unix:${files.socket}`,
+      tcp: `tcp://${tcp}`,
+      ...(options.praefect && { praefect: `unix:${praefect.socket}` }),
+    },
+    token,
+    storages: files.storages,
+    directory: files.directory,
+    config: files.config,
+    praefectConfig: praefect.config,
+    log: files.log,
+  });
+  const aborted = end.aborted ? Promise.resolve() : once(end, 'abort');
+  await Promise.race([
+    aborted,
+    Promise.race(servers.exited).then(() => {
+      if (!end.aborted && !isGone(files))
+        throw new Error(`the server exited unexpectedly; its log is in ${join(files.directory, 'log')}`);
+    }),
+  ]);
 }
 
 /** Starts the servers one after the other. If one does not start, the others are stopped. */

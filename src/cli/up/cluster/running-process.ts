@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { addAbortListener, once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -71,12 +71,9 @@ export async function startServerProcess(
     if (hasEnded(child)) return;
     child.kill('SIGTERM');
     const kill = (): void => void child.kill('SIGKILL');
-    const timer = setTimeout(kill, STOP_LIMIT_MS);
-    if (force.aborted) kill();
-    force.addEventListener('abort', kill, { once: true });
+    using _timer = setTimeout(kill, STOP_LIMIT_MS);
+    using _forced = addAbortListener(force, kill);
     await exited;
-    clearTimeout(timer);
-    force.removeEventListener('abort', kill);
   };
   try {
     await accepting(start, child, signal);

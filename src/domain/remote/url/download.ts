@@ -92,13 +92,9 @@ async function send(
     headers: { ...to.headers, ...(authorization !== '' && { authorization }) },
   };
   const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options);
-  const timer = setTimeout(() => request.destroy(new Error('timeout awaiting response headers')), headerMs);
+  using _timer = setTimeout(() => request.destroy(new Error('timeout awaiting response headers')), headerMs);
   request.on('response', resolve).on('error', reject).end();
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-  }
+  return await promise;
 }
 
 /**

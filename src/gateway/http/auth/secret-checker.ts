@@ -67,13 +67,10 @@ export class SecretChecker {
     const slot = await this.#slots.take(client);
     if (slot === 'client') throw new HttpRefusal(TOO_MANY);
     if (slot === 'total') throw new HttpRefusal(BUSY_ANSWER);
-    try {
-      const turn = await this.#running.acquire('');
-      const isRight = await isSecretOf(hash, secret).finally(() => turn.release());
-      if (isRight) this.#right.set(id, true);
-      return isRight;
-    } finally {
-      slot[Symbol.dispose]();
-    }
+    using _ = slot;
+    const turn = await this.#running.acquire('');
+    const isRight = await isSecretOf(hash, secret).finally(() => turn.release());
+    if (isRight) this.#right.set(id, true);
+    return isRight;
   }
 }

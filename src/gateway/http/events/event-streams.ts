@@ -76,14 +76,11 @@ export class EventStreams {
     if (isAnonymous) throw new HttpRefusal(SIGN_IN);
     const slot = await this.#options.slots.take(exchange.peer.address);
     if (typeof slot === 'string') throw new HttpRefusal(BUSY_ANSWER);
-    try {
-      const access = new EventAccess(authenticator, { headers: request.headers, peer: exchange.peer });
-      if (this.#ending.signal.aborted) throw new HttpRefusal(BUSY_ANSWER);
-      await access.checkCredentials();
-      await this.#stream(exchange, access);
-    } finally {
-      slot[Symbol.dispose]();
-    }
+    using _ = slot;
+    const access = new EventAccess(authenticator, { headers: request.headers, peer: exchange.peer });
+    if (this.#ending.signal.aborted) throw new HttpRefusal(BUSY_ANSWER);
+    await access.checkCredentials();
+    await this.#stream(exchange, access);
   }
 
   async #stream({ query, request, response, signal }: EventExchange, access: EventAccess): Promise<void> {

@@ -9,7 +9,7 @@ import { HANDSHAKE_TIMEOUT_MS } from './connection-limits.ts';
  */
 export async function acceptReverse(stream: Duplex, onGrpc: (duplex: Duplex) => void): Promise<void> {
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), HANDSHAKE_TIMEOUT_MS).unref();
+  using _timer = setTimeout(() => timeout.abort(), HANDSHAKE_TIMEOUT_MS).unref();
   stream.on('error', () => stream.destroy());
   try {
     const served = await awaitFirstRequest(stream, { signal: timeout.signal });
@@ -17,7 +17,5 @@ export async function acceptReverse(stream: Duplex, onGrpc: (duplex: Duplex) => 
     else onGrpc(served);
   } catch {
     stream.destroy(); // the Gitaly sees it
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -47,7 +47,7 @@ async function decide(
   options: DemultiplexerOptions,
 ): Promise<void> {
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS);
+  using _timer = setTimeout(() => timeout.abort(), options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS);
   const handshake = {
     signal: timeout.signal,
     arrivals: options.arrivals,
@@ -65,8 +65,6 @@ async function decide(
   } catch {
     // The peer has disconnected or took too long, so the error cannot be reported.
     connection.destroy();
-  } finally {
-    clearTimeout(timer);
   }
 }
 
