@@ -3,11 +3,9 @@ import type { BlobService } from '#wire/gen/blob_pb';
 import type { BlobDependencies } from './dependencies.ts';
 import { getBlob } from './get-blob.ts';
 import { getBlobs } from './get-blobs.ts';
-import { getLfsPointers } from './get-lfs-pointers.ts';
+import { getLfsPointers, listAllLfsPointers, listLfsPointers } from './lfs-pointers.ts';
 import { listAllBlobs } from './list-all-blobs.ts';
-import { listAllLfsPointers } from './list-all-lfs-pointers.ts';
 import { listBlobs } from './list-blobs.ts';
-import { listLfsPointers } from './list-lfs-pointers.ts';
 
 /** Contents of files. */
 export function blobService(deps: BlobDependencies): ServiceImplementation<typeof BlobService> {

@@ -1,11 +1,27 @@
+import { codeOf, GitalyError, invalidArgument, withCode, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import type { ObjectInfo } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
+import { type Looked, openListed } from '#git/objects/open-listed';
 import { MAX_LFS_POINTER_BYTES, parseLfsPointer } from '#git/objects/parse/parse-lfs-pointer';
 import type { NamedObject, ObjectNames } from '#git/objects/read-many';
+import { allObjects, walkObjects } from '#git/objects/walk-objects';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import { requireRevisions } from '#services/convert/request/revision';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
-import { LFSPointerSchema } from '#wire/gen/blob_pb';
+import {
+  type GetLFSPointersRequest,
+  type GetLFSPointersResponseSchema,
+  LFSPointerSchema,
+  type ListAllLFSPointersRequest,
+  type ListAllLFSPointersResponseSchema,
+  type ListLFSPointersRequest,
+  type ListLFSPointersResponseSchema,
+} from '#wire/gen/blob_pb';
+import type { BlobDependencies } from './dependencies.ts';
 
 /** The message of a pointer. */
-export interface LfsPointerMessage {
+interface LfsPointerMessage {
   readonly oid: string;
   readonly data: Buffer;
   readonly size: bigint;
@@ -14,7 +30,7 @@ export interface LfsPointerMessage {
 }
 
 /** Returns the message of a blob; `undefined` if it is not a pointer. */
-export function toLfsPointer(oid: string, data: Buffer): LfsPointerMessage | undefined {
+function toLfsPointer(oid: string, data: Buffer): LfsPointerMessage | undefined {
   const pointer = parseLfsPointer(data);
   if (pointer === undefined) return undefined;
   // A view would keep all of git's output in memory, and perhaps only one blob in a thousand is a
@@ -34,7 +50,7 @@ export function toLfsPointer(oid: string, data: Buffer): LfsPointerMessage | und
  *
  * @param options.limit the number of pointers to yield at most; 0 or less for all.
  */
-export async function* lfsPointers(
+async function* lfsPointers(
   objects: ObjectReader,
   source: ObjectNames<NamedObject>,
   { signal, limit }: { readonly signal: AbortSignal; readonly limit: number },
@@ -51,12 +67,97 @@ export async function* lfsPointers(
   }
 }
 
-/** Collects pointers into messages of at most 1 MiB. */
-export function chunkPointers(
+/** Yields messages of at most 1 MiB. @throws {GitalyError} INTERNAL for errors without a code. */
+async function* messagesOf(
   pointers: AsyncIterable<LfsPointerMessage>,
-): AsyncGenerator<LfsPointerMessage[]> {
-  return chunkMessages(LFSPointerSchema, pointers, () => MAX_ENCODED_BYTES);
+): AsyncGenerator<{ lfsPointers: LfsPointerMessage[] }> {
+  try {
+    const chunks = chunkMessages(LFSPointerSchema, pointers, () => MAX_ENCODED_BYTES);
+    for await (const lfsPointers of chunks) yield { lfsPointers };
+  } catch (error) {
+    throw withCode(error, 'INTERNAL');
+  }
 }
 
 /** The contents, two ids of 64 digits, two numbers of 10 bytes; five tags and three lengths. */
 const MAX_ENCODED_BYTES = MAX_LFS_POINTER_BYTES + 2 * 64 + 2 * 10 + 5 + 3 * 2;
+
+/**
+ * Sends the LFS pointers among the given objects in the order of the request, one that is named
+ * twice twice. Other objects are omitted; a missing object fails the call.
+ */
+export async function* getLfsPointers(
+  request: GetLFSPointersRequest,
+  context: HandlerContext,
+  deps: BlobDependencies,
+): ResponsesOf<typeof GetLFSPointersResponseSchema> {
+  const { objects } = deps.storages.open(request.repository);
+  if (request.blobIds.length === 0) throw invalidArgument('empty BlobIds');
+
+  yield* messagesOf(pointersOf(objects, request.blobIds, context.signal));
+}
+
+async function* pointersOf(
+  objects: ObjectReader,
+  ids: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<LfsPointerMessage> {
+  const look = (id: string): Promise<Looked> => find(objects, id, signal);
+  for await (const { object } of openListed(objects, ids, { look, signal })) {
+    const pointer = object?.data && toLfsPointer(object.oid, object.data);
+    if (pointer !== undefined) yield pointer;
+  }
+}
+
+async function find(objects: ObjectReader, id: string, signal: AbortSignal): Promise<Looked> {
+  const prefix = `retrieving object info for ${quote(id)}`;
+  const info = await objects.info(id, { signal }).catch((error: unknown) => {
+    throw codeOf(error) === 'INVALID_ARGUMENT' ? error : wrap(error, prefix);
+  });
+  if (info === undefined) throw new GitalyError('INTERNAL', `${prefix}: object not found`);
+  return { info, isWanted: info.type === 'blob' && info.size <= MAX_LFS_POINTER_BYTES };
+}
+
+/**
+ * Sends the LFS pointers that are reachable from revisions, each once, at most `limit` (0 means
+ * all). A pointer of exactly {@link MAX_LFS_POINTER_BYTES} is too big here, as in Gitaly, where git
+ * makes the check.
+ */
+export async function* listLfsPointers(
+  request: ListLFSPointersRequest,
+  context: HandlerContext,
+  deps: BlobDependencies,
+): ResponsesOf<typeof ListLFSPointersResponseSchema> {
+  const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
+  const revisions = await requireRevisions(request.revisions, { allowPathScoped: true });
+
+  const walk = (signal: AbortSignal) =>
+    walkObjects(repository, {
+      revisions,
+      type: 'blob',
+      blobsBelowBytes: MAX_LFS_POINTER_BYTES,
+      signal,
+    });
+  const pointers = lfsPointers(repository.objects, walk, { signal: context.signal, limit: request.limit });
+  yield* messagesOf(pointers);
+}
+
+/**
+ * Sends the LFS pointers of the whole object database, including unreachable ones; at most `limit`
+ * (0 means all).
+ */
+export async function* listAllLfsPointers(
+  request: ListAllLFSPointersRequest,
+  context: HandlerContext,
+  deps: BlobDependencies,
+): ResponsesOf<typeof ListAllLFSPointersResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+
+  async function* small(signal: AbortSignal): AsyncGenerator<readonly ObjectInfo[]> {
+    for await (const batch of allObjects(repository, { type: 'blob', signal })) {
+      yield batch.filter(({ size }) => size <= MAX_LFS_POINTER_BYTES);
+    }
+  }
+  const pointers = lfsPointers(repository.objects, small, { signal: context.signal, limit: request.limit });
+  yield* messagesOf(pointers);
+}

@@ -8,9 +8,7 @@ import { diffStats } from './diff-stats.ts';
 import { findChangedPaths } from './find-changed-paths.ts';
 import { getPatchId } from './get-patch-id.ts';
 import { rangeDiff } from './range-diff.ts';
-import { rawDiff } from './raw-diff.ts';
-import { rawPatch } from './raw-patch.ts';
-import { rawRangeDiff } from './raw-range-diff.ts';
+import { rawDiff, rawPatch, rawRangeDiff } from './raw-output.ts';
 
 /** Differences between commits, trees and blobs. */
 export function diffService(deps: DiffDependencies): ServiceImplementation<typeof DiffService> {

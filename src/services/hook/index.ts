@@ -3,11 +3,8 @@ import type { HookService } from '#wire/gen/hook_pb';
 import type { HookDependencies } from './dependencies.ts';
 import { packObjectsHook } from './pack-objects-hook.ts';
 import { packObjectsHookWithSidechannel } from './pack-objects-hook-with-sidechannel.ts';
-import { postReceiveHook } from './post-receive-hook.ts';
-import { preReceiveHook } from './pre-receive-hook.ts';
 import { procReceiveHook } from './proc-receive-hook.ts';
-import { referenceTransactionHook } from './reference-transaction-hook.ts';
-import { updateHook } from './update-hook.ts';
+import { postReceiveHook, preReceiveHook, referenceTransactionHook, updateHook } from './run-hooks.ts';
 
 /**
  * Implements the service that answers the hook programs of git. Pushes of this server do not use it

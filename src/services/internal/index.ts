@@ -1,10 +1,8 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { InternalGitaly } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
-import { listPoolMetadata } from './list-pool-metadata.ts';
 import { listPoolUpstreams } from './list-pool-upstreams.ts';
-import { scanPoolMetadata } from './scan-pool-metadata.ts';
-import { storePoolMetadata } from './store-pool-metadata.ts';
+import { listPoolMetadata, scanPoolMetadata, storePoolMetadata } from './pool-metadata.ts';
 import { walkRepos } from './walk-repos.ts';
 
 /** Calls of Praefect and of operators: the repositories of a storage, and their object pools. */

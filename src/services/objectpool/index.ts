@@ -1,13 +1,15 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { ObjectPoolService } from '#wire/gen/objectpool_pb';
-import { createObjectPool } from './create-object-pool.ts';
-import { deleteObjectPool } from './delete-object-pool.ts';
 import type { ObjectPoolDependencies } from './dependencies.ts';
-import { disconnectGitAlternates } from './disconnect-git-alternates.ts';
 import { fetchIntoObjectPool } from './fetch-into-object-pool.ts';
-import { getObjectPool } from './get-object-pool.ts';
-import { linkRepositoryToObjectPool } from './link-repository-to-object-pool.ts';
-import { reduplicateRepository } from './reduplicate-repository.ts';
+import {
+  createObjectPool,
+  deleteObjectPool,
+  disconnectGitAlternates,
+  getObjectPool,
+  linkRepositoryToObjectPool,
+  reduplicateRepository,
+} from './object-pools.ts';
 
 /** Object pools: objects that several repositories share. */
 export function objectPoolService(

@@ -1,21 +1,21 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { RefService } from '#wire/gen/ref_pb';
-import { findAllBranches } from './branches/find-all-branches.ts';
-import { findAllRemoteBranches } from './branches/find-all-remote-branches.ts';
+import { findAllBranches, findAllRemoteBranches } from './branches/find-all-branches.ts';
 import { findBranch } from './branches/find-branch.ts';
 import { findDefaultBranchName } from './branches/find-default-branch-name.ts';
 import { findLocalBranches } from './branches/find-local-branches.ts';
 import type { RefDependencies } from './dependencies.ts';
 import { deleteRefs } from './references/delete-refs.ts';
-import { findAllBranchNames, findAllTagNames } from './references/find-all-ref-names.ts';
 import { findRefsByOID } from './references/find-refs-by-oid.ts';
-import {
-  listBranchNamesContainingCommit,
-  listTagNamesContainingCommit,
-} from './references/list-names-containing-commit.ts';
 import { listRefs } from './references/list-refs.ts';
 import { packRefs } from './references/pack-refs.ts';
 import { refExists } from './references/ref-exists.ts';
+import {
+  findAllBranchNames,
+  findAllTagNames,
+  listBranchNamesContainingCommit,
+  listTagNamesContainingCommit,
+} from './references/ref-names.ts';
 import { updateReferences } from './references/update-references.ts';
 import { findAllTags } from './tags/find-all-tags.ts';
 import { findTag } from './tags/find-tag.ts';

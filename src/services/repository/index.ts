@@ -1,56 +1,51 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { RepositoryService } from '#wire/gen/repository_pb';
-import { backupRepository } from './backup/backup-repository.ts';
-import { restoreRepository } from './backup/restore-repository.ts';
-import { createBundle } from './bundles/create-bundle.ts';
-import { createBundleFromRefList } from './bundles/create-bundle-from-ref-list.ts';
-import { fetchBundle } from './bundles/fetch-bundle.ts';
-import { generateBundleURI } from './bundles/generate-bundle-uri.ts';
-import { applyGitattributes } from './content/apply-gitattributes.ts';
-import { fastExport } from './content/fast-export.ts';
-import { findLicense } from './content/find-license.ts';
-import { findMergeBase } from './content/find-merge-base.ts';
+import { backupRepository, restoreRepository } from './backup/backup.ts';
+import { createBundle, createBundleFromRefList, fetchBundle, generateBundleURI } from './bundles/bundles.ts';
+import { applyGitattributes, getInfoAttributes } from './content/attributes.ts';
+import { fastExport, findLicense, findMergeBase, getConfig } from './content/content.ts';
 import { getArchive } from './content/get-archive.ts';
-import { getConfig } from './content/get-config.ts';
-import { getInfoAttributes } from './content/get-info-attributes.ts';
 import { getRawChanges } from './content/get-raw-changes.ts';
-import { searchFilesByContent } from './content/search-files-by-content.ts';
-import { searchFilesByName } from './content/search-files-by-name.ts';
+import { searchFilesByContent, searchFilesByName } from './content/search-files.ts';
+import {
+  createRepository,
+  createRepositoryFromBundle,
+  createRepositoryFromSnapshot,
+  createRepositoryFromUrl,
+} from './create/create.ts';
 import { createFork } from './create/create-fork.ts';
-import { createRepository } from './create/create-repository.ts';
-import { createRepositoryFromBundle } from './create/create-repository-from-bundle.ts';
-import { createRepositoryFromSnapshot } from './create/create-repository-from-snapshot.ts';
-import { createRepositoryFromUrl } from './create/create-repository-from-url.ts';
-import { removeAll } from './create/remove-all.ts';
-import { removeRepository } from './create/remove-repository.ts';
+import { removeAll, removeRepository } from './create/remove-repository.ts';
 import { renameRepository } from './create/rename-repository.ts';
 import { replicateRepository } from './create/replicate-repository.ts';
-import { receiveHooks } from './custom-hooks/receive-hooks.ts';
-import { sendHooks } from './custom-hooks/send-hooks.ts';
+import { receiveHooks, sendHooks } from './custom-hooks/custom-hooks.ts';
 import type { RepositoryDependencies } from './dependencies.ts';
 import { fetchRemote } from './fetch/fetch-remote.ts';
 import { fetchSourceBranch } from './fetch/fetch-source-branch.ts';
-import { calculateChecksum } from './information/calculate-checksum.ts';
-import { fsck } from './information/fsck.ts';
-import { fullPath } from './information/full-path.ts';
-import { getFileAttributes } from './information/get-file-attributes.ts';
-import { getObjectDirectorySize } from './information/get-object-directory-size.ts';
-import { hasLocalBranches } from './information/has-local-branches.ts';
+import {
+  calculateChecksum,
+  fsck,
+  fullPath,
+  getFileAttributes,
+  getObjectDirectorySize,
+  hasLocalBranches,
+  objectFormat,
+  repositoryExists,
+  repositorySize,
+  setFullPath,
+} from './information/information.ts';
 import { migrateReferenceBackend } from './information/migrate-reference-backend.ts';
-import { objectFormat } from './information/object-format.ts';
 import { objectsSize } from './information/objects-size.ts';
 import { repositoryInfo } from './information/repository-info.ts';
-import { repositorySize } from './information/repository-size.ts';
-import { setFullPath } from './information/set-full-path.ts';
-import { cleanup } from './maintenance/cleanup.ts';
-import { garbageCollect } from './maintenance/garbage-collect.ts';
-import { midxRepack } from './maintenance/midx-repack.ts';
-import { optimizeRepository } from './maintenance/optimize-repository.ts';
-import { pruneUnreachableObjects } from './maintenance/prune-unreachable-objects.ts';
-import { repackFull } from './maintenance/repack-full.ts';
-import { repackIncremental } from './maintenance/repack-incremental.ts';
-import { writeCommitGraph } from './maintenance/write-commit-graph.ts';
-import { repositoryExists } from './repository-exists.ts';
+import {
+  cleanup,
+  garbageCollect,
+  midxRepack,
+  optimizeRepository,
+  pruneUnreachableObjects,
+  repackFull,
+  repackIncremental,
+  writeCommitGraph,
+} from './maintenance/maintenance.ts';
 import { getSnapshot } from './snapshot/get-snapshot.ts';
 import { writeRef } from './write-ref.ts';
 

@@ -1,11 +1,21 @@
+import { statfs } from 'node:fs/promises';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { wrapped } from '#base/gitaly-error';
+import { systemErrorText } from '#base/go/system-error';
 import { clockSynced } from '#rpc/common/clock-synced';
-import type { ServiceImplementation } from '#rpc/server/handler';
-import type { ServerService } from '#wire/gen/server_pb';
+import type { HandlerContext, ResponseOf, ServiceImplementation } from '#rpc/server/handler';
+import type { Storage } from '#storage/repository-target';
+import type {
+  DiskStatisticsResponse_StorageStatusSchema,
+  DiskStatisticsResponseSchema,
+  ReadinessCheckResponseSchema,
+  ServerService,
+  ServerSignatureResponseSchema,
+} from '#wire/gen/server_pb';
 import type { ServerDependencies } from './dependencies.ts';
-import { diskStatistics } from './disk-statistics.ts';
-import { readinessCheck } from './readiness-check.ts';
 import { serverInfo } from './server-info.ts';
-import { serverSignature } from './server-signature.ts';
+
+type StorageStatus = MessageInitShape<typeof DiskStatisticsResponse_StorageStatusSchema>;
 
 /** Implements the service that describes this server. */
 export function serverService(deps: ServerDependencies): ServiceImplementation<typeof ServerService> {
@@ -16,4 +26,54 @@ export function serverService(deps: ServerDependencies): ServiceImplementation<t
     readinessCheck: () => readinessCheck(deps),
     serverSignature: () => serverSignature(deps),
   };
+}
+
+/** Reports that the server is ready, or which storages are gone. */
+async function readinessCheck({
+  storages,
+}: ServerDependencies): ResponseOf<typeof ReadinessCheckResponseSchema> {
+  const failedChecks = (await storages.presence.problems()).map((errorMessage) => ({
+    name: 'storages',
+    errorMessage,
+  }));
+  if (failedChecks.length === 0) return { Result: { case: 'okResponse', value: {} } };
+  return { Result: { case: 'failureResponse', value: { failedChecks } } };
+}
+
+/**
+ * Returns the public half of the server's signing key as a line of an `authorized_keys` file; empty
+ * without a key.
+ *
+ * @throws {GitalyError} INTERNAL when the key cannot be read, and for an OpenPGP key, whose public
+ * half Gitaly does not return either.
+ */
+async function serverSignature(deps: ServerDependencies): ResponseOf<typeof ServerSignatureResponseSchema> {
+  const key = await deps.signingKeys?.current().catch(wrapped('failed to parse signing key'));
+  if (key === undefined) return {};
+  if (key.publicLine === undefined)
+    throw new Error('failed to fetch public key: gpg public key not implemented');
+  return { publicKey: Buffer.from(key.publicLine) };
+}
+
+/**
+ * Returns the free and used bytes of the storages' file systems. A storage whose call fails is
+ * listed without numbers.
+ */
+async function diskStatistics(
+  context: HandlerContext,
+  deps: ServerDependencies,
+): ResponseOf<typeof DiskStatisticsResponseSchema> {
+  return {
+    storageStatuses: await Promise.all(deps.storages.all.map((storage) => storageStatus(storage, context))),
+  };
+}
+
+async function storageStatus(storage: Storage, context: HandlerContext): Promise<StorageStatus> {
+  try {
+    const { bavail, bfree, blocks, bsize } = await statfs(storage.path, { bigint: true });
+    return { storageName: storage.name, available: bavail * bsize, used: (blocks - bfree) * bsize };
+  } catch (error) {
+    context.log.add({ [`disk_statistics_error.${storage.name}`]: systemErrorText(error) });
+    return { storageName: storage.name };
+  }
 }

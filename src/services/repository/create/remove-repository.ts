@@ -1,8 +1,14 @@
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, wrap } from '#base/gitaly-error';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { bundleStorageOf } from '#services/convert/request/bundle-uri';
+import { removeAll as removeEverything } from '#storage/lifecycle/remove-all';
 import { removeRepository as remove } from '#storage/lifecycle/remove-repository';
-import type { RemoveRepositoryRequest, RemoveRepositoryResponseSchema } from '#wire/gen/repository_pb';
+import type {
+  RemoveAllRequest,
+  RemoveAllResponseSchema,
+  RemoveRepositoryRequest,
+  RemoveRepositoryResponseSchema,
+} from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
 /** Removes a repository, even if others borrow its objects. */
@@ -23,4 +29,17 @@ export async function removeRepository(
   if (bundleStorage !== storageName)
     deps.bundleUris?.automatic.removeLater({ storageName: bundleStorage, relativePath });
   return {};
+}
+
+/** Removes everything in a storage. */
+export async function removeAll(
+  { storageName }: RemoveAllRequest,
+  { storages }: RepositoryDependencies,
+): ResponseOf<typeof RemoveAllResponseSchema> {
+  try {
+    await removeEverything(storages, storages.storage(storageName));
+    return {};
+  } catch (error) {
+    throw wrap(error, 'remove all');
+  }
 }

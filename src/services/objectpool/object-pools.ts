@@ -1,0 +1,127 @@
+import { invalidArgument, messageOf, wrapped } from '#base/gitaly-error';
+import { createPool } from '#domain/object-pool/create-pool';
+import { deletePool } from '#domain/object-pool/delete-pool';
+import { disconnectMember } from '#domain/object-pool/disconnect-member';
+import { linkMember } from '#domain/object-pool/link-member';
+import { InvalidPoolError, openPool, requirePoolPath } from '#domain/object-pool/open-pool';
+import { poolOfMember } from '#domain/object-pool/pool-of-member';
+import { reduplicate } from '#domain/object-pool/reduplicate';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import type {
+  CreateObjectPoolRequest,
+  CreateObjectPoolResponseSchema,
+  DeleteObjectPoolRequest,
+  DeleteObjectPoolResponseSchema,
+  DisconnectGitAlternatesRequest,
+  DisconnectGitAlternatesResponseSchema,
+  GetObjectPoolRequest,
+  GetObjectPoolResponseSchema,
+  LinkRepositoryToObjectPoolRequest,
+  LinkRepositoryToObjectPoolResponseSchema,
+  ReduplicateRepositoryRequest,
+  ReduplicateRepositoryResponseSchema,
+} from '#wire/gen/objectpool_pb';
+import type { ObjectPoolDependencies } from './dependencies.ts';
+
+/** Creates an object pool from a repository, which does not become a member. */
+export async function createObjectPool(
+  request: CreateObjectPoolRequest,
+  context: HandlerContext,
+  deps: ObjectPoolDependencies,
+): ResponseOf<typeof CreateObjectPoolResponseSchema> {
+  const { origin } = request;
+  if (origin === undefined) throw invalidArgument('no origin repository');
+  const pool = request.objectPool?.repository;
+  if (pool === undefined) throw invalidArgument('no object pool repository');
+  requirePoolPath(pool.relativePath);
+
+  const options = { signal: context.signal, vote: deps.voteOf(context) };
+  await createPool(deps.storages, pool, origin, options).catch(wrapped('creating object pool'));
+  return {};
+}
+
+/** Deletes an object pool. A missing one, or one that is no repository, is no error. */
+export async function deleteObjectPool(
+  request: DeleteObjectPoolRequest,
+  context: HandlerContext,
+  deps: ObjectPoolDependencies,
+): ResponseOf<typeof DeleteObjectPoolResponseSchema> {
+  let pool: Repository;
+  try {
+    pool = openPool(deps.storages, request.objectPool?.repository);
+  } catch (error) {
+    if (error instanceof InvalidPoolError) return {};
+    throw error;
+  }
+
+  await deletePool(deps.storages, pool, {
+    maintenance: deps.housekeeping.runs,
+    signal: context.signal,
+    onLeftover: (error) => context.log.add({ remove_repository_leftover: messageOf(error) }),
+  });
+  return {};
+}
+
+/**
+ * Returns the pool from which a repository borrows objects. Alternates that name something else are
+ * like none, and a field in the log.
+ */
+export async function getObjectPool(
+  request: GetObjectPoolRequest,
+  { log }: HandlerContext,
+  deps: ObjectPoolDependencies,
+): ResponseOf<typeof GetObjectPoolResponseSchema> {
+  const member = deps.storages.open(request.repository);
+
+  const repository = await poolOfMember(deps.storages, member).catch((error: unknown) => {
+    log.add({ invalid_alternates: messageOf(error) });
+    return undefined;
+  });
+  if (repository === undefined) return {};
+  const { storageName, relativePath } = repository;
+  return { objectPool: { repository: { storageName, relativePath } } };
+}
+
+/** Lets a repository borrow objects from a pool. */
+export async function linkRepositoryToObjectPool(
+  request: LinkRepositoryToObjectPoolRequest,
+  context: HandlerContext,
+  deps: ObjectPoolDependencies,
+): ResponseOf<typeof LinkRepositoryToObjectPoolResponseSchema> {
+  const member = deps.storages.open(request.repository);
+  const pool = openPool(deps.storages, request.objectPool?.repository);
+
+  const { borrowers } = deps.storages;
+  await linkMember(pool, member, { borrowers, vote: deps.voteOf(context), signal: context.signal });
+  return {};
+}
+
+/** Makes a member of a pool independent of it. */
+export async function disconnectGitAlternates(
+  request: DisconnectGitAlternatesRequest,
+  context: HandlerContext,
+  deps: ObjectPoolDependencies,
+): ResponseOf<typeof DisconnectGitAlternatesResponseSchema> {
+  const member = deps.storages.open(request.repository);
+
+  await disconnectMember(member, {
+    maintenance: deps.housekeeping.runs,
+    vote: deps.voteOf(context),
+    signal: context.signal,
+  });
+  return {};
+}
+
+/** Gives a member of a pool its own copies of the objects that it borrows. */
+export async function reduplicateRepository(
+  request: ReduplicateRepositoryRequest,
+  { signal }: HandlerContext,
+  deps: ObjectPoolDependencies,
+): ResponseOf<typeof ReduplicateRepositoryResponseSchema> {
+  const member = deps.storages.open(request.repository);
+
+  using _run = await deps.housekeeping.runs.takeOver(member, signal);
+  await reduplicate(member, signal);
+  return {};
+}

@@ -1,0 +1,92 @@
+import { invalidArgument, wrap } from '#base/gitaly-error';
+import { exportHistory } from '#domain/history/export-history';
+import { findMergeBase as findBase } from '#domain/history/find-merge-base';
+import { readConfigFile } from '#domain/settings/read-config-file';
+import type { HandlerContext, ResponseOf, ResponsesOf } from '#rpc/server/handler';
+import { takeBytes } from '#services/convert/request/take-bytes';
+import type {
+  FastExportRequest,
+  FastExportResponseSchema,
+  FindLicenseRequest,
+  FindLicenseResponseSchema,
+  FindMergeBaseRequest,
+  FindMergeBaseResponseSchema,
+  GetConfigRequest,
+  GetConfigResponseSchema,
+} from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Size of a message's data. @see Go: io.Copy */
+const PIECE_BYTES = 32 * 1024;
+
+/** Streams the config file of a repository. */
+export async function* getConfig(
+  request: GetConfigRequest,
+  deps: RepositoryDependencies,
+): ResponsesOf<typeof GetConfigResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  for await (const data of readConfigFile(repository, PIECE_BYTES)) yield { data };
+}
+
+/** Returns the license of a project, from the files in the top directory of HEAD. */
+export async function findLicense(
+  request: FindLicenseRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof FindLicenseResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  const found = await deps.licenses.get(repository, context.signal);
+  if (found === undefined) return {};
+  const { shortName, name, url, path, nickname } = found;
+  return {
+    licenseShortName: shortName,
+    licenseName: name,
+    licenseUrl: url,
+    licensePath: path,
+    licenseNickname: nickname,
+  };
+}
+
+/**
+ * Returns the best common ancestor of revisions; an empty id if there is none or a revision has no
+ * commit.
+ */
+export async function findMergeBase(
+  request: FindMergeBaseRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof FindMergeBaseResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  if (request.revisions.length < 2) throw invalidArgument('at least 2 revisions are required');
+
+  try {
+    const base = await findBase(
+      repository,
+      request.revisions.map((revision) => Buffer.from(revision)),
+      context.signal,
+    );
+    return { base: base ?? '' };
+  } catch (error) {
+    throw wrap(error, 'cmd');
+  }
+}
+
+/** Streams the whole history in the format of `git fast-import`. */
+export async function* fastExport(
+  request: FastExportRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponsesOf<typeof FastExportResponseSchema> {
+  if (request.repository === undefined) throw invalidArgument('repository is not set');
+  const repository = open(request, deps);
+  const bytes = exportHistory(repository, context);
+  for await (const data of takeBytes(bytes, Number.POSITIVE_INFINITY)) yield { data };
+}
+
+function open({ repository }: FastExportRequest, deps: RepositoryDependencies) {
+  try {
+    return deps.storages.open(repository);
+  } catch (error) {
+    throw wrap(error, 'cmd start failed: get repo path');
+  }
+}

@@ -1,0 +1,164 @@
+import { invalidArgument, messageOf } from '#base/gitaly-error';
+import { planAsNeeded, planEverything } from '#domain/housekeeping/decisions/plan-maintenance';
+import type { OptimizeOptions } from '#domain/housekeeping/housekeeping';
+import { pruneUnreachable } from '#domain/housekeeping/prune-unreachable';
+import { collectGarbage } from '#domain/housekeeping/releases-15/collect-garbage';
+import { repackAsBefore } from '#domain/housekeeping/releases-15/repack-as-before';
+import { repackWithIndex } from '#domain/housekeeping/releases-15/repack-with-index';
+import { updateCommitGraph } from '#domain/housekeeping/releases-15/update-commit-graph';
+import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
+import {
+  type OptimizeRepositoryRequest,
+  type OptimizeRepositoryResponseSchema,
+  type PruneUnreachableObjectsRequest,
+  type PruneUnreachableObjectsResponseSchema,
+  OptimizeRepositoryRequest_Strategy as Strategy,
+} from '#wire/gen/repository_pb';
+import {
+  type CleanupRequest,
+  type CleanupResponseSchema,
+  type GarbageCollectRequest,
+  type GarbageCollectResponseSchema,
+  type MidxRepackRequest,
+  type MidxRepackResponseSchema,
+  type RepackFullRequest,
+  type RepackFullResponseSchema,
+  type RepackIncrementalRequest,
+  type RepackIncrementalResponseSchema,
+  WriteCommitGraphRequest_SplitStrategy as SplitStrategy,
+  type WriteCommitGraphRequest,
+  type WriteCommitGraphResponseSchema,
+} from '#wire/gen/repository-service_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+import { refuseOffloading, refuseRehydration } from './refuse-offloading.ts';
+
+/** Does the maintenance that a repository needs, or all of it. Another run at the time is enough. */
+export async function optimizeRepository(
+  request: OptimizeRepositoryRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof OptimizeRepositoryResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  const { signal } = context;
+  const { strategy } = request;
+  if (strategy === Strategy.OFFLOADING) refuseOffloading(deps.offloading);
+  if (strategy === Strategy.REHYDRATION) await refuseRehydration(repository, deps.offloading, signal);
+  const plan = planOf(strategy);
+
+  await deps.housekeeping.optimize(repository, { plan, signal, vote: deps.voteOf(context) });
+  return {};
+}
+
+/** The wire format allows numbers that the enumeration does not have. */
+function planOf(strategy: Strategy): NonNullable<OptimizeOptions['plan']> {
+  switch (strategy) {
+    case Strategy.UNSPECIFIED:
+    case Strategy.HEURISTICAL:
+      return planAsNeeded;
+    case Strategy.EAGER:
+      return planEverything;
+    default:
+      throw invalidArgument(`unsupported optimization strategy ${String(strategy)}`);
+  }
+}
+
+/** Removes the work trees that killed calls left. Clients of 15.0 only. */
+export async function cleanup(
+  request: CleanupRequest,
+  { signal }: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof CleanupResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+
+  await cleanWorktrees(repository, { signal });
+  return {};
+}
+
+/** Runs `git gc`. Clients of 15.0 only. */
+export async function garbageCollect(
+  request: GarbageCollectRequest,
+  { signal, log }: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof GarbageCollectResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+
+  await deps.housekeeping.exclusively(repository, signal, (running) =>
+    collectGarbage(deps.housekeeping, repository, {
+      writeBitmap: request.createBitmap,
+      prune: request.prune,
+      onStaleDataLeft: (error) => log.add({ stale_data_error: messageOf(error) }),
+      signal: running,
+    }),
+  );
+  return {};
+}
+
+/** Packs the loose objects. Clients of 15.0 only. */
+export async function repackIncremental(
+  request: RepackIncrementalRequest,
+  { signal }: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof RepackIncrementalResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+
+  await deps.housekeeping.exclusively(repository, signal, (running) =>
+    repackAsBefore(repository, { kind: 'incremental', writeBitmap: false, signal: running }),
+  );
+  return {};
+}
+
+/** Repacks all objects into one pack. Clients of 15.0 only. */
+export async function repackFull(
+  request: RepackFullRequest,
+  { signal }: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof RepackFullResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  const writeBitmap = request.createBitmap;
+
+  await deps.housekeeping.exclusively(repository, signal, (running) =>
+    repackAsBefore(repository, { kind: 'full', writeBitmap, signal: running }),
+  );
+  return {};
+}
+
+/** Combines small packs with the help of a multi-pack-index. Clients of 15.0 only. */
+export async function midxRepack(
+  request: MidxRepackRequest,
+  { signal }: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof MidxRepackResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+
+  await deps.housekeeping.exclusively(repository, signal, (running) => repackWithIndex(repository, running));
+  return {};
+}
+
+/** Drops unreachable objects that are older than half an hour. Object pools are refused. */
+export async function pruneUnreachableObjects(
+  request: PruneUnreachableObjectsRequest,
+  { signal }: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof PruneUnreachableObjectsResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+
+  await pruneUnreachable(deps.housekeeping, repository, signal);
+  return {};
+}
+
+/** Updates the commit-graph. Clients of 15.0 only. */
+export async function writeCommitGraph(
+  request: WriteCommitGraphRequest,
+  { signal }: HandlerContext,
+  deps: RepositoryDependencies,
+): ResponseOf<typeof WriteCommitGraphResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  if (request.splitStrategy !== SplitStrategy.SizeMultiple)
+    throw invalidArgument(`unsupported split strategy: ${String(request.splitStrategy)}`);
+
+  await deps.housekeeping.exclusively(repository, signal, (running) =>
+    updateCommitGraph(repository, running),
+  );
+  return {};
+}
