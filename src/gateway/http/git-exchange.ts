@@ -1,13 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GitService } from '#client/git/info-refs';
-import type { AccessEntry } from '../access/access-entry.ts';
 import type { Identity } from '../identity.ts';
 import type { RepositoryInit } from '../repository-mapping.ts';
+import type { HttpExchange } from './http-exchange.ts';
 
 /** A request of git that was checked and mapped, on its way to Gitaly. */
-export interface GitExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+export interface GitExchange extends Omit<HttpExchange, 'peer'> {
   readonly service: GitService;
   readonly repository: RepositoryInit;
   /** The repository that a push creates if it is missing. */
@@ -18,14 +15,6 @@ export interface GitExchange {
    */
   otherwise(): Promise<GitExchange | undefined>;
   readonly identity: Identity;
-  /** Notes what is transferred, for the access log. */
-  readonly access: AccessEntry | undefined;
   /** Address of the client, also behind trusted proxies. */
   readonly remoteAddress: string | undefined;
-  /** Aborts when the client disconnects, and when the request takes too long. */
-  readonly signal: AbortSignal;
-  /**
-   * Sends `100 Continue` to a client that waits for it before its body (`Expect: 100-continue`).
-   */
-  sendContinue(): void;
 }

@@ -23,6 +23,7 @@ import { type EventOptions, EventStreams } from './events/event-streams.ts';
 import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
 import { HostCheck } from './host-check.ts';
+import type { HttpExchange } from './http-exchange.ts';
 import { lfsError } from './lfs/lfs-answer.ts';
 import { LfsIdentities } from './lfs/lfs-identities.ts';
 import { type LfsOptions, LfsServer, type LfsServerOptions } from './lfs/lfs-server.ts';
@@ -34,7 +35,7 @@ import { RequestBody } from './request-body.ts';
 import { HOW_TO, NO_PAGE, parseRoute, type Route } from './route.ts';
 import { serveInfoRefs } from './serve-info-refs.ts';
 import { serveReceivePack, serveUploadPack } from './serve-service.ts';
-import { type ProxyPeer, TrustedProxies } from './trusted-proxies.ts';
+import { TrustedProxies } from './trusted-proxies.ts';
 import { discardRest, hasUnreadBody } from './unread-body.ts';
 
 export interface RequestServerOptions {
@@ -81,13 +82,9 @@ type GitRoute = Exclude<ServedRoute, { readonly kind: 'api' | 'bundle' | 'events
 type LfsRoute = Extract<Route, { readonly kind: 'lfs' }>;
 
 /** A request in progress; its fields are set step by step. */
-interface Visit {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly sendContinue: () => void;
-  readonly peer: ProxyPeer;
+interface Visit extends HttpExchange {
+  /** Aborts `signal`. */
   readonly gone: AbortController;
-  readonly access: AccessEntry | undefined;
   body?: RequestBody;
 }
 
@@ -145,7 +142,8 @@ export class RequestServer {
     const peer = this.#proxies.peerOf(request);
     const { onAccess: observer } = this.#options;
     const access = observer && new AccessEntry({ observer, transport: 'http', remoteAddress: peer.address });
-    const visit: Visit = { request, response, sendContinue, gone, peer, access };
+    const { signal } = gone;
+    const visit: Visit = { request, response, sendContinue, gone, signal, peer, access };
     const misdirected = this.#hosts.refusalOf(request);
     const route = parseRoute(request.method ?? '', request.url ?? '');
     if (access !== undefined) describeRequest(access, route, request);
@@ -169,7 +167,7 @@ export class RequestServer {
       else if (route.kind === 'lfs') await this.#serveLfs(visit, route);
       else await this.#answer(visit, route);
     } catch (error) {
-      await this.#fail(visit, route, gone.signal.aborted ? gone.signal.reason : error);
+      await this.#fail(visit, route, visit.signal.aborted ? visit.signal.reason : error);
     } finally {
       clearTimeout(timer);
       slot[Symbol.dispose]();
@@ -178,7 +176,7 @@ export class RequestServer {
   }
 
   async #answer(visit: Visit, { kind, path, service }: GitRoute): Promise<void> {
-    const { gone, sendContinue, peer, request, response } = visit;
+    const { access, sendContinue, peer, request, response, signal } = visit;
     const admission = await this.#authenticator.authenticate({
       headers: request.headers,
       remoteAddress: peer.address,
@@ -186,15 +184,14 @@ export class RequestServer {
       path,
       operation: service === 'git-upload-pack' ? 'read' : 'write',
     });
-    if (visit.access !== undefined)
-      visit.access.identity = 'answer' in admission ? admission.identity : admission;
+    if (access !== undefined) access.identity = 'answer' in admission ? admission.identity : admission;
     if ('answer' in admission) return await refuse(visit, admission.answer);
     const mapped = this.#names.at(path);
     if (mapped === undefined) return await refuse(visit, NOT_FOUND);
     const { glRepository, ...identity } = admission;
     const named = (at: RepositoryInit) => (glRepository === undefined ? at : { ...at, glRepository });
     const exchangeAt = (found: RepositoryInit): GitExchange => ({
-      ...{ request, response, sendContinue, service, identity, access: visit.access },
+      ...{ request, response, sendContinue, service, identity, access, signal },
       repository: named(found),
       newRepository: named(this.#names.newAt(path) ?? found),
       otherwise: async () => {
@@ -202,18 +199,17 @@ export class RequestServer {
         return other && exchangeAt(other);
       },
       remoteAddress: peer.address,
-      signal: gone.signal,
     });
     const exchange = exchangeAt(mapped);
 
     const options = { ...this.#options, creator: this.#creator };
-    await reach(this.#options.link, gone.signal);
+    await reach(this.#options.link, signal);
     if (kind === 'info-refs') return await serveInfoRefs(exchange, options);
     const expected = `application/x-${service}-request`;
     if (request.headers['content-type'] !== expected) {
       return await refuse(visit, { status: 415, text: `The content type must be ${expected}.` });
     }
-    visit.body = RequestBody.of(request, this.#bodyLimits(service), (chunk) => visit.access?.input(chunk));
+    visit.body = RequestBody.of(request, this.#bodyLimits(service), (chunk) => access?.input(chunk));
     if (service === 'git-upload-pack') await serveUploadPack(exchange, visit.body, this.#options.link);
     else await serveReceivePack(exchange, visit.body, options);
   }
@@ -254,25 +250,25 @@ export class RequestServer {
           lfs: lfs?.store,
         }),
     );
-    await reach(link, visit.gone.signal);
-    const failure = await (await this.#api).serve({ ...visit, signal: visit.gone.signal });
+    await reach(link, visit.signal);
+    const failure = await (await this.#api).serve(visit);
     if (failure !== undefined) this.#options.onFailure?.(failure, visit.request);
   }
 
   /** Sends a bundle. The signature of its address replaces authentication. */
-  async #sendBundle({ gone, request, response }: Visit, query: string): Promise<void> {
+  async #sendBundle(visit: Visit, query: string): Promise<void> {
     const { bundles } = this.#options;
     if (bundles === undefined) throw new HttpRefusal(NOT_FOUND);
-    await serveBundle({ request, response, query, signal: gone.signal }, bundles);
+    await serveBundle({ ...visit, query }, bundles);
   }
 
-  async #sendEvents({ gone, peer, request, response }: Visit, query: string): Promise<void> {
+  async #sendEvents(visit: Visit, query: string): Promise<void> {
     if (this.#events === undefined) throw new HttpRefusal(NOTHING_HERE);
-    await this.#events.serve({ request, response, query, peer, signal: gone.signal });
+    await this.#events.serve({ ...visit, query });
   }
 
   async #sendPage(visit: Visit, { isTop, repository }: PageRoute): Promise<void> {
-    const { gone, peer, request, response } = visit;
+    const { request } = visit;
     const { api, authenticator, pages } = this.#options;
     const isBrowser = pages !== undefined && request.headers.accept?.includes('text/html') === true;
     if (isTop === true)
@@ -280,10 +276,9 @@ export class RequestServer {
     if (isBrowser && repository !== undefined) throw new HttpRefusal(seeOther(pageOfRepository(repository)));
     if (pages === undefined || repository !== undefined) throw new HttpRefusal(NOTHING_HERE);
     const body = await this.#formOf(visit);
-    const { signal } = gone;
     const apiAddress = api && API_PATH + API_DOCUMENT;
-    const rights = { authenticator, entry: visit.access, lfs: this.lfs };
-    await servePage({ request, response, body, peer, signal, apiAddress, ...rights }, pages);
+    const rights = { authenticator, lfs: this.lfs };
+    await servePage({ ...visit, body, apiAddress, ...rights }, pages);
   }
 
   /** Reads the fields of a form that is posted. */
@@ -301,15 +296,10 @@ export class RequestServer {
     return await buffer(visit.body);
   }
 
-  async #serveLfs(
-    { access, gone, peer, request, response, sendContinue }: Visit,
-    route: LfsRoute,
-  ): Promise<void> {
+  async #serveLfs(visit: Visit, { query, repository, rest }: LfsRoute): Promise<void> {
     if (this.lfs === undefined) throw new HttpRefusal(NO_LFS);
-    await reach(this.#options.link, gone.signal);
-    const { query, repository, rest } = route;
-    const { signal } = gone;
-    await this.lfs.serve({ request, response, peer, sendContinue, signal, repository, rest, query, access });
+    await reach(this.#options.link, visit.signal);
+    await this.lfs.serve({ ...visit, query, repository, rest });
   }
 
   async #fail(visit: Visit, route: ServedRoute, error: unknown): Promise<void> {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import type { HttpExchange } from '../http-exchange.ts';
 import type { BodyLimits } from '../request-body.ts';
 import { agentsPage } from './agents-page.ts';
-import type { ApiExchange } from './api-exchange.ts';
 import { API_DOCUMENT, API_PATH, LLMS_PATH, MCP_PATH } from './api-path.ts';
 import { type AllowedOrigins, answerPreflight } from './cors.ts';
 import { type FoundOperation, OperationFinder } from './find-operation.ts';
@@ -50,7 +50,7 @@ export class ApiServer {
   }
 
   /** Serves a request. A failure becomes a problem document. @returns an error of the server. */
-  async serve(exchange: ApiExchange): Promise<unknown> {
+  async serve(exchange: HttpExchange): Promise<unknown> {
     try {
       await this.#serve(exchange);
       return undefined;
@@ -68,7 +68,7 @@ export class ApiServer {
     }
   }
 
-  async #serve(exchange: ApiExchange): Promise<void> {
+  async #serve(exchange: HttpExchange): Promise<void> {
     const { access, peer, request, response, signal } = exchange;
     const [target = '', ...queries] = (request.url ?? '').split('?');
     if (!this.#origins.allow(request, response)) requireOwnSite(request);
@@ -99,7 +99,7 @@ export class ApiServer {
 
   /** Reads the body that the operation wants. @throws {Problem} {Refusal} */
   async #bodyOf(
-    exchange: ApiExchange,
+    exchange: HttpExchange,
     { operation: { body, checkBody, method } }: FoundOperation<ReadyOperation>,
   ): Promise<{ readonly body: unknown; readonly content: AsyncIterable<Uint8Array> }> {
     if (body === 'bytes') return { body: undefined, content: readBodyBytes(exchange, this.#fileLimits) };

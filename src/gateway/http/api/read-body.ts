@@ -1,5 +1,5 @@
+import type { HttpExchange } from '../http-exchange.ts';
 import { type BodyLimits, RequestBody } from '../request-body.ts';
-import type { ApiExchange } from './api-exchange.ts';
 import type { Method } from './operation.ts';
 import { Problem } from './problems.ts';
 import { parseJson, wholeBody } from './read-request.ts';
@@ -10,7 +10,7 @@ const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 const FORM_TYPE = /^(?:$|text\/plain|application\/x-www-form-urlencoded|multipart\/form-data)/i;
 
 /** Reads a body of JSON. @throws {Problem} {Refusal} */
-export async function readJson(exchange: ApiExchange, fileLimits: BodyLimits): Promise<unknown> {
+export async function readJson(exchange: HttpExchange, fileLimits: BodyLimits): Promise<unknown> {
   const { request, sendContinue } = exchange;
   if (!JSON_TYPE.test(request.headers['content-type'] ?? ''))
     throw new Problem('unsupported-type', 415, 'The content type must be application/json.');
@@ -20,7 +20,7 @@ export async function readJson(exchange: ApiExchange, fileLimits: BodyLimits): P
 }
 
 /** Returns the bytes of a body that is a file. @throws {Problem} */
-export function readBodyBytes(exchange: ApiExchange, limits: BodyLimits): AsyncIterable<Uint8Array> {
+export function readBodyBytes(exchange: HttpExchange, limits: BodyLimits): AsyncIterable<Uint8Array> {
   const { request, sendContinue } = exchange;
   if (FORM_TYPE.test(request.headers['content-type'] ?? ''))
     throw new Problem('unsupported-type', 415, 'The content type must be application/octet-stream.');
@@ -32,12 +32,12 @@ export function readBodyBytes(exchange: ApiExchange, limits: BodyLimits): AsyncI
 export const NO_BYTES: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };
 
 /** @throws {Problem} for a body that the form of another site could send. */
-export function requireNoForm({ request }: ApiExchange, method: Method): void {
+export function requireNoForm({ request }: HttpExchange, method: Method): void {
   const type = request.headers['content-type'] ?? '';
   if (method !== 'GET' && FORM_TYPE.test(type) && type !== '')
     throw new Problem('unsupported-type', 415, 'The request must have no body.');
 }
 
-function bodyOf({ access, request }: ApiExchange, limits: BodyLimits): RequestBody {
+function bodyOf({ access, request }: HttpExchange, limits: BodyLimits): RequestBody {
   return RequestBody.of(request, limits, (chunk) => access?.input(chunk));
 }

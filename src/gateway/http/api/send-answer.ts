@@ -4,8 +4,8 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { hasContent } from '#base/network/requested-content';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
+import type { HttpExchange } from '../http-exchange.ts';
 import { discardRest, hasUnreadBody } from '../unread-body.ts';
-import type { ApiExchange } from './api-exchange.ts';
 import type { Reply } from './operation.ts';
 import { Problem } from './problems.ts';
 
@@ -34,7 +34,7 @@ interface JsonAnswer {
 
 /** Sends what an operation returned. */
 export async function sendReply(
-  { access, request, response, signal }: ApiExchange,
+  { access, request, response, signal }: HttpExchange,
   query: Readonly<Record<string, unknown>>,
   reply: Reply,
 ): Promise<void> {

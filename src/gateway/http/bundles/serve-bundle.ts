@@ -6,6 +6,7 @@ import { isObjectKey } from '#object-store/object-key';
 import type { ObjectFacts } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
 import type { Answer } from '../answer.ts';
+import type { HttpExchange } from '../http-exchange.ts';
 import { HttpRefusal } from '../refusal.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { sendBody } from './send-body.ts';
@@ -18,12 +19,9 @@ const WRONG_SIGNATURE: Answer = {
 const NO_BUNDLE: Answer = { status: 404, text: 'There is no such bundle any more. Clone again.' };
 const SUFFIX = '.bundle';
 
-export interface BundleExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+export interface BundleExchange extends Pick<HttpExchange, 'request' | 'response' | 'signal'> {
   /** The query of the address. */
   readonly query: string;
-  readonly signal: AbortSignal;
 }
 
 /**

@@ -10,8 +10,8 @@ import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
 import { type Authenticator, noAuthentication } from '../authentication.ts';
 import { BUSY_ANSWER } from '../failure.ts';
+import type { HttpExchange } from '../http-exchange.ts';
 import { HttpRefusal } from '../refusal.ts';
-import type { ProxyPeer } from '../trusted-proxies.ts';
 import { EventAccess } from './event-access.ts';
 
 /** Address of the server-sent events of a gateway. */
@@ -27,12 +27,8 @@ export interface EventOptions {
 }
 
 /** A request for events. */
-export interface EventExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+export interface EventExchange extends Pick<HttpExchange, 'request' | 'response' | 'peer' | 'signal'> {
   readonly query: string;
-  readonly peer: ProxyPeer;
-  readonly signal: AbortSignal;
 }
 
 export interface EventStreamsOptions extends EventOptions {

@@ -1,10 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Secret } from '#base/secret';
 import { mapAhead } from '#base/streams/map-ahead';
 import { CallError } from '#client/call/call-error';
-import type { AccessEntry } from '#gateway/access/access-entry';
 import { type Identity, mayCreate } from '#gateway/identity';
 import { grantOfLfsToken, LFS_TOKEN_SECONDS } from '#gateway/lfs-token';
 import { parseRepositoryPath, type RepositoryPath } from '#gateway/repository-path';
@@ -12,9 +11,9 @@ import { type LfsIds, LfsObjects } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
 import { type Answer, sendAnswer } from '../answer.ts';
 import type { Authenticator } from '../authentication.ts';
+import type { HttpExchange } from '../http-exchange.ts';
 import { HttpRefusal } from '../refusal.ts';
 import { type BodyLimits, RequestBody } from '../request-body.ts';
-import type { ProxyPeer } from '../trusted-proxies.ts';
 import { answerLocks } from './answer-locks.ts';
 import { answerBatch, parseBatch, pointerOf } from './batch.ts';
 import { DirectUploads } from './direct-uploads.ts';
@@ -50,19 +49,12 @@ export interface LfsTarget {
   readonly signal: AbortSignal;
 }
 
-export interface LfsExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly peer: ProxyPeer;
-  readonly sendContinue: () => void;
-  readonly signal: AbortSignal;
+export interface LfsExchange extends HttpExchange {
   /** The path of the repository and what is requested of it, as the address has them. */
   readonly repository: string;
   readonly rest: string;
   /** Query of the address. */
   readonly query: string;
-  /** For the access log. */
-  readonly access: AccessEntry | undefined;
 }
 
 /** Files that are searched for in the store at a time. */

@@ -1,16 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { requestedContent } from '#base/network/requested-content';
 import type { FoundFile, LfsObjects } from '#object-store/lfs-objects';
 import type { Answer } from '../answer.ts';
 import { sendBody } from '../bundles/send-body.ts';
 import { sendFile } from '../bundles/send-file.ts';
+import type { HttpExchange } from '../http-exchange.ts';
 
 /** A transfer between a client and the store. */
-export interface Transfer {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+export interface Transfer extends Pick<HttpExchange, 'request' | 'response' | 'signal'> {
   readonly objects: LfsObjects;
-  readonly signal: AbortSignal;
 }
 
 /** Sends a file, or a range of it. */

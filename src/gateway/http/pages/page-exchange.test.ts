@@ -19,7 +19,10 @@ async function open(context: TestContext, answer: PageAnswer) {
   const peer = { address: '192.0.2.1', scheme: 'https' } as const;
   const body = Buffer.from('a=b');
   const server = createServer((request, response) => {
-    void servePage({ request, response, body, peer, signal, authenticator: undefined }, pages);
+    void servePage(
+      { request, response, body, peer, signal, access: undefined, authenticator: undefined },
+      pages,
+    );
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   context.after(() => {

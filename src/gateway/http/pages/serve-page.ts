@@ -1,7 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import type { AccessEntry } from '#gateway/access/access-entry';
 import { callMetadata } from '#gateway/call-metadata';
 import type { OwnSecret } from '#gateway/people/own-secrets';
 import { PeopleFileError } from '#gateway/people/toml-table';
@@ -10,8 +8,8 @@ import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
 import { type AccessClient, type Authenticator, noAuthentication } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
+import type { HttpExchange } from '../http-exchange.ts';
 import type { LfsFinder } from '../lfs/lfs-server.ts';
-import type { ProxyPeer } from '../trusted-proxies.ts';
 import type {
   ClientCalls,
   PageAccess,
@@ -22,14 +20,8 @@ import type {
 } from './page-source.ts';
 
 /** A request for a page, on its way to the pages. */
-export interface PageExchange extends PageRights {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+export interface PageExchange extends PageRights, Omit<HttpExchange, 'sendContinue'> {
   readonly body: Uint8Array;
-  readonly peer: ProxyPeer;
-  readonly signal: AbortSignal;
-  /** Receives who changed something. */
-  readonly entry?: AccessEntry | undefined;
   readonly apiAddress?: string | undefined;
 }
 
@@ -46,7 +38,7 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
     apiAddress: exchange.apiAddress,
   };
   const { body, change, headers, status, stream } = await answerPage(pages, { ...asked, signal }, exchange);
-  if (change !== undefined) exchange.entry?.changed(change);
+  if (change !== undefined) exchange.access?.changed(change);
   if (stream !== undefined) {
     response.writeHead(status, headers);
     return await pipeline(stream, response);

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
+import type { HttpExchange } from '#gateway/http/http-exchange';
 import type { BodyLimits } from '#gateway/http/request-body';
 import { packageVersion } from '#platform/process/version';
-import type { ApiExchange } from '../api-exchange.ts';
 import { API_PATH } from '../api-path.ts';
 import { Problem, problemOf } from '../problems.ts';
 import { NO_BYTES, readJson } from '../read-body.ts';
@@ -54,7 +54,7 @@ export class McpServer {
   }
 
   /** Serves a request. @throws {Problem} {Refusal} also if the user must sign in. */
-  async serve(exchange: ApiExchange): Promise<void> {
+  async serve(exchange: HttpExchange): Promise<void> {
     const { request, response } = exchange;
     if (request.method !== 'POST')
       throw new Problem('method-not-allowed', 405, 'The address supports only POST.', {
@@ -82,7 +82,7 @@ export class McpServer {
   }
 
   /** Returns the answer to a message; `undefined` for a notification, or an answer of the client. */
-  async #answer(message: unknown, exchange: ApiExchange): Promise<object | undefined> {
+  async #answer(message: unknown, exchange: HttpExchange): Promise<object | undefined> {
     if (!isMessage(message)) return failure(null, INVALID_REQUEST, 'This is no message of JSON-RPC 2.0.');
     const { id, method, params = {} } = message;
     if (id === undefined || method === undefined) return undefined;
@@ -107,7 +107,7 @@ export class McpServer {
   async #call(
     { operation }: Tool,
     given: Readonly<Record<string, unknown>>,
-    { access, peer, request: { headers }, signal }: ApiExchange,
+    { access, peer, request: { headers }, signal }: HttpExchange,
   ): Promise<McpToolResult> {
     try {
       const client = { headers, remoteAddress: peer.address, scheme: peer.scheme };
