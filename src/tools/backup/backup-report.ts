@@ -1,37 +1,33 @@
 import { formatShortBytes } from '#base/format-bytes';
 import { formatSeconds } from '../import/format-seconds.ts';
 import { formatBar } from '../import/progress-bar.ts';
+import { ProgressLine, type TerminalOutput } from '../progress-line.ts';
 import type { BackUpStorageOptions } from './back-up-storage.ts';
 import type { BackupJob } from './job.ts';
 import type { BackupResult } from './metrics-file.ts';
 import type { JobOutcome } from './pipeline.ts';
 
-/** An output stream that may be a terminal. */
-export interface Output {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  write(text: string): unknown;
+interface Outputs {
+  readonly stdout: TerminalOutput;
+  readonly stderr: TerminalOutput;
 }
-
-const REDRAW_MS = 100;
-const CLEAR_LINE = '\r\u001b[K';
 
 /**
  * Reports a backup or a restore: on a terminal a progress bar and the failures, else a JSON line
  * for each repository on standard output.
  */
 export class BackupReport implements Disposable {
-  readonly #outputs: { readonly stdout: Output; readonly stderr: Output };
+  readonly #outputs: Outputs;
   readonly #startedAt = performance.now();
   readonly #counts = { done: 0, skipped: 0, failed: 0 };
-  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #line: ProgressLine;
   #lastFailure = { repository: '', problem: '' };
   #total = 0;
   #bytes = 0;
 
-  constructor(outputs: { readonly stdout: Output; readonly stderr: Output }) {
+  constructor(outputs: Outputs) {
     this.#outputs = outputs;
-    if (outputs.stderr.isTTY === true) this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
+    this.#line = new ProgressLine(outputs.stderr, (columns) => this.#bar(columns));
   }
 
   get listener(): BackUpStorageOptions['listener'] {
@@ -79,13 +75,11 @@ export class BackupReport implements Disposable {
       `${failed} failed`,
       formatShortBytes(this.#bytes),
     ];
-    const seconds = (performance.now() - this.#startedAt) / 1000;
-    return `${title}: ${facts.join(', ')} in ${formatSeconds(seconds)}`;
+    return `${title}: ${facts.join(', ')} in ${formatSeconds(this.facts.seconds)}`;
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-    if (this.#timer !== undefined) this.#outputs.stderr.write(CLEAR_LINE);
+    this.#line[Symbol.dispose]();
   }
 
   #end({ relativePath }: BackupJob, outcome: JobOutcome): void {
@@ -93,19 +87,18 @@ export class BackupReport implements Disposable {
     if (outcome.kind === 'failed') this.#lastFailure = { repository: relativePath, problem: outcome.message };
     const { stdout, stderr } = this.#outputs;
     const message = outcome.kind === 'failed' ? { error: outcome.message } : {};
-    if (this.#timer === undefined)
+    if (stderr.isTTY !== true)
       stdout.write(`${JSON.stringify({ repository: relativePath, outcome: outcome.kind, ...message })}\n`);
     else if (outcome.kind === 'failed')
-      stderr.write(`${CLEAR_LINE}failed    ${relativePath}: ${outcome.message}\n`);
+      this.#line.print(stderr, `failed    ${relativePath}: ${outcome.message}\n`);
   }
 
-  #draw(): void {
-    const { stderr } = this.#outputs;
+  #bar(columns: number): string {
     const { done, skipped, failed } = this.#counts;
     const ended = done + skipped + failed;
-    const elapsedSeconds = (performance.now() - this.#startedAt) / 1000;
+    const { bytes, seconds: elapsedSeconds } = this.facts;
     const fraction = this.#total === 0 ? 0 : ended / this.#total;
-    const state = { total: this.#total, done: ended, bytes: this.#bytes, fraction, elapsedSeconds };
-    stderr.write(`${CLEAR_LINE}${formatBar(state, stderr.columns ?? 80)}`);
+    const state = { total: this.#total, done: ended, bytes, fraction, elapsedSeconds };
+    return formatBar(state, columns);
   }
 }

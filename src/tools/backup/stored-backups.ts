@@ -6,8 +6,9 @@ import { Git } from '#git/command/git';
 import type { ObjectStore } from '#object-store/object-store';
 import { localDirectoryOf, openStore } from '#object-store/open-store';
 import { formatSeconds } from '../import/format-seconds.ts';
+import type { TerminalOutput } from '../progress-line.ts';
 import { backUpStorage } from './back-up-storage.ts';
-import { BackupReport, type Output } from './backup-report.ts';
+import { BackupReport } from './backup-report.ts';
 import { listRuns, type StoredBackup, storedBackups } from './catalog.ts';
 import { copyLfsFiles, describeLfsCopy, lfsOfBackups } from './copy-lfs.ts';
 import { countedStore } from './counted-store.ts';
@@ -24,8 +25,8 @@ const [FAILURE, PARTIAL] = [1, 3];
 
 /** The outputs and the abort signal of a command. */
 export interface CommandContext {
-  readonly stdout: Output;
-  readonly stderr: Output;
+  readonly stdout: TerminalOutput;
+  readonly stderr: TerminalOutput;
   readonly signal: AbortSignal;
 }
 
