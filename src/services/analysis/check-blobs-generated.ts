@@ -30,8 +30,7 @@ export async function* checkBlobsGenerated(
   context: HandlerContext,
   deps: AnalysisDependencies,
 ): ResponsesOf<typeof CheckBlobsGeneratedResponseSchema> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
+  const { first, rest } = await openRequests(requests, 'receiving first request: EOF');
   const { objects } = deps.storages.open(first.repository);
 
   await requireBlobs(first.blobs);

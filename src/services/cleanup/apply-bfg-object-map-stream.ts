@@ -1,5 +1,4 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
 import { chunkBySize } from '#base/streams/chunk-by-size';
 import { applyObjectMap, type RewrittenObject } from '#domain/cleanup/apply-object-map';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
@@ -32,11 +31,10 @@ export async function* applyBfgObjectMapStream(
 ): ResponsesOf<typeof ApplyBfgObjectMapStreamResponseSchema> {
   const opened = await openRequests(requests);
   const { first } = opened;
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const repository = deps.storages.open(first.repository);
 
   const options = { vote: deps.voteOf(context), signal: context.signal };
-  const pieces = allBytesOf({ ...opened, first }, ({ objectMap }) => objectMap);
+  const pieces = allBytesOf(opened, ({ objectMap }) => objectMap);
   const objects = applyObjectMap(repository, pieces, options);
   for await (const entries of chunkBySize(entriesOf(objects), { sizeOf })) yield { entries };
 }

@@ -1,5 +1,5 @@
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError, invalidArgument } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
 import { objectIdProblem } from '#git/names/object-id';
@@ -17,8 +17,7 @@ export async function rewriteHistory(
   context: HandlerContext,
   deps: CleanupDependencies,
 ): ResponseOf<typeof RewriteHistoryResponseSchema> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
+  const { first, rest } = await openRequests(requests, 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);
   if (repository.objectFormat === 'sha256')
     throw invalidArgument('git-filter-repo does not support repositories using the SHA256 object format');

@@ -1,4 +1,4 @@
-import { GitalyError, invalidArgument, withCode } from '#base/gitaly-error';
+import { invalidArgument, withCode } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { ResolutionError } from '#domain/conflicts/resolve-file';
 import { resolveOnBranch } from '#domain/conflicts/resolve-on-branch';
@@ -29,7 +29,6 @@ export async function resolveConflicts(
   deps: ConflictsDependencies,
 ): ResponseOf<typeof ResolveConflictsResponseSchema> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { case: kind, value: header } = first.resolveConflictsRequestPayload;
   if (kind !== 'header') throw invalidArgument('empty ResolveConflictsRequestHeader');
   const { repository, user, targetRepository } = requireHeader(header, deps);

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { wrap } from '#base/gitaly-error';
 import { BAND, readSideBand } from '#base/pkt-line/side-band';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
 import { withLimitError } from '#rpc/common/limit-error';
@@ -19,7 +19,6 @@ export async function* packObjectsHook(
   deps: HookDependencies,
 ): AsyncGenerator<Response> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const repository = deps.storages.open(first.repository);
   const request = parsePackObjectsRequest(first.args);
 

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { wrap } from '#base/gitaly-error';
 import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
 import type { ProcReceiveHookRequest } from '#wire/gen/hook_pb';
@@ -13,8 +13,7 @@ import { readProcReceiveRequest } from './proc-receive-request.ts';
 export async function* procReceiveHook(
   requests: AsyncIterable<ProcReceiveHookRequest>,
 ): AsyncGenerator<HookResponse> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
+  const { first, rest } = await openRequests(requests, 'receiving first request: EOF');
 
   const answers: HookResponse[] = [];
   let transactionId: number;

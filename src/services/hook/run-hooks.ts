@@ -32,8 +32,7 @@ export async function* preReceiveHook(
   context: HandlerContext,
   deps: HookDependencies,
 ): AsyncGenerator<HookResponse> {
-  const { first: request, rest } = await openRequests(requests);
-  if (request === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
+  const { first: request, rest } = await openRequests(requests, 'receiving first request: EOF');
   const repository = deps.storages.open(request.repository);
 
   yield* streamResponses<HookResponse>(context.signal, async (respond, signal) => {
@@ -84,7 +83,6 @@ export async function* postReceiveHook(
   deps: HookDependencies,
 ): AsyncGenerator<HookResponse> {
   const { first: request, rest } = await openRequests(requests);
-  if (request === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const repository = deps.storages.open(request.repository);
 
   yield* streamResponses<HookResponse>(context.signal, async (respond, signal) => {
@@ -106,8 +104,7 @@ export async function* referenceTransactionHook(
   context: HandlerContext,
   deps: HookDependencies,
 ): AsyncGenerator<HookResponse> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
+  const { first, rest } = await openRequests(requests, 'receiving first request: EOF');
   deps.storages.open(first.repository);
   const state = STATES.get(first.state);
   if (state === undefined) throw invalidArgument('invalid hook state');

@@ -17,8 +17,7 @@ export async function updateRemoteMirror(
   { signal }: HandlerContext,
   { storages }: RemoteDependencies,
 ): ResponseOf<typeof UpdateRemoteMirrorResponseSchema> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'receive first request: EOF');
+  const { first, rest } = await openRequests(requests, 'receive first request: EOF');
   const repository = storages.open(first.repository);
   const { remote } = first;
   if (remote === undefined) throw invalidArgument('missing Remote');

@@ -20,7 +20,6 @@ export async function* postReceivePack(
   deps: SmartHttpDependencies,
 ): AsyncGenerator<Response> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   if (first.glId === '') throw invalidArgument('empty GlId');
   if (first.data.length > 0) throw invalidArgument('non-empty Data');
   const requested = requestedPush(first, 'http', context, deps.storages);

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, invalidArgument } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
@@ -17,7 +17,6 @@ export async function* postUploadPack(
   deps: SmartHttpDependencies,
 ): AsyncGenerator<Response> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   if (first.data.length > 0) throw invalidArgument('non-empty Data');
   const repository = deps.storages.open(first.repository);
   const config = parseConfigOptions(first.gitConfigOptions);

@@ -1,4 +1,4 @@
-import { GitalyError, invalidArgument } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { type OpenedRequests, openRequests } from '#services/convert/request/first-request';
 import type { Repository } from '#storage/repository';
 import type { Repository as RepositoryMessage } from '#wire/gen/shared_pb';
@@ -18,9 +18,8 @@ interface FirstMessage {
 export async function openConversation<T extends FirstMessage>(
   requests: AsyncIterable<T>,
   { storages }: Pick<SshDependencies, 'storages'>,
-): Promise<Omit<OpenedRequests<T>, 'first'> & { readonly first: T; readonly repository: Repository }> {
+): Promise<OpenedRequests<T> & { readonly repository: Repository }> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const repository = storages.open(first.repository);
   if (first.stdin.length > 0) throw invalidArgument('non-empty stdin in first request');
   return { first, rest, repository };

@@ -21,7 +21,6 @@ export async function* sshReceivePack(
   deps: SshDependencies,
 ): AsyncGenerator<SshResponse> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   if (first.glId === '') throw invalidArgument('empty GlId');
   if (first.stdin.length > 0) throw invalidArgument('non-empty data in first request');
   const requested = requestedPush(first, 'ssh', context, deps.storages);

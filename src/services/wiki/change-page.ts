@@ -1,12 +1,12 @@
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import { allBytesOf } from '#services/convert/request/first-request';
+import { allBytesOf, openRequests } from '#services/convert/request/first-request';
 import type {
   WikiUpdatePageRequest,
   WikiUpdatePageResponseSchema,
   WikiWritePageRequest,
   WikiWritePageResponseSchema,
 } from '#wire/gen/wiki_pb';
-import { commitChange, openChange, requireFields } from './change-request.ts';
+import { commitChange, requireFields } from './change-request.ts';
 import type { WikiDependencies } from './dependencies.ts';
 
 /** Commits a new page to the default branch. A name in use is reported in the response. */
@@ -15,7 +15,7 @@ export async function wikiWritePage(
   context: HandlerContext,
   deps: WikiDependencies,
 ): ResponseOf<typeof WikiWritePageResponseSchema> {
-  const opened = await openChange(requests);
+  const opened = await openRequests(requests);
   const { name: title, format, repository: target } = opened.first;
   const fields = { Name: title, Format: format };
   const details = requireFields('WikiWritePage', fields, opened.first.commitDetails);
@@ -35,7 +35,7 @@ export async function wikiUpdatePage(
   context: HandlerContext,
   deps: WikiDependencies,
 ): ResponseOf<typeof WikiUpdatePageResponseSchema> {
-  const opened = await openChange(requests);
+  const opened = await openRequests(requests);
   const { pagePath, title, format, repository: target } = opened.first;
   const fields = { 'Page Path': pagePath, Title: title, Format: format };
   const details = requireFields('WikiUpdatePage', fields, opened.first.commitDetails);

@@ -5,21 +5,11 @@ import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { commitWikiPage, type WikiPageChange } from '#domain/wiki/change-wiki';
 import { DuplicatePageError } from '#domain/wiki/page-file';
 import type { HandlerContext } from '#rpc/server/handler';
-import { type OpenedRequests, openRequests } from '#services/convert/request/first-request';
 import { updateContextOf } from '#services/convert/request/update-context';
 import type { Repository } from '#storage/repository';
 import { UserSchema } from '#wire/gen/shared_pb';
 import type { WikiCommitDetails } from '#wire/gen/wiki_pb';
 import type { WikiDependencies } from './dependencies.ts';
-
-/** Waits for the first message of a change. @throws {GitalyError} `EOF` if there is none. */
-export async function openChange<T>(
-  requests: AsyncIterable<T>,
-): Promise<OpenedRequests<T> & { readonly first: T }> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  return { first, rest };
-}
 
 /**
  * Checks the fields of a change, and returns the details of its commit.

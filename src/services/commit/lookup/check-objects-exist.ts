@@ -1,5 +1,5 @@
 import { eachInTurn } from '#base/async/loop-turns';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { wrap } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
@@ -30,7 +30,6 @@ export async function* checkObjectsExist(
   deps: CommitDependencies,
 ): ResponsesOf<typeof CheckObjectsExistResponseSchema> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { objects } = deps.storages.open(first.repository);
 
   const answers = lookAll(first, rest, objects, context.signal);

@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
@@ -22,7 +21,6 @@ export async function* filterShasWithSignatures(
   deps: CommitDependencies,
 ): AsyncGenerator<Response> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { objects } = deps.storages.open(first.repository);
 
   yield await signedOf(first, objects, context);

@@ -1,19 +1,25 @@
+import { GitalyError } from '#base/gitaly-error';
+
 /** A stream of requests: the first message describes the call, the others carry bytes. */
 export interface OpenedRequests<T> {
-  /** `undefined` when the client ended its half without a message. */
-  readonly first: T | undefined;
+  readonly first: T;
   /** The messages after the first. */
   readonly rest: AsyncIterable<T>;
 }
 
-/** Waits for the first message of a request stream. */
-export async function openRequests<T>(requests: AsyncIterable<T>): Promise<OpenedRequests<T>> {
+/**
+ * Waits for the first message of a request stream.
+ *
+ * @throws {GitalyError} INTERNAL with the text `missing` if the client sent none.
+ */
+export async function openRequests<T>(
+  requests: AsyncIterable<T>,
+  missing = 'EOF',
+): Promise<OpenedRequests<T>> {
   const iterator = requests[Symbol.asyncIterator]();
   const result = await iterator.next();
-  return {
-    first: result.done === true ? undefined : result.value,
-    rest: { [Symbol.asyncIterator]: () => iterator },
-  };
+  if (result.done === true) throw new GitalyError('INTERNAL', missing);
+  return { first: result.value, rest: { [Symbol.asyncIterator]: () => iterator } };
 }
 
 /** Yields the bytes in messages. */
@@ -26,7 +32,7 @@ export async function* bytesOf<T>(
 
 /** Yields the bytes of all messages, including the first. */
 export async function* allBytesOf<T>(
-  { first, rest }: OpenedRequests<T> & { readonly first: T },
+  { first, rest }: OpenedRequests<T>,
   bytes: (message: T) => Uint8Array,
 ): AsyncGenerator<Uint8Array> {
   yield bytes(first);

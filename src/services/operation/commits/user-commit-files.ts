@@ -45,7 +45,6 @@ export async function userCommitFiles(
   deps: OperationDependencies,
 ): ResponseOf<typeof UserCommitFilesResponseSchema> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { case: kind, value: header } = first.userCommitFilesRequestPayload;
   if (kind !== 'header') throw invalidArgument('empty UserCommitFilesRequestHeader');
   const repository = deps.storages.open(header.repository);

@@ -24,8 +24,7 @@ export async function updateReferences(
   context: HandlerContext,
   deps: RefDependencies,
 ): ResponseOf<typeof UpdateReferencesResponseSchema> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
+  const { first, rest } = await openRequests(requests, 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository, { otherwise: 'INTERNAL' });
   const objectFormat = repository.objectFormat;
   requireUpdates(first);

@@ -49,7 +49,6 @@ export async function* createBundleFromRefList(
   deps: RepositoryDependencies,
 ): ResponsesOf<typeof CreateBundleFromRefListResponseSchema> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const repository = deps.storages.open(first.repository);
 
   await cleanWorktrees(repository, { signal });
@@ -88,12 +87,11 @@ export async function fetchBundle(
   context: HandlerContext,
   deps: RepositoryDependencies,
 ): ResponseOf<typeof FetchBundleResponseSchema> {
-  const opened = await openRequests(requests);
+  const opened = await openRequests(requests, 'first request: EOF');
   const { first } = opened;
-  if (first === undefined) throw new GitalyError('INTERNAL', 'first request: EOF');
   const repository = deps.storages.open(first.repository);
 
-  const pieces = allBytesOf({ ...opened, first }, ({ data }) => data);
+  const pieces = allBytesOf(opened, ({ data }) => data);
   const { updateHead } = first;
   const hooks = deps.transactionHooks(context);
   const options = { updateHead, hooks, signal: context.signal };

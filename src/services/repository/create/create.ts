@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { GitalyError, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
+import { invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { createFromBundle } from '#domain/create-copy/create-from-bundle';
 import { createFromSnapshot } from '#domain/create-copy/create-from-snapshot';
@@ -63,12 +63,11 @@ export async function createRepositoryFromBundle(
   context: HandlerContext,
   deps: RepositoryDependencies,
 ): ResponseOf<typeof CreateRepositoryFromBundleResponseSchema> {
-  const opened = await openRequests(requests);
+  const opened = await openRequests(requests, 'first request failed: EOF');
   const { first } = opened;
-  if (first === undefined) throw new GitalyError('INTERNAL', 'first request failed: EOF');
   deps.storages.locate(first.repository);
 
-  const pieces = allBytesOf({ ...opened, first }, ({ data }) => data);
+  const pieces = allBytesOf(opened, ({ data }) => data);
   const options = { signal: context.signal, vote: deps.voteOf(context) };
   await createFromBundle(deps.storages, first.repository, pieces, options).catch(
     wrapped('creating repository'),

@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { wrap } from '#base/gitaly-error';
 import { gatherBytes } from '#base/streams/gather-bytes';
 import { HOOKS_NAME, setHooks } from '#domain/custom-hooks/set-hooks';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -24,8 +24,7 @@ export async function receiveHooks(
   context: HandlerContext,
   deps: RepositoryDependencies,
 ): Promise<Record<string, never>> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'getting first request: EOF');
+  const { first, rest } = await openRequests(requests, 'getting first request: EOF');
   const repository = deps.storages.open(first.repository);
 
   const { signal } = context;

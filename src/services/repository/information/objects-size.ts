@@ -1,5 +1,5 @@
 import { mapInTurns } from '#base/async/loop-turns';
-import { GitalyError, invalidArgument } from '#base/gitaly-error';
+import { invalidArgument } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { diskUsage } from '#domain/history/disk-usage';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -20,8 +20,7 @@ export async function objectsSize(
   context: HandlerContext,
   deps: RepositoryDependencies,
 ): ResponseOf<typeof ObjectsSizeResponseSchema> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
+  const { first, rest } = await openRequests(requests, 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);
   const revisions = [...(await requireRevisions(first))];
   using held = new HeldBytes(MAX_REVISION_BYTES, 'revisions');
