@@ -9,7 +9,6 @@ const REQUEST_MS = 10_000;
 export interface StoreBucketOptions {
   /** Ends all requests. */
   readonly signal: AbortSignal;
-  readonly requestMs?: number;
 }
 
 /** The bucket of the protocol in an object store. */
@@ -71,8 +70,7 @@ export class StoreBucket implements Bucket {
   }
 
   #limited(): LimitedSignal {
-    const { signal, requestMs = REQUEST_MS } = this.#options;
-    return limitedSignal(requestMs, signal);
+    return limitedSignal(REQUEST_MS, this.#options.signal);
   }
 }
 

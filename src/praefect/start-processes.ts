@@ -1,7 +1,7 @@
 import type { FdLogStream } from '#platform/log/log-stream';
 import { pack } from '#workers/pack-values';
 import type { WorkerGreeting } from '#workers/run-worker';
-import { allowedProcesses, startFamily, type WorkerProgram } from '#workers/start-family';
+import { allowedProcesses, startFamily } from '#workers/start-family';
 import type { PraefectConfig } from './config/schema.ts';
 import { strategyOf } from './config/strategy.ts';
 import { PraefectServer, type PraefectServerOptions } from './praefect-server.ts';
@@ -15,8 +15,6 @@ export interface Greeting extends WorkerGreeting {
 export interface StartProcessesOptions extends PraefectServerOptions {
   /** The descriptor of the log, to which workers write, too. */
   readonly log: Pick<FdLogStream, 'hasWorkers'>;
-  /** Default: this program, with the options of Node that it was started with. */
-  readonly program?: WorkerProgram;
 }
 
 /**
@@ -25,17 +23,13 @@ export interface StartProcessesOptions extends PraefectServerOptions {
  *
  * @throws {Error} as {@link PraefectServer.start}.
  */
-export async function startProcesses({
-  log,
-  program,
-  ...options
-}: StartProcessesOptions): Promise<PraefectServer> {
+export async function startProcesses({ log, ...options }: StartProcessesOptions): Promise<PraefectServer> {
   const { config, logger } = options;
   const { keepsHistory = config.console.listenAddr !== undefined } = options;
   const processes = allowedProcesses(config.workers.max, { logger, reason: oneProcessReason(config) });
   if (processes === 1) return await PraefectServer.start(options);
   const greeting = (worker: number) => pack({ config, keepsHistory, worker } satisfies Greeting);
-  const family = startFamily({ processes, logger, log, program, greeting });
+  const family = startFamily({ processes, logger, log, greeting });
   return await PraefectServer.start(options, family);
 }
 

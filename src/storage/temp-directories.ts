@@ -45,7 +45,6 @@ export async function createTempDirectory(storage: Storage, prefix: string): Pro
 export interface CleanOptions {
   /** Names of entries that are needed. */
   readonly keep?: ReadonlySet<string>;
-  readonly maxAgeMs?: number;
   /** Milliseconds since 1970, for tests. */
   readonly nowMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -53,7 +52,7 @@ export interface CleanOptions {
 
 /**
  * Removes entries of the temporary root whose process is dead, and those that were not changed for
- * `maxAgeMs` where that is not known.
+ * {@link TEMP_DIRECTORY_MAX_AGE_MS} where that is not known.
  *
  * @returns names of the removed entries. A storage without temporary root has none.
  * @throws the first failure, when all others are removed.
@@ -63,7 +62,7 @@ export async function cleanTempDirectories(
   options: CleanOptions = {},
 ): Promise<readonly string[]> {
   const root = tempRoot(storage);
-  const oldestMs = (options.nowMs ?? Date.now()) - (options.maxAgeMs ?? TEMP_DIRECTORY_MAX_AGE_MS);
+  const oldestMs = (options.nowMs ?? Date.now()) - TEMP_DIRECTORY_MAX_AGE_MS;
   const removed: string[] = [];
   const failures: unknown[] = [];
   for (const name of await entryNamesIn(root)) {

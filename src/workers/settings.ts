@@ -59,8 +59,8 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
 const VARIABLE = 'GITALY_TESTING_WORKERS';
 
 /** Returns the settings, with those of the environment. */
-export function workerSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettings {
-  const given = parseAs(record(anything), env[VARIABLE] ?? '{}');
+export function workerSettings(): WorkerSettings {
+  const given = parseAs(record(anything), process.env[VARIABLE] ?? '{}');
   const merged = { ...DEFAULT_SETTINGS, ...given };
   return allSettings(merged) ? merged : DEFAULT_SETTINGS;
 }
@@ -68,9 +68,8 @@ export function workerSettings(env: NodeJS.ProcessEnv = process.env): WorkerSett
 /**
  * Returns the most processes that may serve calls.
  *
- * @param configured `[workers] max`.
- * @param processors those that the control group allows.
+ * @param configured `[workers] max`; `auto` for half of the processors of the control group.
  */
-export function maxProcesses(configured: number | 'auto', processors = availableParallelism()): number {
-  return configured === 'auto' ? Math.max(1, Math.floor(processors / 2)) : configured;
+export function maxProcesses(configured: number | 'auto'): number {
+  return configured === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 2)) : configured;
 }

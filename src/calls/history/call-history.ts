@@ -51,13 +51,6 @@ export const serverHistory = object({
 
 export type ServerHistory = Shaped<typeof serverHistory>;
 
-export interface CallHistoryOptions {
-  /** Default 10 s. */
-  readonly intervalMs?: number;
-  /** Default 500 ms. */
-  readonly slowMs?: number;
-}
-
 const INTERVAL_MS = 10_000;
 const HOUR_MS = 3_600_000;
 const SLOW_MS = 500;
@@ -70,9 +63,7 @@ const SIZE = STEPS * 21;
 
 /** Keeps the figures of the last hour and the last slow calls in memory. Disposing ends it. */
 export class CallHistory implements Disposable {
-  readonly #intervalMs: number;
-  readonly #slowMs: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer = setInterval(() => this.#sample(), INTERVAL_MS).unref();
   readonly #samples: HistorySample[] = [];
   readonly #slow: SlowCall[] = [];
   readonly #latencies = new Latencies();
@@ -81,12 +72,6 @@ export class CallHistory implements Disposable {
   #cpu = process.cpuUsage();
   #sampledMs = performance.now();
   readonly #stage: CallStage = { end: (call, failure) => this.#add(call, failure) };
-
-  constructor({ intervalMs = INTERVAL_MS, slowMs = SLOW_MS }: CallHistoryOptions = {}) {
-    this.#intervalMs = intervalMs;
-    this.#slowMs = slowMs;
-    this.#timer = setInterval(() => this.#sample(), intervalMs).unref();
-  }
 
   /** Observes a call until its end. */
   readonly interceptor: ServerInterceptor = (call) => {
@@ -97,9 +82,9 @@ export class CallHistory implements Disposable {
   /** Returns the last hour. */
   read(): ServerHistory {
     return {
-      interval_seconds: this.#intervalMs / 1000,
+      interval_seconds: INTERVAL_MS / 1000,
       samples: this.#samples,
-      slow_ms: this.#slowMs,
+      slow_ms: SLOW_MS,
       slow_calls: this.#slow.toReversed(),
     };
   }
@@ -114,7 +99,7 @@ export class CallHistory implements Disposable {
     this.#calls++;
     if (failure !== undefined) this.#errors++;
     this.#latencies.add(durationMs);
-    if (durationMs < this.#slowMs) return;
+    if (durationMs < SLOW_MS) return;
     this.#slow.push({
       time: new Date(call.arrivedAtMs).toISOString(),
       method: call.method.path,
@@ -142,7 +127,7 @@ export class CallHistory implements Disposable {
       memory_bytes: process.memoryUsage.rss(),
       cpu_cores: (user + system) / 1e6 / seconds,
     });
-    if (this.#samples.length > HOUR_MS / this.#intervalMs) this.#samples.shift();
+    if (this.#samples.length > HOUR_MS / INTERVAL_MS) this.#samples.shift();
     this.#latencies.clear();
     [this.#calls, this.#errors, this.#sampledMs, this.#cpu] = [0, 0, now, process.cpuUsage()];
   }

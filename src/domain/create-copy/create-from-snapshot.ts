@@ -11,8 +11,6 @@ import type { CreateFromBundleOptions } from './create-from-bundle.ts';
 
 export interface CreateFromSnapshotOptions extends CreateFromBundleOptions {
   readonly source: Omit<Download, 'signal'>;
-  /** Default: more than any known repository has. */
-  readonly maxBytes?: number;
 }
 
 /**
@@ -26,10 +24,11 @@ export interface CreateFromSnapshotOptions extends CreateFromBundleOptions {
 export async function createFromSnapshot(
   storages: Storages,
   target: RepositoryTarget | undefined,
-  { source, maxBytes = OUTGOING_LIMITS.maxBytes, vote, signal }: CreateFromSnapshotOptions,
+  { source, vote, signal }: CreateFromSnapshotOptions,
 ): Promise<void> {
   const seed = async (draft: Repository): Promise<void> => {
     const bytes = download({ ...source, signal });
+    const { maxBytes } = OUTGOING_LIMITS;
     try {
       const entries = await extractSnapshot(marked(bytes), draft, { signal, maxBytes });
       if (entries === 0) throw new TarFormatError('no archive');

@@ -8,7 +8,7 @@ import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type OutgoingRemote, prepareOutgoing } from '../remote/url/outgoing-remote.ts';
 import { withoutCredentials } from '../remote/url/remote-url.ts';
-import { type OutgoingLimits, runOutgoing } from '../remote/url/run-outgoing.ts';
+import { runOutgoing } from '../remote/url/run-outgoing.ts';
 import { removeOrigin } from './clone-into.ts';
 import type { CreateFromBundleOptions } from './create-from-bundle.ts';
 
@@ -16,8 +16,6 @@ export interface CreateFromUrlOptions extends CreateFromBundleOptions {
   readonly remote: OutgoingRemote;
   /** Copies all references instead of branches and tags. */
   readonly isMirror: boolean;
-  /** Default: more than any known repository needs. */
-  readonly limits?: OutgoingLimits;
 }
 
 /** There is no repository at the URL. */
@@ -56,7 +54,7 @@ export async function createFromUrl(
 
 async function cloneRemote(
   draft: Repository,
-  { remote, isMirror, limits, signal }: CreateFromUrlOptions,
+  { remote, isMirror, signal }: CreateFromUrlOptions,
 ): Promise<void> {
   await using outgoing = await prepareOutgoing(remote, draft.storage).catch(wrapped('starting clone'));
   const command = gitCommand('clone', {
@@ -64,7 +62,7 @@ async function cloneRemote(
     options: [flag('--quiet'), flag(isMirror ? '--mirror' : '--bare'), flag('--dissociate')],
     args: [outgoing.url, draft.path],
   });
-  const run = { outgoing, signal, limits, writesTo: draft.path };
+  const run = { outgoing, signal, writesTo: draft.path };
   const { failure } = await runOutgoing(draft.git, command, run).catch(wrapped('cloning repository'));
   if (failure !== undefined) throw wrap(notCloned(failure), 'cloning repository');
   await removeOrigin(draft, signal);

@@ -10,14 +10,11 @@ const MIN_PACKS = 4;
  * Returns how many packs may be made at once. @param configured 0 for the default, less for no
  * limit.
  */
-export function maxTotal(
-  configured: number,
-  machine = { cores: availableParallelism(), memoryBytes: usableMemory() },
-): number | undefined {
+export function maxTotal(configured: number): number | undefined {
   if (configured < 0) return undefined;
   if (configured > 0) return configured;
-  const byMemory = Math.floor(machine.memoryBytes / PACK_BYTES);
-  return Math.max(MIN_PACKS, Math.min(PACKS_PER_CORE * machine.cores, byMemory));
+  const byMemory = Math.floor(usableMemory() / PACK_BYTES);
+  return Math.max(MIN_PACKS, Math.min(PACKS_PER_CORE * availableParallelism(), byMemory));
 }
 
 /** Memory of the machine, or of the control group if that is less. */

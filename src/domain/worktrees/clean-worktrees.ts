@@ -14,8 +14,6 @@ const NOT_A_WORKTREE = /is not a working tree/;
 
 export interface CleanWorktreesOptions {
   readonly signal: AbortSignal;
-  /** Milliseconds since 1970, for tests. */
-  readonly nowMs?: number;
 }
 
 /**
@@ -30,7 +28,7 @@ export async function cleanWorktrees(repository: Repository, options: CleanWorkt
 }
 
 async function removeStale(repository: Repository, options: CleanWorktreesOptions): Promise<void> {
-  const oldestMs = (options.nowMs ?? Date.now()) - MAX_AGE_MS;
+  const oldestMs = Date.now() - MAX_AGE_MS;
   const parent = `${repository.path}/${OWN_WORKTREES}`;
   for (const name of await directoriesIn(parent)) {
     const path = `${parent}/${name}`;

@@ -13,12 +13,11 @@ export interface PrivateProgramsOptions {
   /** Copies the programs; otherwise those of the package are used, and an upgrade replaces them. */
   readonly copies: boolean;
   readonly onProblem: (error: string) => void;
-  /** Default: the package that this code belongs to. */
-  readonly packageRoot?: string;
 }
 
 /** Delay after which the copying of some 90 files slows down neither the start nor first calls. */
 const COPY_AFTER_MS = 10_000;
+/** The package that this code belongs to. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Imports of files in bundled code, also those at the first use. */
 const IMPORT = /(?:\bfrom|\bimport) ?\(? ?['"](?<specifier>\.[^'"\s]+)['"]/g;
@@ -31,12 +30,10 @@ const IMPORT = /(?:\bfrom|\bimport) ?\(? ?['"](?<specifier>\.[^'"\s]+)['"]/g;
 export class PrivatePrograms implements AsyncDisposable {
   readonly #directory: string;
   readonly #ending = new AbortController();
-  readonly #packageRoot: string;
   #copying: Promise<void> = Promise.resolve();
 
-  private constructor(directory: string, packageRoot: string) {
+  private constructor(directory: string) {
     this.#directory = directory;
-    this.#packageRoot = packageRoot;
   }
 
   /**
@@ -45,9 +42,9 @@ export class PrivatePrograms implements AsyncDisposable {
    * @param runtimeDirectory its owner removes it, after this object.
    */
   static create(runtimeDirectory: string, options: PrivateProgramsOptions): PrivatePrograms {
-    const programs = new PrivatePrograms(runtimeDirectory, options.packageRoot ?? PACKAGE_ROOT);
+    const programs = new PrivatePrograms(runtimeDirectory);
     mkdirSync(join(runtimeDirectory, 'bin'), { recursive: true });
-    for (const name of HELPERS) symlinkSync(join(programs.#packageRoot, 'bin', name), programs.path(name));
+    for (const name of HELPERS) symlinkSync(join(PACKAGE_ROOT, 'bin', name), programs.path(name));
     if (options.copies) {
       programs.#copying = programs.#copy().catch((error: unknown) => {
         if (!programs.#ending.signal.aborted) options.onProblem(messageOf(error));
@@ -76,7 +73,7 @@ export class PrivatePrograms implements AsyncDisposable {
     await delay(COPY_AFTER_MS, undefined, { signal: this.#ending.signal, ref: false });
     const target = join(this.#directory, 'programs');
     await mkdir(join(target, 'bin'), { recursive: true });
-    await copyFile(join(this.#packageRoot, 'package.json'), join(target, 'package.json'));
+    await copyFile(join(PACKAGE_ROOT, 'package.json'), join(target, 'package.json'));
     await this.#copyModules(target);
     this.#ending.signal.throwIfAborted();
     for (const name of HELPERS) {
@@ -94,13 +91,13 @@ export class PrivatePrograms implements AsyncDisposable {
 
   /** Copies all modules that the helpers import. The packages that they need are bundled in these. */
   async #copyModules(target: string): Promise<void> {
-    const dist = join(this.#packageRoot, 'dist');
+    const dist = join(PACKAGE_ROOT, 'dist');
     const waiting = HELPERS.map((name) => join(dist, 'cli', `${name}.js`));
     const seen = new Set(waiting);
     for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
       this.#ending.signal.throwIfAborted();
       const code = await readFile(file, 'utf8');
-      const copy = join(target, relative(this.#packageRoot, file));
+      const copy = join(target, relative(PACKAGE_ROOT, file));
       await mkdir(dirname(copy), { recursive: true });
       await writeFile(copy, code);
       for (const { groups } of code.matchAll(IMPORT)) {

@@ -26,7 +26,6 @@ export interface RuntimeDirectory {
 export interface RuntimeDirectoryOptions {
   /** Existing directory, from `runtime_dir`; default the system's for temporary files. */
   readonly parent: string | undefined;
-  readonly pid?: number;
   /**
    * Called for entries of `parent` that stay because they are not named `gitaly-<pid>` or cannot be
    * removed.
@@ -42,14 +41,14 @@ const TEMPORARY_PREFIX = 'gitaly-';
  * @throws {Error} with Gitaly's text, prefixed with `setup runtime directory: `.
  */
 export async function createRuntimeDirectory(options: RuntimeDirectoryOptions): Promise<RuntimeDirectory> {
-  const { parent, pid = process.pid } = options;
+  const { parent } = options;
   let path: string;
   if (parent === undefined) {
     removeTemporaryOfDead(tmpdir());
     path = join(tmpdir(), `${TEMPORARY_PREFIX}${randomBytes(3).toString('hex')}${ownerSuffix()}`);
   } else {
-    removeDead(parent, pid, options.onLeftAlone);
-    path = join(parent, `gitaly-${pid}`);
+    removeDead(parent, options.onLeftAlone);
+    path = join(parent, `gitaly-${process.pid}`);
     // A directory with our own pid belongs to a dead process: pids are reused.
     rmSync(path, { recursive: true, force: true });
   }
@@ -111,11 +110,7 @@ async function trySocket(path: string): Promise<void> {
  * Removes directories of processes that no longer run, or whose pid now belongs to a process of
  * another user.
  */
-function removeDead(
-  parent: string,
-  ownPid: number,
-  onLeftAlone: RuntimeDirectoryOptions['onLeftAlone'],
-): void {
+function removeDead(parent: string, onLeftAlone: RuntimeDirectoryOptions['onLeftAlone']): void {
   for (const entry of readdirSync(parent, { withFileTypes: true })) {
     const path = join(parent, entry.name);
     const pid = Number(/^gitaly-(\d+)$/.exec(basename(path))?.[1] ?? Number.NaN);
@@ -123,7 +118,7 @@ function removeDead(
       onLeftAlone?.(path, 'not a runtime directory');
       continue;
     }
-    if (pid !== ownPid && pid !== 0 && isProcessAlive(pid)) continue;
+    if (pid !== process.pid && pid !== 0 && isProcessAlive(pid)) continue;
     try {
       rmSync(path, { recursive: true, force: true });
     } catch (error) {

@@ -14,19 +14,13 @@ export interface NodeHealth {
 /** Remembers when nodes of each virtual storage became unhealthy. */
 export class RecentLosses {
   readonly #times = new Map<string, number>();
-  readonly #now: () => number;
-
-  /** @param now the time in milliseconds. */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-  }
 
   note({ config }: Pick<GitalyNode, 'config'>): void {
-    this.#times.set(config.virtualStorage, this.#now());
+    this.#times.set(config.virtualStorage, performance.now());
   }
 
   has(virtualStorage: string, withinMs: number): boolean {
     const time = this.#times.get(virtualStorage);
-    return time !== undefined && this.#now() - time <= withinMs;
+    return time !== undefined && performance.now() - time <= withinMs;
   }
 }

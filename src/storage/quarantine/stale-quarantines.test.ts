@@ -14,9 +14,8 @@ test('quarantines of killed pushes go after three days, and nothing else does', 
   }
 
   const young = await removeStaleQuarantines(repository.objectDirectory);
-  const old = await removeStaleQuarantines(repository.objectDirectory, {
-    nowMs: Date.now() + STALE_QUARANTINE_MS + 1000,
-  });
+  const laterMs = Date.now() + STALE_QUARANTINE_MS + 1000;
+  const old = await removeStaleQuarantines(repository.objectDirectory, laterMs);
 
   assert.deepEqual(young, []);
   assert.deepEqual(old.toSorted(), ['incoming-y2', 'tmp_objdir-incoming-x1']);

@@ -20,9 +20,9 @@ export const QUARANTINE = /^(tmp_objdir-incoming-|incoming-)/;
  */
 export async function removeStaleQuarantines(
   objectDirectory: string,
-  options: { maxAgeMs?: number; nowMs?: number } = {},
+  nowMs = Date.now(),
 ): Promise<readonly string[]> {
-  const oldestMs = (options.nowMs ?? Date.now()) - (options.maxAgeMs ?? STALE_QUARANTINE_MS);
+  const oldestMs = nowMs - STALE_QUARANTINE_MS;
   const removed: string[] = [];
   for (const name of (await readdir(objectDirectory).catch(ignoreMissing)) ?? []) {
     if (!QUARANTINE.test(name)) continue;

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import { timeLeftMs } from '#base/async/time-left';
 import { FOR_OTHERS } from '#base/files/for-others';
 import { systemErrorText } from '#base/go/system-error';
 import type { GitalyConfig } from '#platform/config/load-config';
@@ -11,7 +12,6 @@ const SOON_MS = 14 * 24 * 60 * 60 * 1000;
 export async function* checkSecrets(
   config: GitalyConfig,
   configPath: string,
-  now = new Date(),
 ): AsyncGenerator<Finding, void, undefined> {
   const { auth, tls } = config;
   if (auth.token === undefined) {
@@ -25,7 +25,7 @@ export async function* checkSecrets(
   } else if (auth.tokenFile) yield await checkMode('token', auth.tokenFile);
   else yield await checkMode('token', configPath);
   if (tls.keyPath) yield await checkMode('tls key', tls.keyPath);
-  if (tls.certificatePath) yield await checkCertificate(tls.certificatePath, now);
+  if (tls.certificatePath) yield await checkCertificate(tls.certificatePath);
 }
 
 /** Checks that only the owner of a file can read it. */
@@ -45,13 +45,13 @@ export async function checkMode(subject: string, path: string): Promise<Finding>
 }
 
 /** Checks how long a certificate is valid. */
-export async function checkCertificate(path: string, now: Date): Promise<Finding> {
+export async function checkCertificate(path: string): Promise<Finding> {
   try {
     const { validToDate } = new X509Certificate(await readFile(path));
     const text = `${path} is valid until ${validToDate.toISOString().slice(0, 10)}`;
-    if (validToDate <= now) return failure('certificate', text, 'Renew it: clients reject it.');
-    if (validToDate.getTime() - now.getTime() < SOON_MS)
-      return warning('certificate', text, 'Renew it soon.');
+    const leftMs = timeLeftMs(validToDate.getTime(), Date.now());
+    if (leftMs === 0) return failure('certificate', text, 'Renew it: clients reject it.');
+    if (leftMs < SOON_MS) return warning('certificate', text, 'Renew it soon.');
     return ok('certificate', text);
   } catch (error) {
     return failure(

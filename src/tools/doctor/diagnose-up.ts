@@ -61,7 +61,7 @@ async function* checkParts({
   const isRunning =
     socket !== undefined && existsSync(socket) && (await checkSocket(socket, undefined)).level === 'ok';
   for (const [key, address] of addresses) yield await checkUpAddress(key, address, isRunning);
-  if (certificate !== undefined) yield await checkCertificate(certificate, new Date());
+  if (certificate !== undefined) yield await checkCertificate(certificate);
   for (const [key, file] of secrets) yield await checkMode(key, file);
   if (lfs !== undefined) yield await checkBucket('store of LFS', lfs);
   // Missing directories are created with that of the repositories only.

@@ -18,8 +18,6 @@ export interface SuccessorOptions {
   readonly command: SuccessorCommand;
   /** Variables in addition to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Default one minute, tableflip's. */
-  readonly readyTimeoutMs?: number;
 }
 
 /** A new process that accepts calls. */
@@ -29,6 +27,7 @@ export interface Successor {
   readonly taken: ReadonlySet<string>;
 }
 
+/** As in tableflip. */
 const READY_TIMEOUT_MS = 60_000;
 /** Limit of the message of a successor. */
 const MAX_READY_BYTES = 64 * 1024;
@@ -67,7 +66,7 @@ export async function startSuccessor(options: SuccessorOptions): Promise<Success
     },
   );
   ended.catch(() => {}); // after the race nothing waits for it
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(options.readyTimeoutMs ?? READY_TIMEOUT_MS)]);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]);
   const { pid } = child;
   try {
     const stream = child.stdio.at(control);

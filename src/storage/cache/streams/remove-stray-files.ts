@@ -5,8 +5,6 @@ import { ownerOf } from '#base/process-identity';
 export interface RemoveStrayFilesOptions {
   readonly maxAgeMs: number;
   readonly onRemoved: () => void;
-  /** Milliseconds since 1970, for tests. */
-  readonly nowMs?: number;
 }
 
 /** Readers on another machine or container may still use files for their whole lifetime. */
@@ -19,8 +17,8 @@ const MIN_FOREIGN_AGE_MS = 60 * 60 * 1000;
  * empty.
  */
 export async function removeStrayFiles(directory: string, options: RemoveStrayFilesOptions): Promise<void> {
-  const { maxAgeMs, nowMs = Date.now(), onRemoved } = options;
-  const oldestMs = nowMs - Math.max(FOREIGN_AGE_FACTOR * maxAgeMs, MIN_FOREIGN_AGE_MS);
+  const { maxAgeMs, onRemoved } = options;
+  const oldestMs = Date.now() - Math.max(FOREIGN_AGE_FACTOR * maxAgeMs, MIN_FOREIGN_AGE_MS);
   for (const name of (await readdir(directory).catch(ignoreMissing)) ?? []) {
     if (!/^[0-9a-f]{2}$/.test(name)) continue;
     const path = `${directory}/${name}`;

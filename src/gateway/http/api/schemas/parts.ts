@@ -1,4 +1,4 @@
-import { type TSchema, type TSchemaOptions, type TString, Type } from 'typebox';
+import { type TSchema, type TString, Type } from 'typebox';
 import { BRANCH_FORMAT, PATH_FORMAT } from './formats.ts';
 
 /** A text of the path or query of an address that may have any bytes: those of a path in git. */
@@ -55,8 +55,8 @@ export function oneOf<const V extends readonly string[]>(values: V, description:
 }
 
 /** Returns the schema of an object without other fields. */
-export function closed<P extends Parameters<typeof Type.Object>[0]>(properties: P, options?: TSchemaOptions) {
-  return Type.Object(properties, { additionalProperties: false, ...options });
+export function closed<P extends Parameters<typeof Type.Object>[0]>(properties: P) {
+  return Type.Object(properties, { additionalProperties: false });
 }
 
 export function isBytes(schema: TSchema | undefined): schema is BytesSchema {
