@@ -6,7 +6,7 @@ import { PacketParser } from '#base/pkt-line/packet-parser';
 import { PacketSplitter } from '#base/pkt-line/packet-splitter';
 import { readSideBand } from '#base/pkt-line/side-band';
 import { parsePax, readTar, TarFormatError } from '#base/tar/read-tar';
-import { parseResolutions } from '#domain/conflicts/parse-resolutions';
+import { parseResolutions } from '#domain/conflicts/resolve-on-branch';
 import { RelayParser } from '#domain/hooks/relay/relay-parser';
 import { parseRemoteUrl } from '#domain/remote/url/remote-url';
 import { parseSigningKey } from '#domain/signing/signing-key';

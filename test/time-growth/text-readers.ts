@@ -4,7 +4,7 @@ import { quote } from '#base/go/quote';
 import { GoRegexp } from '#base/go/regexp/go-regexp';
 import { isGenerated } from '#domain/generated/is-generated';
 import { checkConfigKeys, parseConfigOptions } from '#domain/git-service/config-options';
-import { interpreterOf } from '#domain/languages/interpreter';
+import { interpreterOf } from '#domain/languages/detect-language';
 import { isLicenseFile } from '#domain/license/find-license';
 import { matchLicense } from '#domain/license/match-license';
 import { wordsOf } from '#domain/license/normalize';

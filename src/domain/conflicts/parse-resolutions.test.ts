@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseResolutions } from './parse-resolutions.ts';
+import { parseResolutions } from './resolve-on-branch.ts';
 
 test('resolutions are read with keys in any case, null for nothing', async () => {
   const json = '[{"Old_Path":"a","new_path":"b","content":null,"sections":{"x":"head","y":null},"more":1}]';

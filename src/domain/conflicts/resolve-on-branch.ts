@@ -1,4 +1,7 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { documentError } from '#base/go/encoding/json-error';
+import { JsonScanner } from '#base/go/encoding/json-scanner';
 import { quote } from '#base/go/quote';
 import { asGoStatus } from '#base/go/status';
 import { isOid } from '#git/names/object-id';
@@ -11,10 +14,10 @@ import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
 import type { OpenRemote, RemoteRepository } from '../remote/server/remote-repository.ts';
 import { commitIdOf } from '../revisions/commit-id-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
-import { parseResolutions } from './parse-resolutions.ts';
+import { type Resolution, ResolutionReader } from './resolution-reader.ts';
 import { resolveConflicts } from './resolve-conflicts.ts';
 
-export interface BranchResolution extends UserChange {
+interface BranchResolution extends UserChange {
   /** Ids of the commits to merge, as the client sent them; the branch is at `ours`. */
   readonly ours: string;
   readonly theirs: string;
@@ -99,4 +102,44 @@ async function sourceOf(
     throw wrap(asGoStatus(error), 'could not fetch target commit');
   });
   return target;
+}
+
+/**
+ * Reads the resolutions of a request. A long text takes many iterations of the event loop.
+ *
+ * @throws {GitalyError} INTERNAL with Go's text for invalid JSON; as {@link ResolutionReader}; the
+ *   signal's reason.
+ */
+export async function parseResolutions(json: Buffer, signal?: AbortSignal): Promise<Resolution[]> {
+  const scanner = new JsonScanner(json.toString('latin1'));
+  const reader = new ResolutionReader();
+  const slice = new LoopSlice();
+  let text = '';
+  for (;;) {
+    const token = nextToken(scanner);
+    if (token === undefined) return reader.result();
+    if (slice.isOverAfterItem() || scanner.isPartial) await slice.pause(signal);
+    const { depth } = scanner;
+    if ((token === 'key' || token === 'string') && !reader.ignores(depth))
+      text += decoded(json.toString('utf8', scanner.start, scanner.end));
+    if (scanner.isPartial) continue;
+    reader.read(token, depth, text);
+    text = '';
+  }
+}
+
+/** Returns the next token; `undefined` at the end. @throws as {@link parseResolutions}. */
+function nextToken(scanner: JsonScanner): ReturnType<JsonScanner['next']> {
+  try {
+    const token = scanner.next();
+    if (token === undefined) scanner.requireEnd();
+    return token;
+  } catch (error) {
+    throw new GitalyError('INTERNAL', documentError(error));
+  }
+}
+
+/** Returns the text between quotes, without its escapes. */
+function decoded(text: string): string {
+  return text.includes('\\') ? String(JSON.parse(`"${text}"`)) : text;
 }

@@ -2,8 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RepositoryState } from '../repository-state.ts';
 import { decideCommitGraph } from './commit-graph.ts';
-import { maxLooseReferences, shouldPackReferences } from './pack-references.ts';
-import { decidePrune, planAsNeeded, planEverything } from './plan-maintenance.ts';
+import {
+  decidePrune,
+  maxLooseReferences,
+  planAsNeeded,
+  planEverything,
+  shouldPackReferences,
+} from './plan-maintenance.ts';
 import { decideRepack, maxUntrackedPacks } from './repack.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -6,9 +6,39 @@ import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import type { RemoteRepository } from '../server/remote-repository.ts';
-import { isFileOfGit } from './file-of-git.ts';
 
-export interface SourceBranch {
+/**
+ * Files and directories in a repository that are not references. git writes a reference outside
+ * `refs/` to the file of that name, whatever the file was before.
+ */
+const FILES = new Set([
+  'branches',
+  'commondir',
+  'config',
+  'config.worktree',
+  'custom_hooks',
+  'description',
+  'gc.log',
+  'gc.pid',
+  'gitdir',
+  'gitlab-worktree',
+  'hooks',
+  'index',
+  'info',
+  'language-stats.cache',
+  'logs',
+  'modules',
+  'objects',
+  'packed-refs',
+  'refs',
+  'reftable',
+  'remotes',
+  'rr-cache',
+  'shallow',
+  'worktrees',
+]);
+
+interface SourceBranch {
   /** `undefined` when the source is the repository itself. */
   readonly source: RemoteRepository | undefined;
   /** Revision in the source. */
@@ -19,7 +49,7 @@ export interface SourceBranch {
   readonly expectedOid: string;
 }
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly hooks: TransactionHooks | undefined;
   readonly signal: AbortSignal;
 }
@@ -71,4 +101,15 @@ async function bring(
   }
   await quarantine.migrate();
   return true;
+}
+
+/**
+ * Reports whether a reference of this name would be in the place of a file with another meaning:
+ * outside `refs/`, any path with a slash, and the names that git and the server use.
+ */
+function isFileOfGit(reference: Uint8Array): boolean {
+  const name = Buffer.from(reference).toString('latin1');
+  if (name.startsWith('refs/')) return false;
+  // Some file systems do not distinguish cases.
+  return name.includes('/') || FILES.has(name.toLowerCase());
 }

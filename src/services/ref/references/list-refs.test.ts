@@ -12,7 +12,7 @@ import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { type ListRefsResponse, ListRefsResponseSchema } from '#wire/gen/ref_pb';
-import { encodeReferences } from './encode-references.ts';
+import { encodeReferences } from './list-refs.ts';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 const ALL = { repository, patterns: [Buffer.from('refs/')] };

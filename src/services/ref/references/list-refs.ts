@@ -1,4 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { invalidArgument } from '#base/gitaly-error';
 import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { RefReader } from '#git/refs/ref-reader';
@@ -12,11 +12,15 @@ import {
   type PageBounds,
   pageOf,
 } from '#services/convert/request/pagination';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldTags } from '#wire/fast/field-numbers';
+import { fieldBytes, writeAscii, writeBytes, writeNumber } from '#wire/fast/fields';
 import {
   type ListRefsRequest,
   type ListRefsRequest_SortBy,
   ListRefsRequest_SortBy_Key,
   ListRefsRequestSchema,
+  ListRefsResponse_ReferenceSchema,
   ListRefsResponseSchema,
 } from '#wire/gen/ref_pb';
 import type { PaginationParameter } from '#wire/gen/shared_pb';
@@ -24,7 +28,6 @@ import type { RefDependencies } from '../dependencies.ts';
 import { checkExcludes } from '../exclude-patterns.ts';
 import { listingError, startList } from '../listing-error.ts';
 import { sortKey } from '../sort-key.ts';
-import { encodeReferences } from './encode-references.ts';
 
 type Response = MessageInitShape<typeof ListRefsResponseSchema>;
 
@@ -34,6 +37,12 @@ const KEYS: Readonly<Record<number, string>> = {
   [ListRefsRequest_SortBy_Key.AUTHORDATE]: 'authordate',
   [ListRefsRequest_SortBy_Key.COMMITTERDATE]: 'committerdate',
 };
+const { references: REFERENCES } = fieldTags(ListRefsResponseSchema, { references: 'message' });
+const REFERENCE = fieldTags(ListRefsResponse_ReferenceSchema, {
+  name: 'bytes',
+  target: 'text',
+  peeledTarget: 'text',
+});
 
 /**
  * Lists references that match patterns, 20 in a message, HEAD before them if requested. The last
@@ -118,4 +127,33 @@ function withCursor(refs: readonly ListedRef[], peel: boolean): Response {
     })),
     paginationCursor: { nextCursor: encodeCursor({ ref_name: refs.at(-1)?.name.toString() ?? '' }) },
   };
+}
+
+/**
+ * Encodes a response with references and nothing else. Lists of hundreds of thousands spend most of
+ * their time here, so the code writes the wire format directly.
+ */
+export function encodeReferences(
+  refs: readonly ListedRef[],
+  peel: boolean,
+): MessageShape<typeof ListRefsResponseSchema> {
+  let bytes = 0;
+  for (const ref of refs) bytes += fieldBytes(referenceBytes(ref, peel));
+  const out = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const ref of refs) {
+    at = writeNumber(out, at, REFERENCES, referenceBytes(ref, peel));
+    at = writeBytes(out, at, REFERENCE.name, ref.name);
+    at = writeAscii(out, at, REFERENCE.target, ref.oid);
+    if (peel && ref.peeledOid !== undefined) at = writeAscii(out, at, REFERENCE.peeledTarget, ref.peeledOid);
+  }
+  return encodedMessage(ListRefsResponseSchema, out);
+}
+
+function referenceBytes({ name, oid, peeledOid }: ListedRef, peel: boolean): number {
+  return (
+    fieldBytes(name.length) +
+    fieldBytes(oid.length) +
+    (peel && peeledOid !== undefined ? fieldBytes(peeledOid.length) : 0)
+  );
 }
