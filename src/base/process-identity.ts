@@ -22,7 +22,6 @@ export interface ProcessIdentity {
 let own: ProcessIdentity | undefined;
 let suffix: string | undefined;
 
-/** Returns the identity of this process. */
 export function ownIdentity(): ProcessIdentity {
   own ??= { place: ownPlace(), pid: process.pid, startTime: statusOf(process.pid)?.startTime ?? '' };
   return own;

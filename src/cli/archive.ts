@@ -15,7 +15,6 @@ import { printResult, type ToolConsole, type ToolResult } from './commands/tool-
 import { lfsStoreUrl } from './lfs-store-url.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
-/** Options of all commands on archives. */
 export interface ArchiveCommandOptions {
   readonly to: string;
   readonly storage: string;

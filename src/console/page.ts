@@ -26,7 +26,6 @@ export interface ConsolePage {
   readonly isLive?: boolean;
 }
 
-/** Returns a page that reports a problem. */
 export function problemPage(status: number, title: string, text: string): ConsolePage {
   return {
     status,

@@ -3,7 +3,6 @@ const DIGITS = 12;
 /** Keys of a bucket that all repositories share. */
 export const STORE_KEY = 'store';
 
-/** Returns the key of the lease of a server. */
 export function leaseKey(server: string): string {
   return `nodes/${encodeURIComponent(server)}`;
 }
@@ -22,7 +21,6 @@ export function pathOfKey(key: string): string | undefined {
   return escaped === undefined ? undefined : unescaped(escaped);
 }
 
-/** The keys of one repository. */
 export interface RepositoryKeys {
   /** Beginning of all others. */
   readonly root: string;

@@ -43,7 +43,6 @@ export const PUSH_RULES: { readonly [N in PushRuleName]-?: PushRule<PushRules[N]
   readOnly: READ_ONLY_CONTENT,
 };
 
-/** Returns the kinds of rules with their names. */
 export function pushRuleKinds(): readonly [name: PushRuleName, kind: PushRule<unknown>][] {
   // The names are the keys of the table. A kind gets only values of its own name.
   return Object.entries(PUSH_RULES) as [PushRuleName, PushRule<unknown>][];

@@ -78,7 +78,6 @@ export class WorkersMonitoring implements OtherProcesses {
     answer(desk, REPORTS, { metrics: (report, { worker }) => this.#reported.note(worker, report) });
   }
 
-  /** Notes that a worker has ended. */
   ended(worker: number): void {
     this.#reported.end(worker);
   }

@@ -26,7 +26,6 @@ export interface WorkerGreeting {
   readonly worker: number;
 }
 
-/** A server in a worker. */
 export interface ServerInWorker extends AsyncDisposable {
   drain(): Promise<void>;
   /** Deals with an exception that nothing caught, if it can. */
@@ -35,7 +34,6 @@ export interface ServerInWorker extends AsyncDisposable {
   readonly gateways?: ReadonlyMap<WorkerTransport, GatewayInWorker>;
 }
 
-/** A gateway in a worker. */
 export interface GatewayInWorker {
   /** Serves a connection that the supervisor has accepted. */
   receive(socket: Socket): void;

@@ -11,7 +11,6 @@ import { WORKER_COMMAND } from './worker-command.ts';
 import type { WorkerCommand } from './worker-process.ts';
 import { FAMILY_SIZE } from './worker-protocol.ts';
 
-/** Program of workers. */
 export type WorkerProgram = Pick<WorkerCommand, 'file' | 'options'>;
 
 export interface StartFamilyOptions {

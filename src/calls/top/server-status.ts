@@ -15,7 +15,6 @@ export interface StatusSources {
   readonly gitCalls: { readonly running: number; readonly waiting: number };
   readonly registry: MetricsRegistry;
   readonly blockedCalls: Pick<BlockedCalls, 'last'>;
-  /** Returns the work of the webhooks, if there are any. */
   readonly webhooks: (() => readonly WebhookStatus[]) | undefined;
 }
 

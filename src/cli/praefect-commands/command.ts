@@ -8,7 +8,6 @@ import type { PraefectConfig } from '#praefect/config/schema';
 import { writePraefectUsageError } from '../commands/usage.ts';
 import { explainedMessage } from '../explained-message.ts';
 
-/** An option of a command. */
 export interface CommandOption {
   /** `--name <value>`, or `--name` and `-n` for one that is true or false. */
   readonly flags: string;

@@ -134,7 +134,6 @@ function addServiceOptions(up: Command): Command {
     );
 }
 
-/** Adds the options of the HTTP gateway. */
 function addHttpOptions(up: Command): Command {
   return up
     .option(

@@ -1,7 +1,6 @@
 import { answerCalls, type ServerCalls } from '#calls/family-calls';
 import { operatorLink } from '#workers/operator-link';
 
-/** Opens the console of a server. */
 type OpenConsole<Server> = (server: Server) => Promise<AsyncDisposable>;
 
 /**

@@ -24,7 +24,6 @@ export async function runUpCommand(up: Command, { config, directory }: UpCommand
   }
 }
 
-/** Returns the options of the command. */
 export function upOptions(up: Command, directory: string): UpOptions {
   const { config: _, ...options } = up.opts<Omit<UpOptions, 'directory'> & { readonly config?: string }>();
   return { directory, ...options };

@@ -41,7 +41,6 @@ interface Call {
 interface RepoCommand {
   readonly usage: string;
   readonly options?: Readonly<Record<string, { readonly type: 'string' | 'boolean' }>>;
-  /** Least and most number of operands. */
   readonly operands: readonly [least: number, most: number];
   run(call: Call): Promise<Result>;
 }

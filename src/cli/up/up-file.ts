@@ -51,7 +51,6 @@ export function keysOf(up: Command): ReadonlyMap<string, Option> {
   return new Map(up.options.flatMap((option) => keyOf(option)));
 }
 
-/** Returns the key of an option, if it has one. */
 function keyOf(option: Option): [string, Option][] {
   const name = (option.long ?? '').replace(/^--(?:no-)?/, '');
   return name === '' || NO_KEYS.has(name) ? [] : [[name.replaceAll('-', '_'), option]];

@@ -32,7 +32,6 @@ export function givenToken({ token, tokenFile }: UpTokenOptions): Secret | undef
   return new Secret(text);
 }
 
-/** Returns a new token. */
 export function newToken(): Secret {
   return new Secret(randomBytes(TOKEN_BYTES).toString('base64url'));
 }

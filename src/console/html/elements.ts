@@ -26,7 +26,6 @@ export function wideTable(name: string, ...[headings, rows]: Parameters<typeof t
 </div>`;
 }
 
-/** Returns a link. */
 export function link(address: string, text: Part): Html {
   return html`<a href="${address}">${text}</a>`;
 }

@@ -3,7 +3,6 @@ import { codeOf } from '#base/gitaly-error';
 import { readHead } from '#client/content/read-head';
 import type { PlainVisit } from './repository-visit.ts';
 
-/** The settings of a repository. */
 export interface RepositorySettings {
   readonly description: string;
   /** Also one that does not exist yet; `undefined` if HEAD is detached. */

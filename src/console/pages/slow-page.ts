@@ -7,7 +7,6 @@ import type { ConsoleHistory, HistorySource } from '../server-history.ts';
 import type { Visit } from '../visit.ts';
 
 type SlowCall = ConsoleHistory['slow_calls'][number];
-/** A slow call of a node. */
 type NodeCall = SlowCall & { readonly node: string };
 
 export interface SlowPageOptions {

@@ -1,7 +1,6 @@
 import { eachInTurn, LoopSlice } from '#base/async/loop-turns';
 import { sortInTurns } from '#base/async/sort-in-turns';
 
-/** A repository that a walk found. */
 export interface FoundRepository {
   readonly name: string;
   /** Unix time in milliseconds; 0 if it is not known. */
@@ -17,7 +16,6 @@ export interface RepositoryFigures {
   readonly pool: string | undefined;
 }
 
-/** A repository of a list. */
 export interface ListedRepository {
   /** Position in the table, for {@link RepositoryTable.setFigures}. */
   readonly index: number;

@@ -7,7 +7,6 @@ import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { deleteReferences } from '../ref-update/delete-references.ts';
 
-/** An object that was rewritten. */
 export interface RewrittenObject {
   readonly oldOid: string;
   readonly newOid: string;

@@ -6,7 +6,6 @@ import { EditedDirectory, type TreeSource } from './edited-directory.ts';
 
 const SLASH = 0x2f;
 
-/** An entry of an edited tree. */
 export interface EditedEntry {
   readonly mode: number;
   readonly kind: EntryKind;

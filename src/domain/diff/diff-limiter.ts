@@ -28,7 +28,6 @@ export interface DiffLimits {
   readonly patchLimitsOnly?: boolean;
 }
 
-/** No limit at all. */
 export const UNLIMITED: DiffLimits = {
   enforce: false,
   collapse: false,

@@ -5,7 +5,6 @@ import type { Repository } from '#storage/repository';
 import { type LimitedResult, runLimited } from './run-limited.ts';
 import type { ServiceStreams } from './service-streams.ts';
 
-/** A request for a remote archive. */
 export interface RemoteArchive {
   readonly repository: Repository;
   readonly streams: ServiceStreams;

@@ -4,7 +4,6 @@ import type { HookEnvironment } from './hook-environment.ts';
 import type { HookOutput } from './hook-output.ts';
 import type { HookFacts } from './payload.ts';
 
-/** One call of a hook. */
 export interface HookCall {
   /** Repository of the change; `glRepository` is GitLab's name of it. */
   readonly repository: Repository;

@@ -6,7 +6,6 @@ import { JsonFields } from '#base/json-fields';
 import type { RepositoryTarget } from '#storage/repository-target';
 import { type Transaction, transactionFromJson } from '../transactions/transaction.ts';
 
-/** User of a push. */
 export interface PushUser {
   /** Name to show. */
   readonly username: string;

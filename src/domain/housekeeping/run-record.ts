@@ -1,6 +1,5 @@
 import type { HousekeepingReport, HousekeepingStep, TaskStatus } from './observer.ts';
 
-/** Records the steps of one run. */
 export class RunRecord {
   readonly #startedAt = performance.now();
   readonly #tasks = new Map<string, TaskStatus>();

@@ -40,7 +40,6 @@ export class PushVotes {
   #deletions = 0;
   /** Number of changes whose votes of `update` were cast. */
   #cast = 0;
-  /** The changes that were made. */
   readonly #made: PushedChange[] = [];
 
   constructor(options: PushVotesOptions) {

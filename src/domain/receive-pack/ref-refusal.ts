@@ -13,7 +13,6 @@ const FATAL = /^fatal: (?:prepare: |commit: )?/;
 
 /** How receive-pack reports that git could not change a reference. */
 export interface RefRefusal {
-  /** The reason in the report. */
   readonly reason: string;
   /** Printed before the report; `undefined` for none. */
   readonly message: Buffer | undefined;

@@ -19,7 +19,6 @@ const DIRECTORY_MODE = 0o700;
 
 export type SettingName = 'description' | 'lfs-ids' | 'rules.json';
 
-/** Returns the path of a setting in a repository. */
 export function settingPath(repositoryPath: string, name: SettingName): string {
   return `${repositoryPath}/${HOOKS_NAME}/${DIRECTORY}/${name}`;
 }

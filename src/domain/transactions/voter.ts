@@ -26,7 +26,6 @@ export interface VoteRequest {
   readonly references?: NamedReferences;
 }
 
-/** Options of a vote. */
 export interface VoteOptions {
   readonly signal: AbortSignal;
   /** References that are about to be locked. They are part of the first vote. */

@@ -5,7 +5,6 @@ import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import type { Answer } from './answer.ts';
 import { HttpRefusal } from './refusal.ts';
 
-/** Limits of a body. */
 export interface BodyLimits {
   /** Maximum size after decompression. */
   readonly maxBytes: number;

@@ -80,7 +80,6 @@ export class People {
     return result;
   }
 
-  /** Returns the holder of an SSH key. */
   async identityOf({ key }: SshLogin): Promise<Identity | undefined> {
     const held = (await this.#file.current()).keys.get(key.data.toString('base64'));
     if (held === undefined) return undefined;

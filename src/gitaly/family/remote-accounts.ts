@@ -21,7 +21,6 @@ const ACCOUNTS = protocol('repositories', {
   forgetBorrowers: asked(nothing, nothing),
 });
 
-/** Returns the accounts of repositories for a worker. */
 export function remoteAccounts(link: Link): Pick<StoragesOptions, 'borrowers' | 'repositoryCounts'> {
   const { clear, count, findBorrowers, forgetBorrowers, noteBorrower } = remote(link, ACCOUNTS);
   return {

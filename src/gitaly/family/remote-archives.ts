@@ -16,7 +16,6 @@ const ARCHIVES = protocol('archives', {
   next: asked(number, maybe(bytes)),
 });
 
-/** Returns the calls for a worker. */
 export function remoteArchives(link: Link): ArchiveCalls {
   const { begin, next } = remote(link, ARCHIVES);
   return encodedCalls(async function* (name, request, signal) {
@@ -33,7 +32,6 @@ export function remoteArchives(link: Link): ArchiveCalls {
   });
 }
 
-/** Answers the calls of workers. */
 export function answerForArchives(desk: Desk, calls: ArchiveCalls): void {
   const running = new Map<number, AsyncGenerator<Uint8Array>>();
   let last = 0;

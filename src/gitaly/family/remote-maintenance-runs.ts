@@ -13,7 +13,6 @@ const MAINTENANCE = protocol('maintenance', {
   isRunning: asked(text, flag),
 });
 
-/** Returns the runs for a worker. */
 export function remoteMaintenanceRuns(link: Link): RecordedRuns {
   const { isRunning, takeOver, tryStart } = remote(link, MAINTENANCE);
   return {

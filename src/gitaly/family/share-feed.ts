@@ -16,7 +16,6 @@ import {
   type JournalState,
 } from './feed-messages.ts';
 
-/** A change that a worker makes. */
 interface Change {
   /** Records it. Resolves when its events are in the journal. */
   end(hasFailed: boolean): Promise<void>;

@@ -227,7 +227,6 @@ function packObjectsCache(values: ConfigValues): FatalProblem | undefined {
   return undefined;
 }
 
-/** Returns the first problem of a table. */
 function firstOf(table: string, [problem]: readonly ConfigProblem[]): FatalProblem | undefined {
   const key = problem && [table, ...problem.key];
   return key && invalid(`${key.join('.')}: ${problem.message}`, key);

@@ -128,7 +128,6 @@ export function packMetrics(
     looked: (result: 'hit' | 'miss') => packs.lookups.with({ result }).inc(),
     generated: (bytes: number) => packs.generated.inc(bytes),
     served: (bytes: number) => packs.served.inc(bytes),
-    /** Observes a stage of the making of a pack. */
     stage: (stage: string, seconds: number) => packs.stages.with({ stage }).observe(seconds),
     /** Observes a number of git about a pack. */
     statistic: (type: string, value: number) => packs.statistics.with({ type }).observe(value),

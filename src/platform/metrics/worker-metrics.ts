@@ -24,7 +24,6 @@ export const WORKERS = {
 
 export type WorkerMetrics = ReturnType<typeof workerMetrics>;
 
-/** Declares the metrics of workers. */
 export function workerMetrics(registry: MetricsRegistry) {
   const { connections, ends, moves, processes, starts } = registry.declare(WORKERS);
   return {

@@ -42,7 +42,6 @@ export interface Call {
   readonly context: HandlerContext;
 }
 
-/** A call on a repository. */
 export interface RepositoryCall extends Call {
   readonly repository: RepositoryKey;
 }

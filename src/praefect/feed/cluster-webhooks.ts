@@ -19,7 +19,6 @@ export interface ClusterWebhooksOptions {
   readonly times?: LeaseTimes;
 }
 
-/** Times of the lease of the sender. */
 export interface LeaseTimes {
   /** A Praefect that is killed is replaced after this time. */
   readonly leaseMs: number;

@@ -18,7 +18,6 @@ export class CollectedMoves {
     return this.#count;
   }
 
-  /** Number of moves that are kept. */
   get kept(): number {
     return this.#moves.length;
   }

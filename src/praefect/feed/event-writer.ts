@@ -3,7 +3,6 @@ import type { Move } from './node-events.ts';
 import type { NodePosition } from './node-journal.ts';
 import type { Values } from './read-references.ts';
 
-/** A repository that a change is about. */
 export interface ChangedRepository {
   readonly repositoryId: number;
   readonly virtualStorage: string;

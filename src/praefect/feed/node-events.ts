@@ -14,7 +14,6 @@ export interface Move {
   readonly user?: ChangeUser;
 }
 
-/** A move that a node has reported. */
 export interface ReportedMove extends Move {
   /** Sequence of the node's event. */
   readonly sequence: number;

@@ -9,7 +9,6 @@ export interface ServedFeed {
   readonly service: ServedService;
 }
 
-/** Starts the change feed of a cluster. */
 export async function startFeed(options: ClusterFeedOptions): Promise<ServedFeed> {
   const feed = await ClusterFeed.open(options);
   return { feed, service: serve(EventService, eventService({ feed })) };

@@ -13,7 +13,6 @@ export interface StartWebhooksOptions {
   readonly onProblem: (error: unknown) => void;
 }
 
-/** Starts the webhooks of a configuration. */
 export function startWebhooks(
   tables: PraefectConfig['webhook'],
   { database, feed, onProblem }: StartWebhooksOptions,

@@ -22,7 +22,6 @@ export interface Hold extends Disposable {
   readonly ended: Promise<void>;
 }
 
-/** A pause of the writes to a repository. */
 export interface WritePause extends AsyncDisposable {
   /** Aborted when its time is over and writes continue. */
   readonly signal: AbortSignal;

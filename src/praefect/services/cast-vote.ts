@@ -29,7 +29,6 @@ const MAX_NAMES = 8;
 type VoteToCast = Pick<VoteTransactionRequest, 'node' | 'phase' | 'referenceUpdatesHash' | 'transactionId'> &
   Partial<Pick<StreamedVote, 'checksLocks' | 'references'>>;
 
-/** The call that casts a vote. */
 export interface VotingCall {
   /** Withdraws the vote. */
   readonly signal: AbortSignal;

@@ -49,7 +49,6 @@ export function voteService(
   });
 }
 
-/** The votes of one stream. */
 class StreamedVotes {
   readonly responses = new MessageQueue<Response>();
   readonly #transactions: Transactions;

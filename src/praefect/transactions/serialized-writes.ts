@@ -26,7 +26,6 @@ export type OrderStart = 'preparing' | 'primary';
 interface Holding {
   /** True if references were voted on. */
   hasReferences: boolean;
-  /** References that it locks. */
   references: LockedReferences;
   lock: Promise<WriteLock>;
   /** Ends the wait for it. */

@@ -52,7 +52,6 @@ export interface NodeLocks {
   readonly checksLocks?: boolean;
 }
 
-/** A vote of a node. */
 export interface ReceivedVote extends NodeLocks {
   /** Hexadecimal. */
   readonly hash: string;

@@ -20,7 +20,6 @@ import {
 } from '#wire/gen/blob_pb';
 import type { BlobDependencies } from './dependencies.ts';
 
-/** The message of a pointer. */
 interface LfsPointerMessage {
   readonly oid: string;
   readonly data: Buffer;

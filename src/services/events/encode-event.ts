@@ -14,7 +14,6 @@ export const KINDS = {
 export const SECOND_MS = 1000;
 export const NANOS_PER_MS = 1_000_000;
 
-/** Returns the message of an event. */
 export function encodeEvent(
   storageName: string,
   event: RepositoryEvent,

@@ -23,7 +23,6 @@ export interface LooseObjects {
   readonly garbageCount: number;
 }
 
-/** The loose objects of one directory. */
 export interface LooseObjectShard extends LooseObjects {
   /** Time of the oldest object. */
   readonly oldestMs: number;
@@ -38,7 +37,6 @@ export interface CountLooseOptions {
   readonly shards?: DirectoryMemory<LooseObjectShard> | undefined;
 }
 
-/** Counts the loose objects of a repository. */
 export async function countLooseObjects(
   repositoryPath: string,
   { nowMs = Date.now(), shards }: CountLooseOptions = {},

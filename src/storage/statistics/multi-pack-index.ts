@@ -5,7 +5,6 @@ import { readStart } from './read-start.ts';
 const HEADER_BYTES = 12;
 const CHUNK_ENTRY_BYTES = 12;
 
-/** Header of a multi-pack-index. */
 export interface MultiPackIndexInfo {
   readonly version: number;
   readonly packfileCount: number;

@@ -60,7 +60,6 @@ export async function listRuns(store: ObjectStore, options: ListObjectsOptions):
   return Array.from(runs, ([id, run]) => ({ id, ...run, ...marksOf(id) })).sort(byTime);
 }
 
-/** Returns the key of the marker of a run. */
 export function markerKey(id: string): string {
   return objectKey(MARKERS, id);
 }

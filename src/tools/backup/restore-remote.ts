@@ -160,7 +160,6 @@ async function combine({ store, manifest, files, options }: Restore): Promise<Co
   return await CombinedBundle.open(sources, { references, head, objectFormat });
 }
 
-/** The files of a backup. */
 interface BackupFiles {
   /** Steps with a bundle, oldest first. */
   readonly steps: readonly BackupStep[];

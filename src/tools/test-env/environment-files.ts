@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { replaceFile } from '#base/files/replace-file';
 import type { ServerBuild } from './server-build.ts';
 
-/** Files of a test environment. */
 export interface EnvironmentFiles {
   readonly directory: string;
   readonly programs: string;

@@ -8,7 +8,6 @@ import { packageVersion } from '#platform/process/version';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import type { ChildServer } from './server-process.ts';
 
-/** Files of the server. */
 export interface OwnServerFiles {
   readonly config: string;
   /** File for the log; its old content is removed. */

@@ -43,7 +43,6 @@ export class GatewaySupervisor {
     sharePages(desk, () => this.#pages);
   }
 
-  /** Returns the family of one gateway. */
   of(transport: 'http' | 'ssh'): GatewayFamily {
     return {
       state: this.#state,

@@ -26,7 +26,6 @@ export function signatureText({ id, signatureType }: Commit, checks: SignatureCh
   return 'name' in check ? `${kind}, verified: ${check.name}` : `${kind}, not verified: ${check.problem}`;
 }
 
-/** Returns a table of commits. */
 export function commitTable(path: string, commits: readonly Commit[], checks: SignatureChecks): Html {
   return wideTable(
     'List of commits',

@@ -21,7 +21,6 @@ export function bundleFolder(
   return objectKey(storageName, relativePath, 'uri');
 }
 
-/** Reads the chain of a folder. */
 export async function readChain(
   bucket: ObjectStore,
   folder: string,

@@ -6,7 +6,6 @@ const INTERVAL_MS = 60_000;
 /** Number of repositories whose clones are counted; those with the oldest clones are forgotten. */
 const MAX_REPOSITORIES = 10_000;
 
-/** Counts the clones of repositories. */
 export class CloneCounts {
   readonly #recent: BoundedMap<string, readonly number[]>;
   readonly #now: () => number;

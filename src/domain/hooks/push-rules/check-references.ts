@@ -10,7 +10,6 @@ const TAGS = 'refs/tags/';
 /** Commits of HEAD are not new, whatever rule has applied to them. */
 const ALL = '**';
 
-/** Checks the changes of a push by the rules of references. */
 export async function checkReferences(rules: readonly ReferenceRule[], push: PushChanges): Promise<void> {
   await checkEach(push, async (change) => {
     for (const ruled of await ruledReferences(push, change)) await checkChange(rules, push, change, ruled);

@@ -18,7 +18,6 @@ export interface PushChange {
   readonly reference: Buffer;
 }
 
-/** The owner of rules. */
 export type RulesOwner = 'token' | 'repository';
 
 /** A push that is checked. Nothing has changed yet. */

@@ -135,7 +135,6 @@ function response(status: number, content: object): Record<string, object> {
   return { [status]: { description: status === 201 ? 'Created.' : 'Found.', content } };
 }
 
-/** Returns the schema of a page of items. */
 export function pageSchemaOf(item: TSchema): TSchema {
   return Type.Object({
     items: Type.Array(item),

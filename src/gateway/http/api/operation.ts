@@ -16,7 +16,6 @@ export type RequiredRight = 'none' | 'read' | 'write' | 'create' | 'admin';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** A page of a list. */
 export interface ListPage {
   readonly items: readonly unknown[];
   /** Where the next page begins; `undefined` at the end of the list. */

@@ -26,7 +26,6 @@ export interface EventOptions {
   readonly storage: string;
 }
 
-/** A request for events. */
 export interface EventExchange extends Pick<HttpExchange, 'request' | 'response' | 'peer' | 'signal'> {
   readonly query: string;
 }

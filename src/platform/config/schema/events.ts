@@ -4,7 +4,6 @@ import { WEBHOOK_SECRET } from '../webhook-secret.ts';
 const DEFAULT_BYTES = 256 * 1024 * 1024;
 const DEFAULT_AGE_MS = 7 * 24 * 3600 * 1000;
 
-/** Settings of the change feed. */
 export const eventsTable = table(
   'Change feed: an event for each change of a reference or repository. Not in Gitaly.',
   {

@@ -4,7 +4,6 @@ import { PAIR_OVERHEAD_BYTES, STATIC_TABLE } from './static-table.ts';
 /** Size of a table before our setting of 0 has arrived. */
 const MAX_TABLE_BYTES = 4096;
 
-/** Limits of a decoded list. */
 export interface ListLimits {
   readonly maxListBytes: number;
   readonly maxPairs: number;

@@ -21,7 +21,6 @@ export interface FrameStreamHost {
   hold(bytes: number): void;
   /** Allows the peer more data on a stream; none for 0 bytes. */
   reportReleased(streamId: number, bytes: number): void;
-  /** Reports that a stream has ended. */
   leave(stream: FrameStream): void;
 }
 

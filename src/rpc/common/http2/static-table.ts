@@ -66,7 +66,6 @@ const ENTRIES = [
   'www-authenticate',
 ];
 
-/** A header of the static table. */
 export interface StaticHeader {
   readonly name: string;
   readonly value: string;

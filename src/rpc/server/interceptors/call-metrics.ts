@@ -21,7 +21,6 @@ export interface CallMetricsOptions {
   readonly onFailure?: (failure: unknown) => void;
 }
 
-/** Returns the metric labels of a method. */
 export function methodLabels({ kind, service, name }: MethodInfo): MethodLabels {
   return { type: kind, service, method: name };
 }

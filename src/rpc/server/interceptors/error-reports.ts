@@ -8,7 +8,6 @@ import { SentryClient } from '#platform/sentry/sentry-client';
 import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 import { addCallerFacts, addMethodFacts, addTargetFacts, collectFacts } from './caller-facts.ts';
 
-/** Reports of errors to Sentry. */
 export interface ErrorReports extends AsyncDisposable {
   /** Reports calls that fail by a problem of the server. */
   readonly interceptor: ServerInterceptor;

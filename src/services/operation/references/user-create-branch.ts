@@ -16,7 +16,6 @@ import type { OperationDependencies } from '../dependencies.ts';
 import { customHookCase } from '../error-details.ts';
 import { requireFilled, requireUser } from '../request-parts.ts';
 
-/** Creates a branch on behalf of a user. */
 export async function userCreateBranch(
   request: UserCreateBranchRequest,
   context: HandlerContext,

@@ -17,7 +17,6 @@ import type { OperationDependencies } from '../dependencies.ts';
 import { refusalCase } from '../error-details.ts';
 import { requireFilled, requireUser } from '../request-parts.ts';
 
-/** Deletes a branch on behalf of a user. */
 export async function userDeleteBranch(
   request: UserDeleteBranchRequest,
   context: HandlerContext,

@@ -16,7 +16,6 @@ import {
 import type { Repository } from '#storage/repository';
 import { findingError, startList } from '../listing-error.ts';
 
-/** A branch with a commit. */
 export interface BranchCommit {
   readonly ref: ListedRef;
   readonly commit: Commit;

@@ -39,7 +39,6 @@ export interface EncodedCommit {
   readonly old: Buffer | undefined;
 }
 
-/** Encodes a commit. */
 export function encodeTarget(commit: CommitMessage): EncodedCommit {
   const target = encodeWith((writer) => {
     encodeCommit(writer, commit);
@@ -62,7 +61,6 @@ export function encodeTargetTwice(commit: CommitMessage): EncodedCommit {
   return { target, old };
 }
 
-/** Encodes a branch with an encoded commit. */
 export function encodeBranch(name: Buffer, { old, target }: EncodedCommit): EncodedBranch {
   let length = 0;
   const bytes = encodeWith((writer) => {

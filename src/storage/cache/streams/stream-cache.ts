@@ -25,7 +25,6 @@ export interface StreamCacheObserver {
 export interface StreamCacheOptions {
   /** Directory of the files; it is created when the first is needed. */
   readonly directory: string;
-  /** Creates the directory. */
   readonly makeDirectory: () => Promise<void>;
   /** Time for which a complete stream is kept; 0 keeps none: only running ones are shared. */
   readonly maxAgeMs: number;

@@ -9,7 +9,6 @@ import type { ReadBlocks } from './spool-file.ts';
 /** How a stream has ended. */
 export type StreamEnd<T> = { readonly result: T } | { readonly error: unknown };
 
-/** The stream that a reader reads. */
 export interface StreamSource<T> {
   readonly end: StreamEnd<T> | undefined;
   /** Number of chunks produced so far. */
