@@ -154,6 +154,13 @@ export function wrapped(
   };
 }
 
+/** Returns a function like `wrapped`, of which the error is plain: it has no code. */
+export function prefixed(prefix: string): (error: unknown) => never {
+  return (error) => {
+    throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
+  };
+}
+
 /** Returns the error with the code `fallback` if it has no code. The message is unchanged. */
 export function withCode(error: unknown, fallback: StatusCode): GitalyError {
   if (error instanceof GitalyError && error.code !== 'UNKNOWN') return error;

@@ -3,7 +3,7 @@ import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } fro
 import { attempt } from '#base/attempt';
 import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import { ignoreMissing } from '#base/files/ignore-missing';
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, prefixed } from '#base/gitaly-error';
 import { keyFetcher } from './fetch-keys.ts';
 import { AUDIENCE, OWN_ISSUER, SCOPE_CLAIM } from './issue.ts';
 import { parseScope, type TokenScope } from './scope.ts';
@@ -189,9 +189,7 @@ async function keysOfFile(path: string): Promise<JWTVerifyGetKey> {
     const keys = JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet; // createLocalJWKSet checks it
     return { stamp, find: createLocalJWKSet(keys) };
   };
-  let known = await read().catch((error: unknown) => {
-    throw new Error(`${path}: ${messageOf(error)}`, { cause: error });
-  });
+  let known = await read().catch(prefixed(path));
   return async (header, token) => {
     const stats = await stat(path).catch(ignoreMissing);
     const isChanged = stats !== undefined && stampOf(stats) !== known.stamp;

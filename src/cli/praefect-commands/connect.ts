@@ -1,4 +1,4 @@
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, prefixed } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import type { Connection } from '#client/index';
 import type { PraefectConfig } from '#praefect/config/schema';
@@ -31,11 +31,8 @@ export async function connect(
   { prefix, token }: { prefix: string; token: string | undefined },
 ): Promise<Connection> {
   const { dial } = await import('#client/index');
-  return await dial(address, { ...(token !== undefined && { token }), retry: false }).catch(
-    (error: unknown) => {
-      throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
-    },
-  );
+  const options = { ...(token !== undefined && { token }), retry: false } as const;
+  return await dial(address, options).catch(prefixed(prefix));
 }
 
 /** Returns a handler that throws the error of a call as Gitaly's commands print it. */

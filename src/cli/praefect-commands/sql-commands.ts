@@ -1,4 +1,4 @@
-import { messageOf } from '#base/gitaly-error';
+import { prefixed } from '#base/gitaly-error';
 import { formatGoDuration } from '#base/go/duration';
 import type { PraefectConfig } from '#praefect/config/schema';
 import type { Database } from '#praefect/database/database';
@@ -12,11 +12,7 @@ export const sqlCommands: readonly PraefectCommand[] = [
     example: 'sql-ping',
     async run({ config, print }) {
       await using database = await openDatabase(config);
-      try {
-        await database.checkVersion();
-      } catch (error) {
-        throw new Error(`praefect sql-ping: fail: ${messageOf(error)}`, { cause: error });
-      }
+      await database.checkVersion().catch(prefixed('praefect sql-ping: fail'));
       print('praefect sql-ping: OK');
       return undefined;
     },
@@ -50,9 +46,9 @@ export const sqlCommands: readonly PraefectCommand[] = [
         if (isSet(input, 'verbose')) print(`\t[${migration.up.join(' ')}]`);
         const start = performance.now();
         const ignoreUnknown = isSet(input, 'ignore-unknown');
-        const isApplied = await applyMigration(database, migration, { ignoreUnknown }).catch((error) => {
-          throw new Error(`${now()}: fail: ${messageOf(error)}`, { cause: error });
-        });
+        const isApplied = await applyMigration(database, migration, { ignoreUnknown }).catch((error) =>
+          prefixed(`${now()}: fail`)(error),
+        );
         const took = formatGoDuration(performance.now() - start);
         print(`== ${now()} ${migration.id}: ${isApplied ? 'applied' : 'skipped'} (${took})`);
         if (isApplied) applied++;
@@ -115,11 +111,9 @@ export async function openDatabase({ database }: PraefectConfig, prefix = 'sql o
     import('#praefect/database/database'),
     import('#praefect/database/connection-settings'),
   ]);
-  try {
-    return await Database.open(await pooledSettings(database));
-  } catch (error) {
-    throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
-  }
+  return await pooledSettings(database)
+    .then((settings) => Database.open(settings))
+    .catch(prefixed(prefix));
 }
 
 /** Prints a header and rows. */

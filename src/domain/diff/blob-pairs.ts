@@ -1,4 +1,4 @@
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { OutputBeforeFailure, outputBytes } from '#git/command/output-bytes';
 import { blobCommand } from '#git/diff/commands';
 import { OID_DIGITS } from '#git/names/object-id';
@@ -46,13 +46,9 @@ export async function* diffBlobPairs(
 ): AsyncGenerator<BlobDiff> {
   await using scratch = pairs.some(hasAbsentSide) ? await withEmptyBlob(repository) : undefined;
   await using attributes = await headAttributes(repository, options);
-  for (const pair of pairs) {
-    try {
-      yield await diffPair(repository, scratch, pair, { ...options, config: attributes.config });
-    } catch (error) {
-      throw wrap(error, 'generating diff');
-    }
-  }
+  const { config } = attributes;
+  for (const pair of pairs)
+    yield await diffPair(repository, scratch, pair, { ...options, config }).catch(wrapped('generating diff'));
 }
 
 interface Scratch extends AsyncDisposable {

@@ -1,4 +1,4 @@
-import { GitalyError, messageOf, wrap, wrapped } from '#base/gitaly-error';
+import { GitalyError, prefixed, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { isError } from '#base/is-error';
 import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
@@ -226,12 +226,9 @@ export class HookManager {
   }
 
   async #announce(call: HookCall): Promise<void> {
-    let isAnnounced: boolean;
-    try {
-      isAnnounced = await this.api.preReceive(call.repository.glRepository, call);
-    } catch (error) {
-      throw wrap(error, 'calling pre_receive endpoint');
-    }
+    const isAnnounced = await this.api
+      .preReceive(call.repository.glRepository, call)
+      .catch(wrapped('calling pre_receive endpoint'));
     if (!isAnnounced) throw new Error('');
   }
 
@@ -245,9 +242,7 @@ export class HookManager {
       pushOptions,
       clientContext,
     };
-    const answer = await this.api.postReceive(push, call).catch((error: unknown) => {
-      throw new Error(`GitLab: ${messageOf(error)}`, { cause: error });
-    });
+    const answer = await this.api.postReceive(push, call).catch(prefixed('GitLab'));
     try {
       for (const piece of postReceiveText(answer.messages)) await output.stdout(Buffer.from(piece));
     } catch (error) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Kysely, PostgresDialect, type RawBuilder, sql, type Transaction } from 'kysely';
 import { DatabaseError, Pool, type QueryConfig, type QueryResultRow } from 'pg';
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, prefixed } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import type { ConnectionSettings } from './connection-settings.ts';
 import {
@@ -139,17 +139,12 @@ export class Database implements AsyncDisposable {
 
   /** @throws {Error} for a server that is too old, and a database that does not store UTF-8. */
   async checkVersion(): Promise<void> {
-    let found: number;
-    let encoding: string | undefined;
-    try {
-      const [row] = await this.rows(sql<{ version: string; encoding: string }>`
-        SELECT current_setting('server_version_num') AS version,
-          current_setting('server_encoding') AS encoding`);
-      found = Number(row?.version);
-      encoding = row?.encoding;
-    } catch (error) {
-      throw new Error(`get postgres server version: ${messageOf(error)}`, { cause: error });
-    }
+    const settings = sql<{ version: string; encoding: string }>`
+      SELECT current_setting('server_version_num') AS version,
+        current_setting('server_encoding') AS encoding`;
+    const row = await this.row(settings).catch(prefixed('get postgres server version'));
+    const found = Number(row?.version);
+    const encoding = row?.encoding;
     if (found < MIN_VERSION) throw new Error(`postgres server version too old: ${found}`);
     // With SQL_ASCII, a path that is not text may be stored, and then notifications and reads of it
     // fail.

@@ -1,6 +1,6 @@
 import { abortable } from '#base/async/abortable';
 import { waitAtMost } from '#base/async/wait-at-most';
-import { codeOf, messageOf } from '#base/gitaly-error';
+import { codeOf, messageOf, prefixed } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { Database } from '../database/database.ts';
 import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
@@ -132,11 +132,8 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
       isServing: this.#healthy.has(node),
       isGone: this.#gone.has(node),
     }));
-    try {
-      await waitAtMost(database.run(recordStatus(praefectName, statuses)), UPDATE_TIMEOUT_MS, tooLate);
-    } catch (error) {
-      throw new Error(`update checks: ${messageOf(error)}`, { cause: error });
-    }
+    const update = database.run(recordStatus(praefectName, statuses));
+    await waitAtMost(update, UPDATE_TIMEOUT_MS, tooLate).catch(prefixed('update checks'));
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { GitalyError, messageOf } from '#base/gitaly-error';
+import { GitalyError, messageOf, prefixed } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { asGoStatus } from '#base/go/status';
 import { shuffled } from '#base/shuffled';
@@ -40,11 +40,7 @@ export interface TrackOptions {
  * @throws {Error} `attempting to track repository in praefect database: …`
  */
 export async function trackRepository(options: TrackOptions, request: TrackRequest): Promise<void> {
-  try {
-    await track(options, request);
-  } catch (error) {
-    throw new Error(`${PREFIX}: ${messageOf(error)}`, { cause: error });
-  }
+  await track(options, request).catch(prefixed(PREFIX));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { abortable } from '#base/async/abortable';
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, prefixed } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
 import type { ListenerHandler } from '../database/listener.ts';
@@ -42,11 +42,7 @@ export class PostgresWriteLocks implements WriteLocks, ListenerHandler {
       // Before the attempt, so that no release is missed.
       using released = this.#wait(id);
       if (await this.#tryLock(id, holder, virtualStorage)) return this.#held(id, holder, virtualStorage);
-      try {
-        await abortable(released.promise, signal);
-      } catch (error) {
-        throw new Error(`try lock: wait for lock: ${messageOf(error)}`, { cause: error });
-      }
+      await abortable(released.promise, signal).catch(prefixed('try lock: wait for lock'));
     }
   }
 

@@ -1,5 +1,5 @@
 import { abortable } from '#base/async/abortable';
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, prefixed } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import { covers, type LockedReferences } from './conflict-queue.ts';
@@ -92,11 +92,8 @@ export class SerializedWrites {
 
   /** Waits for the lock, which all nodes of the transaction share. @throws as {@link vote}. */
   async enter(transaction: SerializedTransaction, signal: AbortSignal): Promise<void> {
-    try {
-      await abortable(this.#acquire(transaction), signal);
-    } catch (error) {
-      throw new Error(`lock transaction ${transaction.id}: ${messageOf(error)}`, { cause: error });
-    }
+    const lock = this.#acquire(transaction);
+    await abortable(lock, signal).catch(prefixed(`lock transaction ${transaction.id}`));
   }
 
   /** Releases the lock of a transaction, or ends the wait for it. Never rejects. */
@@ -112,11 +109,9 @@ export class SerializedWrites {
   }
 
   async #renew(id: bigint, phase: VotePhase): Promise<void> {
-    try {
-      if (phase === 'prepared' || phase === 'committed') await (await this.#holdings.get(id)?.lock)?.renew();
-    } catch (error) {
-      throw new Error(`lock transaction ${id}: ${messageOf(error)}`, { cause: error });
-    }
+    if (phase !== 'prepared' && phase !== 'committed') return;
+    const lock = this.#holdings.get(id)?.lock;
+    await lock?.then((held) => held.renew()).catch(prefixed(`lock transaction ${id}`));
   }
 
   #acquire({ id, references, repository }: SerializedTransaction): Promise<WriteLock> {

@@ -109,11 +109,8 @@ async function openOperator(
   if (serverSide) return new ServerSideOperator(servers);
   if (path === '') throw new Error(`${command}: -path is missing: name a directory, or the URL of a bucket`);
   const known = layoutOf(command, layout);
-  try {
-    return new StoreOperator(await openStore(path), servers, restoreListener(logger), known);
-  } catch (error) {
-    throw wrap(error, `${command}: resolve sink`);
-  }
+  const store = await openStore(path).catch(wrapped(`${command}: resolve sink`));
+  return new StoreOperator(store, servers, restoreListener(logger), known);
 }
 
 function restoreListener(logger: Logger): RestoreListener {

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { codeOf, messageOf } from '#base/gitaly-error';
+import { codeOf, messageOf, prefixed } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { BAND, readSideBand } from '#base/pkt-line/side-band';
 import { writeChunk } from '#base/streams/copy-stream';
@@ -26,9 +26,9 @@ const TOO_BUSY = 'error resource exhausted, please try again later';
  * @throws {HookError}
  */
 export async function packObjectsHook(call: HookRun): Promise<number> {
-  const directory = await makeSocketDirectory(call.payload.runtimeDirectory).catch((error: unknown) => {
-    throw new Error(`RPC failed: SetupSidechannel: ${messageOf(error)}`, { cause: error });
-  });
+  const directory = await makeSocketDirectory(call.payload.runtimeDirectory).catch(
+    prefixed('RPC failed: SetupSidechannel'),
+  );
   const server = createServer({ allowHalfOpen: true });
   server.on('error', () => {}); // the call fails without a connection
   try {

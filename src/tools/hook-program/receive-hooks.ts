@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { wrap } from '#base/gitaly-error';
+import { wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { followCommand } from '#client/git/remote-command';
 import { StdinRequests } from '#client/git/stdin-requests';
@@ -91,11 +91,8 @@ async function follow(
   { io }: HookRun,
 ): Promise<number> {
   await using call = response;
-  try {
-    return (await followCommand(call, requests, io)).exitCode;
-  } catch (error) {
-    throw wrap(error, `error when receiving data for ${name} hook`);
-  }
+  const result = followCommand(call, requests, io);
+  return (await result.catch(wrapped(`error when receiving data for ${name} hook`))).exitCode;
 }
 
 function quoteList(words: readonly string[]): string {

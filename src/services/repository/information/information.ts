@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { codeOf, invalidArgument, wrap } from '#base/gitaly-error';
+import { codeOf, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { fileAttributes } from '#domain/attributes/file-attributes';
 import { calculateChecksum as calculate } from '#domain/checksum/calculate-checksum';
 import { checkRepository } from '#domain/consistency/check-repository';
@@ -64,11 +64,8 @@ export async function fullPath(
   deps: RepositoryDependencies,
 ): ResponseOf<typeof FullPathResponseSchema> {
   const repository = deps.storages.open(request.repository);
-  try {
-    return { path: (await readFullPath(repository, context.signal)).toString() };
-  } catch (error) {
-    throw wrap(error, 'fetch config');
-  }
+  const path = await readFullPath(repository, context.signal).catch(wrapped('fetch config'));
+  return { path: path.toString() };
 }
 
 /** Stores the path under which GitLab shows a repository. */
@@ -80,12 +77,8 @@ export async function setFullPath(
   const repository = deps.storages.open(request.repository);
   if (request.path === '') throw invalidArgument('no path provided');
 
-  const { signal } = context;
-  try {
-    await writeFullPath(repository, request.path, { vote: deps.voteOf(context), signal });
-  } catch (error) {
-    throw wrap(error, 'setting config');
-  }
+  const options = { vote: deps.voteOf(context), signal: context.signal };
+  await writeFullPath(repository, request.path, options).catch(wrapped('setting config'));
   return {};
 }
 
