@@ -161,6 +161,19 @@ export function prefixed(prefix: string): (error: unknown) => never {
   };
 }
 
+/**
+ * Returns a function that gives a value for an error with this code, and throws any other. For
+ * `catch`:
+ *
+ *     const entry = await find(path).catch(insteadOf('NOT_FOUND', undefined));
+ */
+export function insteadOf<T>(code: StatusCode, value: T): (error: unknown) => T {
+  return (error) => {
+    if (codeOf(error) !== code) throw error;
+    return value;
+  };
+}
+
 /** Returns the error with the code `fallback` if it has no code. The message is unchanged. */
 export function withCode(error: unknown, fallback: StatusCode): GitalyError {
   if (error instanceof GitalyError && error.code !== 'UNKNOWN') return error;

@@ -1,6 +1,6 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
 import { formatBytes } from '#base/format-bytes';
-import { codeOf } from '#base/gitaly-error';
+import { insteadOf } from '#base/gitaly-error';
 import { repositoryFigures } from '#client/content/repository-figures';
 import type { GetRepositoryMetadataResponse } from '#wire/gen/praefect_pb';
 import type { RepositoryInfoResponse } from '#wire/gen/repository_pb';
@@ -89,14 +89,10 @@ function lastRepack({ lastFullRepack }: RepositoryInfoResponse): Part {
 async function replicasOf(visit: RepositoryVisit): Promise<Replicas | undefined> {
   const { calls, connection, isCluster, path, storage } = visit;
   if (!isCluster) return undefined;
-  const value = { virtualStorage: storage, relativePath: path };
-  try {
-    const query = { case: 'path', value } as const;
-    return replicasIn(await connection.praefectInfo.getRepositoryMetadata({ query }, calls));
-  } catch (error) {
-    if (codeOf(error) === 'UNIMPLEMENTED') return undefined;
-    throw error;
-  }
+  const query = { case: 'path', value: { virtualStorage: storage, relativePath: path } } as const;
+  const metadata = connection.praefectInfo.getRepositoryMetadata({ query }, calls);
+  const found = await metadata.catch(insteadOf('UNIMPLEMENTED', undefined));
+  return found && replicasIn(found);
 }
 
 function replicasIn({ generation, primary, replicas }: GetRepositoryMetadataResponse): Replicas {

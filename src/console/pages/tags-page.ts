@@ -1,4 +1,4 @@
-import { codeOf } from '#base/gitaly-error';
+import { insteadOf } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import { type Tag, tagOf } from '#client/repository/values';
 import { ListRefsRequest_SortBy_Key as Key } from '#wire/gen/ref_pb';
@@ -39,13 +39,9 @@ async function readTag(
   { calls, connection, repository }: RepositoryVisit,
   { nameBytes: tagName }: NamedReference,
 ): Promise<Tag | undefined> {
-  try {
-    const { tag } = await connection.ref.findTag({ repository: repository.message, tagName }, calls);
-    return tag && tagOf(tag);
-  } catch (error) {
-    if (codeOf(error) === 'NOT_FOUND') return undefined;
-    throw error;
-  }
+  const found = connection.ref.findTag({ repository: repository.message, tagName }, calls);
+  const { tag } = (await found.catch(insteadOf('NOT_FOUND', undefined))) ?? {};
+  return tag && tagOf(tag);
 }
 
 function tagData({ commit, id, message, name }: Tag) {

@@ -1,4 +1,4 @@
-import { codeOf, wrap } from '#base/gitaly-error';
+import { insteadOf, wrap } from '#base/gitaly-error';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
@@ -45,7 +45,7 @@ export async function createBackup(
 ): Promise<void> {
   try {
     const base = options.incremental ? await findBase(bucket, options) : undefined;
-    const objectFormat = await formatOrNone(source);
+    const objectFormat = await source.objectFormat().catch(insteadOf('NOT_FOUND', undefined));
     const steps = base === undefined ? [] : stepsFor(base, objectFormat);
     const signs = await signsOf(bucket, options.name, { steps, empty: base?.empty === true }, options);
     const { obsolete, ...complete } =
@@ -121,16 +121,6 @@ async function unusedStep(
   for (let number = steps.length + 1; ; number++) {
     const step = newStep(options, number, steps.at(-1));
     if ((await bucket.head(step.refPath, options)) === undefined) return step;
-  }
-}
-
-/** @returns `undefined` if there is no repository. */
-async function formatOrNone(source: BackupSource): Promise<string | undefined> {
-  try {
-    return await source.objectFormat();
-  } catch (error) {
-    if (codeOf(error) === 'NOT_FOUND') return undefined;
-    throw error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { codeOf, wrap } from '#base/gitaly-error';
+import { codeOf, insteadOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import {
   type Connection,
@@ -65,13 +65,7 @@ export class BackupCalls implements BackupSource {
   }
 
   async exists(): Promise<boolean> {
-    try {
-      await this.objectFormat();
-      return true;
-    } catch (error) {
-      if (codeOf(error) === 'NOT_FOUND') return false;
-      throw error;
-    }
+    return await this.objectFormat().then(() => true, insteadOf('NOT_FOUND', false));
   }
 
   async headReference(): Promise<string> {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { codeOf, messageOf } from '#base/gitaly-error';
+import { insteadOf, messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import type { Git } from '#git/command/git';
 import {
@@ -194,10 +194,6 @@ async function infoOf(
   repository: ImportDestination['repository'],
   signal: AbortSignal,
 ) {
-  try {
-    return (await connection.repository.repositoryInfo({ repository }, { signal })).references;
-  } catch (error) {
-    if (codeOf(error) === 'UNIMPLEMENTED') return undefined;
-    throw error;
-  }
+  const info = connection.repository.repositoryInfo({ repository }, { signal });
+  return (await info.catch(insteadOf('UNIMPLEMENTED', undefined)))?.references;
 }

@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from '#base/gitaly-error';
+import { insteadOf, messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import { isPoolPath } from '#storage/pool-path';
 
@@ -102,11 +102,8 @@ export class LfsReaders {
   }
 
   async #idsOf(repository: Place): Promise<string[]> {
-    try {
-      return (await this.#connection.settings.get({ repository }, { signal: this.#signal })).lfsIds;
-    } catch (error) {
-      if (codeOf(error) === 'NOT_FOUND') return []; // it was removed or renamed meanwhile
-      throw error;
-    }
+    const found = this.#connection.settings.get({ repository }, { signal: this.#signal });
+    // A repository may be removed or renamed meanwhile.
+    return (await found.catch(insteadOf('NOT_FOUND', undefined)))?.lfsIds ?? [];
   }
 }

@@ -1,5 +1,5 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
-import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
+import { codeOf, GitalyError, insteadOf, wrap } from '#base/gitaly-error';
 import { readHead } from '#client/content/read-head';
 import { repositoryFigures } from '#client/content/repository-figures';
 import type { Connection } from '#client/index';
@@ -277,12 +277,8 @@ export class Repositories {
   }
 
   async #exists(name: string): Promise<boolean> {
-    try {
-      return (await this.#connection.repository.repositoryExists({ repository: this.#target(name) })).exists;
-    } catch (error) {
-      if (codeOf(error) === 'NOT_FOUND') return false;
-      throw error;
-    }
+    const found = this.#connection.repository.repositoryExists({ repository: this.#target(name) });
+    return (await found.catch(insteadOf('NOT_FOUND', { exists: false }))).exists;
   }
 
   #repository(path: string): Repository {

@@ -1,3 +1,4 @@
+import { insteadOf } from '#base/gitaly-error';
 import { eachItem } from '#client/content/collect/each-item';
 import { commitMessages, commitSignatures } from '#client/content/collect/messages';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
@@ -27,7 +28,7 @@ import {
   treeEntriesFields,
 } from './commit-options.ts';
 import { ArgumentError } from './rails-errors.ts';
-import { literalPaths, RepositoryCalls, unlessCode } from './storage-calls.ts';
+import { literalPaths, RepositoryCalls } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 import { TREE_RULES } from './tree-errors.ts';
 
@@ -138,7 +139,7 @@ export class CommitService extends RepositoryCalls {
     const found = this.call('medium', (gitaly) =>
       Array.fromAsync(eachItem(gitaly.commit.listCommitsByOid(request), ({ commits }) => commits)),
     );
-    return unlessCode('NOT_FOUND', found, []);
+    return found.catch(insteadOf('NOT_FOUND', []));
   }
 
   /** Returns the commits that references lead to, with the names of the references. */
@@ -193,7 +194,7 @@ export class CommitService extends RepositoryCalls {
       const { oid, size, mode } = first;
       return { oid, size, mode, data };
     });
-    return unlessCode('NOT_FOUND', entry, undefined);
+    return entry.catch(insteadOf('NOT_FOUND', undefined));
   }
 
   /**

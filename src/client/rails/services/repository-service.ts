@@ -1,4 +1,5 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
+import { insteadOf } from '#base/gitaly-error';
 import { eachItem } from '#client/content/collect/each-item';
 import { searchMatches } from '#client/content/collect/search-matches';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
@@ -17,7 +18,7 @@ import type {
 import { OptimizeRepositoryRequest_Strategy } from '#wire/gen/repository_pb';
 import { ObjectFormat, type ObjectPool } from '#wire/gen/shared_pb';
 import { InvalidRepository } from './rails-errors.ts';
-import { RepositoryCalls, type RepositoryInit, unlessCode } from './storage-calls.ts';
+import { RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 import { translated } from './translate-errors.ts';
 
 /** The fields of a request except its repository. */
@@ -52,7 +53,7 @@ export class RepositoryService extends RepositoryCalls {
   async remove(): Promise<void> {
     const { repository } = this;
     const removed = this.call('long', (gitaly) => gitaly.repository.removeRepository({ repository }));
-    await unlessCode('NOT_FOUND', removed, undefined);
+    await removed.catch(insteadOf('NOT_FOUND', undefined));
   }
 
   /** Repacks and prunes as far as it is worthwhile, or in full with the strategy `EAGER`. */

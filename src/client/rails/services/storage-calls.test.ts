@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
-import { GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/connection';
 import { toBytes } from '#client/repository/values';
-import { literalPaths, RepositoryCalls, type StorageCaller, unlessCode } from './storage-calls.ts';
+import { literalPaths, RepositoryCalls, type StorageCaller } from './storage-calls.ts';
 
 const scope = new AsyncLocalStorage<string>();
 
@@ -74,16 +73,6 @@ test('a stream that fails is not closed, and nothing starts before it is read', 
   await assert.rejects(Array.fromAsync(numbers), { message: 'failed' });
 
   assert.deepEqual(stream.events, [NEXT, NEXT]);
-});
-
-test('an error with the code becomes the fallback, others are thrown', async () => {
-  const fail = async (code: 'NOT_FOUND' | 'INTERNAL'): Promise<string> => {
-    throw new GitalyError(code, 'no');
-  };
-
-  assert.equal(await unlessCode('NOT_FOUND', Promise.resolve('found'), undefined), 'found');
-  assert.equal(await unlessCode('NOT_FOUND', fail('NOT_FOUND'), 'fallback'), 'fallback');
-  await assert.rejects(unlessCode('NOT_FOUND', fail('INTERNAL'), 'fallback'), { code: 'INTERNAL' });
 });
 
 test('texts become bytes in UTF-8, paths literal on request', () => {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
-import { codeOf, type StatusCode } from '#base/gitaly-error';
+
 import type { Connection } from '#client/connection';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
 import type { CallScope } from '../call-scope.ts';
@@ -57,16 +57,6 @@ export class RepositoryCalls {
     } finally {
       if (!isOver) await iterator.return?.();
     }
-  }
-}
-
-/** Returns the result of `work`, or `fallback` for an error with this code. */
-export async function unlessCode<T, U>(code: StatusCode, work: Promise<T>, fallback: U): Promise<T | U> {
-  try {
-    return await work;
-  } catch (error) {
-    if (codeOf(error) === code) return fallback;
-    throw error;
   }
 }
 
