@@ -136,7 +136,7 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
   const [gitCalls, calls] = [new GitCalls(), new RunningCalls()];
   const none = { family: undefined, tracing: undefined, groups: undefined, copyTo: undefined };
   const git = await startGit({ config, logger, metrics, gitCalls, calls, ...none });
-  const { storages } = await openStorages(git, { config, metrics, logger });
+  const { storages } = await openStorages(git, { config, metrics, logger, family: undefined });
   return new GrpcServer({
     services: SERVICES,
     interceptors: await interceptors({
@@ -151,7 +151,7 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
       calls,
       faults: undefined,
       limits: { byMethod: methodLimits(config, limitFactory(undefined)).byMethod, onWait: () => () => {} },
-      maintenance: startMaintenance({ calls, config, storages, metrics, logger }),
+      maintenance: startMaintenance({ calls, config, family: undefined, storages, metrics, logger }),
       exceptions: exceptions(metrics, logger, undefined),
     }),
     contextExtras: contextExtras({

@@ -3,8 +3,6 @@ import { messageOf } from '#base/gitaly-error';
 import { loadSensor } from '#calls/load-sensor';
 import { dailyLog } from '#calls/logs/daily-log';
 import { logFieldsOf, observeHousekeeping } from '#calls/logs/housekeeping-observer';
-import type { ServerMetrics } from '#calls/metrics';
-import type { RunningCalls } from '#calls/running-calls';
 import { Housekeeping } from '#domain/housekeeping/housekeeping';
 import { MaintenanceRuns, type RecordedRuns } from '#domain/housekeeping/maintenance-runs';
 import type { HousekeepingObserver } from '#domain/housekeeping/observer';
@@ -12,10 +10,8 @@ import { BackgroundMaintenance } from '#domain/housekeeping/schedule/background-
 import { startDailyMaintenance } from '#domain/housekeeping/schedule/daily-maintenance';
 import type { DailyWindow } from '#domain/housekeeping/schedule/daily-window';
 import type { GitalyConfig } from '#platform/config/load-config';
-import type { Logger } from '#platform/log/logger';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { Storages } from '#storage/storages';
-import type { ProcessFamily } from '#workers/family';
 import type { Link } from '#workers/link';
 import { settingsMarks } from './archive.ts';
 import { answerForMaintenance, remoteMaintenanceRuns } from './family/remote-maintenance-runs.ts';
@@ -25,6 +21,7 @@ import {
   familySensor,
   remoteScheduler,
 } from './family/remote-scheduler.ts';
+import type { Foundation } from './foundation.ts';
 
 /** The window of Gitaly without a configuration. */
 const DEFAULT_WINDOW: DailyWindow = { startHour: 12, startMinute: 0, durationMs: 10 * 60 * 1000 };
@@ -36,13 +33,9 @@ export interface ServerMaintenance extends AsyncDisposable {
   readonly scheduler: MaintenanceScheduler | undefined;
 }
 
-export interface MaintenanceOptions {
-  readonly config: GitalyConfig;
+export interface MaintenanceOptions
+  extends Pick<Foundation, 'config' | 'metrics' | 'logger' | 'calls' | 'family'> {
   readonly storages: Storages;
-  readonly metrics: ServerMetrics;
-  readonly logger: Logger;
-  readonly calls: RunningCalls;
-  readonly family?: ProcessFamily | undefined;
 }
 
 /** Creates the maintenance of a server and starts the daily one. */

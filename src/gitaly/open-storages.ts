@@ -1,32 +1,22 @@
 import { messageOf } from '#base/gitaly-error';
 import { observeInProcess } from '#calls/cost/in-process-answers';
 import { observeLookups } from '#calls/cost/object-lookups';
-import type { ServerMetrics } from '#calls/metrics';
 import { runningCall } from '#calls/running-call';
 import type { Git } from '#git/command/git';
 import { InProcess } from '#git/command/in-process';
 import { RepositoryCaches } from '#git/repository-caches';
-import type { GitalyConfig } from '#platform/config/load-config';
-import type { Logger } from '#platform/log/logger';
 import { catFileMetrics } from '#platform/metrics/cache-metrics';
 import { repositoryCountMetrics } from '#platform/metrics/repository-count-metrics';
 import { storageSpaceMetrics } from '#platform/metrics/storage-space-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
-import type { ProcessFamily } from '#workers/family';
 import { answerForAccounts, remoteAccounts } from './family/remote-accounts.ts';
-
-export interface OpenStoragesOptions {
-  readonly config: GitalyConfig;
-  readonly metrics: ServerMetrics;
-  readonly logger: Logger;
-  readonly family?: ProcessFamily | undefined;
-}
+import type { Foundation } from './foundation.ts';
 
 /** Opens the configured storages. `caches` releases the caches of their repositories. */
 export async function openStorages(
   git: Git,
-  { config, metrics, logger, family }: OpenStoragesOptions,
+  { config, metrics, logger, family }: Pick<Foundation, 'config' | 'metrics' | 'logger' | 'family'>,
 ): Promise<{ storages: Storages; caches: RepositoryCaches }> {
   const caches = new RepositoryCaches(git, {
     catFileProcesses: config.git.catfileCacheSize,
