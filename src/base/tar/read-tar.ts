@@ -1,16 +1,6 @@
 import { ByteSource } from './byte-source.ts';
 import { BLOCK_BYTES, checksumOf, paddingOf, type TarEntryType } from './tar-format.ts';
 
-/** The attributes of a pax header that change an entry. */
-interface PaxAttributes {
-  name?: Buffer;
-  linkName?: Buffer;
-  /** Bytes of the content. */
-  size?: number;
-  /** Whole seconds since 1970. */
-  mtime?: number;
-}
-
 /** The archive is damaged, or of a kind that is not read here. */
 export class TarFormatError extends Error {
   override readonly name = 'TarFormatError';
@@ -32,6 +22,9 @@ export interface TarEntry {
   /** The content; it must be read, or is skipped, before the next entry. */
   readonly content: AsyncIterable<Buffer>;
 }
+
+/** The attributes of a pax header that change an entry. */
+type PaxAttributes = { -readonly [A in 'name' | 'linkName' | 'size' | 'mtime']?: TarEntry[A] };
 
 /** Longest header of a long name or of attributes. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;

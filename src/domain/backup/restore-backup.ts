@@ -7,22 +7,21 @@ import type { Vote } from '#storage/lifecycle/voter';
 import { openOrNone } from '#storage/open-or-none';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
-import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackupManifest } from './manifest.ts';
 import { type BackupName, findLatestManifest, findManifest, hasAnyManifest, isMissing } from './manifests.ts';
-import { fillRepository, replaceContents, requireHooks } from './restore-contents.ts';
+import {
+  fillRepository,
+  type RestoreContentsOptions,
+  replaceContents,
+  requireHooks,
+} from './restore-contents.ts';
 
-export interface RestoreBackupOptions {
+export interface RestoreBackupOptions extends RestoreContentsOptions {
   readonly name: BackupName;
   /** Empty for the newest. */
   readonly id: string;
   /** Uses the newest backup if the repository has none with the id. */
   readonly useLatest: boolean;
-  readonly hooks: TransactionHooks | undefined;
-  readonly vote: Vote | undefined;
-  /** Notified of the number of references that are left out because their objects are missing. */
-  readonly onSkipped: (references: number) => void;
-  readonly signal: AbortSignal;
 }
 
 const BRANCHES = 'refs/heads/';

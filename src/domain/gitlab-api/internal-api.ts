@@ -35,13 +35,10 @@ export interface AccessDecision {
 }
 
 /** Contents of a `/post_receive` request. */
-export interface FinishedPush {
-  readonly glRepository: string;
-  readonly glId: string;
-  readonly changes: string;
-  readonly pushOptions: readonly string[];
-  readonly clientContext: Uint8Array | undefined;
-}
+export type FinishedPush = Pick<
+  AccessCheck,
+  'glRepository' | 'glId' | 'changes' | 'pushOptions' | 'clientContext'
+>;
 
 /** Text from GitLab to show to the pushing user. */
 export interface PostReceiveMessage {

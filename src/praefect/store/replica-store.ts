@@ -17,13 +17,7 @@ export interface CreatedRepository {
 }
 
 /** A write to a repository. */
-export interface RecordedWrite {
-  readonly repository: RepositoryKey;
-  readonly repositoryId: number;
-  readonly primary: string;
-  /** Storages of the other nodes that have it. */
-  readonly updated: readonly string[];
-  readonly outdated: readonly string[];
+export interface RecordedWrite extends Omit<CreatedRepository, 'replicaPath' | 'isAssigned'> {
   /**
    * Groups of storages that are recorded instead: the first group of which a storage was up to
    * date.

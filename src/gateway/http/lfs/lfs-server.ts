@@ -5,7 +5,7 @@ import type { Secret } from '#base/secret';
 import { mapAhead } from '#base/streams/map-ahead';
 import { CallError } from '#client/call/call-error';
 import { type Identity, mayCreate } from '#gateway/identity';
-import { grantOfLfsToken, LFS_TOKEN_SECONDS } from '#gateway/lfs-token';
+import { grantOfLfsToken, LFS_TOKEN_SECONDS, type LfsGrant } from '#gateway/lfs-token';
 import { parseRepositoryPath, type RepositoryPath } from '#gateway/repository-path';
 import { type LfsIds, LfsObjects } from '#object-store/lfs-objects';
 import type { ObjectStore } from '#object-store/object-store';
@@ -39,12 +39,7 @@ export interface LfsServerOptions extends LfsOptions {
 }
 
 /** The repository of a request, and who asks for it. */
-export interface LfsTarget {
-  readonly path: RepositoryPath;
-  readonly identity: Identity;
-  readonly operation: 'read' | 'write';
-  /** True if an upload may create the repository. */
-  readonly mayCreate: boolean;
+export interface LfsTarget extends LfsGrant {
   readonly remoteAddress: string | undefined;
   readonly signal: AbortSignal;
 }
