@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeOneDirectory } from '#base/files/make-directory';
 import { wrapped } from '#base/gitaly-error';
-import { systemErrorCode } from '#base/go/system-error';
 import type { Vote } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
 import type { Repository } from '#storage/repository';
@@ -47,11 +47,5 @@ async function castVote(vote: Vote | undefined, phase: 'prepared' | 'committed')
 }
 
 async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+  return (await stat(path).catch(ignoreMissing)) !== undefined;
 }

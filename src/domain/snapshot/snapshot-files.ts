@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import { isInside } from '#storage/relative-path';
 import type { Repository } from '#storage/repository';
@@ -104,14 +104,8 @@ async function* filesIn(
 
 /** Returns the entries in the order of their names; `undefined` for a missing directory. */
 async function entriesOf(path: string): Promise<Dirent[] | undefined> {
-  try {
-    const entries = await readdir(path, { withFileTypes: true });
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  } catch (error) {
-    const code = systemErrorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw error;
-  }
+  const entries = await readdir(path, { withFileTypes: true }).catch(ignoreMissing);
+  return entries?.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /**

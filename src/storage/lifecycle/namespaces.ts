@@ -1,6 +1,6 @@
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { isMissingFile } from '#base/files/ignore-missing';
+import { ignoreMissing, isMissingFile } from '#base/files/ignore-missing';
 import { syncPath } from '#base/files/sync-path';
 import { type GitalyError, invalidArgument } from '#base/gitaly-error';
 import { joinInside } from '../relative-path.ts';
@@ -33,12 +33,7 @@ export class Namespace {
 
   /** Reports whether the path is a directory. */
   async exists(): Promise<boolean> {
-    try {
-      return (await stat(this.path)).isDirectory();
-    } catch (error) {
-      if (isMissingFile(error)) return false;
-      throw error;
-    }
+    return (await stat(this.path).catch(ignoreMissing))?.isDirectory() === true;
   }
 
   /** Creates the directory and its parents. An existing one is not an error. */

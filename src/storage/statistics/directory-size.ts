@@ -1,7 +1,7 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import type { DirectoryMemory } from './directory-memory.ts';
 
 /**
@@ -82,19 +82,19 @@ export function entriesOf(directory: string): readonly Dirent[] | Promise<readon
     if (stats === undefined || stats.size > MAX_DIRECTORY_BYTES) return entriesOfLarge(directory);
     return readdirSync(directory, { withFileTypes: true });
   } catch (error) {
-    return ignoreVanished(error) ?? [];
+    return ignoreMissing(error) ?? [];
   }
 }
 
 async function entriesOfLarge(directory: string): Promise<readonly Dirent[]> {
-  return (await readdir(directory, { withFileTypes: true }).catch(ignoreVanished)) ?? [];
+  return (await readdir(directory, { withFileTypes: true }).catch(ignoreMissing)) ?? [];
 }
 
 function statsAt(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    return ignoreVanished(error);
+    return ignoreMissing(error);
   }
 }
 
@@ -109,10 +109,4 @@ export async function* statAll(
     if (stats !== undefined) yield { name, stats };
     if (slice.isOver) await slice.pause();
   }
-}
-
-function ignoreVanished(error: unknown): undefined {
-  const code = systemErrorCode(error);
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-  throw error;
 }

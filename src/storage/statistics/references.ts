@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { entriesOf } from './directory-size.ts';
 
 /** Storage of references in a repository with the files backend. */
@@ -24,10 +24,5 @@ export async function countReferences(repositoryPath: string): Promise<Reference
 }
 
 async function sizeOf(file: string): Promise<number> {
-  try {
-    return (await stat(file)).size;
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return 0;
-    throw error;
-  }
+  return (await stat(file).catch(ignoreMissing))?.size ?? 0;
 }

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { parseFormat, requireReferenceBackend } from '#git/repository-files/repository-format';
@@ -114,12 +115,7 @@ async function readReferenceBackend(directory: string): Promise<'files' | 'refta
 }
 
 async function modifiedMs(file: string): Promise<number | undefined> {
-  try {
-    return (await stat(file)).mtimeMs;
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return (await stat(file).catch(ignoreMissing))?.mtimeMs;
 }
 
 /**

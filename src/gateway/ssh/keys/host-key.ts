@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { FOR_OTHERS } from '#base/files/for-others';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { createFile } from '#base/files/replace-file';
-import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { trimmedEnd } from '#base/trim';
 import type { SshLibrary, SshParsedKey } from '../ssh-library.ts';
@@ -22,7 +22,7 @@ export interface HostKey {
  *   or created.
  */
 export async function openHostKey(path: string, { utils }: SshLibrary): Promise<HostKey> {
-  const text = (await readIfThere(path)) ?? (await makeKey(path, newEd25519Key().private));
+  const text = (await readFile(path).catch(ignoreMissing)) ?? (await makeKey(path, newEd25519Key().private));
   const key = firstOf(utils.parseKey(text));
   if (isError(key)) throw new Error(`${path} is not a private key without a passphrase: ${key.message}`);
   if (!key.isPrivateKey()) throw new Error(`${path} is a public key; the gateway needs the private key`);
@@ -36,15 +36,6 @@ export async function openHostKey(path: string, { utils }: SshLibrary): Promise<
 /** Returns `SHA256:` and the hash of a public key in wire format, without padding. */
 export function fingerprintOf(publicKey: Uint8Array): string {
   return `SHA256:${trimmedEnd(createHash('sha256').update(publicKey).digest('base64'), '=')}`;
-}
-
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
-    return undefined;
-  }
 }
 
 /** Creates the file atomically; never replaces an existing one. */
