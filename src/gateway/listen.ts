@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Server } from 'node:net';
 
 /** Address to listen on. Port 0 selects a free one. */
@@ -18,10 +19,6 @@ export async function listen(
   { host, port }: ListenAddress,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ host, port }, resolve);
-  await promise;
-  server.off('error', reject);
+  await once(server.listen({ host, port }), 'listening');
   server.on('error', onError);
 }

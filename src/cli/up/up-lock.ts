@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { lstatSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -56,16 +57,12 @@ export async function takeLock(path: string): Promise<UpLock> {
 
 /** @returns false if there is a file at the path. @throws the system's error. */
 async function isListening(server: Server, path: string): Promise<boolean> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject).listen(path, resolve);
   try {
-    await promise;
+    await once(server.listen(path), 'listening');
     return true;
   } catch (error) {
     if (systemErrorCode(error) === 'EADDRINUSE') return false;
     throw error;
-  } finally {
-    server.off('error', reject);
   }
 }
 

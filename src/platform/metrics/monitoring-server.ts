@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -113,11 +114,10 @@ export async function startMonitoringServer(
   const name = tcpSocketName(listen);
   const inherited = options.takeSocket?.(name, 'metrics');
   if (inherited !== undefined) await listenOn(server, inherited.fd, BACKLOG);
-  else
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ port: listen.port, ...(listen.host !== '' && { host: listen.host }) }, resolve);
-    });
+  else {
+    const address = { port: listen.port, ...(listen.host !== '' && { host: listen.host }) };
+    await once(server.listen(address), 'listening');
+  }
   // A connection that could not be accepted (no descriptors left): the client retries.
   server.on('error', () => {});
   return {

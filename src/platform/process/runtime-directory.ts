@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { lstatSync, mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -82,10 +83,7 @@ function makeDirectory(path: string, doing: string): void {
 async function trySocket(path: string): Promise<void> {
   const server = createServer();
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
+    await once(server.listen(path), 'listening');
   } catch (error) {
     const hint =
       systemErrorCode(error) === 'EINVAL'

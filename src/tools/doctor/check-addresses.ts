@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -91,10 +92,7 @@ const FIXES: Readonly<Record<string, string>> = {
 async function tryListening(host: string, port: number): Promise<string | undefined> {
   const server = createServer();
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ port, ...(host !== '' && { host }) }, resolve);
-    });
+    await once(server.listen({ port, ...(host !== '' && { host }) }), 'listening');
     return undefined;
   } catch (error) {
     return systemErrorCode(error) ?? messageOf(error);

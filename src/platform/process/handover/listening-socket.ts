@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Server } from 'node:net';
 
 /**
@@ -42,8 +43,5 @@ export function tcpSocketName({ host, port }: { host: string; port: number }): S
 
 /** Makes a server listen on a descriptor, which it owns from then on. */
 export async function listenOn(server: Server, fd: number, backlog: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ fd }, backlog, resolve);
-  await promise.finally(() => server.off('error', reject));
+  await once(server.listen({ fd }, backlog), 'listening');
 }
