@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events';
 import { connect, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls';
 import { GitalyError } from '#base/gitaly-error';
@@ -45,36 +46,25 @@ export function endpointKey(endpoint: Endpoint): string {
  * @throws {GitalyError} UNAVAILABLE with the text of grpc-go; `metadata.temporary` reports whether
  *   a retry may help.
  */
-export function openSocket(
+export async function openSocket(
   endpoint: Endpoint,
-  options: { tls: TlsSettings | undefined; signal: AbortSignal },
+  { tls, signal }: { tls: TlsSettings | undefined; signal: AbortSignal },
 ): Promise<Socket> {
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const isTls = endpoint.kind === 'tcp' && endpoint.tls;
-  const socket = startSocket(endpoint, options.tls);
-
-  const fail = (error: Error) => {
-    clearTimeout(timer);
-    options.signal.removeEventListener('abort', onAbort);
+  const socket = startSocket(endpoint, tls);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  using _timer = setTimeout(() => reject(new Error('i/o timeout')), CONNECT_TIMEOUT_MS);
+  using _abort = addAbortListener(signal, () =>
+    reject(new Error('operation was canceled', { cause: signal.reason })),
+  );
+  socket.once('error', reject).once(isTls ? 'secureConnect' : 'connect', resolve);
+  await promise.catch((error: Error) => {
     socket.destroy();
-    reject(connectError(endpoint, error));
-  };
-  const onAbort = () => fail(new Error('operation was canceled', { cause: options.signal.reason }));
-  const timer = setTimeout(() => fail(new Error('i/o timeout')), CONNECT_TIMEOUT_MS);
-  const onConnected = () => {
-    clearTimeout(timer);
-    options.signal.removeEventListener('abort', onAbort);
-    // Until HTTP/2 or the multiplexer listens, errors are ignored: both also notice the close.
-    socket.on('error', () => {}).off('error', fail);
-    socket.setNoDelay(true);
-    resolve(socket);
-  };
-
-  if (options.signal.aborted) onAbort();
-  options.signal.addEventListener('abort', onAbort, { once: true });
-  socket.once('error', fail);
-  socket.once(isTls ? 'secureConnect' : 'connect', onConnected);
-  return promise;
+    throw connectError(endpoint, error);
+  });
+  // Until HTTP/2 or the multiplexer listens, errors are ignored: both also notice the close.
+  socket.on('error', () => {}).off('error', reject);
+  return socket.setNoDelay(true);
 }
 
 function startSocket(endpoint: Endpoint, tls: TlsSettings | undefined): Socket {

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events';
 import { limitedSignal } from '#base/async/limited-signal';
 import { Metadata, type MetadataInit } from '#rpc/common/metadata';
 import type { CallOptions } from '../call/call-types.ts';
@@ -34,14 +35,8 @@ export async function withSidechannel<T>(
     throw error;
   }
   const { signal } = options;
-  const onAbort = (): void => ended.reject(cancelled(signal?.reason));
-  if (signal?.aborted === true) onAbort();
-  signal?.addEventListener('abort', onAbort);
-  try {
-    await waiter.close();
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-  }
+  using _abort = signal && addAbortListener(signal, () => ended.reject(cancelled(signal.reason)));
+  await waiter.close();
   return response;
 }
 
