@@ -237,6 +237,17 @@ for (const [name, text, message] of [
   });
 }
 
+test('the limit of a line is that of its own bytes, wherever it is in what was read', async () => {
+  const limit = 2 << 20;
+  const path = 'x'.repeat(limit - raw('').length + 1);
+  const [longest] = await parse(`${raw(path)}\n`, { cuts: [limit] });
+  assert.equal(longest?.change.toPath.length, path.length);
+
+  const text = raw('x').repeat(Math.ceil(limit / raw('x').length));
+  assert.ok((await parse(`${text}\n`, { cuts: [text.length - 1] })).length > 10_000);
+  await assert.rejects(parse(`${raw('x')}:${'x'.repeat(limit)}`), /line exceeds 2097152 bytes/);
+});
+
 test('garbage is refused or read, and never anything else', async () => {
   const words = [
     raw('x'),

@@ -208,6 +208,22 @@ test('two trees that git names on a line before a record are passed over', async
   );
 });
 
+test('a record whose modes, ids and statuses are not as many as its colons is refused', async () => {
+  const oid = 'a'.repeat(40);
+  for (const header of [
+    `:100644 100644 ${oid} ${oid} AM`,
+    `::100644 100644 100644 ${oid} ${oid} ${oid} M`,
+    `:100644 100644 ${oid} ${oid} ${oid} M`,
+    `:100644 100644 ${oid} M`,
+    `:100644 10064x ${oid} ${oid} m`,
+    `:100644 x ${oid} ${oid} M`,
+  ])
+    await assert.rejects(
+      flat<RawRecord>(parseRawRecords([Buffer.from(`${header}\0x\0`)])),
+      new DiffFormatError(`git diff-tree parsing failed on: ${JSON.stringify(header)}`),
+    );
+});
+
 const STAT = fc.record(
   { path: PATH, oldPath: fc.option(PATH, { nil: undefined }), additions: fc.nat(), deletions: fc.nat() },
   { noNullPrototype: true },
