@@ -158,44 +158,67 @@ test('only whole blocks are marked as checked, and only in tables that have not 
   }
 });
 
-const BROKEN: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
-  'an index outside of the file': (bytes) => {
-    bytes.writeBigUInt64BE(1n << 40n, bytes.length - FOOTER_BYTES + 24);
-    return bytes;
-  },
-  'an index that is no block of an index': (bytes) => {
-    bytes.writeBigUInt64BE(256n, bytes.length - FOOTER_BYTES + 24);
-    return bytes;
-  },
-  'a block longer than the file': (bytes) => {
-    bytes.writeUIntBE(0xffffff, 25, 3);
-    return bytes;
-  },
-  'a block without restart points': (bytes) => {
-    const length = bytes.readUIntBE(25, 3);
-    bytes.writeUInt16BE(0, length - 2);
-    return bytes;
-  },
-  'more restart points than records': (bytes) => {
-    const length = bytes.readUIntBE(25, 3);
-    bytes.writeUInt16BE(0xffff, length - 2);
-    return bytes;
-  },
-  'an unknown version': (bytes) => {
-    bytes[4] = 3;
-    bytes[bytes.length - FOOTER_BYTES + 4] = 3;
-    return bytes;
-  },
-};
+/** Damage, by the reason that is logged. */
+const BROKEN: readonly (readonly [string, string, (bytes: Buffer) => void])[] = [
+  [
+    'an index outside of the file',
+    'an index is outside of the table',
+    (bytes) => bytes.writeBigUInt64BE(1n << 40n, bytes.length - FOOTER_BYTES + 24),
+  ],
+  [
+    'an index that is no block of an index',
+    'a block is missing',
+    (bytes) => bytes.writeBigUInt64BE(256n, bytes.length - FOOTER_BYTES + 24),
+  ],
+  ['a block longer than the file', 'a block is too large', (bytes) => bytes.writeUIntBE(0xffffff, 25, 3)],
+  [
+    'a block that ends before its last number',
+    'a block is too short',
+    (bytes) => bytes.writeUIntBE(29, 25, 3),
+  ],
+  [
+    'a block without restart points',
+    'a block has wrong restart points',
+    (bytes) => bytes.writeUInt16BE(0, bytes.readUIntBE(25, 3) - 2),
+  ],
+  [
+    'more restart points than records',
+    'a block has wrong restart points',
+    (bytes) => bytes.writeUInt16BE(0xffff, bytes.readUIntBE(25, 3) - 2),
+  ],
+  [
+    'an unknown version',
+    'a header is unknown',
+    (bytes) => {
+      bytes[4] = 3;
+      bytes[bytes.length - FOOTER_BYTES + 4] = 3;
+    },
+  ],
+];
 
-for (const [what, change] of Object.entries(BROKEN)) {
+for (const [what, reason, change] of BROKEN) {
   test(`git reads a table with ${what}`, async () => {
     const path = copyOf('index');
-    rewrite(path, '004-', change);
+    rewrite(path, '004-', (bytes) => {
+      change(bytes);
+      return bytes;
+    });
 
-    await assert.rejects(listed(path, OID_BYTES.sha1), FallBackToGit);
+    await assert.rejects(listed(path, OID_BYTES.sha1), new FallBackToGit(`reftable: ${reason}`));
   });
 }
+
+test('git reads a table whose footer has a wrong checksum', async () => {
+  const path = copyOf('index');
+  const file = rewrite(path, '004-', (bytes) => bytes);
+  const bytes = readFileSync(file);
+  // The position of the reflogs, which no list reads.
+  bytes.writeBigUInt64BE(1n, bytes.length - FOOTER_BYTES + 48);
+  writeFileSync(file, bytes);
+
+  const error = new FallBackToGit('reftable: a footer has a wrong checksum');
+  await assert.rejects(listed(path, OID_BYTES.sha1), error);
+});
 
 test('git reads a stack of another hash, and one with unusual names of tables', async () => {
   await assert.rejects(listed(copyOf('tables'), OID_BYTES.sha256), FallBackToGit);
