@@ -8,11 +8,11 @@ import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { startRepair } from './start-repair.ts';
 
-/** A node without a repository, with the parts that the searches use. */
-const nodeOf = (storage: string) =>
+/** A node with the parts that the searches use. */
+const nodeOf = (storage: string, exists = false) =>
   ({
     ...{ storage, config: { virtualStorage: 'default', storage } },
-    connection: { repository: { repositoryExists: async () => ({ exists: false }) } },
+    connection: { repository: { repositoryExists: async () => ({ exists }) } },
   }) as unknown as GitalyNode;
 
 const VIRTUAL_STORAGE = { name: 'default', node: [{ storage: 'a', address: 'unix:/a' }] };
@@ -27,20 +27,30 @@ interface Options {
   readonly keys?: object;
   readonly verifies?: boolean;
   readonly nodes?: readonly GitalyNode[];
+  readonly database?: Database;
 }
 
 /** Starts the searches of a configuration, whose timers do not fire. */
-function start(context: TestContext, { keys = {}, nodes = [], verifies = true }: Options = {}) {
+function start(
+  context: TestContext,
+  { keys = {}, nodes = [], verifies = true, database = unreachable() }: Options = {},
+) {
   const { lines, logger } = lineLogger();
   const counted: string[] = [];
   const planned: Planned[] = [];
   const resources = new AsyncDisposableStack();
   context.after(() => resources.disposeAsync());
   const plan = (begin: () => void, delayMs?: number): NodeJS.Timeout => {
-    planned.push({ delayMs: delayMs ?? 0, begin });
-    return { unref: () => undefined } as unknown as NodeJS.Timeout; // all that is used of it
+    const timer = { delayMs: delayMs ?? 0, begin, unref: () => timer };
+    planned.push(timer);
+    return timer as unknown as NodeJS.Timeout; // all that is used of it
+  };
+  const cancel = (timer: unknown): void => {
+    const at = planned.indexOf(timer as Planned);
+    if (at !== -1) planned.splice(at, 1);
   };
   replaceMethod(context, globalThis, 'setTimeout', plan as typeof setTimeout);
+  replaceMethod(context, globalThis, 'clearTimeout', cancel);
   startRepair(
     {
       config: praefectConfigFrom({ virtual_storage: [VIRTUAL_STORAGE], socket_path: '/s', ...keys } as never)
@@ -58,11 +68,11 @@ function start(context: TestContext, { keys = {}, nodes = [], verifies = true }:
       },
       logger,
     },
-    { database: unreachable(), isHealthy: () => true, verifies },
+    { database, isHealthy: () => true, verifies },
     resources,
   );
   return {
-    ...{ counted, lines },
+    ...{ counted, lines, planned },
     /** Fires the timers that were set since the last call. Returns their delays. */
     fire: (): readonly number[] => {
       const due = planned.splice(0);
@@ -77,6 +87,15 @@ function unreachable(): Database {
   const fail = () => Promise.reject(new Error('no database'));
   // The searches only query it.
   return new Proxy({}, { get: () => fail }) as unknown as Database;
+}
+
+/** A database with a replica on the storage `a` that was never verified. */
+function withReplica(): Database {
+  const replica = { repository_id: 1, virtual_storage: 'default', relative_path: 'x.git', storage: 'a' };
+  return {
+    rows: async () => [{ ...replica, replica_path: 'x' }],
+    transaction: async () => undefined,
+  } as unknown as Database;
 }
 
 test('replicas are verified and reconciled in the background, unless that is off', (context) => {
@@ -126,3 +145,23 @@ test('a search that fails is logged under its own name, and begins again later',
   assert.deepEqual(again.sort(byDelay), [2000, 10_000, 300_000, 1_800_000]);
   assert.equal(counted[0], 'reconciliation true');
 });
+
+for (const [exists, result, reconciledAfterMs] of [
+  [false, 'invalid', 10_000],
+  [true, 'valid', 300_000],
+] as const) {
+  test(`after a replica that is ${result}, copies are queued in ${reconciledAfterMs} ms`, async (context) => {
+    const keys = { repositories_cleanup: { run_interval: '0s' } };
+    const nodes = [nodeOf('a', exists)];
+    const { counted, fire, planned } = start(context, { keys, nodes, database: withReplica() });
+    fire();
+
+    await until(() => counted.includes(`completed default a ${result}`) && planned.length === 3);
+
+    // The next verification, the release of its leases, the reconciliation.
+    assert.deepEqual(
+      planned.map(({ delayMs }) => delayMs).sort((one, other) => one - other),
+      [2000, 10_000, reconciledAfterMs],
+    );
+  });
+}
