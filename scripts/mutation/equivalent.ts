@@ -394,6 +394,14 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'the place that is added is not used',
   },
   {
+    id: 'src/git/lines/split-lines.ts: another number: if (2 * count <= this.#places) return;',
+    reason: 'the same table is built anew, or a larger one',
+  },
+  {
+    id: 'src/git/lines/split-lines.ts: <= → <: if (2 * count <= this.#places) return;',
+    reason: 'as above',
+  },
+  {
     id: 'src/git/refs/storage/reftable/stack.ts: < → <=: if (cursor.block !== undefined && (end',
     reason: 'only the name of the cursor is used, and the names are equal',
   },

@@ -198,7 +198,7 @@ function commonEnd(left: Buffer, right: Buffer, start: number): number {
   );
   // The first of these lines may start before them.
   const begin = left.indexOf(LINE_FEED, left.length - same);
-  return same === 0 || begin === -1 ? 0 : left.length - begin - 1;
+  return begin === -1 ? 0 : left.length - begin - 1;
 }
 
 /** Returns how many bytes are equal, up to a limit. @param areEqual Compares a range. */
