@@ -12,6 +12,7 @@ import { logOf } from '../log.ts';
 import type { ArchivedRepository } from '../publish/archived-repository.ts';
 import { OpenRepositories } from '../publish/open-repositories.ts';
 import { findState } from '../restore/restore-repository.ts';
+import { noteGivenUp } from './given-up.ts';
 import { IdleRepositories } from './idle-repositories.ts';
 
 const RETENTION = { keepAllMs: 24 * 3600_000, hourly: 0, daily: 0, weekly: 0, removedMs: 1 };
@@ -103,6 +104,21 @@ test('a chain that was given up is deleted after the grace, and stands in no way
   assert.deepEqual(filesOf(opened, id), []);
   assert.equal((await chainOf(bucket, next.id).follow()).state.references.get('x'), 'value');
   assert.equal((await chainOf(bucket, id).follow()).state.n, 0);
+});
+
+// A server that gives up a chain may be killed before it removes the name.
+test('a chain that was given up stays while it has its name', async () => {
+  const opened = await open('named');
+  const { bucket, repositories } = opened;
+  const { id } = await create(opened, 'a.git');
+  await noteGivenUp(bucket, id, 'a.git');
+  makeOlder(opened, id);
+
+  assert.equal(await repositories.deleteGivenUp(id), false);
+  assert.equal((await chainOf(bucket, id).follow()).state.references.get('x'), 'value');
+  await repositories.abandon('a.git');
+  makeOlder(opened, id);
+  assert.equal(await repositories.deleteGivenUp(id), true);
 });
 
 test('a chain that was given up stays while the last state of another one borrows from it', async () => {

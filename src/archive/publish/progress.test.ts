@@ -29,3 +29,31 @@ test('the list of repositories that failed is bounded: with more, all are compar
 
   await progress.save();
 });
+
+test('what was saved is read again, unless it is of another bucket or beyond the journal', async () => {
+  const path = join(scratch, 'saved.json');
+  const open = (incarnation: string, last: number) =>
+    Progress.open(path, { incarnation, last }, (error) => assert.fail(String(error)));
+  const stateOf = ({ cursor, failed, nextPart, toCompare }: Progress) => ({
+    ...{ cursor, nextPart, toCompare },
+    failed: [...failed],
+  });
+  const first = await open('bucket', 7);
+  assert.deepEqual(stateOf(first), { cursor: 7, nextPart: 0, toCompare: 'present', failed: [] });
+  first.endComparison(0);
+  first.addFailed('a.git');
+  Object.assign(first, { cursor: 9, nextPart: 3 });
+  await first.save();
+
+  const again = await open('bucket', 9);
+  assert.deepEqual(stateOf(again), { cursor: 9, nextPart: 3, toCompare: 'none', failed: ['a.git'] });
+  assert.equal(again.journalId, first.journalId);
+  for (const [incarnation, last] of [
+    ['other', 9],
+    ['bucket', 8],
+  ] as const) {
+    const fresh = await open(incarnation, last);
+    assert.deepEqual(stateOf(fresh), { cursor: last, nextPart: 0, toCompare: 'present', failed: [] });
+    assert.notEqual(fresh.journalId, first.journalId);
+  }
+});
