@@ -24,10 +24,10 @@ test('values are what the text says', () => {
   assert.equal(FIELDS.text('__proto__'), 'own');
 });
 
-test('null is there, and no value', () => {
+test('null is there, and no value; what every object inherits is not there', () => {
   assert.equal(FIELDS.has('null'), true);
   assert.equal(FIELDS.value('null'), null);
-  assert.equal(FIELDS.has('absent'), false);
+  for (const name of ['absent', 'constructor']) assert.equal(FIELDS.has(name), false);
 });
 
 for (const [kind, words] of [

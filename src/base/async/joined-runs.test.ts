@@ -21,7 +21,8 @@ function start(maxWaitMs = 60_000) {
   return { run, runs };
 }
 
-test('callers that come while work runs share the next run', async () => {
+test('callers that come while work runs share the next run', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const { run, runs } = start();
   const first = run();
   const others = [run(), run(), run()];
@@ -50,6 +51,8 @@ test('callers that come while work runs share the next run', async () => {
 
   void run();
   assert.equal(runs.length, 4, 'nothing is kept');
+  context.mock.timers.tick(60_000);
+  assert.equal(runs.length, 4, 'nobody waits any more');
 });
 
 test('work for other keys runs at once', () => {
@@ -85,13 +88,15 @@ test('callers wait for work that hangs only for a time', async (context) => {
   assert.equal(await first, 'one');
   await immediate();
   assert.equal(runs.length, 2, 'the second one still runs');
+  const fourth = run();
+  assert.equal(runs.length, 2, 'also for those that come now');
   runs[1]?.end.resolve('two');
   assert.equal(await second, 'two');
   await immediate();
   runs[2]?.end.resolve('three');
-  assert.equal(await third, 'three');
+  assert.deepEqual(await Promise.all([third, fourth]), ['three', 'three']);
   assert.deepEqual(
     runs.map(({ callers }) => callers),
-    [1, 1, 1],
+    [1, 1, 2],
   );
 });

@@ -9,10 +9,11 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type NetConnectOpts } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { freePort } from '../network/listening-port.ts';
 import { systemErrorCode, systemErrorMessage, systemErrorText } from './system-error.ts';
 
 function failure(run: () => unknown): unknown {
@@ -64,8 +65,13 @@ test('an error that is not a system call keeps its message and has no code', () 
 });
 
 test('a message says which call failed on what, as in Go', async () => {
-  const connecting = connect('/no/such/socket');
-  const refused = await new Promise((resolve) => connecting.once('error', resolve));
+  const failureTo = async (where: NetConnectOpts): Promise<unknown> => {
+    const connecting = connect(where);
+    return await new Promise((resolve) => connecting.once('error', resolve));
+  };
+  const missing = await failureTo({ path: '/no/such/socket' });
+  const port = await freePort();
+  const refused = await failureTo({ host: '127.0.0.1', port });
 
   assert.equal(
     systemErrorMessage(failure(() => readFileSync('/no/such'))),
@@ -75,6 +81,7 @@ test('a message says which call failed on what, as in Go', async () => {
     systemErrorMessage(failure(() => renameSync('/no/such', '/no/other'))),
     'rename /no/such /no/other: no such file or directory',
   );
-  assert.equal(systemErrorMessage(refused), 'dial unix /no/such/socket: connect: no such file or directory');
+  assert.equal(systemErrorMessage(missing), 'dial unix /no/such/socket: connect: no such file or directory');
+  assert.equal(systemErrorMessage(refused), `dial tcp 127.0.0.1:${port}: connect: connection refused`);
   assert.equal(systemErrorMessage(new Error('other')), undefined);
 });
