@@ -40,11 +40,11 @@ const WAITING: VotingClient = {
 
 test('a vote carries the transaction, the phase and the hash over the connection of the call', async () => {
   const { requests, stopped, client } = farEnd('commit');
-  const connected: number[] = [];
+  const connected: (readonly [id: number, hasStream: boolean])[] = [];
   const delays: number[] = [];
   const voter = new Voter({
-    connect: (id) => {
-      connected.push(id);
+    connect: (id, hasStream) => {
+      connected.push([id, hasStream]);
       return client;
     },
     observeDelay: (seconds) => delays.push(seconds),
@@ -53,14 +53,19 @@ test('a vote carries the transaction, the phase and the hash over the connection
 
   await voter.vote(TRANSACTION, 'prepared', HASH, { signal });
   await voter.voteOf(TRANSACTION, { signal })?.('committed', HASH);
-  await voter.stop(TRANSACTION, { signal });
+  await voter.stop({ ...TRANSACTION, hasVoteStream: true }, { signal });
 
   const request = { transactionId: 7n, node: 'gitaly-1', hash: HASH };
   assert.deepEqual(requests, [
     { ...request, phase: 'prepared' },
     { ...request, phase: 'committed' },
   ]);
-  assert.deepEqual([connected, stopped], [[3, 3, 3], [7n]]);
+  assert.deepEqual(connected, [
+    [3, false],
+    [3, false],
+    [3, true],
+  ]);
+  assert.deepEqual(stopped, [7n]);
   assert.equal(delays.length, 2);
   assert.equal(voter.voteOf(undefined, { signal }), undefined);
 });

@@ -21,6 +21,12 @@ const busyHost = (load: Partial<MaintenanceMoment['host']>): MaintenanceMoment =
 const CASES: readonly (readonly [string, MaintenanceMoment, string, number?])[] = [
   ['400 ms after the last call', QUIET, 'run quiet'],
   ['sooner after it', { ...QUIET, lastBusyMs: 9_601 }, 'wait recent-writes', 10_001],
+  [
+    'sooner after it, just before the bound',
+    { ...QUIET, lastBusyMs: 608_900, nowMs: 608_950 },
+    'wait recent-writes',
+    609_000,
+  ],
   ['during a call', { ...QUIET, calls: 1 }, 'wait calls', 609_000],
   ['during a call, just before the bound', { ...QUIET, calls: 1, nowMs: 608_999 }, 'wait calls', 609_000],
   ['during a call, at the bound', { ...QUIET, calls: 1, nowMs: 609_000 }, 'run overdue'],
@@ -32,6 +38,12 @@ const CASES: readonly (readonly [string, MaintenanceMoment, string, number?])[] 
   ['while the event loop is late', busyHost({ eventLoopDelayMs: 20 }), 'wait event-loop', 19_600],
   ['while processes wait for a CPU', busyHost({ cpuPressure: 40 }), 'wait cpu-pressure', 19_600],
   ['without a known pressure', busyHost({ cpuPressure: undefined }), 'run quiet'],
+  [
+    'beside calls of others, just before the bound',
+    { ...busyHost({ calls: 4 }), lastBusyMs: 608_000, nowMs: 608_500 },
+    'wait host-calls',
+    609_000,
+  ],
   ['at the bound of a busy host', { ...busyHost({ calls: 4 }), nowMs: 19_600 }, 'run overdue'],
 ];
 
