@@ -64,6 +64,38 @@ key = "${OTHER_KEY}"
   ]);
 });
 
+test('a key may be limited to reading and to repositories, and a deploy key may write', () => {
+  const { keys } = parsePeople(`
+[[person]]
+name = "ann"
+write = true
+[[person.key]]
+name = "backup"
+key = "${KEY}"
+access = "read"
+repositories = ["/docs/", "team/app.git"]
+[[deploy_key]]
+name = "ci"
+repository = "team/app.git"
+access = "write"
+key = "${OTHER_KEY}"
+`);
+
+  assert.deepEqual(
+    [...keys.values()].map(({ name, isReadOnly, paths }) => [name, isReadOnly, paths]),
+    [
+      ['backup', true, ['docs', 'team/app.git']],
+      ['ci', false, ['team/app.git']],
+    ],
+  );
+  assert.deepEqual([...keys.values()][1]?.grants, [{ right: 'write', paths: ['team/app.git'] }]);
+  const writing = parsePeople(key('access = "write"')).keys;
+  assert.deepEqual(
+    [...writing.values()].map(({ isReadOnly, paths }) => [isReadOnly, paths]),
+    [[false, []]],
+  );
+});
+
 const person = (lines: string): string => `[[person]]\nname = "ann"\n${lines}`;
 const key = (lines: string, text = KEY): string =>
   person(`[[person.key]]\nname = "k"\nkey = "${text}"\n${lines}`);
