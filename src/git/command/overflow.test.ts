@@ -7,6 +7,8 @@ import { never, until } from '#testkit/until';
 import { Overflow, type Place } from './overflow.ts';
 
 const MAX_GITS = Math.max(1, availableParallelism() - 1);
+/** Longer than work waits for the loop. */
+const PATIENCE_MS = 15;
 const signal = new AbortController().signal;
 
 /** Returns an overflow whose loop was busy for 20 ms with each of some pieces of work. */
@@ -67,6 +69,12 @@ test('work that only git can do gives its place on the loop to the next', async 
     waiting.map(({ isOnLoop }) => isOnLoop),
     [true, ...gits],
   );
+
+  blockFor(PATIENCE_MS);
+  first?.[Symbol.dispose]();
+  await settled();
+  assert.equal(waiting.at(-1)?.isOnLoop, false, 'in its place');
+  assert.equal(waiting.length, 1 + MAX_GITS);
 });
 
 test('very long work does not keep its place', async () => {

@@ -38,6 +38,19 @@ test('contents that are part of a larger buffer are copied, and big objects are 
   assert.equal(cache.get(1, 'b'.repeat(40)), undefined);
 });
 
+test('of big objects only directories are kept, and what is kept stays that of its generation', () => {
+  const cache = new SmallObjectCache();
+  const [small, large] = ['c', 'd'].map((digit) => digit.repeat(40)) as [string, string];
+  const directory: RawObject = { ...object(small, 60_000), type: 'tree' };
+  const kept = cache.add(1, directory);
+  cache.add(1, { ...object(large, 70_000), type: 'tree' });
+
+  assert.deepEqual(cache.get(1, small), { ...directory, isCached: true });
+  assert.equal(cache.get(1, large), undefined);
+  assert.equal(cache.add(2, kept), kept);
+  assert.equal(cache.get(2, small), undefined);
+});
+
 test('what was not asked for longest goes when there is too much', () => {
   const cache = new SmallObjectCache();
   const oids = Array.from({ length: 2000 }, (_, index) => index.toString(16).padStart(40, '0'));

@@ -156,6 +156,8 @@ test('trailers keep to the limits', () => {
     'empty=',
     'C=d: e',
   ]);
+  const [longKey, longValue] = ['k'.repeat(128), 'v'.repeat(512)];
+  assert.deepEqual(parse(`${longKey}: ${longValue}\0C: d`), [`${longKey}=${longValue}`, 'C=d']);
   assert.deepEqual(parse(`A: b\0${'k'.repeat(129)}: v\0C: d`), ['A=b']);
   assert.deepEqual(parse(`A: b\0K: ${'v'.repeat(513)}\0C: d`), ['A=b']);
   assert.equal(parse('K: v\0'.repeat(70)).length, 64);
