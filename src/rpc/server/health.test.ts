@@ -28,6 +28,8 @@ test('a server that cannot do its work is not serving, and Watch sends each chan
   const responses = call[Symbol.asyncIterator]();
 
   assert.equal(await check(), Status.NOT_SERVING);
+  const { statuses } = await only(server.channel.invoke(callable(Health.method.list), [{}]));
+  assert.equal(statuses['']?.status, Status.NOT_SERVING);
   assert.equal((await responses.next()).value?.status, Status.NOT_SERVING);
   problems = [];
   assert.equal((await responses.next()).value?.status, Status.SERVING);
@@ -52,7 +54,12 @@ test('no other service name exists', async () => {
 });
 
 test('Watch sends the status once and stays open until the client disconnects', async () => {
-  await using server = connectTo({ services: [healthService()] });
+  let asked = 0;
+  const problems = async (): Promise<readonly string[]> => {
+    asked++;
+    return [];
+  };
+  await using server = connectTo({ services: [healthService({ problems })] });
 
   for (const [service, status] of [
     ['', Status.SERVING],
@@ -66,6 +73,8 @@ test('Watch sends the status once and stays open until the client disconnects', 
     void next.then(() => {
       isOver = true;
     });
+    // It was read again, and was the same.
+    await until(() => service !== '' || asked > 1);
     await settle();
     assert.deepEqual([isOver, server.server.activeCalls], [false, 1]);
 

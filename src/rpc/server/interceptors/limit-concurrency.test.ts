@@ -17,13 +17,13 @@ import { methodInfo } from '#wire/method-info';
 import { CallContext } from '../call-context.ts';
 import { serve } from '../handler.ts';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
-import { limitConcurrency, type MethodLimits } from './limit-concurrency.ts';
+import { limitConcurrency, type MethodLimits, type RemoteBuckets } from './limit-concurrency.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
 const USER = { username: 'jane' };
 
 interface SetUpOptions extends Partial<LimitPolicy> {
-  readonly rate?: TokenBuckets;
+  readonly rate?: TokenBuckets | RemoteBuckets;
   /** Adds a limit of one for callers without a user. */
   readonly hasOwn?: boolean;
   readonly isFlagEnabled?: boolean;
@@ -259,6 +259,35 @@ test('calls that start too often are refused', async () => {
   assert.deepEqual(server.metric('gitaly_requests_dropped_total'), [
     'gitaly_requests_dropped_total{authenticated="false",reason="rate"} 1',
   ]);
+});
+
+test('calls wait for the buckets of another process, and for no turn when they have left', async () => {
+  const asked: PromiseWithResolvers<boolean>[] = [];
+  const take = (): Promise<boolean> => {
+    const answer = Promise.withResolvers<boolean>();
+    asked.push(answer);
+    return answer.promise;
+  };
+  await using server = setUp({ rate: { take } });
+
+  const refused = server.call();
+  await until(() => asked.length === 1);
+  asked[0]?.resolve(false);
+  await assert.rejects(refused, { code: 'RESOURCE_EXHAUSTED', message: 'rate limit reached' });
+  const leaving = server.call('x.git', USER, 500);
+  await assert.rejects(leaving, { message: /context deadline exceeded/ });
+  asked[1]?.resolve(true);
+  await until(() => server.failures.length === 2);
+  const allowed = server.call();
+  await until(() => asked.length === 3);
+  assert.equal(server.running.length, 0);
+  asked[2]?.resolve(true);
+  await until(() => server.running.length === 1);
+  server.running[0]?.();
+  await allowed;
+
+  const counted = server.metric('gitaly_concurrency_limiting_acquiring_seconds_count');
+  assert.deepEqual(counted, ['gitaly_concurrency_limiting_acquiring_seconds_count{} 1']);
 });
 
 test('calls without a repository are not limited', async () => {
