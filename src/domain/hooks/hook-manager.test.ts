@@ -3,7 +3,13 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { writeSetting } from '#domain/settings/kept-settings';
+import type { ObjectStore } from '#object-store/object-store';
+import { openStore } from '#object-store/open-store';
 import type { Repository } from '#storage/repository';
+import { commitFiles } from '#testkit/repositories/commit-files';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { lfsPointer } from '#testkit/repositories/lfs-pointer';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import type { AccessCheck, FinishedPush, InternalApi } from '../gitlab-api/internal-api.ts';
 import { standAloneApi } from '../gitlab-api/stand-alone-api.ts';
@@ -45,9 +51,10 @@ interface RunOptions {
   /** Replaces answers of GitLab, which allows everything; `undefined` for a server without GitLab. */
   readonly gitlab?: Partial<InternalApi> | undefined;
   readonly voting?: Partial<VotingClient>;
+  readonly lfs?: ObjectStore;
 }
 
-async function start({ gitlab, voting = {} }: RunOptions): Promise<Run> {
+async function start({ gitlab, lfs, voting = {} }: RunOptions): Promise<Run> {
   const fixture = await StorageFixture.create();
   fixture.init('x.git');
   const repository = fixture.storages.open(TARGET);
@@ -90,6 +97,7 @@ async function start({ gitlab, voting = {} }: RunOptions): Promise<Run> {
     api,
     voter: new Voter({ connect: () => client }),
     customHooksDirectory: '',
+    lfs,
     observe: (hook) => {
       events.push(`begin ${hook}`);
       return (error) => events.push(error === undefined ? 'end' : `end: ${error}`);
@@ -163,6 +171,26 @@ test('before a push, GitLab decides, then the scripts, and then the push is anno
       clientContext: Buffer.from('context'),
     },
   ]);
+});
+
+test('before GitLab decides, the rules of the repository and the files of Git LFS do', async () => {
+  await using run = await start({ gitlab: {}, lfs: await openStore('mem://') });
+  const { path } = run.repository;
+  const oid = commitFiles(path, { 'a.bin': lfsPointer('a') });
+  gitOutput(path, ['update-ref', '-d', 'refs/heads/main']);
+  const setRules = (rules: string): Promise<void> =>
+    writeSetting(run.repository, 'rules.json', Buffer.from(rules), { vote: undefined });
+  const push = (): Promise<void> =>
+    run.manager.preReceive(
+      run.call({ isUnquarantined: true }),
+      Buffer.from(`${ZERO} ${oid} refs/heads/new\n`),
+    );
+
+  await setRules('{"readOnly":[{}]}');
+  await assert.rejects(push(), { name: 'RuleRefusal', message: /rule 1 of "readOnly"/ });
+  await setRules('');
+  await assert.rejects(push(), { name: 'RuleRefusal', message: /"a\.bin" \(/ });
+  assert.deepEqual(run.checks, []);
 });
 
 test('after a push, GitLab is told, its messages are printed, and then the scripts run', async () => {
