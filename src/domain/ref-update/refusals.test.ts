@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { CapturedOutput } from '../hooks/captured-output.ts';
+import { NotAllowedError } from '../hooks/not-allowed-error.ts';
+import { RuleRefusal } from '../hooks/push-rules/push-changes.ts';
 import { CustomHookError } from '../hooks/run-custom-hooks.ts';
 import { HookRefusedError, ReferenceUpdateError, UpdateFailedError, withOutput } from './refusals.ts';
 
@@ -47,10 +49,21 @@ for (const [printed, message] of [
   });
 }
 
+test('the refusal of a rule is its message alone, which clients show as the error of a script', async () => {
+  const refusal = new RuleRefusal('rule 1 forbids it');
+  const error = withOutput(refusal, 'pre-receive', await outputOf({ stdout: 'out', stderr: 'err' }));
+
+  assert.ok(error instanceof HookRefusedError);
+  assert.deepEqual([error.message, error.hook, error.cause], ['rule 1 forbids it', 'pre-receive', refusal]);
+  assert.deepEqual([error.stdout.toString(), error.stderr.toString()], ['', 'rule 1 forbids it']);
+});
+
 test('a failed change knows who refused it, however deep the refusal is', async () => {
   const update = { reference: 'refs/heads/x', oldOid: '1', newOid: '2' };
   const byGit = new ReferenceUpdateError(update, new Error('locked'));
   const byHook = new HookRefusedError('update', await outputOf({}), SCRIPT);
+  const user = { userId: 'user-1', username: 'jane', protocol: 'http', remoteIp: '' };
+  const byGitLab = new NotAllowedError('no access', user, Buffer.alloc(0));
 
   assert.deepEqual(
     { ...byGit },
@@ -58,6 +71,7 @@ test('a failed change knows who refused it, however deep the refusal is', async 
   );
   assert.equal(byGit.message, 'reference update: locked');
   for (const [error, by] of [
+    [byGitLab, 'access-check'],
     [byGit, 'git'],
     [byHook, 'custom-hook'],
     [new Error('disk'), undefined],
