@@ -66,6 +66,8 @@ test('parents are read in a row and one by one, whatever their lines contain', a
       assert.equal(commit.body.toString(), hasMessage ? 'm\n\nparent x' : '');
       assert.equal(commit.signatureType, isSigned ? 'ssh' : 'none');
     }),
+    // Two lines that are together as long as one with an id.
+    { examples: [[[`parent ${TREE}`, `parent ${'x'.repeat(38)}`, 'x', `parent ${TREE}`], false, true]] },
   );
 });
 
@@ -126,6 +128,7 @@ test('odd commits lose nothing but what is odd', () => {
   assert.equal(commitOf(`tree ${TREE}\nauthor A <a> 1 +0`).body.length, 0);
   assert.equal(commitOf(`tree ${TREE}\n\n`).body.length, 0);
   assert.equal(commitOf(`tree ${TREE}\n\n\nx`).subject.length, 0);
+  assert.equal(commitOf(`tree ${TREE}\n\na\rb\r\r\nx`).subject.toString(), 'a\rb');
 });
 
 test('a tag keeps its message as it is and knows a signature inside of it', async () => {
