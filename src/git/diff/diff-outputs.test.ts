@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { after, test } from 'node:test';
+import { setImmediate as settled } from 'node:timers/promises';
 import { blockFor } from '#testkit/loop-turns';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { FallBackToGit, InProcess } from '../command/in-process.ts';
@@ -105,6 +106,20 @@ test('git makes an output that waits behind long ones', async () => {
   gate.resolve();
   await Promise.all(others);
   assert.equal(reader.made.filter((by) => by === 'by git').length, 1);
+});
+
+test('an output that is read slowly has no place on the event loop', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] }); // none of them becomes very long work
+  const reader = new Reader();
+  const slow = ['one', 'two'].map((name) => reader.pieces('in process', { name, bytes: 100_000 }));
+  for (const pieces of slow) await pieces.next();
+
+  const third = reader.read('in process', { name: 'three' });
+  await settled();
+
+  assert.deepEqual(reader.made, ['in process', 'in process', 'in process']);
+  await third;
+  for (const pieces of slow) await pieces.return();
 });
 
 test('an output that only git can make counts as one of its processes', async () => {
