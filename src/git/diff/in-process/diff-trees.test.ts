@@ -140,6 +140,29 @@ function twoVersions(
   return [path, [before, later]];
 }
 
+test('both names of a renamed file have attributes, as in git', async () => {
+  const text = (file: number, end: string): string =>
+    [
+      'def python(',
+      'struct c {',
+      ...Array.from({ length: 20 }, (_, line) => `  ${file} ${line}`),
+      end,
+      '',
+    ].join('\n');
+  const [path, [before, later]] = twoVersions('renames', [
+    { '1.bin': text(1, 'a'), '2.txt': text(2, 'a'), '3.py': text(3, 'a'), '4.txt': text(4, 'a') },
+    { '1.txt': text(1, 'b'), '2.bin': text(2, 'b'), '3.txt': text(3, 'b'), '4.py': text(4, 'b') },
+  ]);
+  const [attributes = ''] = writeVersions(path, [{ '.gitattributes': '*.bin -diff\n*.py diff=python\n' }]);
+
+  const reasons = await assertSameDiffs({ git, path, attributes }, [
+    [before, later],
+    [later, before],
+  ]);
+
+  assert.deepEqual([...reasons], []);
+});
+
 /** Bytes at the borders of the ranges that UTF-8 allows. */
 const ODD_BYTES = [
   ...[0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbd, 0xbe, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf],

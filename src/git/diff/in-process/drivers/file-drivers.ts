@@ -43,6 +43,7 @@ export class FileDrivers {
   /**
    * Reads the attributes of changed files in a repository without `info/attributes`.
    *
+   * @param changes without renames: each has one path.
    * @param tree Tree whose `.gitattributes` apply; older versions of git get only the file at its
    *   top.
    * @throws {FallBackToGit} for attributes that cannot be read, or take long; the signal's reason
@@ -55,9 +56,7 @@ export class FileDrivers {
     options: ReadOptions,
   ): Promise<FileDrivers> {
     const { capabilities } = repository.git;
-    const paths = changes.flatMap(({ fromPath, toPath }) =>
-      fromPath === toPath ? [toPath] : [fromPath, toPath],
-    );
+    const paths = changes.map(({ toPath }) => toPath);
     const files = await attributeFilesFor(repository, tree, capabilities.attrTree ? paths : [], options);
     if (files.length === 0) return FileDrivers.none(repository);
     const attributes = await TreeAttributes.read(repository, repository.objects, files, {
