@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { until } from '#testkit/until';
 import { copyOutput } from './copy-output.ts';
 
 test('a piece is read when the one before has been written, and the copy ends after the last', async () => {
@@ -55,4 +56,31 @@ test('output before the exit has no limit', async () => {
   await copied;
 
   assert.equal(bytes, 4_000_000);
+});
+
+// A push must not wait for a process that a script leaves behind.
+test('what a process prints that outlives its hook is copied for a while, with a limit', async (context) => {
+  const source = new PassThrough();
+  const printing = setInterval(() => source.write(Buffer.alloc(64 * 1024)), 5);
+  context.after(() => clearInterval(printing));
+  let bytes = 0;
+  let isOver = false;
+
+  void copyOutput(source, Promise.resolve(), async (piece) => {
+    bytes += piece.byteLength;
+  }).then(() => {
+    isOver = true;
+  });
+
+  await until(() => isOver);
+  assert.ok(bytes > 1024 * 1024, String(bytes));
+  assert.equal(source.listenerCount('error'), 0, 'it is read no further');
+});
+
+test('a process that outlives its hook and prints nothing is not waited for', async () => {
+  const source = new PassThrough();
+
+  await copyOutput(source, Promise.resolve(), async () => {});
+
+  assert.equal(source.listenerCount('error'), 0);
 });
