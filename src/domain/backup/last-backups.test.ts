@@ -22,11 +22,14 @@ test('backups are known after a restart, and to all processes', async (context) 
   assert.deepEqual(await first.last(storage), []);
 
   await Promise.all([first.stored(storage, 'a'), first.stored(storage, 'a'), second.stored(storage, 'a')]);
+  const ends = async () => (await first.last(storage)).map(({ isEnded }) => isEnded);
+  assert.deepEqual(await ends(), [false]);
   await start(2).ended(storage, 'a');
   const endedMs = Date.now();
   await until(() => Date.now() > endedMs); // of two at the same time, either is the last
   await second.failed(storage, 'b', 'x.git', 'no space');
 
+  assert.deepEqual(await ends(), [false, true]);
   for (const process of [first, second, start(0), start(7)]) {
     const [failed, good, ...others] = await process.last(storage);
     assert.deepEqual([failed?.id, failed?.failed, failed?.failure?.problem], ['b', 1, 'no space']);
