@@ -138,6 +138,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'not executed with git before 2.46',
   },
   {
+    id: 'src/domain/ref-update/voted-updates.ts: remove the statement: await this.#transaction.updateSy',
+    reason: 'as above',
+  },
+  {
     id: 'src/domain/ref-update/write-reference.ts: === → !==: const isForGit = hooks === undefined',
     reason: 'the object is looked up by git or before it, with the same result',
   },
@@ -392,6 +396,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
   {
     id: 'src/git/lines/middle-search.ts: another number: const diagonals =',
     reason: 'the place that is added is not used',
+  },
+  {
+    id: 'src/git/lines/myers.ts: < → <=: for (let other = start; other < afterEnd; other++)',
+    reason: 'the search behind the short check has the same result',
   },
   {
     id: 'src/git/lines/split-lines.ts: another number: if (2 * count <= this.#places) return;',
