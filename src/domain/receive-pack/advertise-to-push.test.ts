@@ -84,6 +84,30 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
+test('a short list comes at once, and a long one in pieces that a message holds', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('a.git', { commits: 1 });
+  const piecesOf = async (): Promise<Buffer[]> => {
+    const asked = { config: [], gitProtocol: '', signal };
+    return await Array.fromAsync(advertiseToPush(repository, asked, new CapabilityAdvertisements()));
+  };
+  assert.equal((await piecesOf()).length, 1);
+  const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+  const lines = Array.from({ length: 5000 }, (_, index) => `create refs/heads/x/${index} ${oid}\n`);
+  fixture.runGit(repository.path, ['update-ref', '--stdin'], lines.join(''));
+
+  const pieces = await piecesOf();
+
+  const sizes = pieces.map(({ length }) => length);
+  assert.ok(Math.max(...sizes) <= 128 * 1024 && pieces.length < 6, String(sizes));
+  assert.equal(
+    Buffer.concat(pieces)
+      .toString()
+      .match(/ refs\/heads\/x\//g)?.length,
+    lines.length,
+  );
+});
+
 test('what has changed since is told', async (t) => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('a.git', { commits: 1 });
