@@ -354,6 +354,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'only an estimate of a number of requests differs',
   },
   {
+    id: 'src/git/trees/tree-look-ahead.ts: another number: if (this.#ahead > most / 2) return;',
+    reason: 'as above',
+  },
+  {
     id: 'src/git/trees/open-entry.ts: && → ||: !path.includes(LINE_FEED)',
     reason: 'only a process of its own is started for some revisions',
   },

@@ -33,6 +33,7 @@ test('names lead to the trees that git finds, and other objects are told apart',
     [missing, 'absent'],
     ['main:nope', 'unknown'],
     ['nope', 'unknown'],
+    ['main:../x', 'unknown'], // ends the process that reads objects
   ] as const) {
     const oid = kind === 'unknown' ? '' : ` ${run('rev-parse', '--verify', name)}`;
     assert.equal(await resolve(name, false), `${kind}${oid}`, name);
