@@ -23,6 +23,8 @@ export interface FaultyKind {
   readonly busy: { readonly body: string; readonly message: RegExp };
   /** A page of a list from which no next page can be requested. */
   readonly halfPage: string;
+  /** A page whose next page is itself, if that is another one. */
+  readonly samePage?: string;
   /** Response to credentials that have expired, and the error. */
   readonly expired: { readonly status: number; readonly body: string; readonly message: RegExp };
   /** Header with the version of an object. */
@@ -189,13 +191,17 @@ const FAULTS: Readonly<Record<string, (start: Start, kind: FaultyKind) => Promis
     assert.equal(bytes, MIB);
   },
 
-  'half a page of a list is an error, not the end': async (start, { halfPage }) => {
-    const { store } = await start(() => ({ status: 200, body: halfPage }));
+  'half a page of a list is an error, not the end': async (start, { halfPage, samePage = halfPage }) => {
+    for (const body of [halfPage, samePage]) {
+      const { store } = await start(() => ({ status: 200, body }));
 
-    await assert.rejects(
-      Array.fromAsync(store.list('', { signal })),
-      /list "": BadResponse: .* part of the list/,
-    );
+      const list = async (): Promise<void> => {
+        let pages = 0;
+        for await (const _ of store.list('', { signal })) assert.ok(pages++ < 3, 'the list does not end');
+      };
+
+      await assert.rejects(list(), /list "": BadResponse: .* part of the list/);
+    }
   },
 
   'refused conditions are told apart, and a refusal for other reasons is no missing object': async (

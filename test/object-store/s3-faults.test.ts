@@ -17,6 +17,9 @@ testStoreFaults({
   },
   halfPage:
     '<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>a</Key></Contents></ListBucketResult>',
+  samePage:
+    '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken>' +
+    '<Contents><Key>a</Key></Contents></ListBucketResult>',
   expired: {
     status: 400,
     body: '<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>',
