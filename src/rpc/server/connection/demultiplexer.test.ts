@@ -108,7 +108,7 @@ for (const { name, bytes } of [
   });
 }
 
-for (const bytes of ['', BACKCHANNEL_MAGIC]) {
+for (const bytes of ['', BACKCHANNEL_MAGIC, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n']) {
   test(`a client that ends after ${JSON.stringify(bytes)} is removed`, async () => {
     const [near, far] = duplexPair();
     const { taken, options } = parts();
