@@ -226,6 +226,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'copies are queued only when a replica has the write; the default is for the compiler',
   },
   {
+    id: 'src/praefect/coordinator/write-finalizer.ts: drop the default: commits: transaction?.commits',
+    reason: 'without votes no commits are looked up; the default is for the compiler',
+  },
+  {
     id: 'src/praefect/elections/health-manager.ts: < → <=: const all =',
     reason: 'no two nodes have the same name',
   },
