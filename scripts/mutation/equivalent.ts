@@ -230,6 +230,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'without votes no commits are looked up; the default is for the compiler',
   },
   {
+    id: 'src/praefect/store/postgres-store.ts: remove the await: await sql`SELECT FROM repositories WHERE',
+    reason: 'a connection runs its statements one after the other',
+  },
+  {
     id: 'src/praefect/elections/health-manager.ts: < → <=: const all =',
     reason: 'no two nodes have the same name',
   },
