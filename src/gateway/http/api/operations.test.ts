@@ -193,7 +193,10 @@ test('branches are merged, rebased and patched; a conflict names its files and c
   const bytes = await repository.git(['format-patch', '--stdout', '-1', 'topic']);
   await expectStatus(api, 201, 'POST', 'patches?branch=clash', { bytes: `${bytes}\n` });
   assert.equal(await repository.git(['cat-file', 'blob', 'clash:d.txt']), 'd');
-  await expectStatus(api, 422, 'POST', 'patches?branch=clash', { bytes: 'this is no patch' });
+  const unusable = await expectStatus(api, 422, 'POST', 'patches?branch=clash', {
+    bytes: 'this is no patch',
+  });
+  assert.match(unusable.json.detail, /no patch that git can apply/);
 });
 
 // Symptom: 500, as if the server had failed.
