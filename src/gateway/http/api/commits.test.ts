@@ -68,6 +68,22 @@ test('commits are listed in pages, which go on at the same commit, and as lines'
   assert.deepEqual(subjects, ['Count further', 'Start']);
 });
 
+test('the commits of a range are those of git, page by page', async () => {
+  await using api = await startApi();
+  for (const range of ['main~1..topic', 'topic...main~1']) {
+    const ids = (await api.repository.git(['rev-list', range])).split('\n');
+    assert.ok(ids.length > 1, range);
+    const found: string[] = [];
+    for (let cursor = ''; cursor !== 'end'; ) {
+      const { json } = await api.send('GET', `commits?revision=${range}&limit=1${cursor}`);
+      found.push(...json.items.map(({ id }: { id: string }) => id));
+      cursor = json.next === undefined ? 'end' : `&cursor=${json.next}`;
+    }
+
+    assert.deepEqual(found, ids);
+  }
+});
+
 test('mistakes are named, and cost no call', async () => {
   await using api = await startApi();
   const json = { 'Content-Type': 'application/json' };
