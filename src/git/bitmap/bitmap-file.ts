@@ -151,7 +151,8 @@ export function firstGap(bits: Uint32Array, from: number, end: number): number {
   return Math.min(bit, end);
 }
 
-function addBits(bits: Uint32Array, others: Uint32Array): void {
+/** Sets some bits. */
+export function addBits(bits: Uint32Array, others: Uint32Array): void {
   for (let at = 0; at < others.length; at++) bits[at] = (bits[at] ?? 0) | (others[at] ?? 0);
 }
 

@@ -2,14 +2,15 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { SUBMODULE } from '#base/file-mode';
 import { BriefMemory } from '#base/memory/brief-memory';
 import { FallBackToGit } from '../command/in-process.ts';
+import { childrenFirst } from '../history/graph/children-first.ts';
 import type { CommitNode } from '../history/graph/commit-node.ts';
 import { parseNode } from '../history/graph/commit-nodes.ts';
 import { OID_DIGITS, OID_SOURCE, type OidBytes } from '../names/object-id.ts';
 import type { ObjectType } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { tagTarget } from '../objects/parse/tag-target.ts';
-import { TreeEntries } from '../trees/tree-entries.ts';
-import { type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
+import { areEqual, orderOf, TreeEntries } from '../trees/tree-entries.ts';
+import { addBits, type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
 import type { BitmappedPacks, LoadedBitmaps } from './bitmapped-packs.ts';
 import type { PackOrder } from './pack-order.ts';
 
@@ -37,21 +38,25 @@ export interface ChoiceOptions {
   readonly leftOut: readonly ObjectType[];
   /** True if only git may find objects far from bitmaps, so that {@link ChosenObjects.tips} is empty. */
   readonly isNear: boolean;
+  /** Objects that are chosen from the beginning, with all that they need, by their commits. */
+  readonly known?: { readonly commits: readonly string[]; readonly bits: Uint32Array } | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Commits between wanted ones and those that have bitmaps: a busy day's, or 0.2 s. */
 const MAX_WALKED = 10_000;
 /**
- * Commits in the packs without a bitmap whose directories are compared here. Two processes of git
- * take as long to start.
+ * Commits in the packs without a bitmap whose directories are compared here. For a clone, two
+ * processes of git take as long to start.
  */
 const MAX_COMPARED = 64;
+/** The same of a client with commits: git, too, compares those between two bitmaps of a pack. */
+const MAX_COMPARED_NEAR = 512;
 /** Requests with more commits are seldom repeated. */
 const MAX_REMEMBERED_COMMITS = 8;
 /**
  * The objects that some commits need, by the bitmaps and the commits: several clients often want or
- * have the same ones.
+ * have the same ones, and the next ones follow on them.
  */
 const recentBits = new BriefMemory<Uint32Array>({
   maxBytes: 8 << 20,
@@ -95,7 +100,7 @@ export class ObjectChoice {
     this.#bitmap = bitmap;
     this.#order = order;
     this.#slice = slice;
-    this.#bits = bitmap.noBits();
+    this.#bits = options.known?.bits.slice() ?? bitmap.noBits();
     this.#scratch = bitmap.noBits();
   }
 
@@ -113,14 +118,28 @@ export class ObjectChoice {
    * @throws {FallBackToGit} when only git finds it; the system's error; {GitalyError} of an abort.
    */
   async addAll(wants: readonly string[]): Promise<ChosenObjects> {
-    const isShort = this.#options.isNear && wants.length <= MAX_REMEMBERED_COMMITS;
-    const key = isShort ? `${this.#packs.key} ${wants.join(' ')}` : undefined;
-    const known = key === undefined ? undefined : recentBits.get(key);
-    if (known === undefined) await this.#followAll(wants);
-    else this.#bits.set(known);
-    if (key !== undefined && known === undefined) recentBits.set(key, this.#bits.slice());
+    if (!this.#addRecent(wants)) {
+      await this.#followAll(wants);
+      const { isNear, known } = this.#options;
+      // Else the bits have more than these commits need.
+      const isExact = known?.commits.every((oid) => this.#unmarked.has(oid)) ?? true;
+      if (isNear && isExact && wants.length <= MAX_REMEMBERED_COMMITS)
+        recentBits.set(this.#keyOf(wants), this.#bits.slice());
+    }
     const [bitmap, order] = [this.#bitmap, this.#order];
     return { bitmap, order, bits: this.#bits, tips: [...this.#tips], bases: this.#bases };
+  }
+
+  /** Adds what some commits need, if another client had or wanted them. @returns false if not. */
+  #addRecent(commits: readonly string[]): boolean {
+    if (!this.#options.isNear || commits.length > MAX_REMEMBERED_COMMITS) return false;
+    const recent = recentBits.get(this.#keyOf(commits));
+    if (recent !== undefined) addBits(this.#bits, recent);
+    return recent !== undefined;
+  }
+
+  #keyOf(commits: readonly string[]): string {
+    return `${this.#packs.key} ${commits.join(' ')}`;
   }
 
   async #followAll(wants: readonly string[]): Promise<void> {
@@ -219,7 +238,8 @@ export class ObjectChoice {
   async #addReached(oid: string): Promise<boolean> {
     const bit = this.#bitOf(oid);
     const index = bit === undefined ? undefined : this.#packs.indexOf(Buffer.from(oid, 'hex'));
-    if (bit === undefined || index === undefined || !this.#bitmap.has(index)) return false;
+    if (bit === undefined || index === undefined) return false;
+    if (!this.#bitmap.has(index)) return this.#addRecent([oid]);
     this.#bases.push(oid);
     const pause = (): Promise<void> => this.#slice.pause(this.#options.signal);
     const [bits, scratch] = [this.#bits, this.#scratch];
@@ -231,6 +251,7 @@ export class ObjectChoice {
   async #addUnmarked(): Promise<void> {
     const wanted = new Set(this.#unmarked);
     const isInside = this.#tips.size === 0;
+    const maxCompared = this.#options.isNear ? MAX_COMPARED_NEAR : MAX_COMPARED;
     const nodes: CommitNode[] = [];
     for (const oid of this.#unmarked) {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
@@ -239,33 +260,51 @@ export class ObjectChoice {
         if (wanted.has(oid)) this.#tips.add(oid);
         const node = this.#nodeOf(oid, (await this.#read(oid)).data);
         nodes.push(node);
-        if (this.#options.isNear && nodes.length > MAX_COMPARED) throw FAR;
+        if (this.#options.isNear && nodes.length > maxCompared) throw FAR;
         for (const parent of node.parents) this.#unmarked.add(parent);
       }
     }
-    if (!isInside || nodes.length > MAX_COMPARED) return;
-    for (const node of nodes) await this.#addContents(node);
+    if (!isInside || nodes.length > maxCompared) return;
+    const trees = new Map(nodes.map(({ oid, treeOid }) => [oid, treeOid]));
+    // Parents come first, so that all that they need is chosen.
+    for (const node of childrenFirst(nodes).reverse()) {
+      const [parent] = node.parents;
+      const before =
+        parent && (trees.get(parent) ?? this.#nodeOf(parent, (await this.#read(parent)).data).treeOid);
+      await this.#addContents(node, before);
+    }
     this.#tips.clear();
   }
 
-  /** Adds a commit with its directories and files. All that a chosen directory has is chosen. */
-  async #addContents({ oid, treeOid }: CommitNode): Promise<void> {
-    const { leftOut, oidBytes, signal } = this.#options;
+  /**
+   * Adds a commit with its directories and files. All that a chosen directory has is chosen.
+   *
+   * @param before Directory of a parent, which is chosen.
+   */
+  async #addContents({ oid, treeOid }: CommitNode, before: string | undefined): Promise<void> {
+    const { leftOut, signal } = this.#options;
     setBit(this.#bits, this.#bitOf(oid) ?? unusual());
-    const waiting: Buffer[] = leftOut.includes('tree') ? [] : [Buffer.from(treeOid, 'hex')];
-    for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
+    if (leftOut.includes('tree')) return;
+    const waiting: { readonly tree: string; readonly before: string | undefined }[] = [];
+    waiting.push({ tree: treeOid, before });
+    for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(signal);
-      if (!this.#choose(tree)) continue;
-      const { data, type } = await this.#read(tree.toString('hex'));
-      if (type !== 'tree') unusual();
-      const entries = new TreeEntries(data, oidBytes);
+      if (!this.#choose(Buffer.from(place.tree, 'hex'))) continue;
+      const entries = await this.#entriesOf(place.tree);
+      const others = place.before === undefined ? undefined : await this.#entriesOf(place.before);
       for (const { cursor } = entries; !entries.isAtEnd; entries.next()) {
         if (entries.mode === SUBMODULE) continue;
-        const name = cursor.data.subarray(cursor.nameEnd + 1, cursor.nameEnd + 1 + oidBytes);
-        if (entries.isTree) waiting.push(name);
-        else if (!leftOut.includes('blob')) this.#choose(name);
+        const other = others && entryOfName(others, entries);
+        if (other !== undefined && areEqual(other, entries)) continue;
+        if (entries.isTree) waiting.push({ tree: cursor.oid(), before: other?.cursor.oid() });
+        else if (!leftOut.includes('blob')) this.#choose(Buffer.from(cursor.oid(), 'hex'));
       }
     }
+  }
+
+  async #entriesOf(tree: string): Promise<TreeEntries> {
+    const { data, type } = await this.#read(tree);
+    return type === 'tree' ? new TreeEntries(data, this.#options.oidBytes) : unusual();
   }
 
   /** Chooses an object by its binary id; reports whether it was not chosen before. */
@@ -300,6 +339,13 @@ export class ObjectChoice {
     const { objects, signal } = this.#options;
     return await objects.readInProcess(oid, { signal });
   }
+}
+
+/** Moves to the entry with the name and kind of another one; `undefined` if there is none. */
+function entryOfName(entries: TreeEntries, wanted: TreeEntries): TreeEntries | undefined {
+  let order = orderOf(entries, wanted);
+  for (; order < 0; order = orderOf(entries, wanted)) entries.next();
+  return order === 0 ? entries : undefined;
 }
 
 function targetOf(oid: string, tag: Buffer): string {

@@ -1,8 +1,9 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '../command/in-process.ts';
+import { childrenFirst } from '../history/graph/children-first.ts';
 import type { CommitNode } from '../history/graph/commit-node.ts';
 import type { CommitSource } from '../history/graph/commit-nodes.ts';
-import { childrenFirst, commitRange, readNode } from './commit-range.ts';
+import { commitRange, readNode } from './commit-range.ts';
 
 /** The commits that a client wants and has, as ids. */
 export interface CommitsOfClient {

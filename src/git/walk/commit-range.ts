@@ -1,5 +1,6 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '../command/in-process.ts';
+import { childrenFirst } from '../history/graph/children-first.ts';
 import { type CommitGraph, MAX_GENERATION } from '../history/graph/commit-graph.ts';
 import type { CommitNode } from '../history/graph/commit-node.ts';
 import type { CommitSource } from '../history/graph/commit-nodes.ts';
@@ -187,26 +188,4 @@ class GraphRange {
     if (node === undefined) throw new FallBackToGit('a commit-graph is damaged');
     return this.#cut.has(node.oid) ? { ...node, parents: [] } : node;
   }
-}
-
-/** Sorts commits so that each comes before its parents. */
-export function childrenFirst(commits: readonly CommitNode[]): CommitNode[] {
-  const children = new Map<string, number>(commits.map(({ oid }) => [oid, 0]));
-  for (const { parents } of commits)
-    for (const parent of parents) {
-      const count = children.get(parent);
-      if (count !== undefined) children.set(parent, count + 1);
-    }
-  const byId = new Map(commits.map((commit) => [commit.oid, commit]));
-  const sorted = commits.filter(({ oid }) => children.get(oid) === 0);
-  // It grows during the loop.
-  for (const { parents } of sorted)
-    for (const oid of parents) {
-      const left = (children.get(oid) ?? 0) - 1;
-      const parent = byId.get(oid);
-      if (parent === undefined) continue;
-      children.set(oid, left);
-      if (left === 0) sorted.push(parent);
-    }
-  return sorted;
 }

@@ -228,9 +228,10 @@ async function choose(
   const leftOut = filter === undefined ? [] : LEFT_OUT[filter];
   const isNear = haves.length > 0;
   const options = { objects, oidBytes: OID_BYTES[objectFormat], leftOut, isNear, signal };
-  const choice = await ObjectChoice.start(packs, options);
-  const chosen = await choice.addAll(wants);
   const ofClient = isNear ? (await (await ObjectChoice.start(packs, options)).addAll(haves)).bits : undefined;
+  const known = ofClient && { commits: haves, bits: ofClient };
+  const choice = await ObjectChoice.start(packs, { ...options, known });
+  const chosen = await choice.addAll(wants);
   if (ofClient !== undefined) removeBits(chosen.bits, ofClient);
   const lines = await choice.addListed(await listBeyond(repository, { ...chosen, filter }, signal));
   if (leftOut.length > 0) choice.dropTypes(leftOut);
