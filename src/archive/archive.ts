@@ -24,6 +24,8 @@ export interface ArchivedStorage {
   readonly storage: string;
   readonly urls: readonly string[];
   readonly journal: ArchivedEvents;
+  /** The archives of the process before, which ends then, continue until it resolves. */
+  readonly takenOver?: Promise<void> | undefined;
 }
 
 export interface ArchiveOptions {
@@ -34,8 +36,6 @@ export interface ArchiveOptions {
   readonly observer: (storage: string) => ArchiveObserver;
   readonly retention: Retention;
   readonly storeObserver?: StoreObserver | undefined;
-  /** The archives of the process before, which ends then, continue until it resolves. */
-  readonly takenOver?: Promise<void> | undefined;
 }
 
 /** A repository of a storage. */
@@ -106,10 +106,10 @@ export class Archive implements AsyncDisposable {
    * @throws {AnotherWriterError} if another server writes to one of the archives.
    */
   static async start(options: ArchiveOptions): Promise<Archive> {
-    const { archived, lfs, observer, retention, storages, storeObserver, takenOver } = options;
+    const { archived, lfs, observer, retention, storages, storeObserver } = options;
     await using starting = new AsyncDisposableStack();
     const archives = new Map<string, readonly StorageArchive[]>();
-    for (const { journal, storage: name, urls } of archived) {
+    for (const { journal, storage: name, takenOver, urls } of archived) {
       const storage = storages.storage(name);
       const shared = { storage, storages, journal, lfs, retention, storeObserver, takenOver };
       const parts = { ...shared, observer: observer(name) };

@@ -50,7 +50,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
   readonly #marks: { readonly mark: OpenMark; readonly journal: Journal }[] = [];
   readonly ending = new AbortController();
   readonly #watching = new Set<Promise<void>>();
-  #takenOver: Promise<void> | undefined;
+  readonly #takenOver = new Map<string, Promise<void>>();
 
   private constructor(storages: Storages, { currentUser }: ChangeFeedOptions) {
     this.#storages = storages;
@@ -65,7 +65,6 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     const feed = new ChangeFeed(storages, options);
     const { onProblem, predecessorEnded } = options;
     const isShared = predecessorEnded !== undefined;
-    const takingOver: Promise<void>[] = [];
     for (const storage of storages.all) {
       const directory = eventsRoot(storage);
       const mark = new OpenMark(directory);
@@ -98,19 +97,18 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
           watchLeft(await recoverBesideChanges({ journal, intents, unrecorded, open }));
           await mark.set({ isShared: false });
         };
-        takingOver.push(feed.#takeOver(predecessorEnded, takeOver, onProblem));
+        feed.#takenOver.set(storage.name, feed.#takeOver(predecessorEnded, takeOver, onProblem));
       }
     }
-    if (isShared) feed.#takenOver = Promise.all(takingOver).then(() => {});
     return feed;
   }
 
   /**
-   * Resolves when the process before has ended and its events are in the journals; never if this
-   * one ends first. `undefined` if there was none.
+   * Resolves when the process before has ended and its events are in the journal of a storage;
+   * never if this one ends first. `undefined` if there was none.
    */
-  get takenOver(): Promise<void> | undefined {
-    return this.#takenOver;
+  takenOver(storageName: string): Promise<void> | undefined {
+    return this.#takenOver.get(storageName);
   }
 
   journal(storageName: string): Journal {
@@ -125,9 +123,13 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     readonly storage: string;
     readonly directory: string;
     readonly journal: Journal;
+    readonly takenOver: Promise<void> | undefined;
   }> {
-    for (const storage of this.#storages.all)
-      yield { storage: storage.name, directory: eventsRoot(storage), journal: this.journal(storage.name) };
+    for (const storage of this.#storages.all) {
+      const { name } = storage;
+      const [journal, takenOver] = [this.journal(name), this.takenOver(name)];
+      yield { storage: name, directory: eventsRoot(storage), journal, takenOver };
+    }
   }
 
   async begin(

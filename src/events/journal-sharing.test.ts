@@ -151,10 +151,11 @@ test('a takeover that failed is repeated, with the same events', async () => {
   for (const obstacle of obstacles) mkdirSync(obstacle);
   ended.resolve();
   await until(() => problems.length > 0, 'a failure');
+  await feed.takenOver('second'); // whose disk works
 
   for (const obstacle of obstacles) rmSync(obstacle, { recursive: true });
 
-  await feed.takenOver;
+  await feed.takenOver('default');
   assert.match(problems[0] ?? '', /\.compacted/);
   assert.deepEqual(await eventsOf(after, cursor), [`${cursor + 1} resync a.git`]);
 });

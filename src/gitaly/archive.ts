@@ -88,7 +88,11 @@ export async function startArchive(
   const { Archive } = await import('#archive/archive');
   const archived: ArchivedStorage[] = config.storage
     .filter(({ archive }) => archive.length > 0)
-    .map(({ archive, name }) => ({ storage: name, urls: archive, journal: feed.journal(name) }));
+    .map(({ archive, name }) => ({
+      ...{ storage: name, urls: archive },
+      journal: feed.journal(name),
+      takenOver: feed.takenOver(name),
+    }));
   let started: Archive | undefined;
   const counts = archiveMetrics(metrics.registry, () =>
     archived.flatMap(({ storage }) => started?.status(storage) ?? []),
@@ -99,7 +103,6 @@ export async function startArchive(
     lfs: await openLfs(config, metrics),
     retention: config.archive,
     storeObserver: metrics.objectStores,
-    takenOver: feed.takenOver,
     observer: (storage) => ({
       problem: (error, { isLast, path }) => {
         counts.failed(storage);

@@ -30,7 +30,6 @@ export async function startWebhooks(
       stateOf: (webhook, { directory }) =>
         stateInFile(join(directory, 'webhooks', fileName(webhook)), onProblem),
       onProblem,
-      takenOver: feed.takenOver,
     },
   );
 }

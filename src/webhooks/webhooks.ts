@@ -9,6 +9,8 @@ import type { WebhookStatus } from './webhook-status.ts';
 export interface StorageEvents {
   readonly storage: string;
   readonly journal: DeliverySource;
+  /** Nothing is delivered before: another process of this server still does. Default: none. */
+  readonly takenOver?: Promise<void> | undefined;
 }
 
 export interface WebhooksOptions<Events extends StorageEvents> {
@@ -17,8 +19,6 @@ export interface WebhooksOptions<Events extends StorageEvents> {
   readonly stateOf: (webhook: Webhook, events: Events) => DeliveryState;
   /** Called with problems of our own. Failed deliveries are in the status. */
   readonly onProblem: (error: unknown) => void;
-  /** Nothing is delivered before, because another process of this server still does. Default: none. */
-  readonly takenOver?: Promise<void> | undefined;
 }
 
 /** Sends the changes of repositories to webhooks. */
@@ -27,35 +27,36 @@ export class Webhooks implements AsyncDisposable {
   readonly #deliveries: Deliveries[] = [];
   readonly #statuses: (() => WebhookStatus)[] = [];
   readonly #ending = new AbortController();
-  #starting: Promise<void> | undefined;
+  readonly #starting: Promise<void>[] = [];
 
   private constructor() {}
 
   /** Starts the deliveries. */
   static start<Events extends StorageEvents>(
     webhooks: readonly Webhook[],
-    { onProblem, stateOf, storages, takenOver }: WebhooksOptions<Events>,
+    { onProblem, stateOf, storages }: WebhooksOptions<Events>,
   ): Webhooks {
     const started = new Webhooks();
-    const starts: (() => void)[] = [];
     for (const webhook of webhooks) {
       const sender = started.#senders.use(new WebhookSender(webhook));
       for (const events of storages.filter(({ storage }) => isSent(webhook, storage))) {
-        const { journal, storage } = events;
+        const { journal, storage, takenOver } = events;
         const { last } = journal; // a new webhook gets what follows
-        starts.push(() => {
+        let own: DeliveryState | undefined;
+        const deliver = (): void => {
           const state = stateOf(webhook, events);
+          own = state;
           state.cursor ??= last;
           started.#deliveries.push(new Deliveries({ journal, onProblem, sender, state, storage, webhook }));
-          started.#statuses.push(() => webhookStatus(webhook, { storage, last: journal.last }, state));
-        });
+        };
+        if (takenOver === undefined) deliver();
+        else started.#starting.push(abortable(takenOver, started.#ending.signal).then(deliver, () => {}));
+        const status = (): WebhookStatus =>
+          // Until then, the process before writes the state.
+          webhookStatus(webhook, { storage, last: journal.last }, own ?? stateOf(webhook, events));
+        started.#statuses.push(status);
       }
     }
-    const startAll = (): void => {
-      for (const start of starts) start();
-    };
-    if (takenOver === undefined) startAll();
-    else started.#starting = abortable(takenOver, started.#ending.signal).then(startAll, () => {});
     return started;
   }
 
@@ -71,7 +72,7 @@ export class Webhooks implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     using _ = this.#senders;
     this.#ending.abort();
-    await this.#starting;
+    await Promise.all(this.#starting);
     await Promise.all(this.#deliveries.map((each) => each[Symbol.asyncDispose]()));
   }
 }
