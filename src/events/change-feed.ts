@@ -93,6 +93,8 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
         watchLeft(await recover({ journal, intents, unrecorded, open, onProblem }));
       else {
         const takeOver = async (): Promise<void> => {
+          // The next one does, with what this one adds: these files are not only those of the dead.
+          if (await mark.isReplaced()) throw new Error('another restart has begun');
           await journal.takeOver();
           watchLeft(await recoverBesideChanges({ journal, intents, unrecorded, open }));
           await mark.set({ isShared: false });

@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { eventsRoot } from '#storage/storage-layout';
+import { moduleOptions } from '#testkit/program-command';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
@@ -158,6 +169,41 @@ test('a takeover that failed is repeated, with the same events', async () => {
   await feed.takenOver('default');
   assert.match(problems[0] ?? '', /\.compacted/);
   assert.deepEqual(await eventsOf(after, cursor), [`${cursor + 1} resync a.git`]);
+});
+
+// Symptom: changes of the last process were missing after it was killed: the one before it had
+// removed the files of those that were under way.
+test('a process that takes over late leaves that to the next one', async () => {
+  await using fixture = await StorageFixture.create();
+  const directory = eventsRoot(fixture.storage);
+  const problems: string[] = [];
+  const ended = Promise.withResolvers<void>();
+  await using _feed = await ChangeFeed.open(fixture.storages, {
+    ...LIMITS,
+    onProblem: (error) => problems.push(String(error)),
+    predecessorEnded: ended.promise,
+  });
+  const script = `
+    import { OpenMark } from '#events/open-mark';
+    await new OpenMark(${JSON.stringify(directory)}).set({ isShared: true });
+    process.stdout.write('set');
+    setInterval(() => {}, 1000);`;
+  const next = spawn(process.execPath, [...moduleOptions(), '--input-type=module', '-e', script]);
+  const closed = once(next, 'close');
+  try {
+    await once(next.stdout, 'data');
+    const intent = join(directory, 'intents', `${next.pid}-0000000001.json`);
+    writeFileSync(intent, '{}');
+
+    ended.resolve();
+    await until(() => problems.length > 0, 'an attempt');
+
+    assert.match(problems[0] ?? '', /another restart has begun/);
+    assert.ok(existsSync(intent));
+  } finally {
+    next.kill('SIGKILL');
+    await closed;
+  }
 });
 
 // Symptom: after a restart that had failed, the next start reported that events may be missing.
