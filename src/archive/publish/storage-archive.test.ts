@@ -65,7 +65,8 @@ test('the archive of a restart begins when that of the process before has ended'
   const problems: string[] = [];
   const add = (error: unknown): void => void problems.push(String(error));
   const observer = { problem: add, refused: add };
-  const options = { ...OPTIONS, journal: noEvents(), storage, storages, url, observer };
+  const journal = noEvents();
+  const options = { ...OPTIONS, journal, storage, storages, url, observer };
   const { promise: takenOver, resolve } = Promise.withResolvers<void>();
   const before = await StorageArchive.start(options);
   await until(() => before.status().state === 'live');
@@ -80,10 +81,14 @@ test('the archive of a restart begins when that of the process before has ended'
   await until(async () => (await renewals()) >= last + RENEWALS);
   assert.equal(before.status().state, 'live');
   assert.equal(next.status().state, 'waiting');
+  assert.equal(next.status().behindMs, 0);
+  journal.moveTo({ last: 1, oldest: 0 });
+  await until(() => next.status().behindMs > 0, 'the change that waits');
   await before[Symbol.asyncDispose]();
   resolve();
 
   await settling;
-  assert.equal(next.status().state, 'live');
+  const { behindMs, state } = next.status();
+  assert.deepEqual({ behindMs, state }, { behindMs: 0, state: 'live' });
   assert.deepEqual(problems, []);
 });

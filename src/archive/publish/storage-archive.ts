@@ -52,7 +52,7 @@ export interface StorageArchiveOptions {
   readonly joinMs?: number;
 }
 
-/** `waiting`: for the bucket, or for the end of another writer. */
+/** `waiting`: for the bucket, or for the end of another writer or of the process before. */
 export type ArchiveState = 'waiting' | 'live' | 'refused' | 'ended';
 
 /** How far a storage is archived. */
@@ -65,7 +65,10 @@ export interface StorageArchiveStatus {
   readonly lastEvent: number;
   /** All events up to this one are archived; -1 while that is not known. */
   readonly archivedEvent: number;
-  /** Age of the oldest change that is not archived; 0 if all are. */
+  /**
+   * Age of the oldest change that is not archived; 0 if all are. While the archive waits, with
+   * changes since, the time of that.
+   */
   readonly behindMs: number;
   /** False while all repositories are compared: a first start, or after a gap in the journal. */
   readonly isComplete: boolean;
@@ -96,11 +99,14 @@ export class StorageArchive implements AsyncDisposable {
   #bucket: ArchiveBucket | undefined;
   #writer: WriterLease | undefined;
   #consumer: Consumer | undefined;
+  /** When the last consumer ended, or this archive was opened: later events wait for the next. */
+  #idle: { readonly sinceMs: number; readonly event: number };
   #progress: Progress | undefined;
   #lfs: LfsArchive | undefined;
 
   private constructor(options: StorageArchiveOptions) {
     this.options = options;
+    this.#idle = { sinceMs: Date.now(), event: options.journal.last };
     this.#running = this.#run();
   }
 
@@ -131,14 +137,16 @@ export class StorageArchive implements AsyncDisposable {
 
   status(): StorageArchiveStatus {
     const { journal, storage, url } = this.options;
-    const first = this.#consumer?.steps.first;
+    const first = this.#consumer?.steps.first?.firstMs;
+    const waits = this.#consumer === undefined && journal.last > this.#idle.event;
+    const sinceMs = waits ? this.#idle.sinceMs : first;
     return {
       storage: storage.name,
       archive: url.replace(/[?#].*$/s, ''),
       state: this.#state,
       lastEvent: journal.last,
       archivedEvent: this.#progress?.cursor ?? -1,
-      behindMs: first === undefined ? 0 : Math.max(0, Date.now() - first.firstMs),
+      behindMs: sinceMs === undefined ? 0 : Math.max(0, Date.now() - sinceMs),
       isComplete: this.#progress?.toCompare === 'none',
       failed: [...(this.#progress?.failed ?? [])],
       problem: this.#problem,
@@ -240,7 +248,10 @@ export class StorageArchive implements AsyncDisposable {
     } finally {
       ended.abort(new Error('the lease of the archive has ended'));
       await consuming;
-      if (this.#consumer !== undefined) this.#started = ignorable();
+      if (this.#consumer !== undefined) {
+        this.#started = ignorable();
+        this.#idle = { sinceMs: Date.now(), event: this.#consumer.archived };
+      }
       this.#consumer = undefined;
       if (this.#state === 'live') this.#state = 'waiting';
     }
