@@ -46,8 +46,8 @@ export class OpenMark {
   async isReplaced(): Promise<boolean> {
     const text = await this.#read();
     if (text === undefined || text === this.#own || text === this.#own + SHARED) return false;
-    const [, pid, startTime = ''] = text.split(' ');
-    return isRunning({ ...ownIdentity(), pid: Number(pid), startTime }) === true;
+    const [boot, pid, startTime = ''] = text.split(' ');
+    return boot === this.#boot && isRunning({ ...ownIdentity(), pid: Number(pid), startTime }) === true;
   }
 
   /**
