@@ -156,10 +156,11 @@ export class Consumer {
   async #followMarks(): Promise<never> {
     const { marks, onProblem, signal } = this.#options;
     const left = await marks.left();
-    for (const { paths } of left) this.#addSettings(paths);
+    this.#addSettings(left?.paths ?? []);
     for (;;) {
       await delay(MARKS_MS, undefined, { signal, ref: false });
-      if (this.#looks === ORPHAN_LOOKS) for (const marked of left) this.#addMarked(marked);
+      if (marks.isFull) continue; // the bucket is away
+      if (this.#looks === ORPHAN_LOOKS && left !== undefined) this.#addMarked(left);
       try {
         const marked = await marks.take();
         if (marked !== undefined) this.#addMarked(marked);

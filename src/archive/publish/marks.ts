@@ -11,7 +11,7 @@ const FILE_MODE = 0o600;
 const NAME = 'marks';
 /** The process of a longer change has died. */
 const MAX_UNDER_WAY_MS = 3600_000;
-/** Files that are kept while a bucket is away; more are joined to one. */
+/** Files that are kept while a bucket is away; further marks stay together until it is back. */
 const MAX_KEPT = 100;
 /** Size of a file that nobody reads, such as that of an archive which another server writes. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -59,7 +59,7 @@ export class MarkedSettings {
   #next = 0;
   /** A file that may still be written by who has opened it before it was renamed. */
   #renamed: string | undefined;
-  /** Those that were returned and not forgotten. */
+  /** Those that {@link take} has returned, and that were not forgotten. */
   readonly #kept = new Set<Marked>();
   /** Changes under way: of each path, the calls that run, and since when. */
   readonly #underWay = new Map<string, { count: number; readonly sinceMs: number }>();
@@ -68,20 +68,27 @@ export class MarkedSettings {
     this.#directory = directory;
   }
 
-  /** Returns the marks that a dead process has left: each may be a change. */
-  async left(): Promise<Marked[]> {
+  /** Reports whether nothing is to be taken before something is forgotten. */
+  get isFull(): boolean {
+    return this.#kept.size >= MAX_KEPT;
+  }
+
+  /** Returns the marks that dead processes have left, in one file: each may be a change. */
+  async left(): Promise<Marked | undefined> {
     const names = (await readdir(this.#directory).catch(ignoreMissing)) ?? [];
     const read = names.filter((name) => READ_NAME.test(name));
     this.#next = Math.max(0, ...read.map((name) => Number(name.slice(NAME.length + 1)) + 1));
     if (names.includes(NAME)) read.push(await this.#rename());
-    const marked: Marked[] = [];
-    for (const name of read) {
-      const file = join(this.#directory, name);
-      const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
-      marked.push({ file, paths: [...new Set(lines.map((line) => line.slice(1)))] });
-    }
-    for (const each of marked) this.#kept.add(each);
-    return marked;
+    const [file, ...others] = read.map((name) => join(this.#directory, name));
+    if (file === undefined) return undefined;
+    const paths = new Set<string>();
+    for (const each of [file, ...others])
+      for (const line of (await readFile(each, 'utf8')).split('\n'))
+        if (line !== '') paths.add(line.slice(1));
+    if (others.length > 0)
+      await replaceFile(file, [...paths].map((path) => `${ENDED}${path}\n`).join(''), { durable: false });
+    for (const other of others) await rm(other, { force: true });
+    return { file, paths: [...paths] };
   }
 
   /** Returns the changes that have ended since the last call but one, if there are any. */
@@ -110,16 +117,7 @@ export class MarkedSettings {
       else for (let left = count; left > 0; left--) mark(path, 'begin');
       if (count <= 0) this.#underWay.delete(path);
     }
-    return await this.#keep(file, ended);
-  }
-
-  async #keep(file: string, paths: ReadonlySet<string>): Promise<Marked> {
-    const joined = this.#kept.size < MAX_KEPT ? [] : [...this.#kept];
-    const all = new Set([...joined.flatMap((each) => each.paths), ...paths]);
-    if (joined.length > 0)
-      await replaceFile(file, [...all].map((path) => `${ENDED}${path}\n`).join(''), { durable: false });
-    for (const each of joined) await this.forget(each);
-    const marked = { file, paths: [...all] };
+    const marked = { file, paths: [...ended] };
     this.#kept.add(marked);
     return marked;
   }
