@@ -50,8 +50,10 @@ type Renames = readonly (readonly [from: string, to: string])[];
 /**
  * Backs up some repositories, which are renamed while the last one is stored. Checks that the
  * backup has each at its last path.
+ *
+ * @param changed path whose repository changes after that.
  */
-async function backUpWhile(names: readonly string[], renames: Renames): Promise<void> {
+async function backUpWhile(names: readonly string[], renames: Renames, changed?: string): Promise<void> {
   await using gitaly = await startGitaly();
   const path = (name: string): string => join(gitaly.storagePath(), name);
   const tips = new Map<string, string>();
@@ -70,6 +72,7 @@ async function backUpWhile(names: readonly string[], renames: Renames): Promise<
       tips.set(to, tips.get(from) ?? '');
       tips.delete(from);
     }
+    if (changed !== undefined) utimesSync(path(changed), names.length, names.length);
   };
   const found: number[] = [];
 
@@ -103,13 +106,15 @@ test('repositories that are renamed in a chain during a backup are each in it', 
 });
 
 // Symptom: both were in the backup at their former paths.
-test('repositories that are swapped during a backup are each in it', async () => {
-  await backUpWhile(
-    ['a.git', 'b.git', 'c.git'],
-    [
-      ['a.git', 'x.git'],
-      ['b.git', 'a.git'],
-      ['x.git', 'b.git'],
-    ],
-  );
-});
+for (const changed of [undefined, 'a.git'])
+  test(`repositories that are swapped during a backup are each in it${changed ? ', also if one changes' : ''}`, async () => {
+    await backUpWhile(
+      ['a.git', 'b.git', 'c.git'],
+      [
+        ['a.git', 'x.git'],
+        ['b.git', 'a.git'],
+        ['x.git', 'b.git'],
+      ],
+      changed,
+    );
+  });

@@ -84,17 +84,17 @@ async function listRepositories({
 }
 
 /**
- * Returns jobs for the repositories that are not known yet, and again for those that may have been
- * renamed to the path of another: their directories have the time that another one had before, or
- * differ while a known one is gone.
+ * Returns jobs for the repositories that are not known yet. If a known one is gone, or has the time
+ * that another one had before, some were renamed, maybe to the path of another known one: those
+ * whose directories differ get a job again.
  */
 function newJobs(listed: ListedRepositories, known: ListedRepositories, storageName: string): BackupJob[] {
   const server = { address: '', token: '' };
-  const isAnyGone = known.keys().some((path) => !listed.has(path));
   const former = new Set(known.values());
-  const isOther = (path: string, time: string): boolean =>
-    known.get(path) !== time && (isAnyGone || former.has(time));
-  return [...listed]
-    .filter(([path, time]) => !known.has(path) || isOther(path, time))
+  const others = [...listed].filter(([path, time]) => known.get(path) !== time);
+  const isAnyRenamed =
+    known.keys().some((path) => !listed.has(path)) || others.some(([, time]) => former.has(time));
+  return others
+    .filter(([path]) => isAnyRenamed || !known.has(path))
     .map(([relativePath]) => ({ server, storageName, relativePath, glProjectPath: '' }));
 }
