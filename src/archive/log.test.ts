@@ -73,7 +73,16 @@ test('the log has checkpoints that are kept without their generations', async ()
 
   assert.equal(await archived.owned.options.chain.generation(early), undefined);
   assert.equal((await findState(bucket, PATH, { generation: early })).state.references.get('x'), 'two');
+  const read: string[] = [];
+  const objects = bucket.environment.bucket;
+  const get = objects.get.bind(objects);
+  objects.get = async (key) => {
+    read.push(key);
+    return await get(key);
+  };
   const [last, listed, ...others] = await log();
+  // Of a large repository, those of eight states at once would fill the memory.
+  assert.ok(!read.includes(keys.references(early)), 'the references of a listed state are not read');
   assert.equal(last?.kind, 'write');
   assert.partialDeepStrictEqual(listed, { generation: early, kind: 'checkpoint' });
   assert.deepEqual(others, []);

@@ -2,6 +2,7 @@ import { mapAhead } from '#base/streams/map-ahead';
 import type { Chain } from '#generations/chain/chain';
 import { isChange } from '#generations/chain/chain-state';
 import { checkpointsOf } from '#generations/chain/past-state';
+import { openCheckpoint } from '#generations/codec/checkpoint';
 import type { GenerationKind } from '#generations/codec/generation';
 import { numberOfKey } from '#generations/keys';
 import { type ArchiveBucket, chainOf } from './bucket/archive-bucket.ts';
@@ -78,7 +79,9 @@ async function readLogged(
     const names = Object.keys(settings).filter((name) => name !== SETTING.event);
     return { generation: n, timeMs, kind, references: changes.length, settings: names };
   }
-  const state = isAlone ? await chain.checkpoint(n) : undefined;
-  if (state?.exists !== true) return undefined;
-  return { generation: n, timeMs: state.timeMs, kind: 'checkpoint', references: 0, settings: [] };
+  const { bucket, keys } = chain.options;
+  const object = isAlone ? await bucket.get(keys.checkpoint(n)) : undefined;
+  const { exists, timeMs = 0 } = object === undefined ? {} : openCheckpoint(object.content);
+  if (exists !== true) return undefined;
+  return { generation: n, timeMs, kind: 'checkpoint', references: 0, settings: [] };
 }
