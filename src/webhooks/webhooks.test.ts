@@ -21,8 +21,8 @@ function noEvents(): FollowedEvents {
   }));
 }
 
-// Symptom: a webhook was missing in status and metrics while the old process ended, and a disk whose
-// events could not be taken over held those of all others up.
+// Symptom: a webhook was missing in status and metrics while the old process ended, and one disk
+// whose events could not be taken over held those of all others up.
 test('a webhook is in the status while the process before delivers, and begins by storage', async () => {
   const [one, other] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const texts = new Map<string, string>();

@@ -107,7 +107,7 @@ test('repositories that are renamed in a chain during a backup are each in it', 
 
 // Symptom: both were in the backup at their former paths.
 for (const changed of [undefined, 'a.git'])
-  test(`repositories that are swapped during a backup are each in it${changed ? ', also if one changes' : ''}`, async () => {
+  test(`of repositories that are swapped, and ${changed ?? 'none'} changed, each is backed up`, async () => {
     await backUpWhile(
       ['a.git', 'b.git', 'c.git'],
       [
