@@ -99,6 +99,25 @@ test('repositories that the process before has created or removed need a general
   assert.deepEqual(await eventsOf(after, cursor), [`${cursor + 1} resync `]);
 });
 
+// Symptom: after an error of the disk, consumers did not get what replaces events that were lost.
+for (const names of [['0.compacted', '1.compacted'], ['9.log']])
+  test(`a takeover that failed at ${names[0]} reports lost events when repeated`, async (context) => {
+    const { after, before, directory } = await given(context);
+    await before.add([change('a.git', 2)]);
+    await before[Symbol.asyncDispose]();
+    appendFileSync(join(directory, readdirSync(directory).sort()[0] ?? ''), '12345678 {"seq\n');
+    const obstacles = names.map((name) => join(directory, `${'0'.repeat(15)}${name}`));
+    for (const obstacle of obstacles) mkdirSync(obstacle);
+    await assert.rejects(after.takeOver());
+    for (const obstacle of obstacles) rmSync(obstacle, { recursive: true });
+
+    await after.takeOver();
+
+    const events = await eventsOf(after);
+    assert.deepEqual(events.slice(0, 2), ['1 1 a.git', '2 2 a.git']);
+    assert.match(events[2] ?? '', / resync $/);
+  });
+
 test('a line that the process before is writing stays', async (context) => {
   const directory = scratch(context);
   await using before = await Journal.open({ ...LIMITS, directory, onProblem });

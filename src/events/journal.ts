@@ -159,9 +159,9 @@ export class Journal implements EventSource, AsyncDisposable {
     if (firstOwn === undefined) return;
     const { directory } = this.#options;
     const others = (await listSegments(directory)).filter(({ first }) => first <= firstOwn);
-    const rest = await cutRest(directory, others, this.#segments);
     const compacted = await this.#findCompacted(others);
-    // From here on nothing fails: the caller can try again what did before.
+    // It cuts after it has read all, the last step that fails: the caller can try all again.
+    const rest = await cutRest(directory, others, this.#segments);
     const own = this.#segments.filter(({ first }) => first > firstOwn);
     const isUnused = this.#file === undefined && this.#waiting.length === 0 && rest.first > this.#written;
     this.#segments.splice(0, this.#segments.length, ...others, ...(isUnused ? [] : own));

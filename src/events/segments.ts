@@ -62,13 +62,19 @@ export async function cutRest(
     if (changed.size <= MAX_RESYNCS)
       changed.add(kind === 'reference' || kind === 'resync' ? relativePath : '');
   };
+  const ends: number[] = [];
   for (const segment of segments) {
     const start = before.find(({ first }) => first === segment.first)?.bytes ?? 0;
     const path = segmentPath(directory, segment.first);
     const { end, isLost } = await readFrom(path, { start, size: segment.bytes, note });
     isDamaged ||= isLost;
-    if (end < segment.bytes) await truncate(path, end);
-    segment.bytes = end;
+    ends.push(end);
+  }
+  // Now that all is read: if that fails, the caller finds the damage again.
+  for (const [index, segment] of segments.entries()) {
+    const { bytes, first } = segment;
+    segment.bytes = ends[index] ?? bytes;
+    if (segment.bytes < bytes) await truncate(segmentPath(directory, first), segment.bytes);
   }
   const isAny = isDamaged || changed.has('') || changed.size > MAX_RESYNCS;
   const resyncs = isAny
