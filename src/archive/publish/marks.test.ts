@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { moduleOptions } from '#testkit/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { ALL_REPOSITORIES, MarkedSettings, settingsMarker } from './marks.ts';
 
@@ -50,4 +52,24 @@ test('a file of marks that nobody reads becomes one for all repositories', async
 
   assert.ok(size < 4 * 1024 * 1024, String(size));
   assert.deepEqual(marked?.paths, [ALL_REPOSITORIES, path]);
+});
+
+// Symptom: changes of settings were archived by no later start.
+test('marks stay if the process cannot replace them', async () => {
+  const own = join(directory, 'kept');
+  const mark = settingsMarker(own);
+  for (let count = 0; count < 2200; count++) mark('x'.repeat(4000), 'end');
+  const { size } = statSync(join(own, 'marks')); // too large since the last look
+  const script = `
+    import { settingsMarker } from '#archive/publish/marks';
+    const mark = settingsMarker(${JSON.stringify(own)});
+    for (let count = 0; count < 256; count++)
+      try {
+        mark('a.git', 'end');
+      } catch {}`;
+  const node = [process.execPath, ...moduleOptions(), '--input-type=module', '-e', script];
+
+  spawnSync('sh', ['-c', 'ulimit -f 0 && exec "$@"', 'sh', ...node]); // it can write no byte
+
+  assert.equal(statSync(join(own, 'marks')).size, size);
 });

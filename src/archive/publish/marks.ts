@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
@@ -37,7 +37,7 @@ export function settingsMarker(directory: string): (relativePath: string, phase:
         ++count % MARKS_PER_LOOK === 0 &&
         (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > MAX_BYTES
       )
-        writeFileSync(file, `${ENDED}${ALL_REPOSITORIES}\n`, { mode: FILE_MODE });
+        markAllIn(file);
       appendFileSync(file, line, { mode: FILE_MODE });
     } catch (error) {
       if (systemErrorCode(error) !== 'ENOENT') throw error;
@@ -45,6 +45,16 @@ export function settingsMarker(directory: string): (relativePath: string, phase:
       appendFileSync(file, line, { mode: FILE_MODE });
     }
   };
+}
+
+/**
+ * Replaces a file of marks by one for all repositories. @throws {Error} ENOENT if another process
+ * did so at the same time.
+ */
+function markAllIn(file: string): void {
+  const next = `${file}.all`;
+  writeFileSync(next, `${ENDED}${ALL_REPOSITORIES}\n`, { mode: FILE_MODE });
+  renameSync(next, file);
 }
 
 /** The marked repositories of a file, which {@link MarkedSettings.forget} removes. */
