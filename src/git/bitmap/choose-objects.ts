@@ -182,10 +182,11 @@ export class ObjectChoice {
    * @throws {FallBackToGit} for such a tag that is not in the packs; as {@link addAll}.
    */
   async addTags(tags: Iterable<NamedTag>): Promise<void> {
-    for (const { oid, peeledOid } of tags) {
+    for (const tag of tags) {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
+      const { oid, peeledOid } = tag;
       if (this.#isChosen(oid)) continue;
-      if (peeledOid === undefined || this.#mayBeChosen(peeledOid)) await this.#addTag(oid);
+      if (peeledOid === undefined || this.#mayBeChosen(peeledOid)) await this.#addTag(tag);
     }
   }
 
@@ -202,18 +203,25 @@ export class ObjectChoice {
     }
   }
 
-  /** Adds a tag, and the tags that it leads to, if the final target is chosen. */
-  async #addTag(tag: string): Promise<void> {
-    const chain: number[] = [];
-    for (let oid = tag; !this.#isChosen(oid); ) {
-      const bit = this.#bitOf(oid);
+  /**
+   * Adds a tag, and the tags that it leads to, if the final target is chosen: one of these tags may
+   * be, because it is wanted by its id, although the client has the target.
+   */
+  async #addTag({ oid: tag, peeledOid }: NamedTag): Promise<void> {
+    const chain: string[] = [];
+    let oid = tag;
+    while (oid !== peeledOid) {
       const { data, type } = await this.#read(oid);
-      if (type !== 'tag') return;
-      if (bit === undefined) throw NEW_TAG;
-      chain.push(bit);
+      if (type !== 'tag') break;
+      chain.push(oid);
       oid = targetOf(oid, data);
     }
-    for (const bit of chain) setBit(this.#bits, bit);
+    if (!this.#isChosen(oid)) return;
+    for (const each of chain) {
+      const bit = this.#bitOf(each);
+      if (bit === undefined) throw NEW_TAG;
+      setBit(this.#bits, bit);
+    }
   }
 
   /** Adds an object and the objects in its bitmap; returns further objects to add. */
