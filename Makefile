@@ -20,7 +20,7 @@ test-git: ## Run the tests that depend on git, with the git on the PATH
 	@scripts/set-up.sh build
 	@npm run --silent test:git
 
-test-release: ## Run the tests of what is released: packages, deploy/, pages, other languages, growth
+test-release: ## Run the tests of what is released: packages, deploy/, pages, other languages, loads
 	@scripts/set-up.sh build
 	@npm run --silent test:release
 
