@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
 import { type SshGateway, type SshGatewayOptions, startSshGateway, storageMapping } from '#gateway/index';
+import { closed } from './closed.ts';
 import type { TestGitaly } from './start-gitaly.ts';
 import { startWithCommit } from './start-with-commit.ts';
 
@@ -113,12 +114,8 @@ export async function dialGateway(gateway: SshGateway): Promise<Socket> {
 
 /** Resolves when a connection has ended, for any reason. */
 export function connectionClosed(client: Client): Promise<void> {
-  client.connection.removeAllListeners('error').on('error', () => {});
-  return new Promise((resolve) => client.connection.once('close', () => resolve()));
-}
-
-export function socketClosed(socket: Socket): Promise<void> {
-  return new Promise((resolve) => void socket.resume().once('close', () => resolve()));
+  client.connection.removeAllListeners('error');
+  return closed(client.connection);
 }
 
 /** The internals of ssh2's client, for sending what a well-behaved client would not. */

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { closed } from '#testkit/closed';
 import { frame, preface } from './http2-frames.ts';
 
 const FLUSH_BYTES = 64 * 1024;
@@ -61,7 +62,9 @@ export class RawConnection {
 export async function connected(address: string): Promise<Socket> {
   const [host, port] = address.split(':');
   const socket = connect(Number(port), host);
-  socket.on('error', () => {}); // floods may be disconnected
-  await Promise.race([once(socket, 'connect'), once(socket, 'close')]);
+  await new Promise<void>((resolve) => {
+    socket.once('connect', resolve);
+    void closed(socket).then(resolve); // floods may be disconnected
+  });
   return socket;
 }

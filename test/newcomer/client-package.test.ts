@@ -10,7 +10,7 @@ import { startGitaly } from '#testkit/start-gitaly';
 import { npm, ROOT, succeeded } from './registry.ts';
 
 /** Of the package with its dependency, in blocks of the disk: 4.6 MB when each module had declarations. */
-const MAX_BYTES = 4_060_000;
+const MAX_BYTES = 4_070_000;
 const BLOCK_BYTES = 4096;
 const MAX_FILES = 30;
 

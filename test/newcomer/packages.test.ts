@@ -123,7 +123,7 @@ console.log(names.every((name) => Object.keys(require(name)).length > 0));
  * With its documentation and 0.3 MB of other packages; 25 MB in 3,684 files when each module was
  * there next to the bundles.
  */
-const MAX_BYTES = 10_300_000;
+const MAX_BYTES = 10_400_000;
 const MAX_FILES = 1000;
 
 const RESOLUTIONS = [

@@ -5,6 +5,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import ssh2 from 'ssh2';
+import { closed } from '#testkit/closed';
 import { processesIn } from '#testkit/process-usage';
 import { runGit } from '#testkit/repositories/run-git';
 import {
@@ -17,7 +18,6 @@ import {
   logIn,
   openSession,
   rawOf,
-  socketClosed,
   startGateway,
 } from '#testkit/ssh-gateway-fixture';
 import { until } from '#testkit/until';
@@ -107,7 +107,7 @@ test('a client that does not log in is disconnected', async () => {
   const writing = setInterval(() => slow.write('S'), 20);
   half.write('SSH-2.0-slow\r\n');
 
-  await Promise.all([silent, slow, half].map(socketClosed));
+  await Promise.all([silent, slow, half].map((socket) => closed(socket.resume())));
   clearInterval(writing);
 
   await assertServes(opened.gateway);
@@ -118,13 +118,12 @@ test('a client that exchanges keys and does not log in is disconnected', async (
     limits: { loginGraceMs: LOGIN_MS, keepAliveIntervalMs: 600_000 },
   });
   const client = new ssh2.Client();
-  client.on('error', () => {});
-  const closed = once(client, 'close');
+  const disconnected = closed(client);
   // The method to try is never decided.
   const { host, port } = opened.gateway;
   client.connect({ host, port, username: 'git', authHandler: () => {}, readyTimeout: 0 });
 
-  await closed;
+  await disconnected;
 
   await assertServes(opened.gateway);
 });
@@ -155,7 +154,7 @@ test('garbage on the port ends only that connection', async () => {
     garbage.map(async (bytes) => {
       const socket = await dialGateway(opened.gateway);
       socket.end(Buffer.from(bytes, 'latin1'));
-      await socketClosed(socket);
+      await closed(socket.resume());
     }),
   );
 

@@ -12,6 +12,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BACKCHANNEL_MAGIC } from '#rpc/common/connection-magic';
 import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { YamuxSession } from '#rpc/common/yamux/session';
+import { closed } from '#testkit/closed';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { CommitService, FindCommitRequestSchema, FindCommitResponseSchema } from '#wire/gen/commit_pb';
 import { acceptReverse } from '../connection/accept-reverse.ts';
@@ -177,14 +178,14 @@ for (const [name, bytes] of [
   test(`a client that sends ${name} is left to node:http2`, async () => {
     await using server = await startServer();
     const socket = connect(server.path);
-    socket.on('error', () => {});
     socket.resume();
+    const disconnected = closed(socket);
     socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
     socket.write(frame(4, 0, getPackedSettings({})));
     socket.write(frame(4, 1));
     socket.write(bytes);
 
-    await Promise.race([once(socket, 'close'), delay(500)]); // some of them stay open
+    await Promise.race([disconnected, delay(500)]); // some of them stay open
 
     socket.destroy();
     const session = connectHttp2('http://localhost', { createConnection: () => connect(server.path) });

@@ -20,6 +20,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import type { TakeSocket } from '#platform/process/handover/listening-socket';
+import { closed } from '#testkit/closed';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Peer } from '../handler.ts';
 import { createServerTls, type ServerCertificate } from './certificate.ts';
@@ -435,10 +436,9 @@ test('a client that does not finish the TLS handshake is disconnected', async (c
   const listener = await listen(context, target, { tlsHandshakeTimeoutMs: 20, onConnection });
 
   const silent = connect(portOf(listener), '127.0.0.1');
-  await once(silent, 'close');
+  await closed(silent);
   const loud = connect(portOf(listener), '127.0.0.1', () => loud.end('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
-  loud.on('error', () => {}).resume();
-  await once(loud, 'close');
+  await closed(loud.resume());
 
   assert.equal(wasServed, false);
   while (listener.connectionCount > 0) await new Promise(setImmediate);

@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
+import { closed } from '#testkit/closed';
 import { listen } from '#testkit/in-process-rpc';
 import { until } from '#testkit/until';
 import { CommitService, FindCommitRequestSchema } from '#wire/gen/commit_pb';
@@ -236,10 +237,9 @@ test('garbage instead of HTTP/2 ends only its connection', async () => {
     '\0'.repeat(100),
   ]) {
     const socket = dial(server.port, '127.0.0.1');
-    socket.on('error', () => {});
     socket.resume();
     socket.write(garbage, 'latin1');
-    await once(socket, 'close');
+    await closed(socket);
   }
 
   assert.equal((await ask(server.port, {}, ...encodeFrame([REQUEST]))).trailers['grpc-status'], '0');
