@@ -1,18 +1,15 @@
 import { LoopSlice } from '#base/async/loop-turns';
-import { SUBMODULE } from '#base/file-mode';
-import { BriefMemory } from '#base/memory/brief-memory';
 import { FallBackToGit } from '../command/in-process.ts';
-import { childrenFirst } from '../history/graph/children-first.ts';
 import type { CommitNode } from '../history/graph/commit-node.ts';
 import { parseNode } from '../history/graph/commit-nodes.ts';
 import { OID_DIGITS, OID_SOURCE, type OidBytes } from '../names/object-id.ts';
 import type { ObjectType } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { tagTarget } from '../objects/parse/tag-target.ts';
-import { areEqual, orderOf, TreeEntries } from '../trees/tree-entries.ts';
-import { addBits, type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
+import { type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
 import type { BitmappedPacks, LoadedBitmaps } from './bitmapped-packs.ts';
 import type { PackOrder } from './pack-order.ts';
+import { PackedCommits } from './packed-commits.ts';
 
 /** The objects that are needed for some wanted ones. */
 export interface ChosenObjects extends LoadedBitmaps {
@@ -38,32 +35,17 @@ export interface ChoiceOptions {
   readonly leftOut: readonly ObjectType[];
   /** True if only git may find objects far from bitmaps, so that {@link ChosenObjects.tips} is empty. */
   readonly isNear: boolean;
-  /** Objects that are chosen from the beginning, with all that they need, by their commits. */
-  readonly known?: { readonly commits: readonly string[]; readonly bits: Uint32Array } | undefined;
+  /** Objects that are chosen from the beginning, with all that they need. */
+  readonly known?: Uint32Array | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Commits between wanted ones and those that have bitmaps: a busy day's, or 0.2 s. */
 const MAX_WALKED = 10_000;
 /**
- * Commits in the packs without a bitmap whose directories are compared here. For a clone, two
- * processes of git take as long to start.
+ * Commits of the packs without a bitmap. git, too, compares those between two bitmaps of a pack.
  */
-const MAX_COMPARED = 64;
-/** The same of a client with commits: git, too, compares those between two bitmaps of a pack. */
-const MAX_COMPARED_NEAR = 512;
-/** Requests with more commits are seldom repeated. */
-const MAX_REMEMBERED_COMMITS = 8;
-/**
- * The objects that some commits need, by the bitmaps and the commits: several clients often want or
- * have the same ones, and the next ones follow on them.
- */
-const recentBits = new BriefMemory<Uint32Array>({
-  maxBytes: 8 << 20,
-  maxValueBytes: 128 << 10,
-  maxAgeMs: 30_000,
-  sizeOf: (bits) => bits.byteLength,
-});
+const MAX_UNMARKED = 512;
 const NEWLINE = 0x0a;
 const ID = new RegExp(`^${OID_SOURCE}`);
 
@@ -71,6 +53,7 @@ const NEW_TAG = new FallBackToGit('a tag is not in the packs');
 const UNUSUAL = new FallBackToGit('an object is unusual');
 const MANY = new FallBackToGit('many commits have no bitmap');
 const FAR = new FallBackToGit('commits are far from bitmaps');
+const NOT_YET = new FallBackToGit('commits were not compared yet');
 
 /** Chooses objects of packs by their bitmaps, as git does for a clone. */
 export class ObjectChoice {
@@ -78,6 +61,7 @@ export class ObjectChoice {
   readonly #bitmap: BitmapFile;
   readonly #options: ChoiceOptions;
   readonly #slice: LoopSlice;
+  readonly #commits: PackedCommits;
   readonly #order: PackOrder;
   readonly #bits: Uint32Array;
   readonly #scratch: Uint32Array;
@@ -92,15 +76,18 @@ export class ObjectChoice {
   private constructor(
     packs: BitmappedPacks,
     options: ChoiceOptions,
-    { bitmap, order }: LoadedBitmaps,
+    loaded: LoadedBitmaps,
     slice: LoopSlice,
   ) {
+    const { bitmap, order } = loaded;
     this.#packs = packs;
     this.#options = options;
     this.#bitmap = bitmap;
     this.#order = order;
     this.#slice = slice;
-    this.#bits = options.known?.bits.slice() ?? bitmap.noBits();
+    const { objects, oidBytes, signal } = options;
+    this.#commits = new PackedCommits({ packs, loaded, objects, oidBytes, slice, signal });
+    this.#bits = options.known?.slice() ?? bitmap.noBits();
     this.#scratch = bitmap.noBits();
   }
 
@@ -118,31 +105,6 @@ export class ObjectChoice {
    * @throws {FallBackToGit} when only git finds it; the system's error; {GitalyError} of an abort.
    */
   async addAll(wants: readonly string[]): Promise<ChosenObjects> {
-    if (!this.#addRecent(wants)) {
-      await this.#followAll(wants);
-      const { isNear, known } = this.#options;
-      // Else the bits have more than these commits need.
-      const isExact = known?.commits.every((oid) => this.#unmarked.has(oid)) ?? true;
-      if (isNear && isExact && wants.length <= MAX_REMEMBERED_COMMITS)
-        recentBits.set(this.#keyOf(wants), this.#bits.slice());
-    }
-    const [bitmap, order] = [this.#bitmap, this.#order];
-    return { bitmap, order, bits: this.#bits, tips: [...this.#tips], bases: this.#bases };
-  }
-
-  /** Adds what some commits need, if another client had or wanted them. @returns false if not. */
-  #addRecent(commits: readonly string[]): boolean {
-    if (!this.#options.isNear || commits.length > MAX_REMEMBERED_COMMITS) return false;
-    const recent = recentBits.get(this.#keyOf(commits));
-    if (recent !== undefined) addBits(this.#bits, recent);
-    return recent !== undefined;
-  }
-
-  #keyOf(commits: readonly string[]): string {
-    return `${this.#packs.key} ${commits.join(' ')}`;
-  }
-
-  async #followAll(wants: readonly string[]): Promise<void> {
     const seen = this.#named;
     for (const want of wants) seen.add(want);
     for (const want of seen) if (this.#bitOf(want) === undefined) this.#tips.add(want);
@@ -153,6 +115,8 @@ export class ObjectChoice {
       for (const next of await this.#add(oid)) seen.add(next);
     }
     await this.#addUnmarked();
+    const [bitmap, order] = [this.#bitmap, this.#order];
+    return { bitmap, order, bits: this.#bits, tips: [...this.#tips], bases: this.#bases };
   }
 
   /**
@@ -168,7 +132,7 @@ export class ObjectChoice {
       const newline = list.indexOf(NEWLINE, at);
       const end = newline === -1 ? list.length : newline + 1;
       const [oid = ''] = ID.exec(list.toString('latin1', at, Math.min(end, at + OID_DIGITS.sha256))) ?? [];
-      const bit = this.#bitOf(oid);
+      const bit = this.#packs.bitOf(Buffer.from(oid, 'hex'), this.#order);
       if (bit === undefined) others.push(list.subarray(at, end));
       else setBit(this.#bits, bit);
       at = end;
@@ -244,14 +208,12 @@ export class ObjectChoice {
 
   /** Adds the objects that a commit reaches, if it has a bitmap. @returns false if it has none. */
   async #addReached(oid: string): Promise<boolean> {
-    const bit = this.#bitOf(oid);
-    const index = bit === undefined ? undefined : this.#packs.indexOf(Buffer.from(oid, 'hex'));
-    if (bit === undefined || index === undefined) return false;
-    if (!this.#bitmap.has(index)) return this.#addRecent([oid]);
+    const place = this.#commits.placeOf(oid);
+    if (place?.bitmapAt === undefined) return false;
     this.#bases.push(oid);
     const pause = (): Promise<void> => this.#slice.pause(this.#options.signal);
     const [bits, scratch] = [this.#bits, this.#scratch];
-    if (!hasBit(bits, bit)) await this.#bitmap.addReached(index, { bits, scratch }, pause);
+    if (!hasBit(bits, place.bit)) await this.#bitmap.addReached(place.bitmapAt, { bits, scratch }, pause);
     return true;
   }
 
@@ -259,73 +221,50 @@ export class ObjectChoice {
   async #addUnmarked(): Promise<void> {
     const wanted = new Set(this.#unmarked);
     const isInside = this.#tips.size === 0;
-    const maxCompared = this.#options.isNear ? MAX_COMPARED_NEAR : MAX_COMPARED;
     const nodes: CommitNode[] = [];
     for (const oid of this.#unmarked) {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
       if (this.#isChosen(oid)) this.#bases.push(oid);
       else if (!(await this.#addReached(oid))) {
         if (wanted.has(oid)) this.#tips.add(oid);
-        const node = this.#nodeOf(oid, (await this.#read(oid)).data);
+        const node = await this.#commits.nodeOf(oid);
+        this.#countWalked();
         nodes.push(node);
-        if (this.#options.isNear && nodes.length > maxCompared) throw FAR;
+        if (this.#options.isNear && nodes.length > MAX_UNMARKED) throw FAR;
         for (const parent of node.parents) this.#unmarked.add(parent);
       }
     }
-    if (!isInside || nodes.length > maxCompared) return;
-    const trees = new Map(nodes.map(({ oid, treeOid }) => [oid, treeOid]));
-    // Parents come first, so that all that they need is chosen.
-    for (const node of childrenFirst(nodes).reverse()) {
-      const [parent] = node.parents;
-      const before =
-        parent && (trees.get(parent) ?? this.#nodeOf(parent, (await this.#read(parent)).data).treeOid);
-      await this.#addContents(node, before);
-    }
-    this.#tips.clear();
+    if (!isInside || nodes.length > MAX_UNMARKED) return;
+    if (await this.#addNodes(nodes)) this.#tips.clear();
+    else if (this.#options.isNear) throw NOT_YET;
   }
 
   /**
-   * Adds a commit with its directories and files. All that a chosen directory has is chosen.
+   * Adds commits with their directories and files, after what their parents have.
    *
-   * @param before Directory of a parent, which is chosen.
+   * @returns false if not all of them have been compared yet.
    */
-  async #addContents({ oid, treeOid }: CommitNode, before: string | undefined): Promise<void> {
-    const { leftOut, signal } = this.#options;
-    setBit(this.#bits, this.#bitOf(oid) ?? unusual());
-    if (leftOut.includes('tree')) return;
-    const waiting: { readonly tree: string; readonly before: string | undefined }[] = [];
-    waiting.push({ tree: treeOid, before });
-    for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
-      if (this.#slice.isOverAfterItem()) await this.#slice.pause(signal);
-      if (!this.#choose(Buffer.from(place.tree, 'hex'))) continue;
-      const entries = await this.#entriesOf(place.tree);
-      const others = place.before === undefined ? undefined : await this.#entriesOf(place.before);
-      for (const { cursor } = entries; !entries.isAtEnd; entries.next()) {
-        if (entries.mode === SUBMODULE) continue;
-        const other = others && entryOfName(others, entries);
-        if (other !== undefined && areEqual(other, entries)) continue;
-        if (entries.isTree) waiting.push({ tree: cursor.oid(), before: other?.cursor.oid() });
-        else if (!leftOut.includes('blob')) this.#choose(Buffer.from(cursor.oid(), 'hex'));
-      }
+  async #addNodes(nodes: readonly CommitNode[]): Promise<boolean> {
+    if (this.#options.leftOut.includes('tree')) {
+      for (const { oid } of nodes) setBit(this.#bits, this.#bitOf(oid) ?? unusual());
+      return true;
     }
-  }
-
-  async #entriesOf(tree: string): Promise<TreeEntries> {
-    const { data, type } = await this.#read(tree);
-    return type === 'tree' ? new TreeEntries(data, this.#options.oidBytes) : unusual();
-  }
-
-  /** Chooses an object by its binary id; reports whether it was not chosen before. */
-  #choose(name: Buffer): boolean {
-    const bit = this.#packs.bitOf(name, this.#order) ?? unusual();
-    const isNew = !hasBit(this.#bits, bit);
-    if (isNew) setBit(this.#bits, bit);
-    return isNew;
+    for (const node of nodes) {
+      if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
+      const bits = await this.#commits.additionsOf(node);
+      if (bits === undefined) return false;
+      for (const bit of bits) setBit(this.#bits, bit);
+    }
+    return true;
   }
 
   #nodeOf(oid: string, commit: Buffer): CommitNode {
-    if (++this.#walked > MAX_WALKED) throw MANY;
+    this.#countWalked();
     return parseNode(oid, commit) ?? unusual();
+  }
+
+  #countWalked(): void {
+    if (++this.#walked > MAX_WALKED) throw MANY;
   }
 
   #isChosen(oid: string): boolean {
@@ -340,20 +279,13 @@ export class ObjectChoice {
   }
 
   #bitOf(oid: string): number | undefined {
-    return this.#packs.bitOf(Buffer.from(oid, 'hex'), this.#order);
+    return this.#commits.placeOf(oid)?.bit;
   }
 
   async #read(oid: string) {
     const { objects, signal } = this.#options;
     return await objects.readInProcess(oid, { signal });
   }
-}
-
-/** Moves to the entry with the name and kind of another one; `undefined` if there is none. */
-function entryOfName(entries: TreeEntries, wanted: TreeEntries): TreeEntries | undefined {
-  let order = orderOf(entries, wanted);
-  for (; order < 0; order = orderOf(entries, wanted)) entries.next();
-  return order === 0 ? entries : undefined;
 }
 
 function targetOf(oid: string, tag: Buffer): string {

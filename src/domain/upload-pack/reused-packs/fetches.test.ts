@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FallBackToGit } from '#git/command/in-process';
+import { fastImport } from '#testkit/repositories/commit-files';
 import { askGit, type Question, readAnswer } from '#testkit/repositories/generated/answered-fetch';
 import {
   type Made,
@@ -53,6 +54,16 @@ function reachedBy({ path }: Made, oids: readonly string[]): ReadonlySet<string>
   return new Set(gitOutput(path, list, oids.join('\n')).split('\n').filter(Boolean));
 }
 
+/** Returns a stream of commits on the branch `large`, each of which changes one of many files. */
+function largeDirectories(commits: number, files: number): string {
+  const head = (index: number) =>
+    `commit refs/heads/large\ncommitter C <c@example.com> ${1_700_000_000 + index} +0000\ndata 1\nm\n`;
+  const file = (index: number, text: string) => `M 100644 inline f${index}\ndata ${text.length}\n${text}\n`;
+  const first = Array.from({ length: files }, (_, index) => file(index, 'x')).join('');
+  const next = (_: unknown, index: number) => head(index + 1) + file(index, `y${index}`);
+  return head(0) + first + Array.from({ length: commits }, next).join('');
+}
+
 function some<T>(random: Random, items: readonly T[], most: number): T[] {
   const chosen = Array.from({ length: 1 + Math.floor(random() * most) }, () => {
     return items[Math.floor(random() * items.length)] ?? assert.fail('there are no items');
@@ -91,6 +102,29 @@ for (const objectFormat of OBJECT_FORMATS)
         assert.deepEqual(needed, [], `bases are missing for ${what}`);
       }
     });
+
+test('many commits with large directories are compared for several fetches, and then known', async () => {
+  const made = make(4);
+  fastImport(made.path, Buffer.from(largeDirectories(300, 5000)));
+  made.git('-c', 'pack.depth=4', 'repack', '-adbqf'); // longer chains are left to git
+  let left = 0;
+  for (const [want, have] of [
+    ['large~150', 'large~290'],
+    ['large~130', 'large~250'],
+    ['large~140', 'large~270'],
+  ] as const) {
+    const ids = [made.git('rev-parse', want), made.git('rev-parse', have)] as const;
+    const question = { wants: [ids[0]], others: [`have ${ids[1]}`, 'done'] };
+    let answered = await answer(made, question);
+    for (let again = 0; answered === 'commits were not compared yet' && again < 40; again++, left++)
+      answered = await answer(made, question);
+
+    if (typeof answered === 'string') assert.fail(answered);
+    const expected = readAnswer(made, askGit(made, question), 'sha1').ids;
+    assert.deepEqual(readAnswer(made, answered, 'sha1').ids, expected);
+  }
+  assert.ok(left > 0, 'git serves the first ones');
+});
 
 test('a tag of a wanted tag is not sent if the client has the commit of both', async () => {
   const made = make(3);

@@ -229,8 +229,7 @@ async function choose(
   const isNear = haves.length > 0;
   const options = { objects, oidBytes: OID_BYTES[objectFormat], leftOut, isNear, signal };
   const ofClient = isNear ? (await (await ObjectChoice.start(packs, options)).addAll(haves)).bits : undefined;
-  const known = ofClient && { commits: haves, bits: ofClient };
-  const choice = await ObjectChoice.start(packs, { ...options, known });
+  const choice = await ObjectChoice.start(packs, { ...options, known: ofClient });
   const chosen = await choice.addAll(wants);
   if (ofClient !== undefined) removeBits(chosen.bits, ofClient);
   const lines = await choice.addListed(await listBeyond(repository, { ...chosen, filter }, signal));
