@@ -12,7 +12,10 @@ const FRAMING = bandFraming(BAND.stdout);
 const MAX_SHORT_BYTES = 16;
 const HEADER_BYTES = FRAMING.fullHeader.length;
 
-/** Writes a pack as side-band packets, and computes its checksum. */
+/**
+ * Writes a pack as side-band packets, and computes its checksum. A small answer is one write, which
+ * costs as much as the search of a small object.
+ */
 export class PackOutput {
   /** Bytes so far, without headers of packets. */
   position = 0;
@@ -45,6 +48,17 @@ export class PackOutput {
       at += length;
       this.#to += length;
       if (this.#to - this.#packet === MAX_PACKET_BYTES) this.#endPacket();
+    }
+  }
+
+  /** Adds a packet that is not of the pack: what comes before and behind it, and messages. */
+  addPacket(packet: Buffer): void {
+    this.#endPacket();
+    for (let at = 0; at < packet.length; ) {
+      const packets = this.#packets ?? this.#open();
+      const length = packet.copy(packets, this.#packet, at);
+      at += length;
+      this.#beginPacket(packets, this.#packet + length);
     }
   }
 
@@ -97,10 +111,10 @@ export class PackOutput {
   }
 
   #open(): Buffer {
-    this.#packets = bulkBuffers.take();
-    this.#packet = 0;
-    this.#to = HEADER_BYTES;
-    return this.#packets;
+    const packets = bulkBuffers.take();
+    this.#packets = packets;
+    this.#beginPacket(packets, 0);
+    return packets;
   }
 
   #endPacket(): void {
@@ -109,10 +123,15 @@ export class PackOutput {
     if (packets === undefined || this.#to <= start) return;
     FRAMING.header(this.#to - start).copy(packets, this.#packet);
     this.#hash?.update(packets.subarray(start, this.#to));
-    this.#packet = this.#to;
-    this.#to += HEADER_BYTES;
-    if (this.#packet + MAX_PACKET_BYTES <= packets.length) return;
-    this.#complete.push(packets.subarray(0, this.#packet));
+    this.#beginPacket(packets, this.#to);
+  }
+
+  /** Begins a packet, unless too little is left of the buffer. */
+  #beginPacket(packets: Buffer, at: number): void {
+    this.#packet = at;
+    this.#to = at + HEADER_BYTES;
+    if (at + MAX_PACKET_BYTES <= packets.length) return;
+    this.#complete.push(packets.subarray(0, at));
     this.#packets = undefined;
   }
 }

@@ -139,35 +139,61 @@ test('a tag of a wanted tag is not sent if the client has the commit of both', a
   assert.deepEqual(own.ids, [inner]);
 });
 
-test('a client with commits does not wait for clones whose objects are still searched', async () => {
-  const made = make(2);
-  packAll(made);
-  const [main, old] = [made.git('rev-parse', 'main'), made.git('rev-parse', 'c5')];
-  const { relativePath } = made;
+/** Starts requests whose objects are searched for until the returned function is called. */
+function searchFor({ relativePath }: Made, others: readonly string[], wants: readonly string[]) {
   const repository = fixture.storages.open({ storageName: 'default', relativePath });
   const { promise: isEnding, resolve: end } = Promise.withResolvers<void>();
   const { refs } = repository;
   let searching = 0;
+  const refused: string[] = [];
   const list: typeof refs.list = async function* (...given) {
     searching++;
     await isEnding;
     yield* refs.list(...given);
   };
   Object.defineProperty(repository, 'refs', { value: { list } });
-  const clones = [main, old].map(async (want) => {
-    const request = requestOf([want], ['include-tag', 'done']);
-    await using _ = await findReusedPacks({ repository, config: [] }, request, {
-      trace: { env: {} },
-      signal,
-    });
+  const requests = wants.map(async (want) => {
+    const request = requestOf([want], ['include-tag', ...others, 'done']);
+    const fetch = { repository, config: [] };
+    try {
+      await using _ = await findReusedPacks(fetch, request, { trace: { env: {} }, signal });
+    } catch (error) {
+      refused.push(String(error));
+    }
   });
-  await until(() => searching === clones.length, 'both clones are searched for');
+  const ended = async (): Promise<void> => {
+    end();
+    await Promise.all(requests);
+  };
+  return { searching: () => searching, refused, ended };
+}
+
+test('a client with commits does not wait for clones whose objects are still searched', async () => {
+  const made = make(2);
+  packAll(made);
+  const [main, old] = [made.git('rev-parse', 'main'), made.git('rev-parse', 'c5')];
+  const clones = searchFor(made, [], [main, old]);
+  await until(() => clones.searching() === 2, 'both clones are searched for');
 
   const answered = await answer(made, { wants: [main], others: [`have ${old}`, 'done'] });
 
-  end();
-  await Promise.all(clones);
-  assert.equal(answered, 'bitmaps are in use');
+  await clones.ended();
+  assert.equal(typeof answered, 'object');
+  assert.deepEqual(clones.refused, []);
+});
+
+test('git answers clients with commits if many others wait', async () => {
+  const made = make(2);
+  packAll(made);
+  const [main, old] = [made.git('rev-parse', 'main'), made.git('rev-parse', 'c5')];
+
+  const fetches = searchFor(made, [`have ${old}`], Array<string>(30).fill(main));
+  await until(() => fetches.refused.length === 12, 'two are searched for, and 16 wait');
+
+  assert.equal(fetches.searching(), 2);
+  await fetches.ended();
+  assert.equal(fetches.searching(), 18);
+  assert.deepEqual([...new Set(fetches.refused)], ['FallBackToGit: bitmaps are in use']);
 });
 
 test('git answers fetches of commits outside the packs, with filters and with depths', async () => {

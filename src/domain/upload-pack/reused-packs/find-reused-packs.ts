@@ -70,7 +70,9 @@ const MAX_FILES = 1000;
 /** Limit of packs that are open for one clone. */
 const MAX_PACKS = 32;
 /** Each holds a file of bitmaps, an order and pages of an index: up to 100 MiB, usually a tenth. */
-const choices = new Limit<Storage>({ name: 'clones', capacity: 2 });
+const clones = new Limit<Storage>({ name: 'clones', capacity: 2 });
+/** A choice takes ten milliseconds, and git ten times as long: waiting for some of them is quicker. */
+const fetches = new Limit<Storage>({ name: 'fetches', capacity: 2, maxWaiting: 16 });
 
 const OTHER_REQUEST = new FallBackToGit('the request is not a plain clone or fetch');
 const FILES = new FallBackToGit('the client wants no commits');
@@ -201,16 +203,16 @@ async function areFiles(
 }
 
 /**
- * Waits for a turn to choose objects. A fetch of a client with commits is short elsewhere, and a
- * clone may wait for git's list of what is in no pack.
+ * Waits for a turn to choose objects. Fetches of clients with commits do not wait for clones, which
+ * may wait for git's list of what is in no pack.
  *
- * @throws {FallBackToGit} when such a fetch would have to wait; {GitalyError} of an abort.
+ * @throws {FallBackToGit} when many such fetches wait; {GitalyError} of an abort.
  */
 async function turnFor(storage: Storage, haves: readonly string[], signal: AbortSignal): Promise<Turn> {
-  if (haves.length === 0) return await choices.acquire(storage, { signal });
-  const turn = choices.take(storage);
-  if (turn === undefined) throw IN_USE;
-  return turn;
+  if (haves.length === 0) return await clones.acquire(storage, { signal });
+  return await fetches.acquire(storage, { signal }).catch((error: unknown) => {
+    throw signal.aborted ? error : IN_USE;
+  });
 }
 
 interface Choice extends ChosenObjects {

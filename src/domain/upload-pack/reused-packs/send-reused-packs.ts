@@ -7,7 +7,7 @@ import type { ObjectReader } from '#git/objects/object-reader';
 import { PACK_HEADER_BYTES, packHeader } from '#git/objects/pack-header';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import { PackOutput } from '../pack-output.ts';
-import type { ReusedPacks } from './find-reused-packs.ts';
+import type { ReusedPack, ReusedPacks } from './find-reused-packs.ts';
 import { KeptEntries } from './kept-entries.ts';
 
 export interface SendOptions {
@@ -29,15 +29,18 @@ export async function sendReusedPacks(
   writer: Pick<StreamWriter, 'write'>,
   options: SendOptions,
 ): Promise<void> {
-  const { beyond, head, packs } = reused;
+  const { beyond, head, packs, selected } = reused;
   const count = reused.count + (beyond?.count ?? 0);
-  const say = async (text: string): Promise<void> => {
-    if (options.hasProgress) await writer.write(bandPacket(BAND.stderr, Buffer.from(text)));
+  const whole = wholePack(reused);
+  const algorithm = selected.oidBytes === 20 ? 'sha1' : 'sha256';
+  const output = new PackOutput(writer, whole === undefined ? algorithm : undefined);
+  const say = (text: string): void => {
+    if (options.hasProgress) output.addPacket(bandPacket(BAND.stderr, Buffer.from(text)));
   };
-  await writer.write(Buffer.concat([head, textPacket('packfile\n')]));
-  await say(`Enumerating objects: ${count}, done.\n`);
+  output.addPacket(Buffer.concat([head, textPacket('packfile\n')]));
+  say(`Enumerating objects: ${count}, done.\n`);
   try {
-    await sendPack(reused, { ...options, writer });
+    await sendPack(reused, { ...options, output, whole });
   } catch (error) {
     // git cannot answer any more.
     if (error instanceof FallBackToGit)
@@ -45,20 +48,27 @@ export async function sendReusedPacks(
     throw error;
   }
   const sources = packs.length === 1 ? '' : ` (from ${packs.length})`;
-  await say(`Total ${count} (delta 0), reused 0 (delta 0), pack-reused ${reused.count}${sources}\n`);
-  await writer.write(FLUSH_PACKET);
+  say(`Total ${count} (delta 0), reused 0 (delta 0), pack-reused ${reused.count}${sources}\n`);
+  output.addPacket(FLUSH_PACKET);
+  await output.flush();
+}
+
+/** Returns the pack that is all that is sent, with its checksum. */
+function wholePack({ beyond, packs }: ReusedPacks): ReusedPack | undefined {
+  const [first] = packs;
+  return packs.length === 1 && beyond === undefined && first?.gap === first?.range.end ? first : undefined;
+}
+
+interface SendPackOptions extends SendOptions {
+  readonly output: PackOutput;
+  readonly whole: ReusedPack | undefined;
 }
 
 async function sendPack(
   { beyond, count, packs, selected }: ReusedPacks,
-  { objects, signal, writer }: SendOptions & { readonly writer: Pick<StreamWriter, 'write'> },
+  { objects, output, signal, whole }: SendPackOptions,
 ): Promise<void> {
   const { oidBytes, order } = selected;
-  const [first] = packs;
-  const whole =
-    packs.length === 1 && beyond === undefined && first?.gap === first?.range.end ? first : undefined;
-  const algorithm = oidBytes === 20 ? 'sha1' : 'sha256';
-  const output = new PackOutput(writer, whole === undefined ? algorithm : undefined);
   output.add(packHeader(count + (beyond?.count ?? 0)));
   let sent = 0;
   for (const pack of packs) {
@@ -79,5 +89,4 @@ async function sendPack(
   // A single pack has its checksum already.
   if (whole !== undefined) await output.addFile(whole.file, whole.end, whole.end + oidBytes);
   else output.addChecksum();
-  await output.flush();
 }

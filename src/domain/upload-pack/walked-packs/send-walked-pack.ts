@@ -35,13 +35,13 @@ export async function sendWalkedPack(
   { omitsNames, repository, signal }: SendWalkedOptions,
 ): Promise<SentPack> {
   const { chains, count, hasProgress, head, placed } = pack;
-  const say = async (text: string): Promise<void> => {
-    if (hasProgress) await writer.write(bandPacket(BAND.stderr, Buffer.from(text)));
-  };
-  await writer.write(Buffer.concat([head, textPacket('packfile\n')]));
-  await say(`Enumerating objects: ${count}, done.\n`);
   const { objectFormat, objects } = repository;
   const output = new PackOutput(writer, objectFormat);
+  const say = (text: string): void => {
+    if (hasProgress) output.addPacket(bandPacket(BAND.stderr, Buffer.from(text)));
+  };
+  output.addPacket(Buffer.concat([head, textPacket('packfile\n')]));
+  say(`Enumerating objects: ${count}, done.\n`);
   output.add(packHeader(count));
   let [reused, reusedDeltas] = [0, 0];
   for (const each of placed.packs) {
@@ -54,8 +54,8 @@ export async function sendWalkedPack(
   // Before the checksum, so that the client refuses the pack.
   invariant(reused + placed.others.length === count, 'pack-entries', 'a pack has another number of objects');
   output.addChecksum();
+  say(`Total ${count} (delta ${deltas}), reused ${reused} (delta ${reusedDeltas}), pack-reused 0\n`);
+  output.addPacket(FLUSH_PACKET);
   await output.flush();
-  await say(`Total ${count} (delta ${deltas}), reused ${reused} (delta ${reusedDeltas}), pack-reused 0\n`);
-  await writer.write(FLUSH_PACKET);
   return { count, deltas, reused, reusedDeltas };
 }
