@@ -16,7 +16,7 @@ import {
 } from '#gateway/index';
 import { isAtLeast } from '#git/command/capabilities';
 import { signUrl } from '#object-store/file/sign-url';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { runGit, testedGit } from '#testkit/repositories/run-git';
 import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -72,8 +72,7 @@ async function serve(
       ...(options.onFailure && { onFailure: options.onFailure }),
     }),
   );
-  const path = join(gitaly.storagePath(), 'r.git');
-  initRepository(path, { commits: 3 });
+  const path = initServed(gitaly, 'r.git', { commits: 3 });
   const url = `${gateway.url}/r.git`;
   const folder = join(gitaly.directory, 'bundles/default/r.git/uri');
   let clones = 0;
@@ -124,8 +123,7 @@ test('a repository that is cloned often gets a bundle, others do not', async () 
   for (let count = 0; count < 6; count++) await served.clone(['-c', 'protocol.version=2'], served.url);
   await until(() => served.bundles().length === 2);
 
-  const other = join(served.gitaly.storagePath(), 'other.git');
-  initRepository(other, { commits: 1 });
+  initServed(served.gitaly, 'other.git', { commits: 1 });
   for (let count = 0; count < 4; count++) await served.clone([], `${served.gateway.url}/other.git`);
 
   assert.deepEqual(readdirSync(join(served.gitaly.directory, 'bundles/default')), ['r.git']);

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { CallError } from '#client/index';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { never, until } from '#testkit/until';
@@ -32,8 +32,7 @@ interface Place {
 }
 
 function makeRepository(gitaly: TestGitaly): Place {
-  const path = join(gitaly.storagePath(), 'r.git');
-  initRepository(path, { commits: 1 });
+  const path = initServed(gitaly, 'r.git', { commits: 1 });
   return { gitaly, path, oid: gitOutput(path, ['rev-parse', 'main']) };
 }
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'hostile.git' };
@@ -15,8 +14,7 @@ const ANSWER_LIMIT_MS = 300;
 // minute.
 test('extremely slow .gitattributes patterns end one call and delay no other', async (context) => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(path);
+  const path = initServed(gitaly, repository.relativePath);
   const blob = (content: string): string => gitOutput(path, ['hash-object', '-w', '--stdin'], content);
   const [attributes, file] = [blob(ATTRIBUTES), blob('int main;\n')];
   const entries = Array.from(

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { CallError } from '#client/index';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
@@ -44,7 +43,7 @@ async function start(
   const gitaly = await startGitaly({
     config: { prometheus_listen_addr: '127.0.0.1:0', [kind]: [{ rpc: RPC, ...limit }] },
   });
-  for (const name of ['x.git', 'y.git']) initRepository(join(gitaly.storagePath(), name), { commits: 1 });
+  for (const name of ['x.git', 'y.git']) initServed(gitaly, name, { commits: 1 });
   return gitaly;
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { freePort } from '#base/network/listening-port';
 import { findProgram } from '#git/command/find-program';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
@@ -182,8 +182,7 @@ suite('an SSH server', { skip: await whyNoSshd() }, () => {
       await using gitaly = await startGitaly({ storages: ['default', 'remote'] });
       await using server = await startSshd(join(gitaly.directory, 'sshd'));
       const there = makeRemote(gitaly.storagePath('remote'), objectFormat);
-      const here = join(gitaly.storagePath(), target.relativePath);
-      initRepository(here, { objectFormat });
+      const here = initServed(gitaly, target.relativePath, { objectFormat });
       const url = `ssh://${userInfo().username}@${HOST}:${server.port}${there}`;
       const { key: sshKey, knownHosts } = server;
       const { remote, repository } = gitaly.connection;
@@ -202,8 +201,7 @@ suite('an SSH server', { skip: await whyNoSshd() }, () => {
     await using gitaly = await startGitaly({ storages: ['default', 'remote'] });
     await using server = await startSshd(join(gitaly.directory, 'sshd'));
     const there = makeRemote(gitaly.storagePath('remote'), 'sha1');
-    const here = join(gitaly.storagePath(), target.relativePath);
-    initRepository(here);
+    const here = initServed(gitaly, target.relativePath);
     const url = `ssh://${userInfo().username}@${HOST}:${server.port}${there}`;
     const clientKey = readFileSync(join(gitaly.directory, 'sshd/client.pub'), 'utf8');
     const wrong = `[${HOST}]:${server.port} ${clientKey}`;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Metadata } from '#rpc/common/metadata';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -11,8 +10,7 @@ const TRAILER = 'x-gitaly-explanation-bin';
 /** Starts a server with one repository; `count` makes a call that needs git, and returns its trailers. */
 async function start({ explain }: { explain: boolean }) {
   const gitaly = await startGitaly({ config: { git: { explain, in_process: false } } });
-  const path = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(path, { commits: 3 });
+  const path = initServed(gitaly, repository.relativePath, { commits: 3 });
   return Object.assign(gitaly, {
     path,
     count: async (headers: Record<string, string>, revision = 'main') => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { programCommand } from '#testkit/program-command';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 
@@ -11,8 +11,7 @@ const REPOSITORY = { storageName: 'default', relativePath: 'x.git' };
 
 async function start(git: Readonly<Record<string, unknown>> = { explain: true, in_process: false }) {
   const gitaly = await startGitaly({ config: { git }, token: 'secret' });
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path, { commits: 2 });
+  const path = initServed(gitaly, 'x.git', { commits: 2 });
   const program = [...programCommand('gitaly-ts'), 'explain'];
   return Object.assign(gitaly, {
     path,

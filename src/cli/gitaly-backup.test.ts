@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { programCommand } from '#testkit/program-command';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -19,7 +19,7 @@ suite('gitaly-backup', () => {
     gitaly = await startGitaly();
     backups = join(gitaly.directory, 'backups');
     const names = Array.from({ length: REPOSITORIES }, (_, number) => `${number}.git`);
-    for (const name of names) initRepository(join(gitaly.storagePath(), name), { commits: 2 });
+    for (const name of names) initServed(gitaly, name, { commits: 2 });
     jobs = names
       .map((name) =>
         JSON.stringify({ address: gitaly.address, storage_name: 'default', relative_path: name }),

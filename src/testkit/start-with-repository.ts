@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import type { Connection } from '#client/index';
-import { type InitOptions, initRepository } from './repositories/init-repository.ts';
+import { type InitOptions, initServed } from './repositories/init-repository.ts';
 import { startGitaly, type TestGitaly } from './start-gitaly.ts';
 
 /** A server with the repository `x.git` of its storage `default`. Disposing ends it. */
@@ -15,8 +14,7 @@ export interface GitalyWithRepository extends AsyncDisposable {
 /** Starts a server, and creates the repository `x.git` with git. */
 export async function startWithRepository(options: InitOptions = {}): Promise<GitalyWithRepository> {
   const gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, options);
+  const directory = initServed(gitaly, 'x.git', options);
   const calls = gitaly.connection.repository;
   return { gitaly, directory, calls, [Symbol.asyncDispose]: () => gitaly[Symbol.asyncDispose]() };
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startGitHttpServer } from '#testkit/git-http-server';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
@@ -62,8 +62,7 @@ async function startScene(): Promise<Scene> {
   };
   const gitaly = stack.use(await startGitaly({ storages: ['default', 'small'], config }));
   stack.defer(() => void spawnSync('umount', ['-l', small]));
-  const path = join(gitaly.storagePath(), source.relativePath);
-  initRepository(path);
+  const path = initServed(gitaly, source.relativePath);
   commitFiles(path, { file: randomFillSync(Buffer.alloc(CONTENT_BYTES)) });
   gitOutput(gitaly.storagePath(), ['clone', '-q', '--bare', path, join(small, origin.relativePath)]);
   const { repository } = gitaly.connection;

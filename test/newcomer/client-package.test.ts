@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, wr
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { NO_OLD_NODE, oldNode } from '#testkit/old-node';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 import { npm, ROOT, succeeded } from './registry.ts';
@@ -116,8 +116,7 @@ suite('the package gitaly-client', () => {
       symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
     await succeeded(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project]);
     await using gitaly = await startGitaly();
-    const path = join(gitaly.storagePath(), 'r.git');
-    initRepository(path, { commits: 1 });
+    const path = initServed(gitaly, 'r.git', { commits: 1 });
 
     const printed = await succeeded(process.execPath, [
       join(project, 'out/consumer.js'),

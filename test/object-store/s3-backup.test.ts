@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startS3Server } from '#testkit/start-s3-server';
 import { runRestore } from '#tools/backup/run-backup';
@@ -33,8 +33,7 @@ test('backups in a bucket of S3 restore, and one that is missing has a clear err
     repository.backupRepository({ repository: original, vanityRepository, backupId, ...options });
   const restore = (backupId: string) =>
     repository.restoreRepository({ repository: copy, vanityRepository, backupId });
-  const path = join(gitaly.storagePath(), original.relativePath);
-  initRepository(path, { commits: 2 });
+  const path = initServed(gitaly, original.relativePath, { commits: 2 });
   writeFileSync(join(path, 'large'), randomBytes(14_000_000)); // three parts
   const blob = gitOutput(path, ['hash-object', '-w', join(path, 'large')]).trim();
   gitOutput(path, ['update-ref', 'refs/blobs/large', blob]);
@@ -56,8 +55,7 @@ test('the programs for backups work with a bucket', async (context) => {
   if (s3 === undefined) return context.skip('Go is not installed');
   const url = await s3.createBucket();
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path, { commits: 3 });
+  const path = initServed(gitaly, 'x.git', { commits: 3 });
   const references = gitOutput(path, ['for-each-ref']);
   const output: string[] = [];
   const console = { write: (text: string) => output.push(text) };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { MAILMAP_OPTIONS } from '#services/convert/request/feature-flags';
 import { flagCombinations } from '#testkit/flag-combinations';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { sumOf } from './exposition.ts';
@@ -24,8 +24,7 @@ const CHECKS = 'gitaly_feature_flag_checks_total';
 
 async function startWithMailmap() {
   const gitaly = await startGitaly({ config: { prometheus_listen_addr: '127.0.0.1:0' } });
-  const path = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(path);
+  const path = initServed(gitaly, repository.relativePath);
   gitOutput(path, ['fast-import', '--quiet', '--date-format=raw'], HISTORY);
   const request = { repository, revision: Buffer.from('main') };
   return Object.assign(gitaly, {

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import { SentryClient } from '#platform/sentry/sentry-client';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { initServed } from '#testkit/repositories/init-repository';
 import { startSentry } from '#testkit/sentry-server';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -18,7 +17,7 @@ function start(dsn: string) {
 test('a call that fails by a problem of the server is reported with its tags', async () => {
   await using sentry = await startSentry();
   await using gitaly = await start(sentry.dsn);
-  initRepository(join(gitaly.storagePath(), 'x.git'));
+  initServed(gitaly, 'x.git');
 
   await assert.rejects(
     gitaly.connection.commit.findCommit(

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ServerStatus } from '#calls/top/status';
 import { programCommand } from '#testkit/program-command';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -29,7 +29,7 @@ async function start(more: Readonly<Record<string, unknown>> = {}): Promise<Obse
       ...more,
     },
   });
-  initRepository(join(gitaly.storagePath(), 'x.git'), { commits: 1 });
+  initServed(gitaly, 'x.git', { commits: 1 });
   const address = String(gitaly.log.find(({ msg }) => msg === 'starting prometheus listener')?.address);
   return {
     gitaly,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { initRepository, initServed } from '#testkit/repositories/init-repository';
 import { type StartGitalyOptions, startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { type CollectedSpan, startGrpcCollector, startHttpCollector } from './otlp-collector.ts';
@@ -20,7 +20,7 @@ async function startTraced(setting: string, options: StartGitalyOptions = {}): P
       ...options,
       config: { git: { in_process: false }, ...options.config },
     });
-    initRepository(join(gitaly.storagePath(), 'x.git'), { commits: 2 });
+    initServed(gitaly, 'x.git', { commits: 2 });
     return gitaly;
   } finally {
     delete process.env.GITLAB_TRACING;

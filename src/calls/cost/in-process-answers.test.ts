@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -13,8 +13,7 @@ function refExists(gitaly: TestGitaly): Promise<{ value: boolean }> {
 
 async function start(config: Record<string, unknown> = {}): Promise<{ gitaly: TestGitaly; path: string }> {
   const gitaly = await startGitaly({ config: { prometheus_listen_addr: '127.0.0.1:0', ...config } });
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path);
+  const path = initServed(gitaly, 'x.git');
   addCommit(path);
   return { gitaly, path };
 }

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { startForeignServer } from '#testkit/foreign-server';
 import { programCommand } from '#testkit/program-command';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -47,8 +47,7 @@ function failureOf({ code, stdout, stderr }: RunResult): string {
 
 test('hooks set replaces and removes the custom hooks of a repository', async () => {
   await using server = await startGitaly({ token: 'secret' });
-  const repository = join(server.storagePath(), 'a.git');
-  initRepository(repository);
+  const repository = initServed(server, 'a.git');
   const config = configOf(server, '[auth]\ntoken = "secret"');
   const work = join(server.directory, 'work');
   mkdirSync(join(work, 'custom_hooks'), { recursive: true });
@@ -110,7 +109,7 @@ test('bundle-uri lets the server make the bundle of a repository', async () => {
   await using server = await startGitaly({
     config: (directory) => ({ bundle_uri: { go_cloud_url: join(directory, 'bundles') } }),
   });
-  initRepository(join(server.storagePath(), 'a.git'), { commits: 1 });
+  initServed(server, 'a.git', { commits: 1 });
   const config = configOf(server);
 
   const result = await gitaly(['bundle-uri', '--repository', 'a.git', '-c', config]);
@@ -125,8 +124,7 @@ test('bundle-uri lets the server make the bundle of a repository', async () => {
 
 test('git runs in the current directory, with its input, output and exit code', async () => {
   await using server = await startGitaly();
-  const cwd = join(server.storagePath(), 'a.git');
-  initRepository(cwd, { commits: 1 });
+  const cwd = initServed(server, 'a.git', { commits: 1 });
   const config = configOf(server);
   const git = (args: readonly string[], input = '') =>
     gitaly(['git', '--config', config, ...args], { cwd, input });
@@ -162,8 +160,8 @@ test('pool records the members of object pools', async () => {
   using scratch = scratchDirectory('pools');
   const file = join(scratch.path, 'pools.db');
   await using server = await startGitaly({ config: { pool_metadata: { database_path: file } } });
-  initRepository(join(server.storagePath(), 'pool.git'));
-  initRepository(join(server.storagePath(), 'member.git'));
+  initServed(server, 'pool.git');
+  initServed(server, 'member.git');
   writeFileSync(join(server.storagePath(), 'member.git/objects/info/alternates'), '../../pool.git/objects\n');
   const config = configOf(server);
 

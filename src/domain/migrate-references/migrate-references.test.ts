@@ -6,7 +6,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { codeOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import { beginMoves, endMigration, moveReferences } from '#storage/lifecycle/reference-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -93,8 +93,7 @@ test('what git refuses changes nothing, and has its words', { skip }, async () =
 
 test('a name that was missing before a migration is found after it, in every cache', { skip }, async () => {
   await using gitaly = await startGitaly(WITH_TRANSACTIONS);
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path, { commits: 1 });
+  const path = initServed(gitaly, 'x.git', { commits: 1 });
   const ref = Buffer.from('refs/heads/new');
   const exists = async () => (await gitaly.connection.ref.refExists({ repository: REPOSITORY, ref })).value;
 
@@ -171,7 +170,7 @@ test('an old git cannot migrate references', {
   skip: skip === false && 'this git migrates references',
 }, async () => {
   await using gitaly = await startGitaly(WITH_TRANSACTIONS);
-  initRepository(join(gitaly.storagePath(), 'x.git'));
+  initServed(gitaly, 'x.git');
 
   await migrate(gitaly, 'files');
   await assert.rejects(migrate(gitaly, 'reftable'), {

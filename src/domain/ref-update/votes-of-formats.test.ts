@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
-import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed, referenceBackends } from '#testkit/repositories/init-repository';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { startGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
@@ -82,8 +81,7 @@ test('votes on references depend on the change, not on the storage format', asyn
   for (const referenceBackend of referenceBackends()) {
     await using gitaly = await startGitaly();
     await using voting = await startVotingServer(gitaly.address);
-    const path = join(gitaly.storagePath(), 'x.git');
-    initRepository(path, { commits: 2, referenceBackend });
+    const path = initServed(gitaly, 'x.git', { commits: 2, referenceBackend });
     gitOutput(path, ['update-ref', 'refs/heads/packed', 'main']);
     gitOutput(path, ['pack-refs', '--all']);
     gitOutput(path, ['update-ref', 'refs/heads/loose', 'main']);

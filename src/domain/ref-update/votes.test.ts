@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CallOptions, Connection } from '#client/index';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
 import { startVotingServer } from '#testkit/voting-server';
@@ -58,8 +58,7 @@ const CHANGES: readonly {
 for (const { name, lock, run } of CHANGES) {
   test(`${name}: git holds its locks while the nodes vote on the change, and only then`, async () => {
     await using gitaly = await startGitaly();
-    const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
-    initRepository(path, { commits: 1 });
+    const path = initServed(gitaly, REPOSITORY.relativePath, { commits: 1 });
     const oid = gitOutput(path, ['rev-parse', 'main']);
     gitOutput(path, ['branch', 'old']);
     await using cluster = await startVotingServer(gitaly.address);
@@ -84,8 +83,7 @@ for (const { name, lock, run } of CHANGES) {
 
 test('UpdateReferences waits for its order before git locks, if the cluster orders its writes', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
-  initRepository(path, { commits: 1 });
+  const path = initServed(gitaly, REPOSITORY.relativePath, { commits: 1 });
   const oid = gitOutput(path, ['rev-parse', 'main']);
   await using cluster = await startVotingServer(gitaly.address);
   const seen: [phase: string, bytes: number, isLocked: boolean][] = [];

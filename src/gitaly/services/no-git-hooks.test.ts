@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { setVariable } from '#testkit/set-variable';
 import { startGitaly } from '#testkit/start-gitaly';
@@ -19,8 +19,7 @@ for (const value of ['1', 'false']) {
     await using internalApi = await startInternalApi();
     internalApi.reset(REFUSE);
     await using gitaly = await startGitaly({ internalApi, customHooks: true });
-    const path = join(gitaly.storagePath(), 'r.git');
-    initRepository(path, { commits: 1 });
+    const path = initServed(gitaly, 'r.git', { commits: 1 });
     const oid = gitOutput(path, ['rev-parse', 'main']);
     const script = join(path, 'custom_hooks/pre-receive');
     mkdirSync(dirname(script));

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -12,8 +11,7 @@ function withBlobs(
   contents: readonly (string | Uint8Array)[],
   objectFormat: 'sha1' | 'sha256' = 'sha1',
 ): Buffer[] {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { objectFormat });
+  const directory = initServed(gitaly, 'x.git', { objectFormat });
   return contents.map((content) =>
     Buffer.from(gitOutput(directory, ['hash-object', '-w', '--stdin'], content)),
   );

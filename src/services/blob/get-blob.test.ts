@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, type InitOptions, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, type InitOptions, initServed } from '#testkit/repositories/init-repository';
 import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
@@ -24,8 +24,7 @@ interface Blob {
 
 /** Creates a repository with one blob. */
 function withBlob(gitaly: TestGitaly, content: Uint8Array, options: InitOptions = {}): Blob {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, options);
+  const directory = initServed(gitaly, 'x.git', options);
   const oid = gitOutput(directory, ['hash-object', '-w', '--stdin'], content);
   return { repository: { storageName: 'default', relativePath: 'x.git' }, oid };
 }

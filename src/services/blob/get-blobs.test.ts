@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import type { GetBlobsResponse } from '#wire/gen/blob_pb';
 
@@ -16,8 +15,7 @@ function withFiles(
   files: Readonly<Record<string, Uint8Array>>,
   objectFormat: 'sha1' | 'sha256' = 'sha1',
 ): string {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { objectFormat });
+  const directory = initServed(gitaly, 'x.git', { objectFormat });
   const entries = Object.entries(files).flatMap(([name, content]) => {
     const oid = gitOutput(directory, ['hash-object', '-w', '--stdin'], content);
     return [Buffer.from(`100644 blob ${oid}\t`), Buffer.from(name, 'latin1'), Buffer.of(0)];

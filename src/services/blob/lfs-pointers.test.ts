@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import type { LFSPointer } from '#wire/gen/blob_pb';
 
@@ -15,8 +14,7 @@ type Run = (args: string[], input?: string | Uint8Array) => string;
 
 /** Creates a repository with pointers of the sizes 0 to `count` in one commit, and other files. */
 function withPointers(gitaly: TestGitaly, count: number): Run {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const run: Run = (args, input) => gitOutput(directory, args, input);
   const files = Array.from({ length: count }, (_, size) => [
     `M 100644 inline pointers/${size}\ndata ${pointer(size).length}\n${pointer(size)}\n`,

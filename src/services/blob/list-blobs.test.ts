@@ -6,7 +6,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fastImport } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import type { ListBlobsResponse, ListBlobsResponse_Blob } from '#wire/gen/blob_pb';
@@ -22,8 +22,7 @@ interface Fixture {
 }
 
 function fixture(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1'): Fixture {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { objectFormat });
+  const directory = initServed(gitaly, 'x.git', { objectFormat });
   const run = (args: string[], input?: string | Uint8Array): string => gitOutput(directory, args, input);
   const commit = (files: Readonly<Record<string, Uint8Array | string>>): string => {
     const parts: (string | Uint8Array)[] = [

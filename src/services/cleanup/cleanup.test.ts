@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { ObjectType } from '#wire/gen/shared_pb';
 
@@ -11,8 +11,7 @@ const repository = { storageName: 'default', relativePath: 'x.git' };
 const isInstalled = spawnSync('git', ['filter-repo', '--version'], { stdio: 'ignore' }).status === 0;
 
 function make(gitaly: TestGitaly, commits = 3): string {
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path, { commits });
+  const path = initServed(gitaly, 'x.git', { commits });
   return path;
 }
 

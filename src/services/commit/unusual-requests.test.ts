@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 // Expectations without a comparison with git are the answers of Gitaly 19.0 with git 2.53.
@@ -12,8 +12,7 @@ const bytes = (text: string): Buffer => Buffer.from(text);
 
 test('ListAllCommits lists what is stored as a commit, though git cannot read it', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 2 });
+  const directory = initServed(gitaly, 'x.git', { commits: 2 });
   gitOutput(
     directory,
     ['hash-object', '-t', 'commit', '-w', '--literally', '--stdin'],
@@ -35,8 +34,7 @@ test('ListAllCommits lists what is stored as a commit, though git cannot read it
 
 test('an object that git cannot parse is no commit, also once its contents were read', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   const odd = gitOutput(
     directory,
     ['hash-object', '-t', 'commit', '-w', '--literally', '--stdin'],
@@ -60,8 +58,7 @@ test('an object that git cannot parse is no commit, also once its contents were 
 
 test('GetCommitMessages sends the messages in front of one that cannot be read', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 2 });
+  initServed(gitaly, 'x.git', { commits: 2 });
   const messages: string[] = [];
   const read = async (commitIds: string[]): Promise<void> => {
     for await (const { message } of gitaly.connection.commit.getCommitMessages({ repository, commitIds })) {
@@ -78,8 +75,7 @@ test('GetCommitMessages sends the messages in front of one that cannot be read',
 
 test('ListCommits that does not walk does not walk for a page either', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 5 });
+  const directory = initServed(gitaly, 'x.git', { commits: 5 });
   const expected = gitOutput(directory, ['rev-list', '--no-walk', 'main', 'main~2']).split('\n');
 
   for (const limit of [0, 1, 2, 3]) {
@@ -101,8 +97,7 @@ test('ListCommits that does not walk does not walk for a page either', async () 
 
 test('CountCommits counts everything when it is told to, whatever revision comes with it', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 3 });
+  const directory = initServed(gitaly, 'x.git', { commits: 3 });
   const expected = Number(gitOutput(directory, ['rev-list', '--count', '--all']));
 
   for (const revision of ['main', 'main~2', 'main~1..main', 'no-such-branch']) {
@@ -117,8 +112,7 @@ test('CountCommits counts everything when it is told to, whatever revision comes
 
 test('LastCommitForPath is empty for an unknown name, and fails for one of something else', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   gitOutput(directory, [
     'update-ref',
     'refs/tags/blob',
@@ -140,8 +134,7 @@ test('LastCommitForPath is empty for an unknown name, and fails for one of somet
 
 test('words with a NUL are refused before git is started', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   addCommit(directory);
   const { commit } = gitaly.connection;
   const list = commit.listCommits({ repository, revisions: ['main'], author: bytes('A\0') });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -26,8 +26,7 @@ after(() => gitaly[Symbol.asyncDispose]());
 /** Creates a diff of files. Returns the fields of a request for it. */
 function largeDiff(files: number, fileBytes: number) {
   const repository = { storageName: 'default', relativePath: `${files}.git` };
-  const directory = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(directory);
+  const directory = initServed(gitaly, repository.relativePath);
   const commit = (branch: string) =>
     Buffer.from(`commit refs/heads/${branch}\ncommitter C <c@example.com> 1 +0000\ndata 0\ndeleteall\n`);
   const content = Buffer.alloc(fileBytes, 'a line of text\n');

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { randomTrees } from '#testkit/repositories/generated/random-trees';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { outputSync } from '#testkit/run-program-sync';
@@ -24,8 +24,7 @@ interface Fixture {
 }
 
 function fixture(gitaly: TestGitaly, objectFormat: keyof typeof HEX_LENGTHS, seed: number): Fixture {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { objectFormat });
+  const directory = initServed(gitaly, 'x.git', { objectFormat });
   const stream = randomTrees(seededRandom(seed), { count: TREES, hexLength: HEX_LENGTHS[objectFormat] });
   gitOutput(directory, ['fast-import', '--quiet', '--done'], stream);
   const git = (...args: string[]) =>
@@ -224,8 +223,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
   test(`DiffBlobs compares many pairs in order in a ${objectFormat} repository`, async () => {
     await using gitaly = await startGitaly();
-    const directory = join(gitaly.storagePath(), 'x.git');
-    initRepository(directory, { objectFormat });
+    const directory = initServed(gitaly, 'x.git', { objectFormat });
     const contents = Array.from({ length: 12 }, (_, index) => `${index}\n`.repeat(index + 1));
     const oids = contents.map((content) => gitOutput(directory, ['hash-object', '-w', '--stdin'], content));
     const zero = '0'.repeat(hexLength);
@@ -257,8 +255,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
 test('CommitDiff with ignored white space shows every file once', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const names = Array.from({ length: 700 }, (_, index) => `${index % 2 === 0 ? 'space' : 'text'}[${index}]`);
   const commit = (branch: string, contentOf: (name: string) => string) =>
     `commit refs/heads/${branch}\ncommitter C <c@example.com> 1600000000 +0000\ndata 0\ndeleteall\n${names
@@ -281,8 +278,7 @@ test('CommitDiff with ignored white space shows every file once', async () => {
 // Before, clients that set the option to ignore white space received all such changes.
 test('CommitDiff ignores changes of white space for clients of 15.0, who know no other kind', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const commit = (branch: string, files: string) =>
     `commit refs/heads/${branch}\ncommitter C <c@example.com> 1600000000 +0000\ndata 0\ndeleteall\n${files}`;
   const left = 'M 100644 inline amount\ndata 4\na b\n\nM 100644 inline all\ndata 3\nab\n\n';
@@ -304,8 +300,7 @@ test('CommitDiff ignores changes of white space for clients of 15.0, who know no
 
 test('FindChangedPaths puts paths together into messages below 1 MiB', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const names = Array.from({ length: 12_000 }, (_, index) => `dir/${String(index).padStart(100, '0')}`);
   const files = names.map((name) => `M 100644 inline ${name}\ndata 1\nx\n`).join('');
   gitOutput(
@@ -328,8 +323,7 @@ test('FindChangedPaths puts paths together into messages below 1 MiB', async () 
 
 test('DiffBlobs names both paths of a binary file that was renamed', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const [oldBlobId = '', newBlobId = ''] = ['\0a', '\0b'].map((content) =>
     gitOutput(directory, ['hash-object', '-w', '--stdin'], content),
   );
@@ -352,8 +346,7 @@ test('DiffBlobs names both paths of a binary file that was renamed', async () =>
 
 test('DiffBlobs drops output beyond a limit, and nothing where there is no patch of the file', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const [oldBlobId = '', newBlobId = ''] = ['a', 'b'].map((content) =>
     gitOutput(directory, ['hash-object', '-w', '--stdin'], content),
   );
@@ -387,8 +380,7 @@ test('DiffBlobs drops output beyond a limit, and nothing where there is no patch
 
 test('DiffBlobs refuses changes that git cannot read', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const oid = gitOutput(directory, ['hash-object', '-w', '--stdin'], 'x');
   const tree = gitOutput(directory, ['mktree'], '');
   const change = {
@@ -416,8 +408,7 @@ test('DiffBlobs refuses changes that git cannot read', async () => {
 
 test('CommitStats counts what git counts of commits with several parents, with one and without', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   gitOutput(directory, ['fast-import', '--quiet', '--done'], randomHistory(seededRandom(7), 30));
 
   for (let mark = 1; mark <= 30; mark++) {

@@ -2,15 +2,14 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 
 /** Creates commits `main~` and `main` that change `a`, `b` and `c`, without the new blob of one. */
 function commitWithout(gitaly: TestGitaly, missing: string): void {
-  const path = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(path);
+  const path = initServed(gitaly, repository.relativePath);
   const commit = (text: string): string =>
     [
       'commit refs/heads/main\ncommitter C <c@example.com> 1 +0000\ndata 0',

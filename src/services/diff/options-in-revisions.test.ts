@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -10,8 +10,7 @@ const SECRET = 'outside of every repository';
 
 /** Creates a repository with two branches, and the path of a file that no call may write. */
 function fixture(gitaly: TestGitaly): { written: string; secret: string } {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   addCommit(directory, 1);
   addCommit(directory, 2);
   gitOutput(directory, ['branch', 'topic', 'main~1']);

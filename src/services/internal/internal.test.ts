@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { initRepository, initServed } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
@@ -17,8 +17,7 @@ async function walked({ connection }: TestGitaly): Promise<string[]> {
 
 /** Makes a repository that borrows its objects from another one. */
 function addMember(gitaly: TestGitaly, name: string, pool: string): void {
-  const path = join(gitaly.storagePath(), name);
-  initRepository(path);
+  const path = initServed(gitaly, name);
   writeFileSync(join(path, 'objects/info/alternates'), `../../${pool}/objects\n`);
 }
 
@@ -45,7 +44,7 @@ test('WalkRepos finds every repository once, in order, with its last change', as
 
 test('WalkRepos ends when the client leaves', async () => {
   await using gitaly = await startGitaly();
-  for (const name of ['a.git', 'b.git', 'c.git']) initRepository(join(gitaly.storagePath(), name));
+  for (const name of ['a.git', 'b.git', 'c.git']) initServed(gitaly, name);
 
   for await (const { relativePath } of gitaly.connection.internal.walkRepos({ storageName })) {
     assert.equal(relativePath, 'a.git');
@@ -56,7 +55,7 @@ test('WalkRepos ends when the client leaves', async () => {
 test('ScanPoolMetadata tells members, and notes those whose pool is gone', async (context) => {
   const { gitaly, file } = await startWithStore(context);
   await using _ = gitaly;
-  initRepository(join(gitaly.storagePath(), 'pool.git'));
+  initServed(gitaly, 'pool.git');
   addMember(gitaly, 'member.git', 'pool.git');
   addMember(gitaly, 'orphan.git', 'gone.git');
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const storageName = 'default';
@@ -37,7 +37,7 @@ test('a file is no namespace', async () => {
 
 test('a renamed namespace keeps its repositories, and gets its parents', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), 'old/x.git'), { commits: 1 });
+  initServed(gitaly, 'old/x.git', { commits: 1 });
   const oid = gitOutput(join(gitaly.storagePath(), 'old/x.git'), ['rev-parse', 'HEAD']);
   const rename = (from: string, to: string) =>
     gitaly.connection.namespace.renameNamespace({ storageName, from, to });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startVotingServer } from '#testkit/voting-server';
 
@@ -36,7 +36,7 @@ test('a pool follows its origin, and keeps what the origin has given up', async 
 
 test('the nodes of a cluster vote on stale references, and on none of them as well', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), origin.relativePath), { commits: 1 });
+  initServed(gitaly, origin.relativePath, { commits: 1 });
   await gitaly.connection.objectPool.createObjectPool({ objectPool, origin });
   const pool = join(gitaly.storagePath(), objectPool.repository.relativePath);
   await gitaly.connection.objectPool.fetchIntoObjectPool({ objectPool, origin });

@@ -14,6 +14,7 @@ import {
   addCommit,
   gitOutput,
   initRepository,
+  initServed,
   referenceBackends,
 } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -153,8 +154,7 @@ test('a member that lacks objects stays a member', async () => {
 
 test('alternates of a missing pool are reported when leaving it', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), member.relativePath);
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, member.relativePath, { commits: 1 });
   mkdirSync(join(directory, 'objects/info'), { recursive: true });
   writeFileSync(join(directory, 'objects/info/alternates'), `${ALTERNATES}\n`);
 
@@ -166,7 +166,7 @@ test('alternates of a missing pool are reported when leaving it', async () => {
 
 test('of many that create the same pool at once one wins', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), origin.relativePath), { commits: 2 });
+  initServed(gitaly, origin.relativePath, { commits: 2 });
 
   const results = await Promise.allSettled(
     Array.from({ length: 6 }, () => gitaly.connection.objectPool.createObjectPool({ objectPool, origin })),

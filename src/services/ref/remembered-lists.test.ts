@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { toBinary } from '@bufbuild/protobuf';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import {
@@ -44,8 +43,7 @@ const NAMESPACES = {
 for (const method of ['ListRefs', 'FindLocalBranches', 'FindAllTags'] as const) {
   test(`${method} sends the same messages again until a reference changes`, async () => {
     await using gitaly = await startGitaly();
-    const path = join(gitaly.storagePath(), 'x.git');
-    initRepository(path, { commits: 2 });
+    const path = initServed(gitaly, 'x.git', { commits: 2 });
     const names = Array.from({ length: 45 }, (_, index) => `${NAMESPACES[method]}b-${index}`);
     gitOutput(path, ['update-ref', '--stdin'], names.map((name) => `create ${name} main\n`).join(''));
     const list = listsOf(gitaly)[method];
@@ -73,8 +71,7 @@ for (const { length, branches, asked, remembered } of [
   // A backup lists the references of each repository once: all of them were kept for a minute.
   test(`a ${length} list is remembered when it was asked for ${asked}`, async () => {
     await using gitaly = await startGitaly();
-    const path = join(gitaly.storagePath(), 'x.git');
-    initRepository(path, { commits: 1 });
+    const path = initServed(gitaly, 'x.git', { commits: 1 });
     const names = Array.from({ length: branches }, (_, index) => `refs/heads/b-${index}`);
     gitOutput(path, ['update-ref', '--stdin'], names.map((name) => `create ${name} main\n`).join(''));
     gitOutput(path, ['pack-refs', '--all']);
@@ -97,8 +94,7 @@ for (const { length, branches, asked, remembered } of [
 
 test('FindAllTags remembers its responses with and without the mailmap apart', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path);
+  const path = initServed(gitaly, 'x.git');
   gitOutput(path, ['tag', 'v1', commitFiles(path, { '.mailmap': 'New <new@x> <cal@example.com>' })]);
   const { FindAllTags } = listsOf(gitaly);
   await until(async () => {

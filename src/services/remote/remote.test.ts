@@ -2,15 +2,14 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startGitHttpServer } from '#testkit/git-http-server';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 
 test('a remote repository is found when it has a commit', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'remote.git');
-  initRepository(path);
+  const path = initServed(gitaly, 'remote.git');
   await using web = await startGitHttpServer(gitaly.storagePath());
   const exists = async (name: string) => {
     const remote = `${web.url}/r/${name}`;
@@ -25,9 +24,8 @@ test('a remote repository is found when it has a commit', async () => {
 
 test('the default branch of a remote is that of its HEAD', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), 'x.git'));
-  const path = join(gitaly.storagePath(), 'remote.git');
-  initRepository(path, { commits: 1 });
+  initServed(gitaly, 'x.git');
+  const path = initServed(gitaly, 'remote.git', { commits: 1 });
   gitOutput(path, ['branch', 'feature/odd-name']);
   gitOutput(path, ['symbolic-ref', 'HEAD', 'refs/heads/feature/odd-name']);
   await using web = await startGitHttpServer(gitaly.storagePath());
@@ -38,12 +36,10 @@ test('the default branch of a remote is that of its HEAD', async () => {
 
 test('a mirror follows, batch by batch, and keeps what only it has', async () => {
   await using gitaly = await startGitaly();
-  const here = join(gitaly.storagePath(), 'x.git');
-  initRepository(here, { commits: 3 });
+  const here = initServed(gitaly, 'x.git', { commits: 3 });
   for (let index = 0; index < 25; index++) gitOutput(here, ['branch', `b${index}`, 'main~1']);
   gitOutput(here, ['update-ref', 'refs/keep-around/x', 'main']);
-  const there = join(gitaly.storagePath(), 'mirror.git');
-  initRepository(there, { commits: 1 });
+  const there = initServed(gitaly, 'mirror.git', { commits: 1 });
   const foreign = gitOutput(there, ['commit-tree', '-m', 'foreign', 'main^{tree}']);
   gitOutput(there, ['update-ref', 'refs/heads/foreign', foreign]);
   await using web = await startGitHttpServer(gitaly.storagePath());
@@ -64,7 +60,7 @@ function byName(a: string, b: string): number {
 
 test('programs and local helpers are no remotes', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), 'x.git'));
+  initServed(gitaly, 'x.git');
   const evil = join(gitaly.directory, 'evil');
 
   for (const url of [`ext::sh -c "touch ${evil}"`, 'fd::0', `--upload-pack=touch ${evil}`]) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
@@ -73,8 +73,7 @@ test('of many that create the same repository at once one wins', async () => {
 
 test('creating a repository that exists says so and leaves it alone', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'group/x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'group/x.git', { commits: 1 });
 
   const again = gitaly.connection.repository.createRepository({ repository });
 
@@ -87,8 +86,7 @@ test('creating a repository that exists says so and leaves it alone', async () =
 
 test('WriteRef creates, moves and deletes a reference', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'group/x.git');
-  initRepository(directory, { commits: 2 });
+  const directory = initServed(gitaly, 'group/x.git', { commits: 2 });
   const { repository: calls } = gitaly.connection;
   const ref = bytes('refs/keep-around/x');
   const target = () => gitOutput(directory, ['for-each-ref', '--format=%(objectname)', 'refs/keep-around/x']);
@@ -127,8 +125,7 @@ test('an object directory with a name that is too long is reported as Go does', 
 
 test('WriteRef refuses a change that comes too late', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'group/x.git');
-  initRepository(directory, { commits: 2 });
+  const directory = initServed(gitaly, 'group/x.git', { commits: 2 });
   const ref = bytes('refs/heads/main');
   const write = (oldRevision: string) =>
     gitaly.connection.repository.writeRef({
@@ -155,8 +152,7 @@ test('WriteRef refuses a change that comes too late', async () => {
 
 test('WriteRef tells of a missing object before anything else', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'group/x.git');
-  initRepository(directory, { commits: 2 });
+  const directory = initServed(gitaly, 'group/x.git', { commits: 2 });
   const ref = bytes('refs/heads/main');
   const revision = bytes('1'.repeat(40));
   const missing = { code: 'NOT_FOUND', message: 'resolving new revision: reference not found' };
@@ -172,8 +168,7 @@ test('WriteRef tells of a missing object before anything else', async () => {
 
 test('of concurrent updates of one reference one wins, or all in a row', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'group/x.git');
-  initRepository(directory, { commits: 2 });
+  const directory = initServed(gitaly, 'group/x.git', { commits: 2 });
   const [second = '', first = ''] = gitOutput(directory, ['rev-list', 'main']).split('\n');
   const request = {
     repository,
@@ -193,8 +188,7 @@ test('of concurrent updates of one reference one wins, or all in a row', async (
 
 test('RepositorySize counts whole KiB of what the repository itself holds', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'group/x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'group/x.git');
   const { repository: calls } = gitaly.connection;
   const before = (await calls.repositoryInfo({ repository })).size;
   writeFileSync(join(directory, 'objects/large'), Buffer.alloc(100_000));

@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/connection';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -130,7 +130,7 @@ function makeUnknown(storage: string): void {
 // Expected text: Gitaly 19.0.
 test('CreateObjectPool on an unknown storage names the step', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), repository.relativePath));
+  initServed(gitaly, repository.relativePath);
   const hash = '6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b';
   const pool = { storageName: 'missing', relativePath: `@pools/6b/86/${hash}.git` };
 

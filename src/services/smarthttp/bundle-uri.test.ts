@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isAtLeast } from '#git/command/capabilities';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit, testedGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -47,8 +47,7 @@ async function startServer(stack: AsyncDisposableStack, bucketOptions = true): P
       },
     }),
   );
-  const path = join(gitaly.storagePath(), 'r.git');
-  initRepository(path, { commits: 3 });
+  initServed(gitaly, 'r.git', { commits: 3 });
   const url = await listen(stack, (request, response) => {
     serveFetch(gitaly, request, response).catch((error: unknown) => response.destroy(error as Error));
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { REPOSITORY } from '#testkit/operation-fixture';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { initServed } from '#testkit/repositories/init-repository';
 import { FLUSH } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -47,8 +47,7 @@ async function start(context: TestContext, { references = 0 } = {}) {
     await gitaly[Symbol.asyncDispose]();
     rmSync(gate, { recursive: true });
   });
-  const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
-  initRepository(path);
+  const path = initServed(gitaly, REPOSITORY.relativePath);
   const oid = commitFiles(path, { file: 'content' });
   await runGit(['-C', path, 'update-ref', 'refs/keep-around/x', oid]);
   if (references > 0) {

@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  addCommit,
-  gitOutput,
-  initRepository,
-  referenceBackends,
-} from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed, referenceBackends } from '#testkit/repositories/init-repository';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly } from '#testkit/start-gitaly';
@@ -16,8 +10,7 @@ const repository = { storageName: 'default', relativePath: 'r.git' };
 for (const referenceBackend of referenceBackends()) {
   test(`InfoRefsReceivePack advertises what git receive-pack does (${referenceBackend})`, async () => {
     await using gitaly = await startGitaly();
-    const path = join(gitaly.storagePath(), 'r.git');
-    initRepository(path, { referenceBackend });
+    const path = initServed(gitaly, 'r.git', { referenceBackend });
     const oid = addCommit(path);
     gitOutput(path, ['tag', '-m', 'a tag', 'v1', oid]);
     gitOutput(path, ['update-ref', 'refs/hidden/x', oid]);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { startGitaly } from '#testkit/start-gitaly';
 
@@ -11,8 +10,7 @@ const repository = { storageName: 'default', relativePath: 'r.git' };
 
 test('a fetch of protocol v0 returns every statistic of the negotiation', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'r.git');
-  initRepository(path);
+  const path = initServed(gitaly, 'r.git');
   const oids = [1, 2, 3].map((number) => addCommit(path, number));
   gitOutput(path, ['config', 'uploadpack.allowFilter', 'true']);
   gitOutput(path, ['config', 'uploadpack.allowAnySHA1InWant', 'true']);

@@ -10,7 +10,7 @@ import { CallError, dialSidechannel, postUploadPack, SidechannelRegistry } from 
 import { REMOTE_IP, USERNAME } from '#rpc/common/header-names';
 import { REPOSITORY } from '#testkit/operation-fixture';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { initServed } from '#testkit/repositories/init-repository';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -60,8 +60,7 @@ async function start(context: TestContext, config: Readonly<Record<string, unkno
   const gitaly = await startGitaly({
     config: { git: { bin_path: script }, prometheus_listen_addr: '127.0.0.1:0', ...config },
   });
-  const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
-  initRepository(path);
+  const path = initServed(gitaly, REPOSITORY.relativePath);
   // With this setting git makes all packs that need compression.
   await runGit(['-C', path, 'config', 'core.compression', '1']);
   const oid = commitFiles(path, { large: randomBytes(LARGE) });

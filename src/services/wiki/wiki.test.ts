@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed, referenceBackends } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import {
   WikiListPagesRequest_SortBy as ListedSortBy,
@@ -30,8 +30,7 @@ async function startWiki(options: { objectFormat?: Format; customHooks?: boolean
   path: string;
 }> {
   const gitaly = await startGitaly(options.customHooks === true ? { customHooks: true } : {});
-  const path = join(gitaly.storagePath(), 'wiki.git');
-  initRepository(path, { objectFormat: options.objectFormat ?? 'sha1' });
+  const path = initServed(gitaly, 'wiki.git', { objectFormat: options.objectFormat ?? 'sha1' });
   return { gitaly, path };
 }
 
@@ -330,7 +329,7 @@ test('two writers of one wiki: each page is committed, or its writer is told', a
 if (referenceBackends().includes('reftable')) {
   test('a wiki with reftables is written and read', async () => {
     await using gitaly = await startGitaly();
-    initRepository(join(gitaly.storagePath(), 'wiki.git'), { referenceBackend: 'reftable' });
+    initServed(gitaly, 'wiki.git', { referenceBackend: 'reftable' });
 
     await write(gitaly, 'Home', 'text');
 

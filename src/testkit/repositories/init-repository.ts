@@ -44,6 +44,20 @@ export function initRepository(directory: string, options: InitOptions = {}): vo
   template.copyTo(directory);
 }
 
+/**
+ * Creates a repository in the storage `default` of a server as {@link initRepository} does, without
+ * a call to the server. Returns its directory.
+ */
+export function initServed(
+  server: { storagePath(): string },
+  relativePath: string,
+  options: InitOptions = {},
+): string {
+  const directory = path.join(server.storagePath(), relativePath);
+  initRepository(directory, options);
+  return directory;
+}
+
 function makeRepository(directory: string, options: InitOptions): void {
   const { commits = 0, objectFormat = 'sha1', referenceBackend = 'files' } = options;
   const formats = [

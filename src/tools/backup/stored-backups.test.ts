@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import {
   backUpAll,
@@ -155,8 +155,8 @@ test('a partial backup that is continued to its end is complete', async () => {
 
 test('a repository with a line feed in its name cannot be backed up, which is reported', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), 'two\nlines.git'), { commits: 1 });
-  initRepository(join(gitaly.storagePath(), 'one.git'), { commits: 1 });
+  initServed(gitaly, 'two\nlines.git', { commits: 1 });
+  initServed(gitaly, 'one.git', { commits: 1 });
 
   const { code, output } = await backUp(gitaly, join(gitaly.directory, 'backups'), 'one');
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { idsOf, withHistory } from '#testkit/commit-histories';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import {
@@ -29,8 +29,7 @@ function withMessages(
   gitaly: TestGitaly,
   { count, messageBytes }: { count: number; messageBytes: number },
 ): string {
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path);
+  const path = initServed(gitaly, 'x.git');
   const message = 'm'.repeat(messageBytes);
   const stream = Array.from({ length: count }, (_, index) => {
     return (
@@ -377,8 +376,7 @@ test('counts of commits, LastCommitForPath and CommitsByMessage agree with git',
 
 test('ListLastCommitsForTree gives ten commits a message, directories first', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path);
+  const path = initServed(gitaly, 'x.git');
   const stream: string[] = [];
   for (let index = 0; index < 23; index++) {
     stream.push(`commit refs/heads/main\ncommitter C <c@x> ${1_600_000_000 + index} +0000\ndata 0\n`);
@@ -413,8 +411,7 @@ test('ListLastCommitsForTree gives ten commits a message, directories first', as
 // bytes".
 test('ListLastCommitsForTree walks past commits of any size, and names them', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path);
+  const path = initServed(gitaly, 'x.git');
   const stream: string[] = [];
   for (let index = 0; index < 40; index++) {
     const message = 'm'.repeat(index === 12 || index === 39 ? 2 * MIB : index === 25 ? 1.2 * MIB : 1);

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { CallError } from '#client/call/call-error';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import type { CommitAuthor } from '#wire/gen/shared_pb';
 
@@ -15,8 +14,7 @@ const repository = { storageName: 'default', relativePath: 'x.git' };
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`FindCommit agrees with git about a commit of a ${objectFormat} repository`, async () => {
     await using gitaly = await startGitaly();
-    const directory = join(gitaly.storagePath(), 'x.git');
-    initRepository(directory, { commits: 2, objectFormat });
+    const directory = initServed(gitaly, 'x.git', { commits: 2, objectFormat });
 
     const { commit } = await gitaly.connection.commit.findCommit({
       repository,
@@ -35,7 +33,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
 test('FindCommit answers without a commit when the revision does not exist', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), 'x.git'));
+  initServed(gitaly, 'x.git');
 
   const { commit } = await gitaly.connection.commit.findCommit({ repository, revision: Buffer.from('main') });
 
@@ -44,8 +42,7 @@ test('FindCommit answers without a commit when the revision does not exist', asy
 
 test('FindCommit sees a commit that was made since the last call', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   const find = async () =>
     (await gitaly.connection.commit.findCommit({ repository, revision: Buffer.from('main') })).commit?.id;
   await find();
@@ -57,8 +54,7 @@ test('FindCommit sees a commit that was made since the last call', async () => {
 
 test('FindCommit answers many at once, good and bad mixed', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 3 });
+  const directory = initServed(gitaly, 'x.git', { commits: 3 });
   const oids = gitOutput(directory, ['rev-list', 'main']).split('\n');
   const revisions = ['main', 'main~1', 'main~2', 'main~3', 'none', 'main@{upstream}', 'main^{tree}'];
 
@@ -80,8 +76,7 @@ test('FindCommit answers many at once, good and bad mixed', async () => {
 
 test('FindCommit gives the trailers that git gives', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const message = 'subject\n\nbody: text\n\nSigned-off-by: Ann <ann@example.com>\nFolded: one\n two\n';
   const oid = gitOutput(directory, ['commit-tree', '-m', message, gitOutput(directory, ['mktree'], '')]);
 
@@ -100,8 +95,7 @@ test('FindCommit gives the trailers that git gives', async () => {
 
 test('FindCommit shows people as the mailmap of HEAD says, unless the feature is off', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const mailmap = 'New Name <new@example.com> <old@example.com>\n';
   const history = `commit refs/heads/main
 author Old <old@example.com> 1600000000 +0000
@@ -128,7 +122,7 @@ ${mailmap}
 // Rails adds these costs up to limit a user's calls.
 test('the server says with each answer what the call cost', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), 'x.git'), { commits: 1 });
+  initServed(gitaly, 'x.git', { commits: 1 });
   const costs: (string | undefined)[] = [];
   const onTrailers = (trailers: { get(key: string): string | undefined }): void => {
     costs.push(trailers.get('x-gitaly-cost'));

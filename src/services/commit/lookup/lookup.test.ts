@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { idsOf, withHistory } from '#testkit/commit-histories';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -37,8 +36,7 @@ test('ListCommitsByOid and ListCommitsByRefName find commits in the order asked 
 
 test('signatures and messages of commits come whole, in pieces that fit', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path, { commits: 1 });
+  const path = initServed(gitaly, 'x.git', { commits: 1 });
   const tree = gitOutput(path, ['rev-parse', 'main^{tree}']);
   const text = `long\n\n${'0123456789abcde\n'.repeat(20_000)}`;
   const people = 'author A <a@x> 1600000000 +0000\ncommitter C <c@x> 1600000001 +0000\n';

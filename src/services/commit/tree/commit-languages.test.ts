@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { deflateSync, inflateSync } from 'node:zlib';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -33,8 +33,7 @@ async function languages(gitaly: TestGitaly, revision = 'main'): Promise<Record<
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`CommitLanguages counts a ${objectFormat} repository, and later only what changed`, async () => {
     await using gitaly = await startGitaly();
-    const directory = join(gitaly.storagePath(), 'x.git');
-    initRepository(directory, { objectFormat });
+    const directory = initServed(gitaly, 'x.git', { objectFormat });
     const stats = join(directory, 'gitaly-language.stats');
     const steps: readonly (readonly [Readonly<Record<string, string | null>>, Record<string, number>])[] = [
       [
@@ -72,8 +71,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
 test('CommitLanguages counts anew where it cannot go on from what it counted last', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   commit(directory, { 'a.rb': '1' });
   const stats = join(directory, 'gitaly-language.stats');
 
@@ -91,8 +89,7 @@ test('CommitLanguages counts anew where it cannot go on from what it counted las
 
 test('CommitLanguages continues from what another server has counted meanwhile', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   commit(directory, { 'a.rb': '1', 'b.go': '12' });
   const stats = join(directory, 'gitaly-language.stats');
   assert.deepEqual(await languages(gitaly), { Ruby: 1, Go: 2 });
@@ -120,8 +117,7 @@ function storedWith(stats: string, files: string): Buffer {
 
 test('CommitLanguages takes an ambiguous name for a branch', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   commit(directory, { 'a.rb': '1' });
   gitOutput(directory, ['tag', 'both', 'main']);
   commit(directory, { 'b.go': '12' });
@@ -134,8 +130,7 @@ test('CommitLanguages takes an ambiguous name for a branch', async () => {
 
 test('CommitLanguages reads the stored counts of paths that look like JSON', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   commit(directory, { '.gitattributes': '* linguist-language=Ruby', x: '123' });
   const stats = join(directory, 'gitaly-language.stats');
   assert.deepEqual(await languages(gitaly), { Ruby: 3 });
@@ -154,8 +149,7 @@ test('CommitLanguages reads the stored counts of paths that look like JSON', asy
 
 test('CommitLanguages counts anew where the stored counts of files are damaged', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const stats = join(directory, 'gitaly-language.stats');
   const damaged = ['{"a.rb":{"Ruby":"1"}}', '{"a.rb":{"Ruby":1}', '{"a.rb"}}', '{"a.rb":1}', 'null', '[]'];
 
@@ -170,8 +164,7 @@ test('CommitLanguages counts anew where the stored counts of files are damaged',
 
 test('CommitLanguages leaves no file behind when it fails', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
 
   await assert.rejects(languages(gitaly, 'none'), { code: 'INTERNAL' });
 
@@ -180,8 +173,7 @@ test('CommitLanguages leaves no file behind when it fails', async () => {
 
 test('many who ask at once get the same answer', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   commit(
     directory,
     Object.fromEntries(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
@@ -11,8 +11,7 @@ const LINES = 20_000;
 
 /** Creates a repository in which every tenth line of `file` is from a second commit. */
 function withHistory(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1'): string {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { objectFormat });
+  const directory = initServed(gitaly, 'x.git', { objectFormat });
   const commits = [
     (line: number) => `line ${line}`,
     (line: number) => (line % 10 === 0 ? `changed ${line}` : `line ${line}`),

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { CommitService, GetTreeEntriesRequest_SortBy as SortBy, type TreeEntry } from '#wire/gen/commit_pb';
@@ -27,8 +27,7 @@ function withFiles(
   files: Readonly<Record<string, Uint8Array | string>>,
   objectFormat: 'sha1' | 'sha256' = 'sha1',
 ): string {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { objectFormat });
+  const directory = initServed(gitaly, 'x.git', { objectFormat });
   commitFiles(directory, files);
   return directory;
 }

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { REPOSITORY } from '#testkit/operation-fixture';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
 
 for (const rpc of ['userCherryPick', 'userRevert'] as const) {
   test(`${rpc} does not show git a start that begins with a dash`, async () => {
     await using gitaly = await startGitaly();
-    const path = join(gitaly.storagePath(), 'r.git');
-    initRepository(path, { commits: 2 });
+    const path = initServed(gitaly, 'r.git', { commits: 2 });
     const commit = { id: gitOutput(path, ['rev-parse', 'main']) };
     const request = { repository: REPOSITORY, user: USER, commit, message: Buffer.from('m') };
 

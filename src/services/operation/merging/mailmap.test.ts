@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
 
@@ -40,8 +39,7 @@ for (const [flag, author] of [
 ] as const) {
   test(`picked and rebased commits have the author ${author} with mailmap_options ${flag}`, async () => {
     await using gitaly = await startGitaly();
-    const path = join(gitaly.storagePath(), 'r.git');
-    initRepository(path);
+    const path = initServed(gitaly, 'r.git');
     gitOutput(path, ['fast-import', '--quiet', '--date-format=raw'], HISTORY);
     const topic = gitOutput(path, ['rev-parse', 'topic']);
     const { operation } = gitaly.connection;

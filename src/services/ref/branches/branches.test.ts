@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { startGitaly } from '#testkit/start-gitaly';
 import type { GitCommit } from '#wire/gen/shared_pb';
@@ -15,8 +15,7 @@ const line = (name: Uint8Array, commit: GitCommit | undefined): string =>
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`branches of a ${objectFormat} repository agree with git, in new and old fields`, async () => {
     await using gitaly = await startGitaly();
-    const directory = join(gitaly.storagePath(), 'x.git');
-    initRepository(directory, { commits: 3, objectFormat });
+    const directory = initServed(gitaly, 'x.git', { commits: 3, objectFormat });
     for (const name of ['heads/b', 'heads/a/b', 'remotes/origin/main', 'remotes/other/x'])
       gitOutput(directory, ['update-ref', `refs/${name}`, 'main~1']);
     const apart = gitOutput(directory, ['commit-tree', '-p', 'main~1', '-m', 'not merged', 'main^{tree}']);
@@ -73,8 +72,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
 test('a thousand branches come in pages of any size, by name and by date', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   const main = gitOutput(directory, ['rev-parse', 'main']);
   writePackedRefs(
     directory,
@@ -107,8 +105,7 @@ test('a thousand branches come in pages of any size, by name and by date', async
 
 test('many branches whose commits are large are cut into messages of about 1 MiB', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const tree = gitOutput(directory, ['mktree'], '');
   const oid = gitOutput(directory, ['commit-tree', tree], 'x'.repeat(9_000));
   writePackedRefs(
@@ -124,8 +121,7 @@ test('many branches whose commits are large are cut into messages of about 1 MiB
 
 test('FindBranch follows a branch through its life, and tells of a conflict', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   const find = async (name: string) =>
     (await gitaly.connection.ref.findBranch({ repository, name: Buffer.from(name) })).branch;
 
@@ -149,8 +145,7 @@ test('FindBranch follows a branch through its life, and tells of a conflict', as
 
 test('branches and tags that contain a commit are those that git names', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 4 });
+  const directory = initServed(gitaly, 'x.git', { commits: 4 });
   gitOutput(directory, ['branch', 'old', 'main~2']);
   gitOutput(directory, ['tag', 'v1', 'main~1']);
   gitOutput(directory, ['tag', '-a', '-m', 'x', 'v2', 'main']);
@@ -181,8 +176,7 @@ for (const [oldestClient, old] of [
   test(`FindLocalBranches with oldest_client ${oldestClient ?? '-'} sends each branch ${times}`, async () => {
     const compatibility = { ...(oldestClient !== undefined && { oldest_client: oldestClient }) };
     await using gitaly = await startGitaly({ config: { compatibility } });
-    const directory = join(gitaly.storagePath(), 'x.git');
-    initRepository(directory, { commits: 3 });
+    const directory = initServed(gitaly, 'x.git', { commits: 3 });
     for (const name of ['a', 'b']) gitOutput(directory, ['update-ref', `refs/heads/${name}`, 'main~1']);
 
     for (const iterator of ['true', 'false']) {

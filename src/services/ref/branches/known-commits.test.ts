@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { startGitaly } from '#testkit/start-gitaly';
 import { testSeed } from '#testkit/test-seed';
@@ -40,8 +39,7 @@ const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? [])
 for (const objectFormat of ['sha1', 'sha256'] as const)
   test(`branches that change between lists agree with git, ${objectFormat}`, async () => {
     await using gitaly = await startGitaly();
-    const directory = join(gitaly.storagePath(), 'x.git');
-    initRepository(directory, { objectFormat });
+    const directory = initServed(gitaly, 'x.git', { objectFormat });
     const random = seededRandom(testSeed());
     const below = (limit: number): number => Math.floor(random() * limit);
     gitOutput(

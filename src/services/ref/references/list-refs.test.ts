@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { fc } from '#testkit/fast-check';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -23,8 +23,7 @@ const namesOf = (messages: readonly ListRefsResponse[]): string[] =>
 
 /** Creates a repository with packed branches `b-000`, … */
 function withBranches(gitaly: TestGitaly, count: number, objectFormat: 'sha1' | 'sha256' = 'sha1'): string {
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1, objectFormat });
+  const directory = initServed(gitaly, 'x.git', { commits: 1, objectFormat });
   const main = gitOutput(directory, ['rev-parse', 'main']);
   const names = Array.from({ length: count }, (_, index) => `refs/heads/b-${String(index).padStart(6, '0')}`);
   writePackedRefs(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -10,8 +10,7 @@ const repository = { storageName: 'default', relativePath: 'x.git' };
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`RefExists follows what happens to references of a ${objectFormat} repository`, async () => {
     await using gitaly = await startGitaly();
-    const directory = join(gitaly.storagePath(), 'x.git');
-    initRepository(directory, { commits: 1, objectFormat });
+    const directory = initServed(gitaly, 'x.git', { commits: 1, objectFormat });
     const exists = async (ref: string) =>
       (await gitaly.connection.ref.refExists({ repository, ref: Buffer.from(ref) })).value;
 
@@ -27,8 +26,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
 test('FindDefaultBranchName goes from HEAD to a branch that exists', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory);
+  const directory = initServed(gitaly, 'x.git');
   const find = async (headOnly = false) =>
     Buffer.from(
       (await gitaly.connection.ref.findDefaultBranchName({ repository, headOnly })).name,
@@ -45,7 +43,7 @@ test('FindDefaultBranchName goes from HEAD to a branch that exists', async () =>
 
 test('RefExists refuses a name with a NUL', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), 'x.git'));
+  initServed(gitaly, 'x.git');
 
   await assert.rejects(gitaly.connection.ref.refExists({ repository, ref: Buffer.from('refs/heads/a\0') }), {
     code: 'INTERNAL',
@@ -55,8 +53,7 @@ test('RefExists refuses a name with a NUL', async () => {
 
 test('PackRefs packs every loose reference, and none gets lost', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   for (const name of ['a', 'b/c', 'd']) gitOutput(directory, ['branch', name, 'main']);
   gitOutput(directory, ['tag', '-m', 'annotated', 'v1', 'main']);
   const before = gitOutput(directory, ['show-ref', '--dereference']);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { toBinary } from '@bufbuild/protobuf';
 import { codeOf } from '#base/gitaly-error';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { startGitaly } from '#testkit/start-gitaly';
 import {
@@ -52,8 +52,7 @@ function addTags(directory: string): void {
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`FindAllTags and FindTag agree with git about a ${objectFormat} repository`, async () => {
     await using gitaly = await startGitaly();
-    const directory = join(gitaly.storagePath(), 'x.git');
-    initRepository(directory, { commits: 1, objectFormat });
+    const directory = initServed(gitaly, 'x.git', { commits: 1, objectFormat });
     addTags(directory);
     const { ref } = gitaly.connection;
     const listed = async (): Promise<Tag[]> =>
@@ -87,8 +86,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
 test('hundreds of tags, read in bulk, are what they are when read one by one', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 2 });
+  const directory = initServed(gitaly, 'x.git', { commits: 2 });
   addTags(directory);
   const main = gitOutput(directory, ['rev-parse', 'main']);
   for (let index = 0; index < 130; index++)
@@ -119,8 +117,7 @@ test('hundreds of tags, read in bulk, are what they are when read one by one', a
 // Before, FindTag reported in a damaged repository that there is no such tag.
 test('FindTag finds a tag of a file or a directory that is missing, as git does', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   for (const type of ['blob', 'tree']) addTag(directory, type, 'a'.repeat(40), { type });
   addTag(directory, 'of-tag', gitOutput(directory, ['rev-parse', 'refs/tags/blob']), { type: 'tag' });
   const { ref } = gitaly.connection;
@@ -135,8 +132,7 @@ test('FindTag finds a tag of a file or a directory that is missing, as git does'
 
 test('a tag whose object or target is missing is an error and not a wait', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   const main = gitOutput(directory, ['rev-parse', 'main']);
   const { ref } = gitaly.connection;
   const list = () => Array.fromAsync(ref.findAllTags({ repository }));
@@ -158,8 +154,7 @@ test('a tag whose object or target is missing is an error and not a wait', async
 
 test('a hundred tags of tags lead to their commit', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   const main = gitOutput(directory, ['rev-parse', 'main']);
   let oid = addTag(directory, 't', main);
   for (let depth = 0; depth < 100; depth++) oid = addTag(directory, 't', oid, { type: 'tag' });
@@ -175,8 +170,7 @@ test('a hundred tags of tags lead to their commit', async () => {
 
 test('messages come whole and in pieces, signatures apart from what they sign', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   addTags(directory);
   const { ref } = gitaly.connection;
 
@@ -211,8 +205,7 @@ test('messages come whole and in pieces, signatures apart from what they sign', 
 
 test('objects in quarantine are seen, and only with the quarantine', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   const tree = gitOutput(directory, ['mktree'], '');
   gitOutput(directory, ['init', '-q', '--bare', 'objects/incoming.git']);
   gitOutput(join(directory, 'objects/incoming.git'), ['mktree'], '');
@@ -232,8 +225,7 @@ test('objects in quarantine are seen, and only with the quarantine', async () =>
 
 test('FindTag takes the first of the tags that a pattern matches, as git lists them', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   addTags(directory);
 
   for (const pattern of ['*', 's*', '[m-z]*', '*d', 'light-????', 'nes\\ted', 'x*']) {
@@ -256,8 +248,7 @@ test('FindTag takes the first of the tags that a pattern matches, as git lists t
 
 test('a repository whose tags git cannot list has no tag, and no list of tags', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   addTags(directory);
   // The text of Gitaly 19.0.
   const gone = { ...repository, gitObjectDirectory: 'gone' };
@@ -276,8 +267,7 @@ test('a repository whose tags git cannot list has no tag, and no list of tags', 
 
 test('signatures of many tags fill messages to just below 1 MiB', async () => {
   await using gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), 'x.git');
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, 'x.git', { commits: 1 });
   const main = gitOutput(directory, ['rev-parse', 'main']);
   // Short ones: the bytes of their framing dominate.
   const tags = Array.from({ length: 5000 }, (_, index) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
@@ -16,8 +16,7 @@ function refsOf(path: string): string {
 
 /** Creates a repository with branches, a tag, an internal reference, and HEAD elsewhere. */
 function makeSource(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1'): string {
-  const path = join(gitaly.storagePath(), 'source.git');
-  initRepository(path, { commits: 3, objectFormat });
+  const path = initServed(gitaly, 'source.git', { commits: 3, objectFormat });
   gitOutput(path, ['branch', 'topic', 'main~1']);
   gitOutput(path, ['tag', '-a', '-m', 'message', 'v1', 'main']);
   gitOutput(path, ['update-ref', 'refs/keep-around/kept', 'main~2']);
@@ -55,8 +54,7 @@ for (const objectFormat of FORMATS) {
   test(`FetchBundle brings references into a ${objectFormat} repository and keeps others`, async () => {
     await using gitaly = await startGitaly();
     const path = makeSource(gitaly, objectFormat);
-    const created = join(gitaly.storagePath(), target.relativePath);
-    initRepository(created, { objectFormat });
+    const created = initServed(gitaly, target.relativePath, { objectFormat });
     const { repository: calls } = gitaly.connection;
     const bundle = await bytesOf(calls.createBundle({ repository: source }));
     await calls.fetchBundle(pieces(target, bundle));
@@ -80,8 +78,7 @@ for (const objectFormat of FORMATS) {
 test('FetchBundle points HEAD to the branch at the commit of the bundle\u2019s HEAD', async () => {
   await using gitaly = await startGitaly();
   makeSource(gitaly);
-  const created = join(gitaly.storagePath(), target.relativePath);
-  initRepository(created);
+  const created = initServed(gitaly, target.relativePath);
   const { repository: calls } = gitaly.connection;
   const bundle = await bytesOf(calls.createBundle({ repository: source }));
 
@@ -100,8 +97,7 @@ test('a HEAD of a bundle that is at no branch is an error, and the references ha
   await using gitaly = await startGitaly();
   const path = makeSource(gitaly);
   gitOutput(path, ['update-ref', '--no-deref', 'HEAD', 'main~2']);
-  const created = join(gitaly.storagePath(), target.relativePath);
-  initRepository(created);
+  const created = initServed(gitaly, target.relativePath);
   const bundle = await bytesOf(gitaly.connection.repository.createBundle({ repository: source }));
 
   const fetching = gitaly.connection.repository.fetchBundle(
@@ -139,7 +135,7 @@ test('CreateBundleFromRefList contains what git bundles for the same patterns', 
 
 test('an empty repository has no bundle', async () => {
   await using gitaly = await startGitaly();
-  initRepository(join(gitaly.storagePath(), 'source.git'));
+  initServed(gitaly, 'source.git');
   const { repository: calls } = gitaly.connection;
 
   const all = bytesOf(calls.createBundle({ repository: source }));
@@ -175,8 +171,7 @@ for (const [what, data] of [
   test(`${what} instead of a bundle creates nothing and fetches nothing`, async () => {
     await using gitaly = await startGitaly();
     const path = makeSource(gitaly);
-    const other = join(gitaly.storagePath(), 'other.git');
-    initRepository(other, { commits: 1 });
+    const other = initServed(gitaly, 'other.git', { commits: 1 });
     const before = refsOf(other);
     const { repository: calls } = gitaly.connection;
 
@@ -201,7 +196,7 @@ for (const [what, line] of [
   test(`a header of ${what} that never ends is refused without git`, async () => {
     await using gitaly = await startGitaly();
     makeSource(gitaly);
-    initRepository(join(gitaly.storagePath(), 'other.git'), { commits: 1 });
+    initServed(gitaly, 'other.git', { commits: 1 });
     const piece = Buffer.from(line.repeat(2000));
     const endless = async function* (repository: object) {
       yield { repository, data: Buffer.from('# v2 git bundle\n') };

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -22,8 +21,7 @@ OUT OF OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
 
 test('the license is found in a file of HEAD, and found anew when it changes', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path);
+  const path = initServed(gitaly, 'x.git');
   const commit = (file: string, content: string): void => {
     const blob = gitOutput(path, ['hash-object', '-w', '--stdin'], content);
     const tree = gitOutput(path, ['mktree'], `100644 blob ${blob}\t${file}\n`);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type StartGitalyOptions, startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -30,8 +30,7 @@ interface ArchiveOptions {
 
 async function start({ objectFormat = 'sha1', ...options }: StartOptions = {}) {
   const gitaly = await startGitaly(options);
-  const directory = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(directory, { objectFormat });
+  const directory = initServed(gitaly, repository.relativePath, { objectFormat });
   const { repository: calls } = gitaly.connection;
   const archive = async (commitId: string, wanted: ArchiveOptions = {}): Promise<Buffer> => {
     const request = { repository: { ...repository, glRepository: 'project-1' }, commitId, ...wanted };

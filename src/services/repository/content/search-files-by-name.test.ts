@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -10,8 +9,7 @@ const ref = Buffer.from('main');
 
 async function start(objectFormat: 'sha1' | 'sha256' = 'sha1') {
   const gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(directory, { objectFormat });
+  const directory = initServed(gitaly, repository.relativePath, { objectFormat });
   const { repository: calls } = gitaly.connection;
   const search = async (
     query: string,

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -159,8 +159,7 @@ test('a repository is not renamed over anything, out of the storage, or while it
 
 test('RemoveAll empties a storage, and answers nothing from before', async () => {
   await using gitaly = await startGitaly({ storages: ['default', 'other'] });
-  for (const name of ['a.git', 'group/b.git'])
-    initRepository(join(gitaly.storagePath(), name), { commits: 1 });
+  for (const name of ['a.git', 'group/b.git']) initServed(gitaly, name, { commits: 1 });
   initRepository(join(gitaly.storagePath('other'), 'kept.git'), { commits: 1 });
   const { repository: calls, commit } = gitaly.connection;
   const repository = { storageName: 'default', relativePath: 'group/b.git' };

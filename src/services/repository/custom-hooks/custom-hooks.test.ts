@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { checksumOf, END_OF_ARCHIVE, paddingOf } from '#base/tar/tar-format';
 import { tarHeader } from '#base/tar/tar-header';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
@@ -26,8 +26,7 @@ const repository = { storageName: 'default', relativePath: 'x.git' };
 
 async function start() {
   const gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(directory, { commits: 1 });
+  const directory = initServed(gitaly, repository.relativePath, { commits: 1 });
   const { repository: calls } = gitaly.connection;
   const set = (archive: Buffer) => calls.setCustomHooks(inPieces(archive));
   const get = async () =>

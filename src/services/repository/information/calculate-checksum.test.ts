@@ -3,7 +3,12 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
+import {
+  gitOutput,
+  type initRepository,
+  initServed,
+  referenceBackends,
+} from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -22,8 +27,7 @@ function expectedChecksum(directory: string): string {
 
 async function startWith(options: Parameters<typeof initRepository>[1]) {
   const gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(directory, options);
+  const directory = initServed(gitaly, repository.relativePath, options);
   const checksum = async () =>
     (await gitaly.connection.repository.calculateChecksum({ repository })).checksum;
   return { directory, checksum, [Symbol.asyncDispose]: () => gitaly[Symbol.asyncDispose]() };

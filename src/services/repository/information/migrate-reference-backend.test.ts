@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startVotingServer } from '#testkit/voting-server';
@@ -12,7 +11,7 @@ import { MigrateReferenceBackendRequest_ReferenceBackend as Backend } from '#wir
 test('without transactions the format of references stays', async () => {
   await using gitaly = await startGitaly();
   const repository = { storageName: 'default', relativePath: 'x.git' };
-  initRepository(join(gitaly.storagePath(), 'x.git'), { commits: 1 });
+  initServed(gitaly, 'x.git', { commits: 1 });
 
   await assert.rejects(
     gitaly.connection.repository.migrateReferenceBackend({
@@ -26,8 +25,7 @@ test('without transactions the format of references stays', async () => {
 test('a client that wants it migrates references without transactions', async () => {
   await using gitaly = await startGitaly();
   const repository = { storageName: 'default', relativePath: 'x.git' };
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path, { commits: 1 });
+  const path = initServed(gitaly, 'x.git', { commits: 1 });
   const metadata = { 'x-gitaly-migrate-references': 'true' };
   const migrate = (targetReferenceBackend: Backend) =>
     gitaly.connection.repository.migrateReferenceBackend(
@@ -49,8 +47,7 @@ test('the nodes of a cluster vote on a migration, and a refused one changes noth
   await using gitaly = await startGitaly({ config: { transactions: { enabled: true } } });
   await using voting = await startVotingServer(gitaly.address);
   const repository = { storageName: 'default', relativePath: 'x.git' };
-  const path = join(gitaly.storagePath(), 'x.git');
-  initRepository(path, { commits: 1 });
+  const path = initServed(gitaly, 'x.git', { commits: 1 });
   const format = () => gitOutput(path, ['rev-parse', '--show-ref-format']);
   const migrate = (targetReferenceBackend: Backend) =>
     voting.connection.repository.migrateReferenceBackend(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { RepositoryInfoResponse_ReferencesInfo_ReferenceBackend as Backend } from '#wire/gen/repository_pb';
 
@@ -11,8 +11,7 @@ const STALE_SECONDS = Date.now() / 1000 - 11 * 24 * 60 * 60;
 
 test('RepositoryInfo counts what lies in the repository', async () => {
   await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'r.git');
-  initRepository(path, { commits: 3 });
+  const path = initServed(gitaly, 'r.git', { commits: 3 });
   const git = (...args: string[]): string => gitOutput(path, args);
   // A pack that is kept, a pack of unreachable objects, and one of the rest.
   git('repack', '-adq');
@@ -78,8 +77,7 @@ test('RepositoryInfo counts what lies in the repository', async () => {
 test('RepositoryInfo describes bitmaps, an index over packs, and a lender', async () => {
   await using gitaly = await startGitaly();
   const path = join(gitaly.storagePath(), 'r.git');
-  const lender = join(gitaly.storagePath(), 'lender.git');
-  initRepository(lender, { commits: 1 });
+  initServed(gitaly, 'lender.git', { commits: 1 });
   initRepository(path, { commits: 3 });
   gitOutput(path, ['repack', '-adq', '--write-bitmap-index']);
   const withBitmap = await gitaly.connection.repository.repositoryInfo({ repository });

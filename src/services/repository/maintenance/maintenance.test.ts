@@ -7,6 +7,7 @@ import {
   addCommit,
   gitOutput,
   initRepository,
+  initServed,
   referenceBackends,
 } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -138,7 +139,7 @@ test('PruneUnreachableObjects drops what is older than half an hour, loose and p
 test('PruneUnreachableObjects refuses object pools, which keep every object', async () => {
   await using gitaly = await startGitaly();
   const relativePath = `@pools/4e/07/4e07${'0'.repeat(60)}.git`;
-  initRepository(join(gitaly.storagePath(), relativePath), { commits: 1 });
+  initServed(gitaly, relativePath, { commits: 1 });
 
   await assert.rejects(
     gitaly.connection.repository.pruneUnreachableObjects({ repository: { ...repository, relativePath } }),
@@ -150,8 +151,7 @@ for (const strategy of [Strategy.HEURISTICAL, Strategy.EAGER]) {
   test(`a pool keeps unreachable objects, however old (${Strategy[strategy]})`, async () => {
     await using gitaly = await startGitaly();
     const relativePath = `@pools/4e/07/4e07${'0'.repeat(60)}.git`;
-    const directory = join(gitaly.storagePath(), relativePath);
-    initRepository(directory, { commits: 2 });
+    const directory = initServed(gitaly, relativePath, { commits: 2 });
     const lost = addLost(directory, 'lost');
     age(objectFile(directory, lost), 60 * 24 * 365);
     const pool = { ...repository, relativePath };
