@@ -11,7 +11,7 @@ import { interceptors } from '#gitaly/interceptors';
 import { methodLimits } from '#gitaly/limits/configured-limits';
 import { limitFactory } from '#gitaly/limits/limit-factory';
 import { startMaintenance } from '#gitaly/maintenance';
-import { openStorages } from '#gitaly/open-storages';
+import { openStorages } from '#gitaly/repositories';
 import { startGit } from '#gitaly/start-git';
 import { configFrom } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';

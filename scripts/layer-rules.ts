@@ -243,7 +243,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [GOOGLE_AUTH]: ['object-store/gs/'],
   'highlight.js': ['console/rendering/highlight-code.ts'],
   'markdown-it': ['console/rendering/render-markdown.ts'],
-  'sanitize-html': ['console/rendering/safe-html.ts'],
+  'sanitize-html': ['console/rendering/render-markdown.ts'],
   koffi: ['base/c-library.ts'],
   re2js: ['base/go/regexp/'],
   'smol-toml': [

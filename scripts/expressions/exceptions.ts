@@ -42,7 +42,7 @@ export const EXCEPTIONS: readonly ExpressionException[] = [
     from: '/proc, with names that are constants',
   },
   {
-    file: 'src/platform/process/handover/socket-names.ts',
+    file: 'src/platform/process/handover/inherited-sockets.ts',
     pattern: undefined,
     maxBytes: 16 << 20,
     from: '/proc/net/unix, with a number',

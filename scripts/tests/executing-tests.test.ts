@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { hashOf, recordOf } from './executed-code.ts';
-import { executingTests } from './executing-tests.ts';
-import { type Hunk, type SourceChange, sourceChange } from './source-change.ts';
+import { executingTests, type Hunk, type SourceChange, sourceChange } from './executing-tests.ts';
 
 const BEFORE = [
   "import { x } from './x.ts';",

@@ -15,7 +15,7 @@ import { until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
-import { logBurden } from './burden-log.ts';
+import { logBurden } from './call-reports.ts';
 import { LoadShedder, type LoadShedderOptions } from './load-shedder.ts';
 import { rememberCall, runningCall } from './running-call.ts';
 import { RunningCalls } from './running-calls.ts';

@@ -1,6 +1,8 @@
 import type { Archive } from '#archive/archive';
 import type { ChangeUser } from '#base/change-user';
 import { messageOf } from '#base/gitaly-error';
+import { observeInProcess } from '#calls/cost/in-process-answers';
+import { observeLookups } from '#calls/cost/object-lookups';
 import { logBackgroundJobs } from '#calls/logs/background-jobs-log';
 import { logExpiry } from '#calls/logs/expiry-log';
 import { runningCall } from '#calls/running-call';
@@ -8,19 +10,25 @@ import { startExpiry } from '#domain/lifetimes/start-expiry';
 import { ChangeFeed } from '#events/change-feed';
 import type { EventSources } from '#events/event-source';
 import type { Git } from '#git/command/git';
+import { InProcess } from '#git/command/in-process';
+import { RepositoryCaches } from '#git/repository-caches';
 import type { Logger } from '#platform/log/logger';
+import { catFileMetrics } from '#platform/metrics/cache-metrics';
+import { repositoryCountMetrics } from '#platform/metrics/repository-count-metrics';
+import { storageSpaceMetrics } from '#platform/metrics/storage-space-metrics';
 import { userInHeaders } from '#rpc/common/call-user';
 import { type BackgroundJobs, startBackgroundJobs } from '#storage/background-jobs';
 import { endSurvivors } from '#storage/leftovers/end-survivors';
 import { markKilled } from '#storage/leftovers/mark-killed';
-import type { Storages } from '#storage/storages';
+import { ensureStorageMetadata } from '#storage/storage-metadata';
+import { Storages } from '#storage/storages';
 import type { Webhooks } from '#webhooks/webhooks';
 import { hasArchive, startArchive } from './archive.ts';
+import { answerForAccounts, remoteAccounts } from './family/remote-accounts.ts';
 import { RemoteFeed } from './family/remote-feed.ts';
 import { shareFeed } from './family/share-feed.ts';
 import type { Foundation } from './foundation.ts';
 import { type ServerMaintenance, startMaintenance } from './maintenance.ts';
-import { openStorages } from './open-storages.ts';
 import { startWebhooks } from './webhooks.ts';
 
 /** Time for the git of a supervisor that was killed to remove its lock files. */
@@ -141,4 +149,39 @@ function currentUser(): ChangeUser | undefined {
   const { user } = call.context;
   const named = userInHeaders(call.headers);
   return user === undefined || user.id === named?.id ? named : user;
+}
+
+/** Opens the configured storages. `caches` releases the caches of their repositories. */
+export async function openStorages(
+  git: Git,
+  { config, metrics, logger, family }: Pick<Foundation, 'config' | 'metrics' | 'logger' | 'family'>,
+): Promise<{ storages: Storages; caches: RepositoryCaches }> {
+  const caches = new RepositoryCaches(git, {
+    catFileProcesses: config.git.catfileCacheSize,
+    lookupObserver: observeLookups(),
+    inProcess: new InProcess({
+      isEnabled: config.git.inProcess,
+      observer: observeInProcess(metrics.inProcess),
+    }),
+  });
+  catFileMetrics(metrics.registry, () => ({ ...caches.catFiles.counts, members: caches.catFiles.members }));
+  const storages = new Storages({
+    storages: config.storage,
+    caches,
+    mover: runningCall,
+    ...(family?.role === 'worker' && remoteAccounts(family.link)),
+  });
+  if (family?.role === 'supervisor') answerForAccounts(family.desk, storages);
+  repositoryCountMetrics(metrics.registry, () => storages.repositoryCounts.entries());
+  if (family?.role === 'worker') return { storages, caches }; // the supervisor does the rest
+  storageSpaceMetrics(metrics.registry, storages.all);
+  for (const storage of storages.all) {
+    await ensureStorageMetadata(storage).catch((error: unknown) =>
+      logger.error(
+        { error: messageOf(error), storage: storage.name },
+        'Unable to write gitaly metadata file',
+      ),
+    );
+  }
+  return { storages, caches };
 }

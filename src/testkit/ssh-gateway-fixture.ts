@@ -5,11 +5,12 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
+import type { ClientChannel, ConnectConfig } from 'ssh2';
+import ssh2 from 'ssh2';
 import { type SshGateway, type SshGatewayOptions, startSshGateway, storageMapping } from '#gateway/index';
 import { closed } from './closed.ts';
-import type { TestGitaly } from './start-gitaly.ts';
-import { startWithCommit } from './start-with-commit.ts';
+import { runGit } from './repositories/run-git.ts';
+import { startGitaly, type TestGitaly } from './start-gitaly.ts';
 
 export const ALLOW_EVERYBODY = { everybody: { glId: 'user-1', username: 'git' } };
 
@@ -154,4 +155,16 @@ export async function openSession(
   _protocol.session(_chanMgr.add(callback), window, packetSize);
   // ssh2 keeps the ids there
   return (await promise) as ClientChannel & { outgoing: { id: number } };
+}
+
+/** Starts a server with the repository `a.git`, which has one commit on `main`, for a gateway. */
+export async function startWithCommit(): Promise<TestGitaly> {
+  const gitaly = await startGitaly();
+  const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'a' };
+  await gitaly.connection.repository.createRepository({ repository });
+  const path = join(gitaly.storagePath(), 'a.git');
+  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
+  const commit = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
+  await runGit(['-C', path, 'update-ref', 'refs/heads/main', commit]);
+  return gitaly;
 }

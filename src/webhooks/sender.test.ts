@@ -6,8 +6,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { eventPayload } from '#events/event-payload';
-import { PrivateAddressError, requirePublic } from './public-address.ts';
-import { RefusedError, WebhookSender } from './sender.ts';
+import { PrivateAddressError, RefusedError, requirePublic, WebhookSender } from './sender.ts';
 
 const KEY = Buffer.from('a key of more than 24 bytes');
 const PAYLOAD = eventPayload('default', {

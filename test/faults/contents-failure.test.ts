@@ -3,9 +3,8 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join } from 'node:path';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
-import { type Case, options, suiteOf } from './case-suite.ts';
+import { assertSound, type Case, options, refsOf, suiteOf } from './case-suite.ts';
 import type { FaultyServer, Target } from './faulty-server.ts';
-import { assertSound, refsOf } from './remains.ts';
 
 const HOOKS = 'custom_hooks';
 

@@ -10,9 +10,9 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { extent } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
+import { assertSound, refsOf } from './case-suite.ts';
 import { type Fault, FaultyServer, makeTemplate } from './faulty-server.ts';
 import { type History, OPERATIONS, type Operation, PushRefusedError, templateStream } from './operations.ts';
-import { assertSound, refsOf } from './remains.ts';
 
 /** Limit of occasions; no operation reaches it, but an endless loop would. */
 const MAX_OCCASIONS = 200;

@@ -1,9 +1,5 @@
-// Loaded before a server (`node --import`): its workers die at a message of their channel. The file
-// `KILL_FILE` has the message and the moment as JSON when the worker starts.
-
 import { readFileSync } from 'node:fs';
 import { WORKER_COMMAND } from '#workers/worker-command';
-import { COUNTED, type KillPoint } from './kill-point.ts';
 
 if (process.argv.includes(WORKER_COMMAND)) {
   // The type of the file: the test writes it.
@@ -38,3 +34,17 @@ if (process.argv.includes(WORKER_COMMAND)) {
     ]),
   );
 }
+
+export const MOMENTS = ['before send', 'after send', 'before receive', 'after receive'] as const;
+
+/** When a worker dies: at this message of those that are about leases, counted from 1. */
+export interface KillPoint {
+  readonly at: number;
+  readonly moment: (typeof MOMENTS)[number];
+}
+
+/** Kinds of messages about leases, as a worker sends and receives them. Metrics are asked of it. */
+const COUNTED: Readonly<Record<'send' | 'receive', ReadonlySet<string>>> = {
+  send: new Set(['ask', 'end', 'remark']),
+  receive: new Set(['answer', 'failure', 'note', 'recall']),
+};

@@ -19,7 +19,7 @@ import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-pr
 import { until } from '#testkit/until';
 import { isRunning, metrics, ready, readyWorkers, repository, sumOf } from './family.ts';
 import { HELD_RPC, type Held, hold, IN_PROGRESS, QUEUED } from './held-calls.ts';
-import { type KillPoint, MOMENTS } from './kill-point.ts';
+import { type KillPoint, MOMENTS } from './kill-at-message.ts';
 
 const MAX = 2;
 const CONFIG = `[workers]

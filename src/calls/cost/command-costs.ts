@@ -7,7 +7,7 @@ import { explainCommand } from '../explain.ts';
 import { runningCall } from '../running-call.ts';
 import type { RunningCalls } from '../running-calls.ts';
 import type { Tracing } from '../tracing/tracing.ts';
-import { MemorySamples } from './memory-samples.ts';
+import { anonymousBytes } from './anonymous-bytes.ts';
 
 /**
  * Counts the resource usage of child processes: in the metrics by method and command, and as sums
@@ -132,4 +132,54 @@ function logStderr(logger: Logger, stats: ProcessStats, call: ServerCall | undef
     }),
   };
   logger.log(exit.code === 0 ? 'warn' : 'error', fields, stderrHead.toString());
+}
+
+/** The same interval as Gitaly's. A process that ends before the first sample has none. */
+const INTERVAL_MS = 250;
+/** Number of concurrent reads; other processes are sampled in later rounds. */
+const MAX_READS = 32;
+
+interface Sampled {
+  readonly pid: number;
+  maxBytes: number;
+}
+
+/** Samples the anonymous memory of running processes, and keeps the largest value of each. */
+class MemorySamples {
+  /** Recently sampled processes are at the end. */
+  readonly #running = new Set<Sampled>();
+  #timer: NodeJS.Timeout | undefined;
+  #isReading = false;
+
+  /**
+   * Starts to sample a process. The returned function stops it and returns the maximum; 0 without
+   * samples.
+   */
+  start(pid: number): () => number {
+    const sampled: Sampled = { pid, maxBytes: 0 };
+    this.#running.add(sampled);
+    this.#timer ??= setInterval(() => void this.#sample(), INTERVAL_MS).unref();
+    return () => {
+      this.#running.delete(sampled);
+      if (this.#running.size === 0) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+      }
+      return sampled.maxBytes;
+    };
+  }
+
+  async #sample(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    await Promise.all([...this.#running].slice(0, MAX_READS).map((sampled) => this.#read(sampled)));
+    this.#isReading = false;
+  }
+
+  async #read(sampled: Sampled): Promise<void> {
+    const bytes = (await anonymousBytes(sampled.pid)) ?? 0;
+    if (!this.#running.delete(sampled)) return;
+    this.#running.add(sampled);
+    sampled.maxBytes = Math.max(sampled.maxBytes, bytes);
+  }
 }

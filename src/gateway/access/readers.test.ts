@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FLUSH_PACKET, packet, textPacket } from '#base/pkt-line/packet';
 import { AccessEntry } from './access-entry.ts';
-import { accessLine } from './access-line.ts';
+import { accessLine } from './access-log.ts';
 import type { AccessRecord } from './access-record.ts';
 
 const [NONE, ONE, TWO] = ['0', '1', '2'].map((digit) => digit.repeat(40));

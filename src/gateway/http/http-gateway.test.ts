@@ -16,8 +16,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
+import { startWithCommit } from '#testkit/ssh-gateway-fixture';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { startWithCommit } from '#testkit/start-with-commit';
 import { until } from '#testkit/until';
 import { type HttpGateway, type HttpGatewayOptions, startHttpGateway, storageMapping } from '../index.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { lineLogger } from '#testkit/line-logger';
-import { checkedNode } from '#testkit/praefect/checked-node';
+import { checkedNode } from '#testkit/praefect/started-backend';
 import { ErrorThresholds } from './error-thresholds.ts';
 import { NodeChecks } from './node-checks.ts';
 

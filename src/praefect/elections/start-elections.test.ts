@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lineLogger } from '#testkit/line-logger';
-import { checkedNode } from '#testkit/praefect/checked-node';
 import { movedClock } from '#testkit/praefect/moved-clock';
+import { checkedNode } from '#testkit/praefect/started-backend';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { healthOf, startElections } from './start-elections.ts';
 

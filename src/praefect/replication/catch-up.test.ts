@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { lineLogger } from '#testkit/line-logger';
-import { type CopyCall, copyNode } from '#testkit/praefect/copy-nodes';
+import { type CopyCall, copyNode } from '#testkit/praefect/running-replicator';
 import type { ReplicationJob } from '../model/job.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import type { CopyPlan } from '../store/replica-store.ts';

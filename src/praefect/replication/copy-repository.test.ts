@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { type CopyCall, type CopyNodeOptions, copyNode } from '#testkit/praefect/copy-nodes';
+import { type CopyCall, type CopyNodeOptions, copyNode } from '#testkit/praefect/running-replicator';
 import type { ReplicationJob } from '../model/job.ts';
 import { copyRepository } from './copy-repository.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import type { CopyCall } from '#testkit/praefect/copy-nodes';
-import { job, startReplicator, triedTargets } from '#testkit/praefect/running-replicator';
+import { type CopyCall, job, startReplicator, triedTargets } from '#testkit/praefect/running-replicator';
 import { until } from '#testkit/until';
 import type { DequeuedJob, ReplicationQueue } from '../model/job.ts';
 import { MemoryStore } from '../store/memory-store.ts';

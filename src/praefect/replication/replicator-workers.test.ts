@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CopyNodeOptions } from '#testkit/praefect/copy-nodes';
-import { job, startReplicator, triedTargets } from '#testkit/praefect/running-replicator';
+import {
+  type CopyNodeOptions,
+  job,
+  startReplicator,
+  triedTargets,
+} from '#testkit/praefect/running-replicator';
 import { until } from '#testkit/until';
 import { MemoryQueue } from './memory-queue.ts';
 

@@ -1,9 +1,15 @@
+import { wrap } from '#base/gitaly-error';
 import { checked } from '#domain/diff/diff-failure';
+import { headAttributes } from '#domain/diff/head-attributes';
+import type { ConfigPair } from '#git/command/config';
 import { outputBytes } from '#git/command/output-bytes';
+import { GitExitError } from '#git/command/process/exit-error';
 import { mailsCommand } from '#git/diff/commands';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';
 import { textOutput } from '#git/diff/text-output';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
+import type { Repository } from '#storage/repository';
 import type {
   RawDiffRequest,
   RawDiffResponseSchema,
@@ -13,7 +19,6 @@ import type {
   RawRangeDiffResponseSchema,
 } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
-import { dataMessages, outputMessages } from './output-messages.ts';
 import { requireRanges } from './range-spec.ts';
 import { requireSides } from './sides.ts';
 
@@ -60,4 +65,31 @@ export async function* rawRangeDiff(
     rangeDiffOutput(repository, ranges, { color: 'as configured', signal: context.signal }),
   );
   for await (const bytes of output) yield* dataMessages(bytes);
+}
+
+/**
+ * Yields the output of git in messages of at most 128 KiB. The buffers are those read from git, not
+ * copies.
+ *
+ * @throws {GitalyError} INTERNAL `cmd: exit status 128`.
+ */
+async function* outputMessages(
+  repository: Repository,
+  outputWith: (config: () => Promise<readonly ConfigPair[]>) => AsyncIterable<Buffer>,
+  signal: AbortSignal,
+): AsyncGenerator<{ data: Buffer }> {
+  try {
+    await using opened = new AsyncDisposableStack();
+    const config = async () => opened.use(await headAttributes(repository, { signal })).config;
+    for await (const chunk of outputWith(config)) yield* dataMessages(chunk);
+  } catch (error) {
+    throw wrap(error, 'cmd', 'INTERNAL', {
+      metadata: error instanceof GitExitError ? { stderr: error.stderr } : {},
+    });
+  }
+}
+
+function* dataMessages(bytes: Buffer): Generator<{ data: Buffer }> {
+  for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES)
+    yield { data: bytes.subarray(at, at + MAX_CHUNK_BYTES) };
 }

@@ -1,11 +1,12 @@
 import type { JobEnd, ReplicationJob, ReplicationQueue } from '#praefect/model/job';
+import type { GitalyNode } from '#praefect/nodes/gitaly-node';
 import { MemoryQueue } from '#praefect/replication/memory-queue';
 import { Replicator, type ReplicatorOptions } from '#praefect/replication/replicator';
 import { WritePauses } from '#praefect/replication/write-pauses';
 import { MemoryStore } from '#praefect/store/memory-store';
 import type { ReplicaStore } from '#praefect/store/replica-store';
 import { lineLogger } from '../line-logger.ts';
-import { type CopyCall, type CopyNodeOptions, copyNode } from './copy-nodes.ts';
+import { standIn } from '../stand-in.ts';
 
 export const job: ReplicationJob = {
   ...{ change: 'update', repositoryId: 1, virtualStorage: 'default', relativePath: 'x.git' },
@@ -70,4 +71,51 @@ export function triedTargets() {
     return dequeue(virtualStorage, target, count);
   };
   return { queue, tried };
+}
+
+/** A call that a copy makes: the node, the method, the request and the options. */
+export type CopyCall = readonly [storage: string, method: string, request: unknown, options: unknown];
+
+export interface CopyNodeOptions {
+  readonly calls?: CopyCall[];
+  readonly token?: string | undefined;
+  /** Path of the pool of its repository. */
+  readonly pool?: string | undefined;
+  /** Result of its health checks; default true. */
+  readonly isServing?: boolean;
+  /** Functions that run in place of methods, by the methods' names. */
+  readonly on?: Readonly<Record<string, () => Promise<void>>>;
+}
+
+/** A node for tests that copies nothing, and records its calls. */
+export function copyNode(
+  storage: string,
+  { calls = [], isServing = true, on = {}, pool, token }: CopyNodeOptions = {},
+) {
+  const method =
+    (name: string, response: object = {}) =>
+    async (request: unknown, options: unknown): Promise<object> => {
+      calls.push([storage, name, request, options]);
+      await on[name]?.();
+      return response;
+    };
+  return standIn<GitalyNode>({
+    storage,
+    config: { virtualStorage: 'default', storage, address: `tcp://${storage}:8075`, token },
+    isServing: async () => isServing,
+    connection: {
+      repository: {
+        replicateRepository: method('replicateRepository'),
+        removeRepository: method('removeRepository'),
+      },
+      objectPool: {
+        getObjectPool: method(
+          'getObjectPool',
+          pool === undefined ? {} : { objectPool: { repository: { relativePath: pool } } },
+        ),
+        disconnectGitAlternates: method('disconnectGitAlternates'),
+        linkRepositoryToObjectPool: method('linkRepositoryToObjectPool'),
+      },
+    },
+  });
 }

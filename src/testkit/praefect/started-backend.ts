@@ -4,13 +4,13 @@ import type { Backend } from '#praefect/backends/backend';
 import { startDatabaseBackend } from '#praefect/backends/database-backend';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { createPraefectMetrics } from '#praefect/metrics/praefect-metrics';
+import type { GitalyNode } from '#praefect/nodes/gitaly-node';
 import type { ProcessFamily } from '#workers/family';
 import { ScriptedNode } from '../feed/scripted-node.ts';
 import { lineLogger } from '../line-logger.ts';
 import { replaceMethod } from '../replace-method.ts';
 import { standIn } from '../stand-in.ts';
 import type { TestDatabase } from '../start-postgres.ts';
-import { checkedNode } from './checked-node.ts';
 
 export interface StartedBackendOptions {
   readonly family?: ProcessFamily;
@@ -85,4 +85,28 @@ export function holdPeriodic(context: TestContext): PeriodicTimers {
       }
     },
   };
+}
+
+/** A node for tests whose checks fail with an error that a test sets. */
+interface CheckedNode {
+  readonly node: GitalyNode;
+  /** Number of checks. */
+  checks: number;
+  failure: unknown;
+}
+
+export function checkedNode(storage: string): CheckedNode {
+  const failure: unknown = undefined;
+  const checked = { checks: 0, failure };
+  const node = {
+    storage,
+    config: { virtualStorage: 'default', storage, address: `tcp://${storage}:8075`, token: undefined },
+    onDisconnect: () => {},
+    isServing: async (_timeoutMs: number, onFailure: (error: unknown) => void) => {
+      checked.checks++;
+      if (checked.failure !== undefined) onFailure(checked.failure);
+      return checked.failure === undefined;
+    },
+  };
+  return Object.assign(checked, { node: standIn<GitalyNode>(node) });
 }

@@ -4,12 +4,13 @@ import type { RepositoryState } from '../repository-state.ts';
 import { decideCommitGraph } from './commit-graph.ts';
 import {
   decidePrune,
+  decideRepack,
   maxLooseReferences,
+  maxUntrackedPacks,
   planAsNeeded,
   planEverything,
   shouldPackReferences,
 } from './plan-maintenance.ts';
-import { decideRepack, maxUntrackedPacks } from './repack.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const NOW_MS = 1_700_000_000_000;

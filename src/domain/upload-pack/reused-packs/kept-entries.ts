@@ -3,6 +3,7 @@ import { invariant } from '#base/invariant';
 import { PIECE_BYTES } from '#base/memory/bulk-buffers';
 import { BitRanks } from '#git/bitmap/bit-ranks';
 import { hasBit, nextBit } from '#git/bitmap/bitmap-file';
+import type { PackRange } from '#git/bitmap/pack-order';
 import { MAX_ENTRY_HEADER_BYTES, type PackEntry, parsePackEntry } from '#git/objects/database/pack-entry';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { writeDistance, writeEntryHeader } from '#git/objects/pack-header';
@@ -10,7 +11,6 @@ import { addObjects } from '../add-objects.ts';
 import type { PackOutput } from '../pack-output.ts';
 import { damagedPack, MAX_GAP_BYTES, PackWindow } from '../pack-window.ts';
 import { CopiedRun } from './copied-run.ts';
-import { earlierVersion } from './earlier-version.ts';
 import type { ReusedPack, SelectedObjects } from './find-reused-packs.ts';
 
 export interface KeptEntriesOptions {
@@ -147,4 +147,26 @@ export class KeptEntries {
 
 function damaged(): never {
   throw damagedPack();
+}
+
+/** Objects that are looked at: less than half a millisecond. */
+const MAX_OBJECTS = 50_000;
+
+/**
+ * Returns the next object of a pack that the client has at a path of the same name. As the newest
+ * objects are the first, it mostly is an earlier version of the same file.
+ *
+ * @returns an id; `undefined` if there is none, or no names are known.
+ */
+function earlierVersion(
+  bit: number,
+  { end }: PackRange,
+  { bitmap, ofClient, order, packs }: SelectedObjects,
+): string | undefined {
+  const name = bitmap.nameHash(order.indexes[bit] ?? 0);
+  if (ofClient === undefined || name === 0) return undefined;
+  for (let next = bit + 1; next < Math.min(end, bit + MAX_OBJECTS); next++)
+    if (hasBit(ofClient, next) && bitmap.nameHash(order.indexes[next] ?? 0) === name)
+      return packs.oidOf(next, order);
+  return undefined;
 }

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { descriptorOf } from '#base/streams/stream-handle';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { INHERITED_VARIABLE, InheritedSockets, parseReady } from './inherited-sockets.ts';
-import { boundNames } from './socket-names.ts';
+import { boundNames, INHERITED_VARIABLE, InheritedSockets, parseReady } from './inherited-sockets.ts';
 
 const directory = makeScratchDirectory('sockets');
 mkdirSync(directory, { recursive: true });

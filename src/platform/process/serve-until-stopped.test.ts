@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '../log/logger.ts';
-import { type GracefulStopOptions, gracefulStop } from './graceful-stop.ts';
+import { type GracefulStopOptions, gracefulStop } from './serve-until-stopped.ts';
 
 function arrange(options: Partial<GracefulStopOptions> = {}) {
   const events: string[] = [];
