@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
@@ -152,5 +152,39 @@ test('words with a NUL are refused before git is started', async () => {
   await assert.rejects(Array.fromAsync(find), {
     code: 'INTERNAL',
     message: 'error when creating git log command: detected null byte in command argument "x\\x00"',
+  });
+});
+
+// These calls took git's failure for an empty result: `false`, 0 and empty lists, with status OK.
+test('calls fail for a repository whose storage of references is unknown', async () => {
+  await using gitaly = await startGitaly();
+  const repository = await gitaly.createRepository({ commits: 2 });
+  const { commit, ref, repository: repositories } = gitaly.connection;
+  const path = join(gitaly.storagePath(), repository.relativePath);
+  gitOutput(path, ['config', 'core.repositoryformatversion', '1']);
+  appendFileSync(join(path, 'config'), '[extensions]\n\trefstorage = junk\n');
+  const revision = bytes('main');
+
+  const calls: Readonly<Record<string, () => Promise<unknown>>> = {
+    refExists: () => ref.refExists({ repository, ref: bytes('refs/heads/main') }),
+    commitIsAncestor: () => commit.commitIsAncestor({ repository, ancestorId: 'main', childId: 'main' }),
+    countCommits: () => commit.countCommits({ repository, revision }),
+    findAllCommits: () => Array.fromAsync(commit.findAllCommits({ repository, revision })),
+    commitsByMessage: () => Array.fromAsync(commit.commitsByMessage({ repository, revision, query: 'c' })),
+    findMergeBase: () => repositories.findMergeBase({ repository, revisions: [revision, revision] }),
+    searchFilesByContent: () =>
+      Array.fromAsync(repositories.searchFilesByContent({ repository, ref: revision, query: 'c' })),
+    // It reported that the references are files.
+    repositoryInfo: () => repositories.repositoryInfo({ repository }),
+    listFiles: () => Array.fromAsync(commit.listFiles({ repository, revision })),
+  };
+
+  assert.throws(() => gitOutput(path, ['show-ref']));
+  for (const [name, call] of Object.entries(calls))
+    await assert.rejects(call, { message: /unknown reference backend: "junk"/ }, name);
+  await assert.rejects(repositories.repositoryInfo({ repository }), {
+    code: 'INTERNAL',
+    message:
+      'deriving repository info: checking references: reference backend: unknown reference backend: "junk"',
   });
 });

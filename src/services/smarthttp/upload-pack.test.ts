@@ -1,13 +1,13 @@
-// Own process: it measures memory
-
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { join } from 'node:path';
-import { PassThrough, Readable, Writable } from 'node:stream';
+import { type Duplex, PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { REPOSITORY } from '#testkit/operation-fixture';
+import { type Connection, dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
+import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -67,6 +67,48 @@ function collector(): { stream: Writable; bytes: () => Buffer } {
   });
   return { stream, bytes: () => Buffer.concat(chunks) };
 }
+
+/**
+ * Answers every sidechannel with the same bytes, regardless of the protocol, and keeps what
+ * arrives.
+ */
+class StubbornRegistry extends SidechannelRegistry {
+  readonly #bytes: string;
+  readonly #received: Buffer[] = [];
+
+  constructor(bytes: string) {
+    super();
+    this.#bytes = bytes;
+  }
+
+  override async accept(stream: Duplex): Promise<void> {
+    stream.on('data', (chunk: Buffer) => this.#received.push(chunk));
+    stream.write(`ok${this.#bytes}`);
+    await once(stream, 'end');
+    stream.end();
+  }
+
+  get received(): string {
+    return Buffer.concat(this.#received).toString('latin1');
+  }
+}
+
+const METADATA = { metadata: { 'gitaly-sidechannel-id': '1' } };
+const overHttp = ({ smartHttp }: Connection) =>
+  smartHttp.postUploadPackWithSidechannel({ repository: REPOSITORY }, METADATA);
+const overSsh = ({ ssh }: Connection) =>
+  ssh.sshUploadPackWithSidechannel({ repository: REPOSITORY }, METADATA);
+
+/**
+ * Expected end of each call when the client's bytes end behind a complete request: git had all it
+ * needs.
+ */
+const ENDINGS = [
+  { bytes: '0002', reason: 'sidechannel: invalid header 2' },
+  { bytes: 'ffff', reason: 'pktLineSplitter: invalid length: 65535' },
+];
+
+const repository = { storageName: 'default', relativePath: 'r.git' };
 
 test('a fetch over the sidechannel brings the pack, and the call says what was asked for', async () => {
   await using gitaly = await startGitaly();
@@ -231,4 +273,93 @@ test('PostUploadPack serves the same within gRPC', async () => {
     })(),
     { code: 'INVALID_ARGUMENT', message: 'non-empty Data' },
   );
+});
+
+for (const { bytes, reason } of ENDINGS) {
+  test(`malformed sidechannel data does not keep git's response from its client: ${bytes}`, async () => {
+    await using gitaly = await startGitaly();
+    const oid = createSmallRepository(gitaly).oid;
+    const request = packet(`${packet(`want ${oid} no-progress\n`)}${FLUSH}${packet('done\n')}`);
+
+    for (const [call, outcome] of [
+      [overHttp, `running upload-pack: waiting for upload-pack: ${reason}`],
+      [overSsh, 'OK'],
+    ] as const) {
+      const registry = new StubbornRegistry(request + bytes);
+      await using connection = await dialSidechannel(gitaly.address, registry);
+
+      const ended = await call(connection).then(
+        () => 'OK',
+        (error: Error) => error.message,
+      );
+
+      assert.equal(ended, outcome);
+      assert.match(registry.received, /PACK/);
+    }
+  });
+}
+
+test('where git cannot do without what did not come, its exit code is the answer', async () => {
+  await using gitaly = await startGitaly();
+  createSmallRepository(gitaly).oid;
+
+  for (const [call, outcome] of [
+    [
+      overHttp,
+      {
+        code: 'FAILED_PRECONDITION',
+        message: 'running upload-pack: waiting for upload-pack: exit status 128',
+      },
+    ],
+    [overSsh, { code: 'CANCELLED', message: 'running upload-pack: user canceled the request' }],
+  ] as const) {
+    const registry = new StubbornRegistry('zzzz');
+    await using connection = await dialSidechannel(gitaly.address, registry);
+
+    await assert.rejects(call(connection), outcome);
+  }
+});
+
+test('a fetch of protocol v0 returns every statistic of the negotiation', async () => {
+  await using gitaly = await startGitaly();
+  const path = initServed(gitaly, 'r.git');
+  const oids = [1, 2, 3].map((number) => addCommit(path, number));
+  gitOutput(path, ['config', 'uploadpack.allowFilter', 'true']);
+  gitOutput(path, ['config', 'uploadpack.allowAnySHA1InWant', 'true']);
+  const [first = '', second = '', third = ''] = oids;
+  const lines = [
+    `want ${third} filter no-progress agent=git/2.45.0\n`,
+    `want ${second}\n`,
+    `shallow ${first}\n`,
+    'deepen 2\n',
+    'filter blob:none\n',
+  ];
+  const haves = [`have ${first}\n`, `have ${'1'.repeat(40)}\n`];
+  const request = [...lines.map(packet), FLUSH, ...haves.map(packet), packet('done\n')].join('');
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(gitaly.address, registry);
+
+  const statistics = await postUploadPack(
+    connection,
+    registry,
+    {
+      stdin: Readable.from([Buffer.from(request)]),
+      stdout: new Writable({ write: (_chunk, _encoding, done) => done() }),
+    },
+    { repository },
+  );
+
+  // `done` is no packet that counts, but its bytes do, as in Gitaly.
+  const payload = [...lines, ...haves, 'done\n'].reduce((sum, line) => sum + line.trimEnd().length, 0);
+  assert.deepEqual(statistics && { ...statistics, $typeName: '' }, {
+    $typeName: '',
+    payloadSize: BigInt(payload),
+    packets: BigInt(lines.length + 1 + haves.length),
+    caps: ['filter', 'no-progress', 'agent=git/2.45.0'],
+    wants: 2n,
+    haves: 2n,
+    shallows: 1n,
+    deepen: 'deepen 2',
+    filter: 'blob:none',
+  });
 });

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, SidechannelRegistry, uploadPackWithSidechannel } from '#client/index';
 import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
+import { nestDirectories } from '#testkit/repositories/generated/deep-trees';
 import { FLUSH, packet, packets, pushBody, ZERO_OID } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 /** Makes `r.git` with one commit on `main`. */
@@ -70,6 +74,8 @@ async function overSidechannel(gitaly: TestGitaly, stdin: Readable, request: obj
     await connection.close();
   }
 }
+
+const repository = { storageName: 'default', relativePath: 'r.git' };
 
 test('a fetch over SSH travels in side bands, and the client need not end its half', async () => {
   await using gitaly = await startGitaly();
@@ -252,4 +258,29 @@ test('first messages are checked in order', async () => {
   for (const [method, first, error] of REFUSED) {
     assert.equal(errorOf(await collect(gitaly.connection.ssh[method]([first]))), error);
   }
+});
+
+// git 2.39 died of a segmentation fault, and the call reported it.
+test('an archive of directories that are nested too deep for git has an error of its own', async () => {
+  await using fixture = await StorageFixture.create();
+  const deep = fixture.init('deep.git');
+  await nestDirectories(deep, 5000);
+  await using gitaly = await startGitaly();
+  cpSync(deep.path, join(gitaly.storagePath(), 'r.git'), { recursive: true });
+  const archive = async (...words: readonly string[]) => {
+    const stdin = Buffer.from(words.map((word) => packet(`argument ${word}\n`)).join('') + FLUSH);
+    await Array.fromAsync(gitaly.connection.ssh.sshUploadArchive([{ repository }, { stdin }]));
+  };
+
+  for (const words of [['ours'], ['--format', 'zip', 'ours'], ['--prefix=x/', 'ours:d/d']]) {
+    await assert.rejects(archive(...words), {
+      code: 'FAILED_PRECONDITION',
+      message: 'running upload-archive: directories are nested deeper than 2048 levels',
+    });
+  }
+  // any other failure is git's
+  await assert.rejects(archive('--prefix', 'ours', 'none'), {
+    code: 'INTERNAL',
+    message: /^send: cmd wait: exit/,
+  });
 });

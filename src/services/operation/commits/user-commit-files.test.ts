@@ -4,9 +4,11 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { gitOutput } from '#testkit/repositories/init-repository';
+import { REPOSITORY } from '#testkit/operation-fixture';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
+import { USER } from '#testkit/user';
 import {
   UserCommitFilesActionHeader_ActionType as ActionType,
   type UserCommitFilesActionHeaderSchema,
@@ -377,3 +379,23 @@ test('the log line of a refused commit tells where it was to go', async () => {
     },
   );
 });
+
+for (const rpc of ['userCherryPick', 'userRevert'] as const) {
+  test(`${rpc} does not show git a start that begins with a dash`, async () => {
+    await using gitaly = await startGitaly();
+    const path = initServed(gitaly, 'r.git', { commits: 2 });
+    const commit = { id: gitOutput(path, ['rev-parse', 'main']) };
+    const request = { repository: REPOSITORY, user: USER, commit, message: Buffer.from('m') };
+
+    // The messages are Gitaly's: a missing name differs from a name that Gitaly never looks up.
+    await assert.rejects(gitaly.connection.operation[rpc]({ ...request, branchName: Buffer.from('-main') }), {
+      code: 'INVALID_ARGUMENT',
+      message:
+        'resolve start ref: positional arg "-main^{commit}" cannot start with dash \'-\': invalid argument',
+    });
+    await assert.rejects(gitaly.connection.operation[rpc]({ ...request, branchName: Buffer.from('nope') }), {
+      code: 'INVALID_ARGUMENT',
+      message: 'resolve start ref: reference not found',
+    });
+  });
+}
