@@ -2,38 +2,18 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { Command, CommanderError } from 'commander';
-import { addRepoCommands, type RepoProcess } from '#cli/commands/repo-commands';
+import { addRepoCommands } from '#cli/commands/repo-commands';
 import { capabilitiesOf } from '#git/command/capabilities';
 import { programCommand } from '#testkit/program-command';
 import { detachHead } from '#testkit/repositories/generated/odd-repositories';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { testedGit } from '#testkit/repositories/run-git';
-import { type RunResult, run } from '#testkit/run-program';
+import { runCommands } from '#testkit/run-commands';
+import { run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 
-/** Runs a command in this process: a start of Node takes a second of processor time. */
-async function repo(...args: string[]): Promise<RunResult> {
-  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
-  const process: RepoProcess = { stdin, stdout, stderr };
-  const program = new Command('gitaly-ts').exitOverride();
-  program.configureOutput({
-    writeOut: (written) => stdout.write(written),
-    writeErr: (written) => stderr.write(written),
-  });
-  addRepoCommands(program, process);
-  try {
-    await program.parseAsync(['repo', ...args], { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
-  }
-  const [out, err] = await Promise.all([stdout, stderr].map((stream) => text(stream.end())));
-  return { code: Number(process.exitCode), stdout: out ?? '', stderr: err ?? '' };
-}
+const repo = (...args: string[]) => runCommands(['repo', ...args], addRepoCommands);
 
 async function ok(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await repo(...args);

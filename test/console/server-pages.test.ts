@@ -1,29 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ServerStatus } from '#calls/top/status';
+import { CALL_STATUS, IDLE_STATUS } from '#testkit/idle-status';
 import { until } from '#testkit/until';
 import { openConsole } from './open-console.ts';
 
 const HOSTILE = '"><img src=x onerror=alert(1)>';
 
 /** State of a praefect that serves no call. */
-const AN_IDLE_PRAEFECT: ServerStatus = {
-  time: '2026-01-02T03:04:05.000Z',
-  version: '1.0.0',
-  pid: 7,
-  blocked: [],
-  counters: [],
-  git_version: '',
-  uptime_seconds: 1,
-  cpu_seconds: 1,
-  memory_bytes: 1,
-  call_count: 0,
-  calls: [],
-  queues: [],
-  git: { running_calls: 0, waiting_calls: 0 },
-  processes: [],
-  caches: {},
-};
+const AN_IDLE_PRAEFECT = { ...IDLE_STATUS, git_version: '' };
 
 test('a slow call is shown with its git commands, others are not', async () => {
   await using console = await openConsole();
@@ -129,15 +113,9 @@ test('counters that are declared to be shown are on the overview, with hit rates
 
 test('a node that does not respond is named, the calls of the others are shown', async () => {
   const call = {
+    ...CALL_STATUS,
     method: `/gitaly.RepositoryService/${HOSTILE}`,
-    age_ms: 5,
-    storage: 'default',
-    project: '',
-    remote: '',
-    request_messages: 1,
-    response_messages: 0,
     repository: '@cluster/repositories/1',
-    user: '',
     client: HOSTILE,
     correlation_id: 'of-node-1',
     processes: [{ pid: 7, command: `git ${HOSTILE}`, age_ms: 4, directory: '' }],

@@ -1,32 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CALL_STATUS, IDLE_STATUS } from '#testkit/idle-status';
 import { mergeStatus } from './merge-status.ts';
-import type { CallStatus, ServerStatus } from './status.ts';
+import type { ServerStatus } from './status.ts';
 
-const CALL: CallStatus = {
-  method: '/gitaly.CommitService/FindCommit',
-  age_ms: 1,
-  storage: 's',
-  repository: 'a.git',
-  project: '',
-  user: '',
-  client: '',
-  remote: '',
-  correlation_id: '',
-  request_messages: 1,
-  response_messages: 0,
-  processes: [],
-};
 const STATUS: ServerStatus = {
-  time: '2026-01-02T03:04:05.000Z',
-  version: '1.0.0',
-  git_version: '2.53.0',
-  pid: 7,
+  ...IDLE_STATUS,
   uptime_seconds: 10,
   cpu_seconds: 1.5,
   memory_bytes: 100,
   call_count: 1,
-  calls: [CALL],
+  calls: [CALL_STATUS],
   queues: [{ limit: 'concurrency[0]', method: 'X', repository: '', caller: '', running: 1, waiting: 0 }],
   git: { running_calls: 1, waiting_calls: 2 },
   processes: [{ pid: 8, command: 'git', age_ms: 1, directory: '' }],
@@ -40,7 +24,7 @@ test('the processes of a server add up, and are listed with their numbers', () =
     ...STATUS,
     pid: 9,
     cpu_seconds: 2,
-    calls: [{ ...CALL, age_ms: 5 }],
+    calls: [{ ...CALL_STATUS, age_ms: 5 }],
     queues: [],
     blocked: [{ time: '2026-01-02T03:04:02.000Z', blocked_ms: 6, stack: [] }],
     caches: { hits: 2, misses: 1 },
@@ -59,8 +43,8 @@ test('the processes of a server add up, and are listed with their numbers', () =
     memory_bytes: 200,
     call_count: 2,
     calls: [
-      { ...CALL, age_ms: 5, worker: 3 },
-      { ...CALL, worker: 0 },
+      { ...CALL_STATUS, age_ms: 5, worker: 3 },
+      { ...CALL_STATUS, worker: 0 },
     ],
     git: { running_calls: 2, waiting_calls: 4 },
     processes: [...STATUS.processes, ...STATUS.processes],

@@ -2,36 +2,15 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { Command, CommanderError } from 'commander';
-import type { RunResult } from '#testkit/run-program';
+import { runCommands } from '#testkit/run-commands';
 import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
 import { addTokenCommands } from '../commands/token-commands.ts';
-import type { ToolProcess } from '../commands/tool-command.ts';
 import { tokensIn } from './token.ts';
 
-async function token(...args: string[]): Promise<RunResult> {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const process: ToolProcess = { stdout, stderr };
-  const program = new Command('gitaly-ts').exitOverride();
-  program.configureOutput({
-    writeOut: (written) => stdout.write(written),
-    writeErr: (written) => stderr.write(written),
-  });
-  addTokenCommands(program, process);
-  try {
-    await program.parseAsync(['token', ...args], { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
-  }
-  const [out, err] = await Promise.all([stdout, stderr].map((stream) => text(stream.end())));
-  return { code: Number(process.exitCode), stdout: out ?? '', stderr: err ?? '' };
-}
+const token = (...args: string[]) => runCommands(['token', ...args], addTokenCommands);
 
 test('tokens are issued, listed and revoked, and keys rotate', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'token-'));

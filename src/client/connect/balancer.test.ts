@@ -1,33 +1,12 @@
 import assert from 'node:assert/strict';
-import { duplexPair } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
+import { TestTransport } from '#testkit/test-transport';
 import { Balancer, type LoadBalancing } from './balancer.ts';
 import { type Endpoint, endpointKey } from './endpoint.ts';
-import type { OpenTransport, Transport } from './transport.ts';
+import type { OpenTransport } from './transport.ts';
 
 const unix = (path: string): Endpoint => ({ kind: 'unix', path });
-
-/** A transport without a connection, and a way to break it. */
-class TestTransport implements Transport {
-  readonly channel = connectGrpc(duplexPair()[0]);
-  readonly #closed = Promise.withResolvers<void>();
-  readonly closed = this.#closed.promise;
-  isOpen = true;
-  readonly calls = 0;
-
-  hold(): void {}
-  release(): void {}
-  drain(): void {
-    void this.destroy();
-  }
-  async destroy(): Promise<void> {
-    this.isOpen = false;
-    this.channel.destroy();
-    this.#closed.resolve();
-  }
-}
 
 /** Opens transports, except to unavailable endpoints. */
 function network(): {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { duplexPair } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { replaceMethod } from '#testkit/replace-method';
+import { TestTransport } from '#testkit/test-transport';
 import { FurtherTransports } from './further-transports.ts';
 import type { Transport } from './transport.ts';
 
@@ -11,28 +10,6 @@ const BUSY = 16;
 const BUSY_MS = 200;
 const PAUSE_MS = 1000;
 const IDLE_MS = 30_000;
-
-/** A transport without a connection, whose running calls the test sets. */
-class TestTransport implements Transport {
-  readonly channel = connectGrpc(duplexPair()[0]);
-  readonly #closed = Promise.withResolvers<void>();
-  readonly closed = this.#closed.promise;
-  isOpen = true;
-  calls = 0;
-
-  constructor(calls = 0) {
-    this.calls = calls;
-  }
-  hold(): void {}
-  release(): void {}
-  drain(): void {
-    this.isOpen = false;
-  }
-  async destroy(): Promise<void> {
-    this.isOpen = false;
-    this.#closed.resolve();
-  }
-}
 
 /** Arranges further connections. Each attempt to connect takes its result from `answers`. */
 function arrange(context: TestContext, { max = 2 } = {}) {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { duplexPair } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
+import { TestTransport } from '#testkit/test-transport';
 import type { ConnectionState } from './connection-state.ts';
 import { Subconnection, type SubconnectionOptions } from './subconnection.ts';
 import type { Transport } from './transport.ts';
@@ -11,28 +10,6 @@ import type { Transport } from './transport.ts';
 const ENDPOINT = { kind: 'unix', path: '/a' } as const;
 const CLOSING = new GitalyError('CANCELLED', 'closing');
 const FIRST_PAUSE_MS = 1000;
-
-/** A transport without a connection. A drained one has calls that do not end. */
-class TestTransport implements Transport {
-  readonly channel = connectGrpc(duplexPair()[0]);
-  readonly #closed = Promise.withResolvers<void>();
-  readonly closed = this.#closed.promise;
-  readonly ends: unknown[] = [];
-  isOpen = true;
-  readonly calls = 0;
-
-  hold(): void {}
-  release(): void {}
-  drain(): void {
-    this.isOpen = false;
-    this.ends.push('drained');
-  }
-  async destroy(error?: Error): Promise<void> {
-    this.isOpen = false;
-    this.ends.push(error);
-    this.#closed.resolve();
-  }
-}
 
 /** Arranges a connection whose attempts have these results in turn. Further attempts fail. */
 function arrange(context: TestContext, options: Partial<SubconnectionOptions> = {}) {
@@ -60,7 +37,7 @@ function arrange(context: TestContext, options: Partial<SubconnectionOptions> = 
 
 test('a connection is opened on request, once', async (context) => {
   const { attempts, connect, connection, states } = arrange(context);
-  const transport = new TestTransport();
+  const transport = new TestTransport(1);
   assert.deepEqual([connection.state, connection.pick()], ['idle', undefined]);
   const { promise, resolve } = Promise.withResolvers<Transport>();
 
@@ -93,7 +70,7 @@ test('pauses between failed attempts grow up to a limit, and end with a success'
   }
   assert.deepEqual(states.slice(0, 4), ['connecting', 'transient_failure', 'idle', 'connecting']);
 
-  const transport = new TestTransport();
+  const transport = new TestTransport(1);
   await connect(Promise.resolve(transport));
   assert.deepEqual([connection.state, connection.error], ['ready', undefined]);
   await transport.destroy();
@@ -134,7 +111,7 @@ test('a connection that the peer ends becomes idle, and its last calls may finis
 
 test('a broken connection is forgotten', async (context) => {
   const { connect, connection } = arrange(context);
-  const transport = new TestTransport();
+  const transport = new TestTransport(1);
   await connect(Promise.resolve(transport));
   await transport.destroy();
   await turn();
@@ -147,7 +124,7 @@ test('a broken connection is forgotten', async (context) => {
 
 test('a retired connection drains, and opens no more', async (context) => {
   const { attempts, connect, connection } = arrange(context);
-  const transport = new TestTransport();
+  const transport = new TestTransport(1);
   await connect(Promise.resolve(transport));
 
   connection.retire();
@@ -163,7 +140,7 @@ test('a connection that is opened after the close is closed', async (context) =>
   await connect(promise);
   await connection.close(CLOSING);
 
-  const transport = new TestTransport();
+  const transport = new TestTransport(1);
   resolve(transport);
   await turn();
 

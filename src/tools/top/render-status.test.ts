@@ -1,29 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ServerStatus } from '#calls/top/status';
+import { CALL_STATUS, IDLE_STATUS } from '#testkit/idle-status';
 import { ageText, renderStatus } from './render-status.ts';
-
-const IDLE: ServerStatus = {
-  time: '2026-01-02T03:04:05.000Z',
-  version: '1.0.0',
-  git_version: '2.53.0',
-  pid: 7,
-  uptime_seconds: 3725,
-  cpu_seconds: 1.26,
-  memory_bytes: 100 << 20,
-  call_count: 0,
-  calls: [],
-  queues: [],
-  git: { running_calls: 0, waiting_calls: 0 },
-  processes: [],
-  blocked: [],
-  caches: {},
-  counters: [],
-};
 
 test('an idle server is a summary without tables', () => {
   assert.equal(
-    renderStatus(IDLE),
+    renderStatus(IDLE_STATUS),
     'gitaly 1.0.0, git 2.53.0, pid 7, up 1h02m, 1.3 s CPU, 100 MiB, 2026-01-02T03:04:05.000Z\n' +
       '0 calls, 0 wait for a limit, 0 run git, 0 wait for git; 0 processes with 0ms CPU\n',
   );
@@ -35,29 +17,16 @@ test('counters that are declared to be shown have a table, hits of caches do not
     { title: 'Packs', kind: 'cache', values: { 'result="hit"': 3 } },
   ] as const;
 
-  const text = renderStatus({ ...IDLE, counters });
+  const text = renderStatus({ ...IDLE_STATUS, counters });
 
   assert.match(text, /^5 +Fetches +kind="shared" *$/m);
   assert.doesNotMatch(text, /Packs/);
 });
 
 test('control characters of a client do not reach the terminal', () => {
-  const call = {
-    method: '/gitaly.X/Y',
-    age_ms: 5,
-    storage: 's',
-    repository: 'a\x1b[2J\n.git',
-    project: '',
-    user: 'u\x9b',
-    client: '',
-    remote: '',
-    correlation_id: '',
-    request_messages: 0,
-    response_messages: 0,
-    processes: [],
-  };
+  const call = { ...CALL_STATUS, repository: 'a\x1b[2J\n.git', user: 'u\x9b' };
 
-  const text = renderStatus({ ...IDLE, calls: [call] });
+  const text = renderStatus({ ...IDLE_STATUS, calls: [call] });
 
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the test is about them
   assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
