@@ -227,11 +227,7 @@ export class YamuxStream extends Duplex implements FrameSource {
       done(this.#detachError);
       return;
     }
-    this.#hasSentFin = true;
-    this.#host.writer.control(FRAME_TYPE.windowUpdate, FLAG.fin, this.id, 0);
-    if (!this.#hasReceivedFin)
-      this.#closeTimer = setTimeout(this.#onCloseTimeout, this.#host.settings.streamCloseTimeoutMs).unref();
-    this.#releaseWhenDone();
+    this.#sendFin();
     done();
   }
 
