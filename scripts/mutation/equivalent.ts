@@ -158,11 +158,11 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'the read ends with the file; only a window at the end is read again',
   },
   {
-    id: 'src/git/command/output-bytes.ts: drop the default: stdout: output?.writeEnd',
+    id: 'src/git/command/output.ts: drop the default: stdout: output?.writeEnd',
     reason: 'a start has the same default',
   },
   {
-    id: 'src/git/command/output-bytes.ts: remove the statement: noteBulkBytes(',
+    id: 'src/git/command/output.ts: remove the statement: noteBulkBytes(',
     reason: 'only collections of garbage depend on it',
   },
   {

@@ -72,8 +72,7 @@ export {
   type SidechannelWaiter,
 } from './sidechannel-registry.ts';
 export { applyPatch } from './split/apply-patch.ts';
-export { checkBlobsGenerated } from './split/check-blobs-generated.ts';
-export { checkObjectsExist } from './split/check-objects-exist.ts';
+export { checkBlobsGenerated, checkObjectsExist } from './split/checks.ts';
 export { commitFiles, type FileAction } from './split/commit-files.ts';
 export { type ConflictResolution, resolveConflicts } from './split/resolve-conflicts.ts';
 export { type Content, splitBytes } from './split/split-bytes.ts';

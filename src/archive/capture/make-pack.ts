@@ -6,7 +6,7 @@ import { findWalkedPack } from '#domain/upload-pack/walked-packs/find-walked-pac
 import type { PlacedInPack } from '#domain/upload-pack/walked-packs/placed-objects';
 import { sendWalkedPack } from '#domain/upload-pack/walked-packs/send-walked-pack';
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';

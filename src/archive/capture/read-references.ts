@@ -1,5 +1,5 @@
 import { gitCommand, value } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { HEAD } from '#git/names/ref-name';
 import type { Repository } from '#storage/repository';
 

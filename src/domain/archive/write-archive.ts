@@ -2,7 +2,7 @@ import { GitalyError, messageOf } from '#base/gitaly-error';
 import { copyStream } from '#base/streams/copy-stream';
 import { findProgram } from '#git/command/find-program';
 import { type GitCommand, gitCommand, value } from '#git/command/git-command';
-import { type OutputBytesOptions, outputBytes } from '#git/command/output-bytes';
+import { type OutputBytesOptions, outputBytes } from '#git/command/output';
 import { BulkPipe } from '#git/command/process/bulk-pipe';
 import { spawnProgram } from '#git/command/spawn-program';
 import type { Spawner } from '#git/command/spawner/spawner';

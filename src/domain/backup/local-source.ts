@@ -1,5 +1,5 @@
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import type { OidList } from '#git/names/oid-set';
 import { archiveTree } from '#storage/archive/archive-tree';

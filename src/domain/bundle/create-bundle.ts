@@ -2,7 +2,7 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, type GitOption, gitCommand, TO_STDOUT } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import { validateRevision } from '#git/names/validate-revision';
 import { type RevisionInput, revisionInput } from '#git/objects/revision-input';

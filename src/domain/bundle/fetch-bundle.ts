@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { GitalyError, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, gitCommand, joined } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import type { GitExitError } from '#git/command/process/exit-error';
 import { HEAD } from '#git/names/ref-name';
 import type { Repository } from '#storage/repository';

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { flag, gitCommand, joined } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { OID_DIGITS } from '#git/names/object-id';
 import { type OidList, OidSet } from '#git/names/oid-set';
 import type { Repository } from '#storage/repository';

@@ -1,5 +1,5 @@
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 import type { BundleSelection } from './bundle-selection.ts';

@@ -2,7 +2,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { Sha1Xor } from '#base/sha1-xor';
 import { flag, gitCommand } from '#git/command/git-command';
 import { FallBackToGit } from '#git/command/in-process';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import { isChecksumLine } from '#git/refs/storage/checksum-lines';
 import type { Repository } from '#storage/repository';

@@ -1,7 +1,7 @@
 import { invalidArgument } from '#base/gitaly-error';
 import { lineBatches } from '#base/streams/line-batches';
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { isOid } from '#git/names/object-id';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';

@@ -1,5 +1,5 @@
 import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
-import { OutputBeforeFailure, outputBytes } from '#git/command/output-bytes';
+import { OutputBeforeFailure, outputBytes } from '#git/command/output';
 import { blobCommand } from '#git/diff/commands';
 import { OID_DIGITS } from '#git/names/object-id';
 import { writeScratchObject } from '#git/objects/write/scratch-object';

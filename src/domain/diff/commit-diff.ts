@@ -1,6 +1,6 @@
 import { wrap } from '#base/gitaly-error';
 import type { GitCommand } from '#git/command/git-command';
-import { OutputBeforeFailure, outputBytes } from '#git/command/output-bytes';
+import { OutputBeforeFailure, outputBytes } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import { changedFilesCommand, type IgnoredSpace, type Sides, WITH_PREFIXES } from '#git/diff/commands';
 import { DiffFormatError } from '#git/diff/parse/diff-format-error';

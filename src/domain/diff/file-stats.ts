@@ -1,4 +1,4 @@
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { numstatCommand, type Sides } from '#git/diff/commands';
 import type { TreePair } from '#git/diff/diff-outputs';
 import { type FileStat, parseNumstat } from '#git/diff/parse/numstat';

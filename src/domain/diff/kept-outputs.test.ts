@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { InProcess } from '#git/command/in-process';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { changedPaths } from '#git/diff/changed-paths';
 import { numstatCommand, patchCommand, WITH_PREFIXES } from '#git/diff/commands';
 import { parseNumstat } from '#git/diff/parse/numstat';

@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { OutputBeforeFailure } from '#git/command/output-bytes';
+import { OutputBeforeFailure } from '#git/command/output';
 import type { IgnoredSpace } from '#git/diff/commands';
 import { diffPairs } from '#git/diff/diff-pairs';
 import type { KnownChange } from '#git/diff/known-change';

@@ -4,7 +4,7 @@ import { mapAhead } from '#base/streams/map-ahead';
 import type { AttributeFile } from '#git/attributes/tree-attributes';
 import { flag, gitCommand } from '#git/command/git-command';
 import { FallBackToGit } from '#git/command/in-process';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import type { Trees } from '#git/diff/in-process/changed-files';
 import { rawOfTrees } from '#git/diff/in-process/diff-trees';

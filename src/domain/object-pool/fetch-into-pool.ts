@@ -1,7 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import { objectIdProblem, ZERO_OID } from '#git/names/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';

@@ -1,5 +1,5 @@
 import { flag, gitCommand, value } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { ignoringGitFailure } from '#git/command/until-git-fails';
 import type { Repository } from '#storage/repository';
 

@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { textOfUtf8 } from '#base/go/encoding/utf8';
 import type { GoRegexp } from '#base/go/regexp/go-regexp';
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { ignoringGitFailure } from '#git/command/until-git-fails';
 import { filePaths } from '#git/trees/file-paths';
 import type { Repository } from '#storage/repository';

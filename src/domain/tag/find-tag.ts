@@ -1,6 +1,6 @@
 import { wrap } from '#base/gitaly-error';
 import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { ignoringGitFailure } from '#git/command/until-git-fails';
 import { firstWildcard } from '#git/names/wildmatch';
 import type { ObjectReader } from '#git/objects/object-reader';

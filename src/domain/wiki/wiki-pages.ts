@@ -1,5 +1,5 @@
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { walkTree } from '#git/trees/walk-tree';

@@ -1,6 +1,6 @@
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit } from '../command/in-process.ts';
-import { outputBytes } from '../command/output-bytes.ts';
+import { outputBytes } from '../command/output.ts';
 import type { GitRepository } from '../repository.ts';
 import type { OutputKind } from './diff-outputs.ts';
 import { rawOfTrees } from './in-process/diff-trees.ts';

@@ -1,6 +1,6 @@
 import { isDirectory } from '#base/file-mode';
 import { flag, gitCommand } from '../command/git-command.ts';
-import { outputBytes } from '../command/output-bytes.ts';
+import { outputBytes } from '../command/output.ts';
 import { GitExitError } from '../command/process/exit-error.ts';
 import { isOidInAnyCase, OID_DIGITS } from '../names/object-id.ts';
 import { writeScratchObject } from '../objects/write/scratch-object.ts';

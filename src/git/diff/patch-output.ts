@@ -1,5 +1,5 @@
 import type { ConfigPair } from '../command/config.ts';
-import { outputBytes } from '../command/output-bytes.ts';
+import { outputBytes } from '../command/output.ts';
 import type { GitRepository } from '../repository.ts';
 import { type PatchOptions, patchCommand, type Sides } from './commands.ts';
 import { compareTrees } from './compare-trees.ts';

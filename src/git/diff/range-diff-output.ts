@@ -1,5 +1,5 @@
 import { flag, gitCommand } from '../command/git-command.ts';
-import { outputBytes } from '../command/output-bytes.ts';
+import { outputBytes } from '../command/output.ts';
 import { OID_DIGITS } from '../names/object-id.ts';
 import type { GitRepository } from '../repository.ts';
 

@@ -1,4 +1,4 @@
-import { outputBytes } from '../command/output-bytes.ts';
+import { outputBytes } from '../command/output.ts';
 import { OID_DIGITS } from '../names/object-id.ts';
 import type { GitRepository } from '../repository.ts';
 import { rawCommand, type Sides } from './commands.ts';

@@ -1,5 +1,5 @@
 import { flag, gitCommand, joined, value } from '../command/git-command.ts';
-import { outputBytes } from '../command/output-bytes.ts';
+import { outputBytes } from '../command/output.ts';
 import { GitExitError } from '../command/process/exit-error.ts';
 import type { GitRepository } from '../repository.ts';
 

@@ -2,7 +2,7 @@ import { mapInTurns } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
-import { outputLines } from '../command/output-lines.ts';
+import { outputLines } from '../command/output.ts';
 import { kindOf } from '../names/entry-kind.ts';
 import { isOid, OID_BYTES } from '../names/object-id.ts';
 import { isPlainPath } from '../names/plain-path.ts';

@@ -1,6 +1,6 @@
 import type { CommandRepository } from '../command/command-repository.ts';
 import { flag, type GitOption, gitCommand } from '../command/git-command.ts';
-import { outputLines } from '../command/output-lines.ts';
+import { outputLines } from '../command/output.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
 import type { NamedObject } from '../objects/read-many.ts';
 import { WRITE_FULL_BUFFERS } from './rev-list.ts';

@@ -1,6 +1,6 @@
 import { mapAhead } from '#base/streams/map-ahead';
 import { flag, gitCommand, joined } from '../command/git-command.ts';
-import { outputLines } from '../command/output-lines.ts';
+import { outputLines } from '../command/output.ts';
 import { GitExitError } from '../command/process/exit-error.ts';
 import type { GitRepository } from '../repository.ts';
 import { loggedCommits } from './log.ts';

@@ -1,5 +1,5 @@
 import { flag, type GitOption, gitCommand, joined } from '../command/git-command.ts';
-import { outputLines } from '../command/output-lines.ts';
+import { outputLines } from '../command/output.ts';
 import type { NamedObject } from '../objects/read-many.ts';
 import { revListFailure } from '../objects/rev-list-failure.ts';
 import { revisionInput } from '../objects/revision-input.ts';

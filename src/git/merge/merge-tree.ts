@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { flag, gitCommand } from '../command/git-command.ts';
-import { OutputBeforeFailure, outputBytes } from '../command/output-bytes.ts';
+import { OutputBeforeFailure, outputBytes } from '../command/output.ts';
 import type { GitRepository } from '../repository.ts';
 import { type MergeTreeOutput, parseMergeTree } from './parse-merge-tree.ts';
 

@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { CommandRepository } from '../command/command-repository.ts';
 import { flag, type GitOption, gitCommand, joined } from '../command/git-command.ts';
-import { outputLines } from '../command/output-lines.ts';
+import { outputLines } from '../command/output.ts';
 import { GitExitError } from '../command/process/exit-error.ts';
 import type { ObjectInfo, ObjectType } from '../names/object-info.ts';
 import { parseHeader } from './cat-file/cat-file-header.ts';

@@ -28,9 +28,7 @@ import { RepositoryRemovals } from '../store/repository-removals.ts';
 import { PostgresWriteLocks } from '../transactions/postgres-write-locks.ts';
 import { LEASE_MS } from '../transactions/write-locks.ts';
 import type { Backend, BackendOptions } from './backend.ts';
-import type { DatabaseState } from './primaries.ts';
-import { repositoryPrimaries } from './repository-primaries.ts';
-import { storagePrimaries } from './storage-primaries.ts';
+import { type DatabaseState, repositoryPrimaries, storagePrimaries } from './primaries.ts';
 
 /** Time limit of a statement for a request, such as the record of a write. */
 const STATEMENT_LIMIT_MS = 30_000;

@@ -4,8 +4,7 @@ import type { BlobDependencies } from './dependencies.ts';
 import { getBlob } from './get-blob.ts';
 import { getBlobs } from './get-blobs.ts';
 import { getLfsPointers, listAllLfsPointers, listLfsPointers } from './lfs-pointers.ts';
-import { listAllBlobs } from './list-all-blobs.ts';
-import { listBlobs } from './list-blobs.ts';
+import { listAllBlobs, listBlobs } from './list-blobs.ts';
 
 /** Contents of files. */
 export function blobService(deps: BlobDependencies): ServiceImplementation<typeof BlobService> {

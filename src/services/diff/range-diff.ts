@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { checked, diffFailure } from '#domain/diff/diff-failure';
-import { OutputBeforeFailure } from '#git/command/output-bytes';
+import { OutputBeforeFailure } from '#git/command/output';
 import { type CommitPair, parseRangeDiff } from '#git/diff/range-diff';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';
 import type { HandlerContext } from '#rpc/server/handler';

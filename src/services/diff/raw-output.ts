@@ -2,7 +2,7 @@ import { wrap } from '#base/gitaly-error';
 import { checked } from '#domain/diff/diff-failure';
 import { headAttributes } from '#domain/diff/head-attributes';
 import type { ConfigPair } from '#git/command/config';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import { mailsCommand } from '#git/diff/commands';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';

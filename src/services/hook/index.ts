@@ -1,8 +1,7 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { HookService } from '#wire/gen/hook_pb';
 import type { HookDependencies } from './dependencies.ts';
-import { packObjectsHook } from './pack-objects-hook.ts';
-import { packObjectsHookWithSidechannel } from './pack-objects-hook-with-sidechannel.ts';
+import { packObjectsHook, packObjectsHookWithSidechannel } from './pack-objects-hook.ts';
 import { procReceiveHook } from './proc-receive-hook.ts';
 import { postReceiveHook, preReceiveHook, referenceTransactionHook, updateHook } from './run-hooks.ts';
 

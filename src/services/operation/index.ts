@@ -1,22 +1,21 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { OperationService } from '#wire/gen/operations_pb';
 import { userApplyPatch } from './commits/user-apply-patch.ts';
-import { userCherryPick } from './commits/user-cherry-pick.ts';
 import { userCommitFiles } from './commits/user-commit-files.ts';
-import { userRevert } from './commits/user-revert.ts';
+import { userCherryPick, userRevert } from './commits/user-pick.ts';
 import { userUpdateSubmodule } from './commits/user-update-submodule.ts';
 import type { OperationDependencies } from './dependencies.ts';
 import { userMergeBranch } from './merging/user-merge-branch.ts';
-import { userMergeToRef } from './merging/user-merge-to-ref.ts';
 import { userRebaseConfirmable } from './merging/user-rebase-confirmable.ts';
-import { userRebaseToRef } from './merging/user-rebase-to-ref.ts';
 import { userSquash } from './merging/user-squash.ts';
-import { userCreateBranch } from './references/user-create-branch.ts';
-import { userCreateTag } from './references/user-create-tag.ts';
-import { userDeleteBranch } from './references/user-delete-branch.ts';
-import { userDeleteTag } from './references/user-delete-tag.ts';
-import { userFFBranch } from './references/user-ff-branch.ts';
-import { userUpdateBranch } from './references/user-update-branch.ts';
+import { userMergeToRef, userRebaseToRef } from './merging/user-to-ref.ts';
+import {
+  userCreateBranch,
+  userDeleteBranch,
+  userFFBranch,
+  userUpdateBranch,
+} from './references/user-branches.ts';
+import { userCreateTag, userDeleteTag } from './references/user-tags.ts';
 
 /** Changes on behalf of users, made by the server instead of by a push. */
 export function operationService(

@@ -1,11 +1,9 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { RefService } from '#wire/gen/ref_pb';
-import { findAllBranches, findAllRemoteBranches } from './branches/find-all-branches.ts';
-import { findBranch } from './branches/find-branch.ts';
-import { findDefaultBranchName } from './branches/find-default-branch-name.ts';
-import { findLocalBranches } from './branches/find-local-branches.ts';
+import { findBranch, findDefaultBranchName } from './branches/find-branch.ts';
+import { findAllBranches, findAllRemoteBranches, findLocalBranches } from './branches/find-branches.ts';
 import type { RefDependencies } from './dependencies.ts';
-import { deleteRefs } from './references/delete-refs.ts';
+import { deleteRefs, updateReferences } from './references/change-references.ts';
 import { findRefsByOID } from './references/find-refs-by-oid.ts';
 import { listRefs } from './references/list-refs.ts';
 import { packRefs } from './references/pack-refs.ts';
@@ -16,11 +14,8 @@ import {
   listBranchNamesContainingCommit,
   listTagNamesContainingCommit,
 } from './references/ref-names.ts';
-import { updateReferences } from './references/update-references.ts';
-import { findAllTags } from './tags/find-all-tags.ts';
-import { findTag } from './tags/find-tag.ts';
-import { getTagMessages } from './tags/get-tag-messages.ts';
-import { getTagSignatures } from './tags/get-tag-signatures.ts';
+import { findAllTags, findTag } from './tags/find-tags.ts';
+import { getTagMessages, getTagSignatures } from './tags/tag-objects.ts';
 
 /** Branches, tags and other references. */
 export function refService(deps: RefDependencies): ServiceImplementation<typeof RefService> {

@@ -1,11 +1,9 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
-import { infoRefsReceivePack } from './info-refs-receive-pack.ts';
-import { infoRefsUploadPack } from './info-refs-upload-pack.ts';
+import { infoRefsReceivePack, infoRefsUploadPack } from './info-refs.ts';
 import { postReceivePack } from './post-receive-pack.ts';
-import { postUploadPack } from './post-upload-pack.ts';
-import { postUploadPackWithSidechannel } from './post-upload-pack-with-sidechannel.ts';
+import { postUploadPack, postUploadPackWithSidechannel } from './post-upload-pack.ts';
 
 /** Clones, fetches and pushes over HTTP: one request, one response. */
 export function smartHttpService(

@@ -1,10 +1,18 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { invalidArgument } from '#base/gitaly-error';
+import { invalidArgument, withCode, wrapped } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { ConfigPair } from '#git/command/config';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { clientBytes, closeSidechannel, openSidechannel } from '#services/convert/request/sidechannel';
+import { toStatisticsMessage } from '#services/convert/response/negotiation-statistics';
 import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
-import type { PostUploadPackRequest, PostUploadPackResponseSchema } from '#wire/gen/smarthttp_pb';
+import type {
+  PostUploadPackRequest,
+  PostUploadPackResponseSchema,
+  PostUploadPackWithSidechannelRequest,
+  PostUploadPackWithSidechannelResponseSchema,
+} from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
 import { servePost } from './serve-post.ts';
 
@@ -29,4 +37,35 @@ export async function* postUploadPack(
     };
     await servePost({ repository, config, gitProtocol: first.gitProtocol, streams, signal }, context, deps);
   });
+}
+
+/** Serves a fetch whose bytes use the sidechannel instead of gRPC messages. */
+export async function postUploadPackWithSidechannel(
+  request: PostUploadPackWithSidechannelRequest,
+  context: HandlerContext,
+  deps: SmartHttpDependencies,
+): ResponseOf<typeof PostUploadPackWithSidechannelResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  const config = configOf(request);
+  deps.observeGitProtocol?.(context.method, request.gitProtocol);
+
+  const { signal } = context;
+  const sidechannel = await openSidechannel(context, 'open sidechannel', 'UNAVAILABLE');
+  try {
+    const streams = { input: clientBytes(sidechannel), stdout: sidechannel, isDirect: true };
+    const { gitProtocol } = request;
+    const statistics = await servePost({ repository, config, gitProtocol, streams, signal }, context, deps);
+    await closeSidechannel(sidechannel).catch(wrapped('close sidechannel connection'));
+    return { packfileNegotiationStatistics: toStatisticsMessage(statistics) };
+  } finally {
+    sidechannel.destroy();
+  }
+}
+
+function configOf(request: PostUploadPackWithSidechannelRequest): ConfigPair[] {
+  try {
+    return parseConfigOptions(request.gitConfigOptions);
+  } catch (error) {
+    throw withCode(error, 'INVALID_ARGUMENT');
+  }
 }

@@ -2,8 +2,7 @@ import type { ServiceImplementation } from '#rpc/server/handler';
 import type { WikiService } from '#wire/gen/wiki_pb';
 import { wikiUpdatePage, wikiWritePage } from './change-page.ts';
 import type { WikiDependencies } from './dependencies.ts';
-import { wikiFindPage } from './find-page.ts';
-import { wikiGetAllPages, wikiListPages } from './list-pages.ts';
+import { wikiFindPage, wikiGetAllPages, wikiListPages } from './pages.ts';
 
 /** Pages of wikis, which are files of a repository. Until 15.0. */
 export function wikiService(deps: WikiDependencies): ServiceImplementation<typeof WikiService> {

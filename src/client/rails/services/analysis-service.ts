@@ -1,5 +1,5 @@
 import { SUBMODULE } from '#base/file-mode';
-import { checkBlobsGenerated } from '#client/split/check-blobs-generated';
+import { checkBlobsGenerated } from '#client/split/checks';
 import { type ChangedPaths, ChangedPaths_Status } from '#wire/gen/diff_pb';
 import { RepositoryCalls } from './storage-calls.ts';
 

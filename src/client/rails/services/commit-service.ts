@@ -3,7 +3,7 @@ import { eachItem } from '#client/content/collect/each-item';
 import { commitMessages, commitSignatures } from '#client/content/collect/messages';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
 import { type TextOrBytes, toBytes } from '#client/repository/values';
-import { checkObjectsExist } from '#client/split/check-objects-exist';
+import { checkObjectsExist } from '#client/split/checks';
 import { splitItems } from '#client/split/split-items';
 import type {
   CheckObjectsExistResponse_RevisionExistence,

@@ -1,6 +1,6 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { flag, gitCommand, joined } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { isZeroOid } from '#git/names/object-id';
 import { type MessageRule, messageExpression, type PathRule, type SizeRule } from '#tokens/content-rules';
 import { applying, type ExceptRestriction } from '#tokens/restriction';

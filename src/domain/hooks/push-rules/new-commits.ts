@@ -1,5 +1,5 @@
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { isZeroOid } from '#git/names/object-id';
 import { fitsPattern } from '#tokens/pattern';
 import type { PushChange, PushChanges } from './push-changes.ts';

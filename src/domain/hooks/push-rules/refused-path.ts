@@ -1,5 +1,5 @@
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { MAX_CPU_SECONDS } from './new-commits.ts';
 import type { PushChanges } from './push-changes.ts';
 

@@ -3,7 +3,7 @@ import { quote } from '#base/go/quote';
 import { lineBatches } from '#base/streams/line-batches';
 import type { ConfigPair } from '#git/command/config';
 import { flag, gitCommand } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import { isAncestor } from '#git/history/graph/is-ancestor';
 import type { Repository } from '#storage/repository';

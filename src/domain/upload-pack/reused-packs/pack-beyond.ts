@@ -3,7 +3,7 @@ import type { TraceFile } from '#domain/git-service/trace-file';
 import type { ChosenObjects } from '#git/bitmap/choose-objects';
 import { flag, gitCommand } from '#git/command/git-command';
 import { FallBackToGit } from '#git/command/in-process';
-import { outputBytes } from '#git/command/output-bytes';
+import { outputBytes } from '#git/command/output';
 import { GitExitError } from '#git/command/process/exit-error';
 import { OID_BYTES } from '#git/names/object-id';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';

@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import { selectByName } from '#git/names/ref-patterns';
 import { FALLBACK_SECONDS, type Signature } from '#git/objects/parse/parse-ident';
 import type { GitRepository } from '#git/repository';

@@ -1,4 +1,4 @@
-import { outputLines } from '#git/command/output-lines';
+import { outputLines } from '#git/command/output';
 import type { Arg } from '#git/command/spawner/spawner';
 import { selectByName } from '#git/names/ref-patterns';
 import type { ReadableRepository } from '#git/objects/readable-repository';

@@ -1,4 +1,4 @@
-import { GitalyError, invalidArgument } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { firstWildcard } from '#git/names/wildmatch';
 import type { RefReader } from '#git/refs/ref-reader';
@@ -8,7 +8,12 @@ import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
-import { type FindBranchRequest, FindBranchResponseSchema } from '#wire/gen/ref_pb';
+import {
+  type FindBranchRequest,
+  FindBranchResponseSchema,
+  type FindDefaultBranchNameRequest,
+  type FindDefaultBranchNameResponseSchema,
+} from '#wire/gen/ref_pb';
 import { BranchSchema } from '#wire/gen/shared_pb';
 import type { RefDependencies } from '../dependencies.ts';
 
@@ -52,4 +57,24 @@ async function find(refs: RefReader, name: Buffer, signal: AbortSignal): Promise
     throw invalidArgument(`target reference is ambiguous: ${conflict}`);
   }
   return undefined;
+}
+
+/**
+ * Returns the full name of the default branch, empty in a repository without branches; with
+ * `head_only`, the target of HEAD, even if it does not exist.
+ */
+export async function findDefaultBranchName(
+  request: FindDefaultBranchNameRequest,
+  context: HandlerContext,
+  deps: RefDependencies,
+): ResponseOf<typeof FindDefaultBranchNameResponseSchema> {
+  const { refs } = deps.storages.open(request.repository);
+  const { signal } = context;
+
+  try {
+    const name = request.headOnly ? await refs.headTarget({ signal }) : await refs.defaultBranch({ signal });
+    return name === undefined ? {} : { name };
+  } catch (error) {
+    throw wrap(error, request.headOnly ? 'head reference' : 'get default branch');
+  }
 }

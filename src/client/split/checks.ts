@@ -1,4 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type {
+  CheckBlobsGeneratedRequest_BlobSchema,
+  CheckBlobsGeneratedResponse_Blob,
+} from '#wire/gen/analysis_pb';
 import type { CheckObjectsExistResponse_RevisionExistence } from '#wire/gen/commit_pb';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
 import type { CallOptions } from '../call/call-types.ts';
@@ -27,4 +31,26 @@ export async function* checkObjectsExist(
     for await (const group of groups) yield { revisions: group.map(toBytes) };
   };
   yield* eachItem(connection.commit.checkObjectsExist(requests(), options), (response) => response.revisions);
+}
+
+/**
+ * Reports for each blob, in the given order, whether it is generated code (RPC CheckBlobsGenerated,
+ * since 19.0). Blobs are sent 100 per message while responses arrive.
+ *
+ * @throws {CallError} the status of the call.
+ */
+export async function* checkBlobsGenerated(
+  connection: Connection,
+  repository: MessageInitShape<typeof RepositorySchema>,
+  blobs: Iterable<MessageInitShape<typeof CheckBlobsGeneratedRequest_BlobSchema>>,
+  options: CallOptions = {},
+): AsyncGenerator<CheckBlobsGeneratedResponse_Blob, void, undefined> {
+  const groups = splitItems(blobs);
+  const first = await groups.next();
+  if (first.done === true) return; // a call without a blob is refused
+  const requests = async function* () {
+    yield { repository, blobs: first.value };
+    for await (const group of groups) yield { blobs: group };
+  };
+  yield* eachItem(connection.analysis.checkBlobsGenerated(requests(), options), (response) => response.blobs);
 }

@@ -1,4 +1,6 @@
+import { invalidArgument } from '#base/gitaly-error';
 import {
+  findPage,
   findVersion,
   listPages,
   type PageOrder,
@@ -6,9 +8,12 @@ import {
   type WikiVersion,
 } from '#domain/wiki/wiki-pages';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import { requireRevision } from '#services/convert/request/revision';
 import type { Repository } from '#storage/repository';
 import {
   WikiGetAllPagesRequest_SortBy as SortBy,
+  type WikiFindPageRequest,
+  type WikiFindPageResponseSchema,
   type WikiGetAllPagesRequest,
   type WikiGetAllPagesResponseSchema,
   type WikiListPagesRequest,
@@ -56,4 +61,25 @@ async function* requestedPages(
     limit: request.limit,
   };
   for await (const page of listPages(repository, version, order, context)) yield [page, version];
+}
+
+/**
+ * Sends one page: its description, then its text. A page or revision that does not exist gives one
+ * empty message.
+ */
+export async function* wikiFindPage(
+  request: WikiFindPageRequest,
+  context: HandlerContext,
+  deps: WikiDependencies,
+): ResponsesOf<typeof WikiFindPageResponseSchema> {
+  const revision = requireRevision(request.revision, { allowEmpty: true, prefix: 'WikiFindPage: ' });
+  if (request.title.length === 0) throw invalidArgument('WikiFindPage: empty Title');
+  const repository = deps.storages.open(request.repository);
+
+  const version = await findVersion(repository, revision, context);
+  const page = version && (await findPage(repository, version, request, context));
+  if (version === undefined || page === undefined) return yield {};
+  yield { page: toPageMessage(page, version) };
+  if (request.skipContent) return;
+  for await (const text of textMessages(repository, page, context)) yield { page: text };
 }

@@ -5,6 +5,7 @@ import {
   cachedAdvertisement,
 } from '#domain/git-service/cached-advertisement';
 import { parseConfigOptions } from '#domain/git-service/config-options';
+import { advertiseToPush } from '#domain/receive-pack/advertise-to-push';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { offeredBundles } from '#services/convert/request/bundle-uri';
@@ -81,4 +82,19 @@ function cacheOptions(
     log: context.log,
     signal: context.signal,
   };
+}
+
+/** Sends the references that a push may see. Never cached: a push depends on the current state. */
+export async function* infoRefsReceivePack(
+  request: InfoRefsRequest,
+  { method, signal }: HandlerContext,
+  deps: SmartHttpDependencies,
+): ResponsesOf<typeof InfoRefsResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  const config = parseConfigOptions(request.gitConfigOptions);
+  deps.observeGitProtocol?.(method, request.gitProtocol);
+
+  const { gitProtocol } = request;
+  const chunks = advertiseToPush(repository, { config, gitProtocol, signal }, deps.pushCapabilities);
+  for await (const data of chunks) yield { data };
 }

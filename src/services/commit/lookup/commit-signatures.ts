@@ -1,18 +1,24 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { eachInTurn } from '#base/async/loop-turns';
 import { invalidArgument, wrapped } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import { splitSignature } from '#git/history/commit-signature';
+import type { ObjectReader } from '#git/objects/object-reader';
 import { parseCommitInTurns } from '#git/objects/parse/parse-commit';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import { openRequests } from '#services/convert/request/first-request';
 import { requireObjectId } from '#services/convert/request/object-id';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { toAuthorMessage } from '#services/convert/response/commit';
 import {
+  type FilterShasWithSignaturesRequest,
+  type FilterShasWithSignaturesResponseSchema,
   type GetCommitSignaturesRequest,
   type GetCommitSignaturesResponseSchema,
   GetCommitSignaturesResponse_Signer as Signer,
 } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
+import { readNamed } from './read-named.ts';
 
 const LOOK_AHEAD = 64;
 
@@ -51,4 +57,35 @@ export async function* getCommitSignatures(
     for await (const signedText of takeBytes([signed.signedText], signed.signedText.length))
       yield { signedText };
   }
+}
+
+type Response = MessageInitShape<typeof FilterShasWithSignaturesResponseSchema>;
+
+/**
+ * Answers every request with those of its commits that carry a signature of a known kind, under the
+ * names in the request. One response per request, before the next request is checked.
+ */
+export async function* filterShasWithSignatures(
+  requests: AsyncIterable<FilterShasWithSignaturesRequest>,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): AsyncGenerator<Response> {
+  const { first, rest } = await openRequests(requests);
+  const { objects } = deps.storages.open(first.repository);
+
+  yield await signedOf(first, objects, context);
+  for await (const request of rest) yield await signedOf(request, objects, context);
+}
+
+async function signedOf(
+  request: FilterShasWithSignaturesRequest,
+  objects: ObjectReader,
+  context: HandlerContext,
+): Promise<Response> {
+  const shas: Uint8Array[] = [];
+  for await (const batch of readNamed(objects, request.shas, context)) {
+    for (const { revision, commit } of batch)
+      if (commit !== undefined && commit.parsed.signatureType !== 'none') shas.push(revision);
+  }
+  return { shas };
 }

@@ -1,7 +1,9 @@
-import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
+import { tagReference } from '#domain/revisions/reference-names';
+import { findTag as findFirstTag } from '#domain/tag/find-tag';
 import { type RefTag, readRefTags } from '#git/refs/list/read-ref-objects';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import {
   cutPage,
@@ -23,6 +25,9 @@ import {
   FindAllTagsRequest_SortBy_Key,
   FindAllTagsRequestSchema,
   FindAllTagsResponseSchema,
+  FindTagErrorSchema,
+  type FindTagRequest,
+  type FindTagResponseSchema,
 } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
 import { pipelineError, startList } from '../listing-error.ts';
@@ -116,4 +121,28 @@ function toMessage({ ref, tag, commit, isMissing }: RefTag): TagMessage {
   if (isMissing)
     throw new GitalyError('UNKNOWN', 'object not found', { metadata: { reference: ref.name.toString() } });
   return toTagMessage({ name: ref.name.subarray(NAMESPACE.length), oid: ref.oid, tag, commit });
+}
+
+/**
+ * Finds a tag by its name, which may be a pattern as for `git tag --list`: the first match is
+ * returned.
+ */
+export async function findTag(
+  request: FindTagRequest,
+  context: HandlerContext,
+  deps: RefDependencies,
+): ResponseOf<typeof FindTagResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  if (request.tagName.length === 0) throw invalidArgument('tag name is empty');
+
+  const { signal, log } = context;
+  const options = { mailmap: usesMailmap(context), signal, log };
+  const found = await findFirstTag(repository, Buffer.from(request.tagName), options);
+  if (found === undefined) {
+    const value = { referenceName: tagReference(request.tagName) };
+    const details = [create(FindTagErrorSchema, { error: { case: 'tagNotFound', value } })];
+    throw new GitalyError('NOT_FOUND', 'tag does not exist', { details });
+  }
+  const { ref, tag, commit } = found;
+  return { tag: toTagMessage({ name: ref.name.subarray(NAMESPACE.length), oid: ref.oid, tag, commit }) };
 }

@@ -6,11 +6,14 @@ import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
 import {
+  type ListCommitsByOidRequest,
+  ListCommitsByOidResponseSchema,
   type ListCommitsByRefNameRequest,
   ListCommitsByRefNameResponse_CommitForRefSchema,
   ListCommitsByRefNameResponseSchema,
 } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
+import { commitsResponse } from '../encode-commits.ts';
 import { type NamedCommit, readNamed } from './read-named.ts';
 
 const { commitRefs: COMMIT_REFS } = fieldNumbers(ListCommitsByRefNameResponseSchema, {
@@ -57,4 +60,28 @@ function responseOf(commitRefs: readonly Buffer[]): MessageShape<typeof ListComm
     for (const commitRef of commitRefs.toReversed()) writer.bytes(COMMIT_REFS, commitRef);
   });
   return encodedMessage(ListCommitsByRefNameResponseSchema, encoded);
+}
+
+/**
+ * Reads commits in the order of the request, including duplicates. Ids without a commit are
+ * omitted.
+ */
+export async function* listCommitsByOid(
+  request: ListCommitsByOidRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): ResponsesOf<typeof ListCommitsByOidResponseSchema> {
+  const { objects } = deps.storages.open(request.repository);
+  deps.observeListCommitsByOid?.(request.oid.length);
+
+  const commits = encoded(readNamed(objects, request.oid, context));
+  for await (const chunk of chunkEncoded(commits))
+    yield commitsResponse(ListCommitsByOidResponseSchema, chunk);
+}
+
+async function* encoded(
+  batches: AsyncIterable<readonly NamedCommit<string>[]>,
+): AsyncGenerator<Buffer[], void> {
+  for await (const batch of batches)
+    yield batch.flatMap(({ commit }) => (commit === undefined ? [] : [encodedCommit(commit)]));
 }

@@ -1,6 +1,9 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, withCode, wrap } from '#base/gitaly-error';
+import { deleteWithHooks } from '#domain/ref-update/delete-with-hooks';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
+import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
+import { tagReference } from '#domain/revisions/reference-names';
 import { createTag, TagExistsError } from '#domain/tag/create-tag';
 import { validateRevision } from '#git/names/validate-revision';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -11,6 +14,8 @@ import {
   UserCreateTagErrorSchema,
   type UserCreateTagRequest,
   type UserCreateTagResponseSchema,
+  type UserDeleteTagRequest,
+  type UserDeleteTagResponseSchema,
 } from '#wire/gen/operations_pb';
 import type { User } from '#wire/gen/shared_pb';
 import type { OperationDependencies } from '../dependencies.ts';
@@ -73,4 +78,29 @@ function refuse(error: unknown): never {
 
 function detail(error: NonNullable<MessageInitShape<typeof UserCreateTagErrorSchema>['error']>) {
   return { details: [create(UserCreateTagErrorSchema, { error })] };
+}
+
+/** Deletes a tag on behalf of a user. A script's refusal is a response, not an error. */
+export async function userDeleteTag(
+  request: UserDeleteTagRequest,
+  context: HandlerContext,
+  deps: OperationDependencies,
+): ResponseOf<typeof UserDeleteTagResponseSchema> {
+  const { tagName } = request;
+  const repository = deps.storages.open(request.repository);
+  requireFilled(tagName, 'empty tag name');
+  const user = requireUser(request.user);
+
+  try {
+    const tag = { reference: tagReference(tagName), expected: request.expectedOldOid };
+    await deleteWithHooks(repository, tag, updateContextOf(user, context, deps.hooks));
+    return {};
+  } catch (error) {
+    if (error instanceof ReferenceNotFoundError)
+      throw new GitalyError('FAILED_PRECONDITION', `tag not found: ${Buffer.from(tagName)}`);
+    if (!(error instanceof UpdateFailedError)) throw error;
+    const { refusal, cause } = error;
+    if (refusal?.by === 'custom-hook') return { preReceiveError: refusal.error.message };
+    throw withCode(cause, refusal?.by === 'git' ? 'FAILED_PRECONDITION' : 'INTERNAL');
+  }
 }

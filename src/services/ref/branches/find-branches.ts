@@ -1,15 +1,20 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { BranchTip, KnownTip } from '#git/refs/list/branch-tip';
 import { listBranchTips } from '#git/refs/list/list-branch-tips';
+import type { RefReader } from '#git/refs/ref-reader';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
-import type { HandlerContext } from '#rpc/server/handler';
+import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { cutPage, itemsOf, type PageBounds, pageOf } from '#services/convert/request/pagination';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { type CommitMessage, toAuthorMessage, toCommitMessage } from '#services/convert/response/commit';
 import type { Repository } from '#storage/repository';
 import {
+  type FindAllBranchesRequest,
+  type FindAllBranchesResponseSchema,
+  type FindAllRemoteBranchesRequest,
+  type FindAllRemoteBranchesResponseSchema,
   type FindLocalBranchesRequest,
   FindLocalBranchesRequest_SortBy,
   FindLocalBranchesRequestSchema,
@@ -145,4 +150,61 @@ function toCommit({ oid, treeOid, parentOids, author, committer, subject, body }
     author: toAuthorMessage(author),
     committer: toAuthorMessage(committer),
   };
+}
+
+const EVERYWHERE = ['refs/heads', 'refs/remotes'];
+
+/**
+ * Lists local and remote branches with their commits, 20 in a message; with `merged_only` those
+ * that the default branch contains.
+ */
+export async function* findAllBranches(
+  request: FindAllBranchesRequest,
+  context: HandlerContext,
+  deps: RefDependencies,
+): ResponsesOf<typeof FindAllBranchesResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+
+  const query = request.mergedOnly
+    ? await mergedQuery(request, repository.refs, context.signal)
+    : { patterns: EVERYWHERE };
+  for await (const branches of branchLines(repository, query, { context })) {
+    yield {
+      branches: branches.map(({ ref, commit }) => ({ name: ref.name, target: toCommitMessage(commit) })),
+    };
+  }
+}
+
+async function mergedQuery(
+  { mergedBranches }: FindAllBranchesRequest,
+  refs: RefReader,
+  signal: AbortSignal,
+): Promise<RefQuery> {
+  try {
+    // In a repository without branches, git is called with an empty name, and fails.
+    const merged = (await refs.defaultBranch({ signal })) ?? '';
+    return { patterns: mergedBranches.length > 0 ? mergedBranches : EVERYWHERE, merged };
+  } catch (error) {
+    throw wrap(error, 'default branch name');
+  }
+}
+
+/** Lists the branches of one remote with their commits, 20 in a message. */
+export async function* findAllRemoteBranches(
+  request: FindAllRemoteBranchesRequest,
+  context: HandlerContext,
+  deps: RefDependencies,
+): ResponsesOf<typeof FindAllRemoteBranchesResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  if (request.remoteName === '') throw invalidArgument('empty RemoteName');
+
+  const query = { patterns: [`refs/remotes/${request.remoteName}`] };
+  for await (const branches of branchLines(repository, query, { context })) {
+    yield {
+      branches: branches.map(({ ref, commit }) => ({
+        name: ref.name,
+        targetCommit: toCommitMessage(commit),
+      })),
+    };
+  }
 }

@@ -1,8 +1,10 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, type StatusCode, wrap } from '#base/gitaly-error';
 import { ChangesAlreadyAppliedError } from '#domain/cherry-pick/apply-change';
 import { BranchDivergedError } from '#domain/cherry-pick/change-onto-branch';
 import { cherryPickOntoBranch } from '#domain/cherry-pick/cherry-pick-onto-branch';
+import { revertOnBranch } from '#domain/cherry-pick/revert-on-branch';
+import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
@@ -11,10 +13,13 @@ import {
   UserCherryPickErrorSchema,
   type UserCherryPickRequest,
   type UserCherryPickResponseSchema,
+  UserRevertErrorSchema,
+  type UserRevertRequest,
+  type UserRevertResponseSchema,
 } from '#wire/gen/operations_pb';
 import { toBranchUpdate } from '../branch-update.ts';
 import type { OperationDependencies } from '../dependencies.ts';
-import { mergeConflictDetail } from '../error-details.ts';
+import { customHookCase, mergeConflictDetail } from '../error-details.ts';
 import { parsePickRequest } from './pick-request.ts';
 
 /** Applies the change of one commit to a branch. */
@@ -61,4 +66,50 @@ type Reason = NonNullable<MessageInitShape<typeof UserCherryPickErrorSchema>['er
 function failed(message: string, cause: unknown, error: Reason): GitalyError {
   const details = [create(UserCherryPickErrorSchema, { error })];
   return new GitalyError('FAILED_PRECONDITION', message, { cause, details });
+}
+
+/** Applies the inverse of one commit to a branch. */
+export async function userRevert(
+  request: UserRevertRequest,
+  context: HandlerContext,
+  deps: OperationDependencies,
+): ResponseOf<typeof UserRevertResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  const { user, change } = parsePickRequest(request, context, deps);
+
+  const updateContext = updateContextOf(user, context, deps.hooks);
+  const branchUpdate = await revertOnBranch(repository, change, updateContext).catch(refuseRevert);
+  return { branchUpdate: toBranchUpdate(branchUpdate) };
+}
+
+function refuseRevert(error: unknown): never {
+  if (error instanceof MergeConflictError) {
+    const value = mergeConflictDetail(error);
+    throw failedRevert('FAILED_PRECONDITION', error.message, error, { case: 'mergeConflict', value });
+  }
+  if (error instanceof ChangesAlreadyAppliedError) {
+    const reason = { case: 'changesAlreadyApplied', value: {} } as const;
+    throw failedRevert('FAILED_PRECONDITION', `revert: ${error.message}`, error, reason);
+  }
+  if (error instanceof BranchDivergedError) {
+    const [parentRevision, childRevision] = [Buffer.from(error.branchOid), Buffer.from(error.newOid)];
+    const reason = { case: 'notAncestor', value: { parentRevision, childRevision } } as const;
+    throw failedRevert('FAILED_PRECONDITION', `revert: ${error.message}`, error, reason);
+  }
+  if (!(error instanceof UpdateFailedError)) throw error;
+  const { refusal, cause } = error;
+  if (refusal?.by === 'custom-hook')
+    throw failedRevert(
+      'PERMISSION_DENIED',
+      'revert: custom hook error',
+      cause,
+      customHookCase(refusal.error),
+    );
+  throw wrap(cause, 'update reference with hooks', isRateLimited(cause) ? 'RESOURCE_EXHAUSTED' : 'INTERNAL');
+}
+
+type RevertReason = NonNullable<MessageInitShape<typeof UserRevertErrorSchema>['error']>;
+
+function failedRevert(code: StatusCode, message: string, cause: unknown, error: RevertReason): GitalyError {
+  return new GitalyError(code, message, { cause, details: [create(UserRevertErrorSchema, { error })] });
 }

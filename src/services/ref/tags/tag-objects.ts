@@ -1,12 +1,17 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { wrap } from '#base/gitaly-error';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { ObjectReader } from '#git/objects/object-reader';
+import { parseTagInTurns } from '#git/objects/parse/parse-tag';
 import { walkObjects } from '#git/objects/walk-objects';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevisions } from '#services/convert/request/revision';
 import { chunkBatches } from '#services/convert/response/chunk-batches';
+import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
 import { fieldBytes } from '#wire/fast/fields';
 import type {
+  GetTagMessagesRequest,
+  GetTagMessagesResponseSchema,
   GetTagSignaturesRequest,
   GetTagSignaturesResponse_TagSignatureSchema,
   GetTagSignaturesResponseSchema,
@@ -67,4 +72,39 @@ function sizeOf({ tagId, signature, content }: TagSignature): number {
     (sum, field) => sum + (field === undefined ? 0 : fieldBytes(field.length)),
     0,
   );
+}
+
+/**
+ * Sends the messages of tag objects, whole and as they are: for each its id as it was requested,
+ * then its text in pieces.
+ */
+export async function* getTagMessages(
+  request: GetTagMessagesRequest,
+  { signal }: HandlerContext,
+  deps: RefDependencies,
+): ResponsesOf<typeof GetTagMessagesResponseSchema> {
+  const { objects } = deps.storages.open(request.repository);
+
+  for (const tagId of request.tagIds) {
+    const message = await readMessage(objects, tagId, signal);
+    yield { tagId };
+    for (let start = 0; start < message.length; start += MAX_CHUNK_BYTES) {
+      yield { message: message.subarray(start, start + MAX_CHUNK_BYTES) };
+    }
+  }
+}
+
+async function readMessage(objects: ObjectReader, revision: string, signal: AbortSignal): Promise<Buffer> {
+  try {
+    const object = await objects.openObject(revision, { signal });
+    if (object === undefined) throw new GitalyError('UNKNOWN', 'object not found');
+    if (object.type !== 'tag') {
+      if (object.data === undefined) object.stream.destroy();
+      throw new GitalyError('UNKNOWN', `expected tag, got ${object.type}`);
+    }
+    const data = object.data ?? Buffer.concat(await Array.fromAsync(object.stream));
+    return (await parseTagInTurns(object.oid, data)).message;
+  } catch (error) {
+    throw wrap(error, 'getting tag');
+  }
 }
