@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { coordinatedCall, readyNode } from '#testkit/praefect/coordinated-call';
+import { coordinatedCall, readyNode } from '#testkit/praefect/handlers';
 import { PartitionService } from '#wire/gen/partition_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { methodInfo } from '#wire/method-info';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { coordinatedCall, readyNode, sentMessages } from '#testkit/praefect/coordinated-call';
+import { coordinatedCall, readyNode, sentMessages } from '#testkit/praefect/handlers';
 import { RemoteService } from '#wire/gen/remote_pb';
 import {
   OptimizeRepositoryRequestSchema,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { lineLogger } from '#testkit/line-logger';
-import { coordinatedCall, readyNode, sentMessages } from '#testkit/praefect/coordinated-call';
+import { coordinatedCall, readyNode, sentMessages } from '#testkit/praefect/handlers';
 import { replaceMethod } from '#testkit/replace-method';
 import { until } from '#testkit/until';
 import { ObjectPoolService } from '#wire/gen/objectpool_pb';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { lineLogger } from '#testkit/line-logger';
-import { coordinatedCall, readyNode } from '#testkit/praefect/coordinated-call';
+import { coordinatedCall, readyNode } from '#testkit/praefect/handlers';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import type { ReplicationJob } from '../model/job.ts';
 import { Transaction } from '../transactions/transaction.ts';

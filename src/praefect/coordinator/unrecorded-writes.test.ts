@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { lineLogger } from '#testkit/line-logger';
-import { coordinatedCall, readyNode } from '#testkit/praefect/coordinated-call';
+import { coordinatedCall, readyNode } from '#testkit/praefect/handlers';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { RefService } from '#wire/gen/ref_pb';

@@ -1,11 +1,11 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { ObjectPoolService } from '#wire/gen/objectpool_pb';
 import type { ObjectPoolDependencies } from './dependencies.ts';
-import { fetchIntoObjectPool } from './fetch-into-object-pool.ts';
 import {
   createObjectPool,
   deleteObjectPool,
   disconnectGitAlternates,
+  fetchIntoObjectPool,
   getObjectPool,
   linkRepositoryToObjectPool,
   reduplicateRepository,

@@ -1,7 +1,8 @@
-import { invalidArgument, messageOf, wrapped } from '#base/gitaly-error';
+import { invalidArgument, messageOf, withCode, wrap, wrapped } from '#base/gitaly-error';
 import { createPool } from '#domain/object-pool/create-pool';
 import { deletePool } from '#domain/object-pool/delete-pool';
 import { disconnectMember } from '#domain/object-pool/disconnect-member';
+import { fetchIntoPool } from '#domain/object-pool/fetch-into-pool';
 import { linkMember } from '#domain/object-pool/link-member';
 import { InvalidPoolError, openPool, requirePoolPath } from '#domain/object-pool/open-pool';
 import { poolOfMember } from '#domain/object-pool/pool-of-member';
@@ -15,6 +16,8 @@ import type {
   DeleteObjectPoolResponseSchema,
   DisconnectGitAlternatesRequest,
   DisconnectGitAlternatesResponseSchema,
+  FetchIntoObjectPoolRequest,
+  FetchIntoObjectPoolResponseSchema,
   GetObjectPoolRequest,
   GetObjectPoolResponseSchema,
   LinkRepositoryToObjectPoolRequest,
@@ -124,4 +127,56 @@ export async function reduplicateRepository(
   using _run = await deps.housekeeping.runs.takeOver(member, signal);
   await reduplicate(member, signal);
   return {};
+}
+
+/** Adds the objects of a member, the origin, to its pool. */
+export async function fetchIntoObjectPool(
+  request: FetchIntoObjectPoolRequest,
+  context: HandlerContext,
+  deps: ObjectPoolDependencies,
+): ResponseOf<typeof FetchIntoObjectPoolResponseSchema> {
+  checkFields(request);
+  const pool = openRequestedPool(request, deps);
+  const origin = openOrigin(request, deps);
+
+  await fetchIntoPool(pool, origin, {
+    housekeeping: deps.housekeeping,
+    hooks: deps.transactionHooks(context),
+    vote: deps.voteOf(context),
+    signal: context.signal,
+  });
+  return {};
+}
+
+function checkFields({ origin, objectPool }: FetchIntoObjectPoolRequest): void {
+  const problem =
+    origin === undefined
+      ? 'origin is empty'
+      : objectPool === undefined
+        ? 'object pool is empty'
+        : origin.storageName !== (objectPool.repository?.storageName ?? '')
+          ? 'origin has different storage than object pool'
+          : undefined;
+  if (problem !== undefined) throw invalidArgument(problem);
+}
+
+function openRequestedPool(
+  { objectPool }: FetchIntoObjectPoolRequest,
+  deps: ObjectPoolDependencies,
+): Repository {
+  try {
+    return openPool(deps.storages, objectPool?.repository);
+  } catch (error) {
+    const invalid = wrap(error, 'object pool invalid', 'INVALID_ARGUMENT');
+    if (!(error instanceof InvalidPoolError)) throw invalid;
+    throw invalidArgument(invalid.message, { cause: error });
+  }
+}
+
+function openOrigin({ origin }: FetchIntoObjectPoolRequest, deps: ObjectPoolDependencies): Repository {
+  try {
+    return deps.storages.open(origin);
+  } catch (error) {
+    throw wrap(withCode(error, 'INTERNAL'), "computing origin repo's path");
+  }
 }

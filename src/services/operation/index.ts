@@ -5,8 +5,7 @@ import { userCommitFiles } from './commits/user-commit-files.ts';
 import { userCherryPick, userRevert } from './commits/user-pick.ts';
 import { userUpdateSubmodule } from './commits/user-update-submodule.ts';
 import type { OperationDependencies } from './dependencies.ts';
-import { userMergeBranch } from './merging/user-merge-branch.ts';
-import { userRebaseConfirmable } from './merging/user-rebase-confirmable.ts';
+import { userMergeBranch, userRebaseConfirmable } from './merging/user-confirmed.ts';
 import { userSquash } from './merging/user-squash.ts';
 import { userMergeToRef, userRebaseToRef } from './merging/user-to-ref.ts';
 import {

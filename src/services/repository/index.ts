@@ -2,8 +2,14 @@ import type { ServiceImplementation } from '#rpc/server/handler';
 import type { RepositoryService } from '#wire/gen/repository_pb';
 import { backupRepository, restoreRepository } from './backup/backup.ts';
 import { createBundle, createBundleFromRefList, fetchBundle, generateBundleURI } from './bundles/bundles.ts';
-import { applyGitattributes, getInfoAttributes } from './content/attributes.ts';
-import { fastExport, findLicense, findMergeBase, getConfig } from './content/content.ts';
+import {
+  applyGitattributes,
+  fastExport,
+  findLicense,
+  findMergeBase,
+  getConfig,
+  getInfoAttributes,
+} from './content/content.ts';
 import { getArchive } from './content/get-archive.ts';
 import { getRawChanges } from './content/get-raw-changes.ts';
 import { searchFilesByContent, searchFilesByName } from './content/search-files.ts';

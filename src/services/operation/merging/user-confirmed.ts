@@ -1,9 +1,12 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument, messageOf, type StatusCode, wrap, wrapped } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { MergeConflictError } from '#domain/merge/merge-conflict-error';
+import { mergeIntoBranch } from '#domain/merge/merge-into-branch';
 import { RebaseConflictError } from '#domain/rebase/rebase';
 import { rebaseBranch } from '#domain/rebase/rebase-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
+import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
 import { validateRevision } from '#git/names/validate-revision';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
@@ -11,16 +14,78 @@ import { remoteOpener } from '#services/convert/request/open-remote';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   type UserRebaseConfirmableRequest_Header as Header,
+  UserMergeBranchErrorSchema,
+  type UserMergeBranchRequest,
+  type UserMergeBranchResponseSchema,
   UserRebaseConfirmableErrorSchema,
   type UserRebaseConfirmableRequest,
   type UserRebaseConfirmableResponseSchema,
 } from '#wire/gen/operations_pb';
 import type { Repository as RepositoryMessage, User } from '#wire/gen/shared_pb';
 import type { OperationDependencies } from '../dependencies.ts';
-import { mergeConflictDetail } from '../error-details.ts';
-import { nextRequest, requireFilled, requireUser } from '../request-parts.ts';
+import { mergeConflictDetail, refusalCase } from '../error-details.ts';
+import { nextRequest, requireFilled, requireUser, signingOf } from '../request-parts.ts';
 
-type Response = MessageInitShape<typeof UserRebaseConfirmableResponseSchema>;
+type Response = MessageInitShape<typeof UserMergeBranchResponseSchema>;
+
+/**
+ * Merges a commit into a branch: the first request makes the commit, the second moves the branch to
+ * it.
+ */
+export async function* userMergeBranch(
+  requests: AsyncIterable<UserMergeBranchRequest>,
+  context: HandlerContext,
+  deps: OperationDependencies,
+): AsyncGenerator<Response> {
+  const stream = requests[Symbol.asyncIterator]();
+  const request = await nextRequest(stream);
+  const repository = deps.storages.open(request.repository);
+  const user = requireUser(request.user);
+  requireFilled(user.email, 'empty user email');
+  requireFilled(user.name, 'empty user name');
+  requireFilled(request.branch, 'empty branch name');
+  requireFilled(request.commitId, 'empty commit ID');
+  requireFilled(request.message, 'empty message');
+
+  const { branch, commitId: theirs, expectedOldOid, message, squash } = request;
+  const seconds = request.timestamp?.seconds;
+  const signing = signingOf(request, context, deps);
+  const merge = { branch, expectedOldOid, theirs, user, seconds, message, squash, signing };
+  const updateContext = updateContextOf(user, context, deps.hooks);
+  await using merged = await mergeIntoBranch(repository, merge, updateContext).catch(refuseMerge);
+  const { newOid: commitId } = merged.value;
+  yield { commitId };
+
+  const { apply } = await nextRequest(stream);
+  if (!apply) throw new GitalyError('FAILED_PRECONDITION', 'merge aborted by client');
+  await merged.apply(updateContext).catch(refuseUpdate);
+  yield { branchUpdate: { commitId } };
+}
+
+function refuseMerge(error: unknown): never {
+  if (error instanceof ReferenceNotFoundError) throw new GitalyError('NOT_FOUND', error.message);
+  if (!(error instanceof MergeConflictError)) throw error;
+  throw refused('FAILED_PRECONDITION', `merging commits: ${error.message}`, error, {
+    case: 'mergeConflict',
+    value: mergeConflictDetail(error),
+  });
+}
+
+function refuseUpdate(error: unknown): never {
+  if (!(error instanceof UpdateFailedError)) throw error;
+  const { refusal, cause } = error;
+  if (refusal === undefined) throw wrap(cause, 'target update');
+  const code = refusal.by === 'git' ? 'FAILED_PRECONDITION' : 'PERMISSION_DENIED';
+  throw refused(code, refusal.error.message, cause, refusalCase(refusal));
+}
+
+type Reason = NonNullable<MessageInitShape<typeof UserMergeBranchErrorSchema>['error']>;
+
+function refused(code: StatusCode, message: string, cause: unknown, error: Reason): GitalyError {
+  return new GitalyError(code, message, { cause, details: [create(UserMergeBranchErrorSchema, { error })] });
+}
+
+type RebaseResponse = MessageInitShape<typeof UserRebaseConfirmableResponseSchema>;
 
 /**
  * Rebases a branch onto one of another repository: the first request makes the commits, the second
@@ -30,7 +95,7 @@ export async function* userRebaseConfirmable(
   requests: AsyncIterable<UserRebaseConfirmableRequest>,
   context: HandlerContext,
   deps: OperationDependencies,
-): AsyncGenerator<Response> {
+): AsyncGenerator<RebaseResponse> {
   const stream = requests[Symbol.asyncIterator]();
   const header = headerOf(await nextRequest(stream));
   const repository = deps.storages.open(header.repository);
@@ -51,7 +116,7 @@ export async function* userRebaseConfirmable(
 
   const second = await nextRequest(stream).catch(wrapped('recv'));
   if (!isConfirmed(second)) throw new GitalyError('FAILED_PRECONDITION', 'rebase aborted by client');
-  await rebased.apply(updateContextOf(user, context, deps.hooks)).catch(refuseUpdate);
+  await rebased.apply(updateContextOf(user, context, deps.hooks)).catch(refuseRebasedUpdate);
   yield { userRebaseConfirmableResponsePayload: { case: 'rebaseApplied', value: true } };
 }
 
@@ -80,26 +145,26 @@ function isConfirmed({
 
 function refuseRebase(error: unknown): never {
   if (!(error instanceof RebaseConflictError)) throw error;
-  throw failed('FAILED_PRECONDITION', `rebasing commits: ${error.message}`, error, {
+  throw refusedRebase('FAILED_PRECONDITION', `rebasing commits: ${error.message}`, error, {
     case: 'rebaseConflict',
     value: mergeConflictDetail(error),
   });
 }
 
-function refuseUpdate(error: unknown): never {
+function refuseRebasedUpdate(error: unknown): never {
   if (!(error instanceof UpdateFailedError)) throw error;
   const { refusal, cause } = error;
   if (refusal?.by !== 'custom-hook') throw wrap(cause, 'updating ref with hooks');
   const value = { errorMessage: refusal.error.message };
-  throw failed('PERMISSION_DENIED', `access check: ${quote(messageOf(cause))}`, cause, {
+  throw refusedRebase('PERMISSION_DENIED', `access check: ${quote(messageOf(cause))}`, cause, {
     case: 'accessCheck',
     value,
   });
 }
 
-type Reason = NonNullable<MessageInitShape<typeof UserRebaseConfirmableErrorSchema>['error']>;
+type RebaseReason = NonNullable<MessageInitShape<typeof UserRebaseConfirmableErrorSchema>['error']>;
 
-function failed(code: StatusCode, message: string, cause: unknown, error: Reason): GitalyError {
+function refusedRebase(code: StatusCode, message: string, cause: unknown, error: RebaseReason): GitalyError {
   const details = [create(UserRebaseConfirmableErrorSchema, { error })];
   return new GitalyError(code, message, { cause, details });
 }
