@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { quote } from '#base/go/quote';
 import { shuffled } from '#base/shuffled';
 import type { Repository } from '#storage/repository';
-import { gitOutput, referenceBackends } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { Template } from '#testkit/repositories/template';
 import { runBytes } from '#testkit/run-program';
 import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
@@ -29,38 +38,54 @@ const FORMATS = (['sha1', 'sha256'] as const).flatMap((objectFormat) =>
   referenceBackends().map((referenceBackend) => ({ objectFormat, referenceBackend })),
 );
 
-/** A repository with all kinds of references. */
+type Format = (typeof FORMATS)[number];
+
+const templates = new Map<Format, Template>();
+
+/** Makes a repository with all kinds of references. */
+function makeSource(path: string, format: Format): void {
+  initRepository(path, { ...format, commits: 3 });
+  const git = (args: readonly string[], input?: string | Buffer): string => gitOutput(path, args, input);
+  const commitOf = (tree: string, parent: string, message: string | Buffer, more: readonly string[] = []) =>
+    git(['-c', 'i18n.commitEncoding=latin1', 'commit-tree', '-p', parent, ...more, tree], message);
+  const blob = git(['hash-object', '-w', '--stdin'], 'a blob');
+  const tree = git(['mktree'], `100644 blob ${blob}\tfile\n`);
+  const side = commitOf(tree, 'main~1', '   a subject in space \n');
+  const merge = commitOf(tree, side, 'a merge\nof two lines\n\nbody', ['-p', 'main']);
+  const latin1 = commitOf(tree, merge, Buffer.from('caf\xe9', 'latin1'));
+  const references = {
+    'refs/heads/side': side,
+    'refs/heads/merge': merge,
+    'refs/heads/same': merge,
+    'refs/heads/latin1': latin1,
+    'refs/keep-around/kept': commitOf(tree, latin1, ' '),
+    'refs/merge-requests/1/head': git(['rev-parse', 'main~2']),
+    'refs/x/long': commitOf(tree, latin1, 'x'.repeat(2 << 20)),
+    'refs/x/blob': blob,
+    'refs/x/tree': tree,
+  };
+  const created = Object.entries(references).map(([name, value]) => `create ${name} ${value}\n`);
+  git(['update-ref', '--stdin'], created.join(''));
+  git(['tag', '-a', '-m', 'x', 'v1', 'main~1']);
+  git(['tag', '-a', '-m', 'x', 'v2', 'side']);
+  git(['tag', '-a', '-m', 'x', 'of-tag', 'v1']);
+  git(['tag', '-a', '-m', 'x', 'of-blob', blob]);
+  git(['tag', 'light', 'main']);
+  git(['symbolic-ref', 'refs/remotes/origin/HEAD', 'refs/heads/side']);
+  git(['symbolic-ref', 'refs/remotes/origin/dangling', 'refs/heads/absent']);
+}
+
+/** A copy of a repository with all kinds of references, which is made once. */
 class Source {
   readonly repository: Repository;
   readonly path: string;
 
-  constructor(fixture: StorageFixture, options: (typeof FORMATS)[number] = FORMATS_DEFAULT) {
-    this.repository = fixture.init('x.git', { ...options, commits: 3 });
+  constructor({ storage, storages }: StorageFixture, format: Format = FORMATS_DEFAULT) {
+    const template = templates.get(format) ?? new Template((path) => makeSource(path, format));
+    templates.set(format, template);
+    template.copyTo(join(storage.path, 'x.git'));
+    this.repository = storages.open({ storageName: 'default', relativePath: 'x.git' });
     this.path = this.repository.path;
-    const blob = this.git(['hash-object', '-w', '--stdin'], 'a blob');
-    const tree = this.git(['mktree'], `100644 blob ${blob}\tfile\n`);
-    const side = this.#commit(tree, 'main~1', '   a subject in space \n');
-    const merge = this.#commit(tree, side, 'a merge\nof two lines\n\nbody', ['-p', 'main']);
-    const latin1 = this.#commit(tree, merge, Buffer.from('caf\xe9', 'latin1'));
-    const references = {
-      'refs/heads/side': side,
-      'refs/heads/merge': merge,
-      'refs/heads/same': merge,
-      'refs/heads/latin1': latin1,
-      'refs/keep-around/kept': this.#commit(tree, latin1, ' '),
-      'refs/merge-requests/1/head': 'main~2',
-      'refs/x/long': this.#commit(tree, latin1, 'x'.repeat(2 << 20)),
-      'refs/x/blob': blob,
-      'refs/x/tree': tree,
-    };
-    for (const [name, value] of Object.entries(references)) this.git(['update-ref', name, value]);
-    this.git(['tag', '-a', '-m', 'x', 'v1', 'main~1']);
-    this.git(['tag', '-a', '-m', 'x', 'v2', 'side']);
-    this.git(['tag', '-a', '-m', 'x', 'of-tag', 'v1']);
-    this.git(['tag', '-a', '-m', 'x', 'of-blob', blob]);
-    this.git(['tag', 'light', 'main']);
-    this.git(['symbolic-ref', 'refs/remotes/origin/HEAD', 'refs/heads/side']);
-    this.git(['symbolic-ref', 'refs/remotes/origin/dangling', 'refs/heads/absent']);
   }
 
   git(args: readonly string[], input?: string | Buffer): string {
@@ -68,14 +93,7 @@ class Source {
   }
 
   oids(...revisions: string[]): Set<string> {
-    return new Set(revisions.map((revision) => this.git(['rev-parse', revision])));
-  }
-
-  #commit(tree: string, parent: string, message: string | Buffer, more: readonly string[] = []): string {
-    return this.git(
-      ['-c', 'i18n.commitEncoding=latin1', 'commit-tree', '-p', parent, ...more, tree],
-      message,
-    );
+    return new Set(revisions.length === 0 ? [] : this.git(['rev-parse', ...revisions]).split('\n'));
   }
 
   /** Returns what git creates. */
@@ -92,8 +110,8 @@ class Source {
   read(bundle: Buffer): Bundle {
     const end = bundle.indexOf('\n\n') + 2;
     const scratch = join(this.path, 'scratch');
-    rmSync(scratch, { recursive: true, force: true });
-    this.git(['init', '-q', '--bare', `--object-format=${this.repository.objectFormat}`, scratch]);
+    initRepository(scratch, { objectFormat: this.repository.objectFormat });
+    mkdirSync(join(scratch, 'objects/info'), { recursive: true });
     writeFileSync(join(scratch, 'objects/info/alternates'), `${this.path}/objects\n`);
     gitOutput(scratch, ['index-pack', '--stdin', '--fix-thin'], bundle.subarray(end));
     const folder = join(scratch, 'objects/pack');
@@ -105,7 +123,7 @@ class Source {
   }
 }
 
-const [FORMATS_DEFAULT] = FORMATS as [(typeof FORMATS)[number]];
+const [FORMATS_DEFAULT] = FORMATS as [Format];
 
 interface Bundle {
   readonly header: string;
@@ -133,9 +151,9 @@ async function created(source: Source, selection: BundleSelection): Promise<Bund
   }
 }
 
-async function startSource(options?: (typeof FORMATS)[number]) {
+async function startSource(format?: Format) {
   const fixture = await StorageFixture.create();
-  const source = new Source(fixture, options);
+  const source = new Source(fixture, format);
   return { source, [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose]() };
 }
 
@@ -215,7 +233,7 @@ test('increments with any objects are git\u2019s, or left to git', async () => {
 test('a bundle of thousands of references is git\u2019s', async () => {
   await using started = await startSource();
   const { source } = started;
-  const commits = ['main', 'side', 'merge'].flatMap((name) => [...source.oids(name)]);
+  const commits = [...source.oids('main', 'side', 'merge')];
   const names = Array.from({ length: MANY }, (_, index) => `refs/merge-requests/${index}/head`);
   writePackedRefs(
     source.path,
