@@ -5,7 +5,7 @@ import path from 'node:path';
 import { syncPath } from '#base/files/sync-path';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
+import { lockForCall, lockRepository } from '../locks/repository-lock.ts';
 import type { Repository } from '../repository.ts';
 import type { Storages } from '../storages.ts';
 import { createTempDirectory, removeTree } from '../temp-directories.ts';
@@ -38,7 +38,11 @@ export async function removeRepository(
 
   let removed: string | undefined;
   try {
-    await using _lock = await lock(repository);
+    await using _lock = await lockForCall(
+      repository.storage,
+      repository.path,
+      'locking repository for removal',
+    );
     await requirePresent(repository.path);
     await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
     await storages.recordWhile({ kind: 'removed', location: repository }, async () => {
@@ -86,16 +90,6 @@ async function castVote(
   text: string,
 ): Promise<void> {
   await vote(phase, createHash('sha1').update(text).digest());
-}
-
-async function lock({ storage, path }: Repository): Promise<AsyncDisposable> {
-  try {
-    return await lockRepository(storage, path);
-  } catch (error) {
-    if (error instanceof LockTakenError)
-      throw new GitalyError('FAILED_PRECONDITION', 'repository is already locked', { cause: error });
-    throw wrap(error, 'locking repository for removal');
-  }
 }
 
 async function requirePresent(repositoryPath: string): Promise<void> {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { syncPath } from '#base/files/sync-path';
 import { GitalyError, wrap, wrapped } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
+import { lockForCall } from '../locks/repository-lock.ts';
 import type { Repository } from '../repository.ts';
 import type { RepositoryLocation } from '../repository-target.ts';
 import type { Storages } from '../storages.ts';
@@ -31,8 +31,8 @@ export async function renameRepository(
 
   // Always in the same order, so that two calls in opposite directions do not both fail.
   const [first = '', second = ''] = [source.path, target.path].sort();
-  await using _first = await lock(source, first);
-  await using _second = await lock(source, second);
+  await using _first = await lockForCall(source.storage, first, 'locking repository');
+  await using _second = await lockForCall(source.storage, second, 'locking repository');
   await requireAbsent(target.path);
   const change = { kind: 'renamed', location: target, previousPath: source.relativePath } as const;
   const alternates = await prepareAlternates({ from: source.path, to: target.path });
@@ -52,16 +52,6 @@ export async function renameRepository(
   await storages.borrowers.note(target);
   await syncPath(parent);
   await syncPath(path.posix.dirname(source.path));
-}
-
-async function lock({ storage }: Repository, repositoryPath: string): Promise<AsyncDisposable> {
-  try {
-    return await lockRepository(storage, repositoryPath);
-  } catch (error) {
-    if (error instanceof LockTakenError)
-      throw new GitalyError('FAILED_PRECONDITION', 'repository is already locked', { cause: error });
-    throw wrap(error, 'locking repository');
-  }
 }
 
 async function requireAbsent(repositoryPath: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lstat, readlink, symlink, unlink } from 'node:fs/promises';
+import { GitalyError, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isRunning, ownIdentity, parseIdentity } from '#base/process-identity';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
@@ -42,6 +43,24 @@ export async function lockRepository(storage: Storage, repositoryPath: string): 
     ((await removeStale(storage, file)) && (await createLink(file, owner)));
   if (!isOurs) throw new LockTakenError();
   return { [Symbol.asyncDispose]: () => unlink(file) };
+}
+
+/**
+ * Takes the lock as {@link lockRepository} does, for a call that changes the repository.
+ *
+ * @param doing prefix of other errors.
+ * @throws {GitalyError} FAILED_PRECONDITION when another process holds it.
+ */
+export async function lockForCall(
+  storage: Storage,
+  repositoryPath: string,
+  doing: string,
+): Promise<AsyncDisposable> {
+  return await lockRepository(storage, repositoryPath).catch((error: unknown) => {
+    if (error instanceof LockTakenError)
+      throw new GitalyError('FAILED_PRECONDITION', 'repository is already locked', { cause: error });
+    throw wrap(error, doing);
+  });
 }
 
 /**
