@@ -64,7 +64,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
       'src/gateway/http/api/hostile-values.test.ts',
       'src/git/diff/in-process/diff-trees.test.ts',
       'src/git/merge/merge-lines.test.ts',
-      'src/domain/bundle/{automatic/offered-bundles,references-bundle}.test.ts',
+      'src/domain/bundle/{automatic/offered-bundles,create-bundle}.test.ts',
       'src/domain/object-pool/object-pool.test.ts',
       'src/domain/upload-pack/{reused,walked}-packs/*.test.ts',
     ],

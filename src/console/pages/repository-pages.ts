@@ -5,7 +5,6 @@ import { type ConsoleRoute, type RepositoryView, repositoryAddress } from '../co
 import { type ConsolePage, cannotPost, notFound, problemPage } from '../page.ts';
 import type { Visit } from '../visit.ts';
 import { archivedPage } from './archived-page.ts';
-import { branchesPage } from './branches-page.ts';
 import { commitPage } from './commits/commit-page.ts';
 import { commitsPage } from './commits/commits-page.ts';
 import { comparePage } from './commits/compare-page.ts';
@@ -17,11 +16,11 @@ import { rawFile } from './files/raw-file.ts';
 import { searchPage } from './files/search-page.ts';
 import { findChosen } from './find-chosen.ts';
 import { pushesPage } from './pushes-page.ts';
+import { branchesPage, tagsPage } from './reference-pages.ts';
 import { emptyPage, nameOf } from './repository-frame.ts';
 import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
 import { settingsPage } from './settings-page.ts';
 import { maintain, storagePage } from './storage-page.ts';
-import { tagsPage } from './tags-page.ts';
 
 /** Time limit of the calls of a page. */
 const TIMEOUT_MS = 20_000;

@@ -4,7 +4,7 @@ import { normalizePath } from '#base/normalize-path';
 import { mapAhead } from '#base/streams/map-ahead';
 import { type AttributeFile, TreeAttributes } from '#git/attributes/tree-attributes';
 import { gitCommand } from '#git/command/git-command';
-import { DirectoriesAbove, type Directory } from '#git/trees/directories-above';
+import { DirectoriesAbove, type Directory } from '#git/trees/find-entry';
 import type { Repository } from '#storage/repository';
 
 export interface AttributesQuery {

@@ -9,7 +9,7 @@ import type { RawObject } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 import type { GitRepository } from '../repository.ts';
-import { DirectoriesAbove } from '../trees/directories-above.ts';
+import { DirectoriesAbove } from '../trees/find-entry.ts';
 import { areEqual, orderOf, TreeEntries } from '../trees/tree-entries.ts';
 import type { CommitNode } from './graph/commit-node.ts';
 import type { CommitNodes } from './graph/commit-nodes.ts';

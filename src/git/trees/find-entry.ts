@@ -1,3 +1,4 @@
+import { isDirectory } from '#base/file-mode';
 import { isPlainPath } from '../names/plain-path.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
@@ -47,5 +48,76 @@ export class EntryFinder {
   async #read(name: Buffer): Promise<SearchedTree | undefined> {
     const object = await this.#objects.readObject(name, this.#options);
     return object?.type === 'tree' ? new SearchedTree(object) : undefined;
+  }
+}
+
+/** A directory of a tree. */
+export interface Directory {
+  /** Without a trailing slash; empty for the top. */
+  readonly path: Buffer;
+  find(name: Buffer): Promise<TreeEntry | undefined>;
+}
+
+interface Node {
+  readonly directory: Directory;
+  /** By name, one character per byte; `undefined` for what is no directory. */
+  readonly children: Map<string, Promise<Node | undefined>>;
+}
+
+/**
+ * Finds the directories above many paths. It goes down from the top and ends at the first one that
+ * does not exist, so a path takes no longer than its bytes however many parts it has. It keeps the
+ * trees that it has read, so it lives as long as one call.
+ */
+export class DirectoriesAbove {
+  readonly #objects: ObjectReader;
+  readonly #options: ReadOptions;
+  readonly #revision: Buffer;
+  #top: Promise<Node | undefined> | undefined;
+
+  constructor(objects: ObjectReader, revision: Buffer, options: ReadOptions = {}) {
+    this.#objects = objects;
+    this.#revision = revision;
+    this.#options = options;
+  }
+
+  /**
+   * Yields the directories above a path that exist, the top first; each is the same object for all
+   * paths. May be called concurrently.
+   *
+   * @param path has no empty part, `.` or `..`.
+   * @throws {GitalyError} as `ObjectReader.info` does.
+   */
+  async *of(path: Buffer): AsyncGenerator<Directory, void, undefined> {
+    this.#top ??= this.#read(Buffer.concat([this.#revision, COLON]), NO_BYTES);
+    let node = await this.#top;
+    for (let at = 0; node !== undefined; ) {
+      yield node.directory;
+      const slash = path.indexOf(SLASH, at);
+      if (slash === -1) return;
+      node = await this.#child(node, path.subarray(at, slash), path.subarray(0, slash));
+      at = slash + 1;
+    }
+  }
+
+  #child({ directory, children }: Node, name: Buffer, path: Buffer): Promise<Node | undefined> {
+    const key = name.toString('latin1');
+    const known = children.get(key);
+    if (known !== undefined) return known;
+    const found = directory
+      .find(name)
+      .then((entry) =>
+        entry !== undefined && isDirectory(entry.mode) ? this.#read(Buffer.from(entry.oid), path) : undefined,
+      );
+    children.set(key, found);
+    return found;
+  }
+
+  async #read(name: Buffer, path: Buffer): Promise<Node | undefined> {
+    const object = await this.#objects.readObject(name, this.#options);
+    if (object?.type !== 'tree') return undefined;
+    const tree = new SearchedTree(object);
+    const find = (entry: Buffer) => tree.find(entry, this.#options.signal);
+    return { directory: { path, find }, children: new Map() };
   }
 }

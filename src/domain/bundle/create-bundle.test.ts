@@ -24,9 +24,8 @@ import { runBytes } from '#testkit/run-program';
 import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import type { BundleSelection } from './bundle-selection.ts';
-import { bundleOf, bundleOfAll } from './create-bundle.ts';
+import { bundleOf, bundleOfAll, referencesBundle } from './create-bundle.ts';
 import { EmptyBundleError } from './empty-bundle-error.ts';
-import { referencesBundle } from './references-bundle.ts';
 
 const { signal } = new AbortController();
 const NOTHING: BundleSelection = { added: new Set(), excluded: new Set() };
