@@ -14,7 +14,7 @@ export type InvariantName = (typeof INVARIANTS)[number];
 
 export interface Violation {
   readonly invariant: InvariantName;
-  /** A text of a bounded set. */
+  /** What was wrong: a constant text, without values of the call. */
   readonly what: string;
 }
 

@@ -9,7 +9,7 @@ import { mergeHistory } from './history/merge-history.ts';
 import { mergeStatus } from './top/merge-status.ts';
 import { type ServerStatus, statusOfServer } from './top/status.ts';
 
-/** Questions of operators to one process of a server. */
+/** Requests of operators about the calls of one process of a server. */
 const CALLS = protocol('calls', {
   status: asked(nothing, statusOfServer),
   history: asked(nothing, maybe(serverHistory)),

@@ -1,7 +1,8 @@
 import { registerHooks } from 'node:module';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 
-// A package has this project's condition, with sources that Node does not run.
+// A dependency has a condition `source`, too, which leads to TypeScript. Node runs none of it in
+// node_modules.
 registerHooks({
   resolve: (specifier, context, next) =>
     next(

@@ -1,4 +1,4 @@
-/** Yields all but the last bytes, which are passed on at the end. */
+/** Yields all but the last `endBytes` bytes. `onEnd` receives those at the end of the stream. */
 export async function* exceptEnd(
   pieces: AsyncIterable<Buffer>,
   endBytes: number,

@@ -1,7 +1,7 @@
 import type { Commit } from '#client/repository/index';
 import type { PlainVisit } from './repository-visit.ts';
 
-/** Upstreams of branches: git ends at them where no remote is configured. */
+/** Matches upstreams of branches, for which git fails: no remote is configured. */
 const UPSTREAM = /@\{[up]/i;
 
 /** Finds the commit at a revision that a reader has chosen. @returns `undefined` if there is none. */

@@ -35,11 +35,11 @@ interface WantedPack {
 }
 
 /**
- * Answers to whole requests that several clients get: those that are kept, those that are written
- * at this moment, and later ones if packs are kept. A request is complete before git starts, so git
+ * Sends the same answer to all clients with the same request: one that is kept in memory, one that
+ * is being made, or one of the cache of packs. The request is complete before git starts, so git
  * never waits for a client's input while it counts as a pack.
  *
- * Before an earlier answer is sent it is checked that the wanted objects still exist, as git does.
+ * Before it sends an earlier answer, it checks that the wanted objects still exist, as git does.
  */
 export class SharedFetches implements FetchServer {
   readonly #options: SharedPacksOptions;
@@ -64,7 +64,7 @@ export class SharedFetches implements FetchServer {
     if (isThere && !(await exist(fetch, request.wants))) return undefined;
     if (!isThere && !request.isDone) {
       const negotiated = await negotiateInProcess(fetch, request);
-      // In a conversation the negotiation goes on, with one git.
+      // Over SSH, one git has to serve the whole negotiation.
       if (negotiated === undefined && !fetch.isStateless) return undefined;
       if (negotiated?.isReady === false) {
         await sendPieces([negotiated.answer], fetch.streams.stdout);

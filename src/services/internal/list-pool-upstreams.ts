@@ -5,7 +5,7 @@ import { remoteIpOf } from '#services/convert/request/push-context';
 import type { ListPoolUpstreamsRequest, ListPoolUpstreamsResponseSchema } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
 
-/** GitLab's limit of the pools of one question. */
+/** GitLab's limit of the pools in one request. */
 const BATCH = 500;
 /** Memory for the pools of one call: a million of them. */
 const MAX_POOL_BYTES = 256 * 1024 * 1024;

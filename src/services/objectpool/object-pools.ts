@@ -67,8 +67,8 @@ export async function deleteObjectPool(
 }
 
 /**
- * Returns the pool from which a repository borrows objects. Alternates that name something else are
- * like none, and a field in the log.
+ * Returns the pool from which a repository borrows objects, if there is one. Alternates that lead
+ * elsewhere are logged, and count as none.
  */
 export async function getObjectPool(
   request: GetObjectPoolRequest,

@@ -8,9 +8,9 @@ export interface MachineProcess {
 }
 
 /**
- * Reports whether a process of this machine that is not ours names a directory, or something in it,
- * in its arguments or works there: a git that survived its server. Where the system does not report
- * them (not Linux) there are none.
+ * Reports whether a process that this server did not start, such as a git that survived an earlier
+ * one, works in a directory or has a path in it as an argument. `false` where the system does not
+ * list processes (not Linux).
  */
 export async function isWorkedIn(directory: string): Promise<boolean> {
   const processes = await Array.fromAsync(machineProcesses());

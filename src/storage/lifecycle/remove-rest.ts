@@ -5,7 +5,7 @@ import { ignoreMissing } from '#base/files/ignore-missing';
 import type { RepositoryLocation } from '../repository-target.ts';
 import { createTempDirectory } from '../temp-directories.ts';
 
-/** Limit of the entries of a rest: one process leaves some directories and a lock. */
+/** Limit of the entries that are read: a process leaves some directories and a lock. */
 const MAX_ENTRIES = 1000;
 /** Directories in which git makes directories and files during its work. */
 const WORKED_IN = /^(?:logs|objects|refs|reftable|worktrees)$/;
@@ -15,7 +15,7 @@ const UNFINISHED = /\.lock$|^(?:tmp_|\.tmp-)/;
 /**
  * Reports whether a directory is all that a git process has left at the path of a repository that
  * was removed while it ran: git creates missing directories when it locks a reference. There are no
- * objects and no HEAD, so nothing of use is lost. An empty directory is no rest: it may be a group
+ * objects and no HEAD, so nothing of use is lost. `false` for an empty directory: it may be a group
  * whose repositories have moved.
  */
 export async function isRest(directory: string): Promise<boolean> {

@@ -21,7 +21,7 @@ export interface BackUpStorageOptions {
   readonly signal: AbortSignal;
 }
 
-/** Lists of the repositories, each of which had some that those before did not have. */
+/** Number of times that the repositories are listed: again as long as there are new ones. */
 const MAX_LISTS = 5;
 const RESTORES_NOTHING: RestoreListener = { onBundles: () => {}, onSkipped: () => {} };
 

@@ -4,11 +4,11 @@ import type { Desk } from '#workers/desk';
 import type { Link } from '#workers/link';
 import { answer, asked, held, protocol, remote, told } from '#workers/protocol';
 
-/** New repositories, of which the supervisor has the list. */
+/** Requests of workers for the list of new repositories, which the supervisor has. */
 const NEW_REPOSITORIES = protocol('new repositories', {
   add: told(text),
   take: asked(text, flag),
-  /** The turn is held. The answer is whether it was waited for. */
+  /** The worker has the turn until it releases it. The value is true if it had to wait. */
   turn: held(text, flag),
 });
 
