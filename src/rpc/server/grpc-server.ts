@@ -45,6 +45,10 @@ export interface GrpcServerOptions {
 
 const EXPLANATION =
   'This port serves gRPC for clients of Gitaly. Browsers and git use the HTTP gateway: gitaly-ts up\n';
+/** The same for HTTP/1, of which this port understands nothing else. */
+const HTTP_1_ANSWER =
+  'HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain; charset=utf-8\r\n' +
+  `Content-Length: ${EXPLANATION.length}\r\nConnection: close\r\n\r\n${EXPLANATION}`;
 const ROUTE_PATH = /^\/(?<service>[^/]+)\/(?<method>[^/]+)$/;
 
 /** Serves gRPC on accepted connections. */
@@ -98,6 +102,12 @@ export class GrpcServer {
   serveConnection(duplex: Duplex, peer: Peer): void {
     if (this.#state === 'stopping' || duplex.destroyed) {
       duplex.destroy();
+      return;
+    }
+    if (isGetOfHttp1(duplex)) {
+      duplex.on('error', ignore);
+      duplex.end(HTTP_1_ANSWER, () => duplex.destroy());
+      this.#options.onConnectionError?.(new Error('a request of HTTP/1'), peer);
       return;
     }
     const limits = new ConnectionRequestLimits(this.#requestLimits);
@@ -293,6 +303,14 @@ function refuse(stream: ServerStream, error: GitalyError, httpStatus = 200): voi
 function explain(stream: ServerStream, { error, httpStatus }: CallRefusal): void {
   stream.resume();
   respondText(stream, errorHeaders(error, Number.POSITIVE_INFINITY), httpStatus, EXPLANATION);
+}
+
+/** Reports whether the bytes that have arrived are a request of a browser or curl in HTTP/1. */
+function isGetOfHttp1(duplex: Duplex): boolean {
+  const start: Buffer | null = duplex.read();
+  if (start === null) return false;
+  duplex.unshift(start);
+  return start.subarray(0, 5).equals(Buffer.from('GET /'));
 }
 
 /** Returns headers as `node:http2` passes them. */

@@ -324,6 +324,23 @@ for (const { name, bytes } of [
   });
 }
 
+// curl reported "Received HTTP/0.9 when not allowed".
+test('a browser that speaks HTTP/1 reads what the port is for', async (context) => {
+  const problems: string[] = [];
+  const server = new GrpcServer({ services: [], onConnectionError: ({ message }) => problems.push(message) });
+  const onGrpc = (duplex: Duplex, peer: Peer) => server.serveConnection(duplex, peer);
+  const path = await serve(context, (socket) => demultiplex(socket, PEER, { ...parts().options, onGrpc }));
+  const socket = connect(path);
+
+  socket.write(NO_HTTP2);
+
+  const [head = '', body = ''] = (await text(socket)).split('\r\n\r\n');
+  assert.match(head, /^HTTP\/1\.1 505 /);
+  assert.equal(Number(/Content-Length: (\d+)/.exec(head)?.[1]), Buffer.byteLength(body));
+  assert.match(body, /^This port serves gRPC .* gitaly-ts up\n$/);
+  assert.deepEqual(problems, ['a request of HTTP/1']);
+});
+
 /** Returns a connection whose bytes reach `socket` one by one. */
 function dribble(socket: Socket): Duplex {
   const [client, inner] = duplexPair();
