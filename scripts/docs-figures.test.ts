@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { OPERATIONS } from '#gateway/http/api/operations/table';
+import { SUBCOMMANDS, type Subcommand } from '#git/command/allowed';
 import { MAX_HELD_BYTES, MAX_HELD_BYTES_PER_CONNECTION } from '#rpc/server/connection/connection-limits';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -83,4 +85,26 @@ test('docs/limits.md has the limits of what waits to be read', () => {
     mebibytes(MAX_HELD_BYTES_PER_CONNECTION),
   );
   assert.equal(limits.get('requests that wait to be read, all connections'), mebibytes(MAX_HELD_BYTES));
+});
+
+test('docs/comparison.md has the numbers of methods and operations', () => {
+  const [, served] = /(\d+) of \d+ methods are served/.exec(read('docs/compatibility.md')) ?? [];
+
+  assert.match(
+    read('docs/comparison.md'),
+    new RegExp(`gRPC, ${served} methods of Gitaly; JSON, ${OPERATIONS.length} operations`),
+  );
+});
+
+test('docs/limits.md lists the git commands with the long limit of processor time', () => {
+  const row = rowsOf('docs/limits.md', /^\| limit +\| value/).find(([limit]) =>
+    limit?.startsWith('processor time of other git commands'),
+  );
+  const limited = Object.entries<Subcommand>(SUBCOMMANDS)
+    .filter(([, { maxCpuSeconds }]) => maxCpuSeconds === 600)
+    .map(([name]) => name);
+
+  const [listed = ''] = row?.[2]?.split('.') ?? [];
+
+  assert.deepEqual(listed.split(', ').sort(), limited.sort());
 });
