@@ -133,6 +133,24 @@ test('keys without effect are warnings, which do not change output and exit code
   ]);
 });
 
+test('Raft needs transactions, the id of a cluster and a directory, as in Gitaly', async () => {
+  const head = fill('socket_path = "<DIR>/s"\n[[storage]]\nname = "a"\npath = "<DIR>/default"\n');
+  const problemsOf = async (text: string): Promise<unknown> =>
+    JSON.parse((await validateConfiguration(head + fill(text))).stdout).errors;
+
+  assert.deepEqual(await problemsOf('[raft]\nenabled = true\nsnapshot_dir = "<DIR>"\n'), [
+    { key: ['raft', 'enabled'], message: 'transactions must be enabled to enable Raft' },
+    { key: ['raft', 'cluster_id'], message: 'not set' },
+  ]);
+  const withId = '[transactions]\nenabled = true\n[raft]\nenabled = true\ncluster_id = "abc"\n';
+  assert.deepEqual(await problemsOf(`${withId}snapshot_dir = "${directory}"\n`), [
+    {
+      key: ['raft', 'cluster_id'],
+      message: 'invalid UUID format for ClusterID: invalid UUID length: 3',
+    },
+  ]);
+});
+
 // Both were accepted: each backup failed, and git ran without the limits.
 test('unknown buckets and missing mount points of limits are problems, also for the start', async () => {
   const head = `socket_path = "${directory}/s"\n[[storage]]\nname = "a"\npath = "${directory}/default"\n`;

@@ -46,6 +46,23 @@ test('files are committed without a clone, and a moved branch is a conflict with
   );
 });
 
+test('an action creates a file that is not executable, unless it says so', async () => {
+  await using api = await startApi();
+  const actions = [
+    { action: 'create', path: 'plain', content: 'x' },
+    { action: 'create', path: 'program', content: 'x', executable: true },
+  ];
+
+  const { status } = await api.send('POST', 'commits', { body: { branch: 'main', message: 'Add', actions } });
+
+  assert.equal(status, 201);
+  const format = '--format=%(objectmode) %(path)';
+  assert.equal(
+    await api.repository.git(['ls-tree', format, 'main', 'plain', 'program']),
+    '100644 plain\n100755 program',
+  );
+});
+
 test('commits are listed in pages, which go on at the same commit, and as lines', async () => {
   await using api = await startApi();
   const ids = (await api.repository.git(['rev-list', 'topic'])).split('\n');
