@@ -222,6 +222,18 @@ suite('installed into an empty project', { skip }, () => {
     const bytes = files.reduce((sum, path) => sum + statSync(join(installed, path)).size, 0);
     assert.ok(files.length <= MAX_FILES, `${files.length} files`);
     assert.ok(bytes <= MAX_BYTES, `${bytes} bytes`);
+
+    const page = readFileSync(join(ROOT, 'docs/install.md'), 'utf8');
+    const [, ...written] =
+      /`gitaly-ts` is ([\d.]+) MB, and ([\d.]+) MB in ([\d,]+) files\s.*`gitaly-client` is ([\d.]+) MB/s.exec(
+        page,
+      ) ?? [];
+    const packed = tarballs.map((tarball) => statSync(tarball).size / 1e6);
+    const actual = [packed[0], bytes / 1e6, files.length, packed[1]];
+    for (const [index, size = 0] of actual.entries()) {
+      const ratio = Number(written[index]?.replace(',', '')) / size;
+      assert.ok(ratio > 0.95 && ratio < 1.05, `docs/install.md has ${written[index]}, it is ${size}`);
+    }
   });
 
   test('this Node runs it as a module and by require(), and the programs start', async () => {
