@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { RepoConsole } from '../repo/repo.ts';
 import { parseSeconds } from './option-values.ts';
 import { runOnUse } from './tool-command.ts';
@@ -45,7 +45,11 @@ export function addRepoSettings(repo: Command, on: Process, add: Add): void {
   ])
     .argument('<name>', 'the repository, which is created if it is missing; or list')
     .argument('[url]', 'https://… or ssh://…, without a password')
-    .option('--every <time>', 'time between two runs: 15m, 6h, 1d', parseSeconds, 900)
+    .addOption(
+      new Option('--every <time>', 'time between two runs: 15m, 6h, 1d')
+        .argParser(parseSeconds)
+        .default(900, '15m'),
+    )
     .option('--credentials <file>', 'a line user:password, or a private key for SSH; it is copied')
     .option('--stop', 'end the mirror, and keep the repository')
     .addHelpText('after', '\ngitaly-ts up runs the mirrors of its directory, which --to names.')

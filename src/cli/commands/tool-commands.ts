@@ -63,7 +63,7 @@ function addDoctor(program: Command, up: Command): void {
     .argument(
       '[target]',
       'a configuration file, one of "gitaly-ts up --config", a directory of "gitaly-ts init" or ' +
-        '"gitaly-ts up", or the URL of a bucket (default: check only the machine)',
+        '"gitaly-ts up", or the URL of a bucket (default: the machine, and a complete test)',
     )
     .option('--json', 'print the findings as JSON')
     .addHelpText(
