@@ -40,6 +40,20 @@ test('marks that wait for the bucket are in a limited number of files, each once
   assert.deepEqual(readdirSync(directory), []);
 });
 
+test('a change that is under way is marked again before its marks are forgotten', async () => {
+  const own = join(directory, 'under-way');
+  const mark = settingsMarker(own);
+  for (const moment of ['begin', 'begin', 'end'] as const) mark('a.git', moment);
+  const marks = new MarkedSettings(own);
+
+  await marks.take();
+  const marked = await marks.take();
+  if (marked !== undefined) await marks.forget(marked);
+
+  assert.deepEqual(marked?.paths, ['a.git']);
+  assert.deepEqual((await new MarkedSettings(own).left())?.paths, ['a.git']);
+});
+
 // Symptom: the file grew for ever while another server wrote the archive.
 test('a file of marks that nobody reads becomes one for all repositories', async () => {
   const own = join(directory, 'unread');

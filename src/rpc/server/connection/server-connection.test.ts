@@ -18,6 +18,8 @@ const REQUEST = Buffer.from([0, 0, 6, 1, 5, 0, 0, 0, 1, 0x83, 0x86, 0x84, 1, 1, 
 const RST_STREAM = 3;
 const PING = 6;
 const GOAWAY = 7;
+/** Names stream 1, with NO_ERROR. */
+const GOAWAY_OF_GRPC_GO = Buffer.from([0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
 const POLICY: KeepalivePolicy = {
   pingAfterMs: 1000,
   pingTimeoutMs: 100,
@@ -313,6 +315,22 @@ test('a connection that ends with an error reports it, once', async () => {
 
   assert.equal(peer.closed.length, 1);
   assert.match(String(peer.closed[0]), /protocol error/i);
+});
+
+// Symptom: each gitaly-ssh of GitLab Shell was logged as a violation of the protocol.
+test('a GOAWAY that names a stream of the client is no error after its calls', async () => {
+  for (const isServed of [true, false]) {
+    const peer = raw();
+    await peer.send(PREFACE, SETTINGS, REQUEST);
+    const [stream] = peer.streams;
+    if (isServed) stream?.respond({}, { endStream: true });
+    await quiet();
+
+    await peer.send(GOAWAY_OF_GRPC_GO);
+    while (peer.closed.length === 0) await settle();
+
+    assert.equal(peer.closed[0] === undefined, isServed, String(peer.closed[0]));
+  }
 });
 
 // Symptom: a few wrong bytes ended the process.
