@@ -32,7 +32,7 @@ export function isGeneratedHtml(lines: TextLines): boolean {
 function* metaTags(page: string): Generator<string> {
   let at = page.indexOf(META);
   while (at !== -1) {
-    // Behind the space.
+    // Behind `<meta` and the character after it.
     const content = at + META.length + 1;
     let next = content - 1;
     if (SPACES.includes(page.charAt(content - 1))) {

@@ -18,8 +18,8 @@ const FSCK_OBJECTS = /^(receive|transfer)\.fsckobjects=(true|false)$/;
 const FSCK_MESSAGE =
   /^receive\.fsck\.(badtimezone|missingspacebeforedate|zeropaddedfilemode)=(error|ignore|warn)$/;
 const MAX_INPUT_SIZE = /^receive\.maxinputsize=(\d+)$/;
-/** Settings of the repository: of all others in `core`, `reference-settings.ts` knows the effect. */
 const NO_REFLOGS = /^core\.logallrefupdates=false$/;
+/** Matches settings that are checked here; `reference-settings.ts` checks all others in `core`. */
 const OF_PUSHES = /^(?:core\.(?:bare|logallrefupdates)|receive\..*|transfer\..*)=/;
 
 const UNKNOWN = new FallBackToGit('a setting may change the push');

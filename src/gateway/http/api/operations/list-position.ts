@@ -11,7 +11,10 @@ export interface ListPosition {
   readonly skip: number;
 }
 
-/** A server reads what is skipped: seven digits are more than a list has names that are not UTF-8. */
+/**
+ * Matches a position. The number is limited because the server reads the items that it skips, which
+ * are those with names that are not UTF-8.
+ */
 const POSITION = /^(\d{1,7}) (.*)$/s;
 
 /** Reads the result of {@link formatPosition}. @throws {Problem} */
