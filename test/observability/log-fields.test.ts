@@ -122,6 +122,7 @@ suite('the log lines of finished calls', () => {
     assert.ok(Number(found?.['grpc.response.payload_bytes']) > 0);
     assert.equal(found?.['catfile.request_object_count'], 1);
     assert.equal(found?.['catfile.read_object_count'], 1);
+    assert.equal(found?.['catfile.request_info_count'], undefined, 'only of lookups that were made');
     assert.equal(found?.error, undefined);
     assert.equal(refused?.['grpc.code'], 'InvalidArgument');
     assert.equal(refused?.error, "revision can't start with '-'");
