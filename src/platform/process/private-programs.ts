@@ -15,7 +15,7 @@ export interface PrivateProgramsOptions {
   readonly onProblem: (error: string) => void;
 }
 
-/** Delay after which the copying of some 90 files slows down neither the start nor first calls. */
+/** Delay after which the copying of a hundred files slows down neither the start nor first calls. */
 const COPY_AFTER_MS = 10_000;
 /** The package that this code belongs to. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
