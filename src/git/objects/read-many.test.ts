@@ -164,6 +164,33 @@ test('a revision that git does not know is an error in git’s words, after what
   await untilNoneLent();
 });
 
+// git names objects of a pack by its index, and those that cannot be read are left out.
+test('damaged objects are errors of a list of all, loose and in a pack', async () => {
+  for (const isPacked of [false, true]) {
+    const { repository, run, blob } = fixture();
+    const [good, bad] = [blob('good'), blob(randomBytes(10_000))];
+    let file = join(repository.objectDirectory, bad.slice(0, 2), bad.slice(2));
+    let at = 0;
+    if (isPacked) {
+      const name = run(['pack-objects', '-q', 'objects/pack/pack'], `${good}\n${bad}\n`).trim();
+      run(['prune-packed', '-q']);
+      file = join(repository.objectDirectory, `pack/pack-${name}.pack`);
+      const entry = run(['verify-pack', '-v', file])
+        .split('\n')
+        .find((line) => line.startsWith(bad));
+      at = Number(entry?.split(/ +/)[4]);
+    }
+    const bytes = readFileSync(file);
+    bytes[at] = 0;
+    rmSync(file);
+    writeFileSync(file, bytes);
+
+    await assert.rejects(flat(allObjects(repository)), {
+      message: 'parsing object info: object not found',
+    });
+  }
+});
+
 test('an object directory that is missing is an error of cat-file', async () => {
   const { repository } = fixture();
   const quarantined = repository.withObjectDirectories({ objectDirectory: `${repository.path}/none` });

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { CommandRepository } from '../command/command-repository.ts';
@@ -103,11 +102,13 @@ export async function* allObjects(
   const yielded = new Set<string>();
   for (let attempt = 1; ; attempt++) {
     try {
-      for await (const infos of listObjects(repository, options)) {
+      const missing = new Set<string>();
+      for await (const infos of listObjects(repository, options, (oid) => addMissing(missing, oid))) {
         const others = attempt === 1 ? infos : infos.filter(({ oid }) => !yielded.has(oid));
         if (yielded.size <= MAX_REPEATED) addAll(yielded, others);
         if (others.length > 0) yield others;
       }
+      if (missing.size > 0) await requireRemoved(repository, options, missing);
       return;
     } catch (error) {
       if (!(error instanceof GitExitError)) throw error;
@@ -124,15 +125,40 @@ function addAll(oids: Set<string>, infos: readonly ObjectInfo[]): void {
   for (const { oid } of infos) oids.add(oid);
 }
 
+function addMissing(missing: Set<string>, oid: string): void {
+  if (missing.size === MAX_REPEATED) throw damaged();
+  missing.add(oid);
+}
+
+/**
+ * Lists all objects once more. One that git names again and cannot read is damaged, loose or in a
+ * pack; one that was removed meanwhile is not named any more.
+ */
+async function requireRemoved(
+  repository: CommandRepository,
+  options: AllObjectsOptions,
+  missing: ReadonlySet<string>,
+): Promise<void> {
+  const onMissing = (oid: string): void => {
+    if (missing.has(oid)) throw damaged();
+  };
+  for await (const _ of listObjects(repository, options, onMissing));
+}
+
+function damaged(): GitalyError {
+  return new GitalyError('UNKNOWN', 'parsing object info: object not found');
+}
+
 /** Reports whether git failed because a pack was removed between finding and opening it. */
 function isPackGone({ stderr }: GitExitError): boolean {
   return stderr.startsWith('fatal: packfile ') && stderr.includes(' cannot be accessed');
 }
 
-/** Lists all objects once. @throws {GitalyError} as {@link allObjects}; {GitExitError} */
+/** Lists all objects once. @param onMissing receives those that git names but does not find. */
 async function* listObjects(
   repository: CommandRepository,
   { type, signal }: AllObjectsOptions,
+  onMissing: (oid: string) => void,
 ): AsyncGenerator<ObjectInfo[]> {
   const options = [flag('--batch-check'), flag('--batch-all-objects'), flag('--buffer'), flag('--unordered')];
   if (type !== undefined && repository.git.capabilities.catFileFilter)
@@ -142,21 +168,12 @@ async function* listObjects(
     const infos = lines.map(parseHeader).filter((info) => info !== undefined);
     const wanted = type === undefined ? infos : infos.filter((info) => info.type === type);
     if (wanted.length > 0) yield wanted;
-    if (infos.length < lines.length && lines.some((line) => isDamaged(repository, line))) {
-      throw new GitalyError('UNKNOWN', 'parsing object info: object not found');
-    }
+    if (infos.length < lines.length) for (const line of lines) noteMissing(line, onMissing);
   }
 }
 
-/** Parses `<oid> missing`. An object that exists but is missing for git is damaged. */
-function isDamaged(
-  { objectDirectory, alternateObjectDirectories }: CommandRepository,
-  line: Buffer,
-): boolean {
+/** Parses `<oid> missing`. */
+function noteMissing(line: Buffer, onMissing: (oid: string) => void): void {
   const [oid = '', state] = line.toString('latin1').split(' ');
-  if (state !== 'missing') return false;
-  const file = `${oid.slice(0, 2)}/${oid.slice(2)}`;
-  return [objectDirectory, ...alternateObjectDirectories].some((directory) =>
-    existsSync(`${directory}/${file}`),
-  );
+  if (state === 'missing') onMissing(oid);
 }
