@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
 import { test } from 'node:test';
 import { CALL_STATUS, IDLE_STATUS } from '#testkit/idle-status';
 import { until } from '#testkit/until';
@@ -32,6 +33,22 @@ test('a slow call is shown with its git commands, others are not', async () => {
   assert.ok(fsck.explanation.commands.some(({ args }: { args: string[] }) => args.includes('fsck')));
   assert.deepEqual((await console.json('/slow?over=60000')).calls, []);
   assert.match((await console.get('/slow')).text, /RepositoryService\/Fsck/);
+});
+
+test('a storage whose directory is missing is shown as not readable', async () => {
+  await using console = await openConsole();
+  const path = console.gitaly.storagePath();
+  assert.match((await console.get('/overview')).text, /<td>healthy<\/td>/);
+
+  renameSync(path, `${path}-away`);
+  try {
+    const { text } = await console.get('/overview');
+
+    assert.match(text, /<td>not readable<\/td>/);
+    assert.doesNotMatch(text, /not writable|healthy/);
+  } finally {
+    renameSync(`${path}-away`, path);
+  }
 });
 
 test('a running call is cancelled by its correlation id, others go on', async () => {
