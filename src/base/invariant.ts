@@ -14,7 +14,7 @@ export type InvariantName = (typeof INVARIANTS)[number];
 
 export interface Violation {
   readonly invariant: InvariantName;
-  /** What was wrong: a constant text, without values of the call. */
+  /** Description of the fault: a constant text, without values of the call. */
   readonly what: string;
 }
 
