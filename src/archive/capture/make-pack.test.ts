@@ -11,6 +11,8 @@ import { type PackContents, packFile, smallPack } from './make-pack.ts';
 const { signal } = new AbortController();
 const HEADER_BYTES = 12;
 const SHA1_BYTES = 20;
+/** More commits than a walk in process reads. */
+const LONG = 100;
 
 /** Returns a pack whose deltas name their bases, with its entries in the opposite order. */
 function withBasesLast(path: string, objects: readonly string[]): Buffer {
@@ -83,6 +85,29 @@ for (const isPacked of [false, true])
     const deltas = /^chain length = 1: (\d) objects?$/m.exec(run(['verify-pack', '-v', 'x.pack']))?.[1];
     assert.equal(deltas, isPacked ? undefined : '1');
   });
+
+test('a pack for a long branch of new commits is made without git', async () => {
+  await using fixture = await StorageFixture.create();
+  const { path } = fixture.init('source.git');
+  const run = (args: string[], input = ''): string => fixture.runGit(path, args, input);
+  const tree = run(['mktree']);
+  const commitOn = (parent: string): string => run(['commit-tree', '-m', 'message', '-p', parent, tree]);
+  const root = run(['commit-tree', '-m', 'root', tree]);
+  const ids = [root];
+  for (let at = 0; at < LONG; at++) ids.push(commitOn(ids.at(-1) ?? ''));
+  run(['update-ref', 'refs/heads/main', root]);
+  run(['commit-graph', 'write', '--reachable']);
+  const [archived = '', parent = '', tip = ''] = ids.slice(-3);
+  const { storages } = fixture;
+  const repository = storages.open({ storageName: 'default', relativePath: 'source.git' });
+
+  const made = await smallPack(repository, { wants: [tip], haves: [archived, root] }, signal);
+
+  writeFileSync(join(path, 'x.pack'), made ?? '');
+  const listed = run(['index-pack', '-v', 'x.pack']) && run(['verify-pack', '-v', 'x.pack']);
+  const objects = listed.split('\n').flatMap((line) => /^([\da-f]{40}) /.exec(line)?.[1] ?? []);
+  assert.deepEqual(objects.sort(), [parent, tip].sort());
+});
 
 test('what is not one pack is not joined', async () => {
   await using fixture = await StorageFixture.create();

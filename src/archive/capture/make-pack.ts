@@ -45,7 +45,26 @@ export async function smallPack(
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   if (wants.length + haves.length > MAX_WALKED_IDS) return undefined;
-  const others = ['ofs-delta', 'no-progress', 'done', ...haves.map((oid) => `have ${oid}`)];
+  // Most changes add to what a reference had: nothing behind the haves is read then.
+  return (
+    (haves.length > 0 ? await walkedPack(repository, { haves, wants }, { cut: haves, signal }) : undefined) ??
+    (await walkedPack(repository, { haves, wants }, { cut: [], signal }))
+  );
+}
+
+/**
+ * Makes a pack as {@link smallPack}.
+ *
+ * @param options.cut Commits that are taken as if they had no parents. With the haves it may have
+ *   some objects more, if the wants reach parents of the haves also without these.
+ */
+async function walkedPack(
+  repository: Repository,
+  { haves, wants }: PackContents,
+  { cut, signal }: { readonly cut: readonly string[]; readonly signal: AbortSignal },
+): Promise<Buffer | undefined> {
+  const ends = [...haves.map((oid) => `have ${oid}`), ...cut.map((oid) => `shallow ${oid}`)];
+  const others = ['ofs-delta', 'no-progress', 'done', ...ends];
   const request = { name: 'fetch', key: '', isDone: true, wants, others } as const;
   try {
     await using pack = await findWalkedPack({ config: [], repository }, request, signal);
