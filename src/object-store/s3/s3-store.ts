@@ -18,6 +18,7 @@ import type { StoreOperation } from '../observed-store.ts';
 import { type OpenedRead, type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
 import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
 import { MissingObjectError, StoreError, UnchangedError } from '../store-error.ts';
+import { DirectPut } from './direct-put.ts';
 import { isCutResponse, s3Error, s3ProblemOf } from './s3-errors.ts';
 import type { S3Options } from './s3-options.ts';
 import type { S3Sdk } from './s3-sdk.ts';
@@ -42,11 +43,13 @@ export interface S3StoreOptions extends Omit<S3Options, 'client'> {
 /** A bucket of S3, or of a service with its protocol (`s3://bucket`). */
 export class S3Store implements ObjectStore {
   readonly #options: S3StoreOptions;
+  readonly #direct: DirectPut | undefined;
   /** A response has shown that the bucket exists. */
   #isFound = false;
 
   constructor(options: S3StoreOptions) {
     this.#options = options;
+    this.#direct = options.isAnonymous ? undefined : new DirectPut(options);
   }
 
   async *get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
@@ -66,6 +69,7 @@ export class S3Store implements ObjectStore {
       sdk,
       partBytes,
       encryption,
+      putDirectly: async (...args) => this.#direct?.put(...args),
       target: { Bucket: bucket, Key: key },
       send: (work, signal) => this.#run('put', key, signal, () => work(client)),
     });

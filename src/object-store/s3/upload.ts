@@ -22,10 +22,12 @@ const ABORT_DELAY_MS = 100;
  * The same as Gitaly's: a cache must not keep a backup, and a proxy must not change it. @see
  * internal/backup/sink.go
  */
-const HEADERS = { CacheControl: 'no-store, no-transform', ContentType: 'application/octet-stream' };
+export const HEADERS = { CacheControl: 'no-store, no-transform', ContentType: 'application/octet-stream' };
 
 export interface UploadDependencies extends Pick<S3Options, 'encryption'> {
   readonly sdk: S3Sdk;
+  /** Stores small objects, if it can. */
+  readonly putDirectly: (key: string, content: Buffer, options: PutOptions) => Promise<string | undefined>;
   readonly partBytes: number;
   readonly target: { readonly Bucket: string; readonly Key: string };
   /** Runs a call of the SDK, and translates its errors. */
@@ -60,6 +62,8 @@ export async function upload(
 async function putWhole(Body: Buffer, options: PutOptions, deps: UploadDependencies): Promise<string> {
   const { sdk, target, encryption, send } = deps;
   const { signal } = options;
+  const version = await deps.putDirectly(target.Key, Body, options);
+  if (version !== undefined) return version;
   const input = { ...target, ...encryption, ...HEADERS, ...conditionOf(options), Body };
   const command = new sdk.PutObjectCommand(input);
   return (await send((client) => client.send(command, { abortSignal: signal }), signal)).ETag ?? '';
@@ -115,7 +119,7 @@ async function abortUpload(multipart: Multipart, { sdk, send }: UploadDependenci
   }
 }
 
-function conditionOf({ onlyIf }: PutOptions): { IfNoneMatch?: string; IfMatch?: string } {
+export function conditionOf({ onlyIf }: PutOptions): { IfNoneMatch?: string; IfMatch?: string } {
   if (onlyIf === undefined) return {};
   return onlyIf === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: onlyIf.version };
 }
