@@ -5,6 +5,7 @@ import { ignoreMissing } from '#base/files/ignore-missing';
 import { messageOf } from '#base/gitaly-error';
 import { either, number, object, oneOf, optional, parseAs, record, type Shaped, text } from '#base/shape';
 import { formatCheckedLine, parseCheckedLine } from './checked-line.ts';
+import { writeNow } from './write-now.ts';
 
 /** A change that may have been made when the server died. */
 const intent = object({
@@ -59,7 +60,7 @@ export class Intents implements AsyncDisposable {
     const bytes = Buffer.from(formatCheckedLine(intent));
     file.bytes = Math.max(file.bytes, bytes.length);
     try {
-      await writeAll(file.handle, bytes);
+      writeNow(file.handle, bytes, 0);
     } catch (error) {
       await this.#remove(file).catch(this.#onProblem);
       throw error;
@@ -119,11 +120,8 @@ export class Intents implements AsyncDisposable {
   }
 
   async #clear(file: IntentFile): Promise<void> {
-    const mayKeep = (): boolean => !this.#hasEnded && this.#free.length < MAX_FREE;
-    const isWanted = mayKeep() && file.bytes <= MAX_FREE_BYTES;
-    // Only the first line is read. A file system that copies on write may need space for it.
-    const isCleared = isWanted && (await writeAll(file.handle, Buffer.from(END)).then(isTrue, isFalse));
-    if (isCleared && mayKeep()) this.#free.push(file);
+    const isWanted = !this.#hasEnded && this.#free.length < MAX_FREE && file.bytes <= MAX_FREE_BYTES;
+    if (isWanted && isCleared(file)) this.#free.push(file);
     else await this.#remove(file);
   }
 
@@ -136,17 +134,18 @@ export class Intents implements AsyncDisposable {
   }
 }
 
-const isTrue = (): boolean => true;
-const isFalse = (): boolean => false;
+/** Only the first line is read. A file system that copies on write may need space for it. */
+function isCleared({ handle }: IntentFile): boolean {
+  try {
+    writeNow(handle, Buffer.from(END), 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function named(error: unknown, file: string): Error {
   return new Error(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
-}
-
-/** Writes at the beginning of a file. */
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; )
-    done += (await handle.write(bytes, done, bytes.length - done, done)).bytesWritten;
 }
 
 /** Reads the intent in the first line of a file. Behind it may be the rest of an earlier one. */

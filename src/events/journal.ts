@@ -17,6 +17,7 @@ import {
 } from './journal-part.ts';
 import { RecentEvents } from './recent-events.ts';
 import { cutRest, listSegments, type Segment, segmentPath } from './segments.ts';
+import { writeNow } from './write-now.ts';
 
 export interface JournalOptions {
   readonly directory: string;
@@ -317,7 +318,7 @@ export class Journal implements EventSource, AsyncDisposable {
     const bytes = Buffer.concat(batch.map(({ line }) => line));
     const segment = await this.#segmentFor(batch[0]?.event.sequence ?? this.#last, bytes.length);
     try {
-      await this.#file?.appendFile(bytes);
+      if (this.#file !== undefined) writeNow(this.#file, bytes);
     } catch (error) {
       await this.#file?.truncate(segment.bytes).catch(this.#options.onProblem);
       throw error;
