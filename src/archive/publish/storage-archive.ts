@@ -78,8 +78,11 @@ export interface StorageArchiveStatus {
   readonly problem: string;
 }
 
-/** Changes of a repository are joined for this time: with a request, it stays below 2 s. */
-const JOIN_MS = 800;
+/**
+ * Changes of a repository are joined for this time, so that a generation is paid for by several
+ * pushes: with a request, it stays below 2 s.
+ */
+const JOIN_MS = 1200;
 /** Time in which the start of a server waits for the bucket, to see another writer. */
 const START_MS = 20_000;
 /** Time in which a stop archives what is pending. */
