@@ -113,6 +113,15 @@ const MAX_KNOWN = 4;
  */
 const known = new WeakMap<RepositoryFormat, BoundedMap<string, ReferenceSettings | undefined>>();
 
+/** Variants of the settings with which git would be started: by service, and by request. */
+const MAX_GIVEN = 64;
+
+/** Settings with which git would be started: those of thousands of repositories are the same. */
+const given = new BoundedMap<string, readonly Setting[]>({ maxEntries: MAX_GIVEN });
+
+/** The same, of hidden references. */
+const hiddenRefs = new BoundedMap<string, HiddenRefs>({ maxEntries: MAX_GIVEN });
+
 /**
  * Returns the settings that apply to a service: the repository's, and those with which git would be
  * started.
@@ -165,9 +174,9 @@ function readReferenceSettings(
   }: { service: AdvertisingService; config: readonly ConfigPair[]; format: RepositoryFormat },
 ): ReferenceSettings | undefined {
   const own = readSettings(repository);
-  const given = givenSettings(repository, service, config);
-  if (own === undefined || given === undefined || !isKnownFormat(own)) return undefined;
-  const all = [...own.filter(({ key }) => FORMAT[key] === undefined), ...given];
+  const added = givenSettings(repository, service, config);
+  if (own === undefined || added === undefined || !isKnownFormat(own)) return undefined;
+  const all = [...own.filter(({ key }) => FORMAT[key] === undefined), ...added];
   const hidden: Buffer[] = [];
   let [unborn, filter] = ['advertise', 'false'];
   for (const setting of all) {
@@ -180,11 +189,15 @@ function readReferenceSettings(
   }
   return {
     objectFormat: format.objectFormat,
-    hidden: new HiddenRefs(hidden),
+    hidden: shared(
+      hiddenRefs,
+      JSON.stringify(hidden.map((value) => value.toString('latin1'))),
+      () => new HiddenRefs(hidden),
+    ),
     allowsUnborn: unborn !== 'ignore',
     allowsFilter: filter === 'true',
     hasDefaultCompression: all.every(({ key }) => key !== 'core.compression'),
-    settings: [...own, ...given],
+    settings: [...own, ...added],
   };
 }
 
@@ -211,14 +224,22 @@ function givenSettings(
   repository: Repository,
   service: AdvertisingService,
   config: readonly ConfigPair[],
-): Setting[] | undefined {
+): readonly Setting[] | undefined {
   try {
     const pairs = repository.git.settings(service, { repository, config });
-    return pairs.some(({ value }) => value.includes('\0')) ? undefined : pairs.map(toSetting);
+    if (pairs.some(({ value }) => value.includes('\0'))) return undefined;
+    return shared(given, JSON.stringify(pairs), () => pairs.map(toSetting));
   } catch {
     // git is never started with such keys: the code that starts it reports them.
     return undefined;
   }
+}
+
+/** Returns a value that was made before from the same, or makes it. */
+function shared<V>(values: BoundedMap<string, V>, key: string, make: () => V): V {
+  const made = values.get(key) ?? make();
+  values.set(key, made);
+  return made;
 }
 
 function toSetting({ key, value }: ConfigPair): Setting {
