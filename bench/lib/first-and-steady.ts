@@ -125,7 +125,7 @@ async function window(
 }
 
 const COUNTER = /^gitaly_ts_in_process_total\{name="(\w+)",path="(\w+)"\} (\d+)$/gm;
-/** What is left by it is tried by the next way, which counts it, too. */
+/** The next way tries what this one leaves to it, and counts it, too. */
 const FIRST_WAY = 'reused_packs';
 
 /** Returns the part of its answers for which our server started git. */
