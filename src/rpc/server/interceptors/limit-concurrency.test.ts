@@ -274,7 +274,8 @@ test('calls wait for the buckets of another process, and for no turn when they h
   await until(() => asked.length === 1);
   asked[0]?.resolve(false);
   await assert.rejects(refused, { code: 'RESOURCE_EXHAUSTED', message: 'rate limit reached' });
-  const leaving = server.call('x.git', USER, 500);
+  const leaving = server.call('x.git', USER, 2000);
+  await until(() => asked.length === 2);
   await assert.rejects(leaving, { message: /context deadline exceeded/ });
   asked[1]?.resolve(true);
   await until(() => server.failures.length === 2);
