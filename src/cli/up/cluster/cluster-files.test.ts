@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openUpDirectory } from '../up-directory.ts';
 import { clusterFiles, writeNodeFiles } from './cluster-files.ts';
 
-const scratch = makeScratchDirectory('cluster-files');
+/** Its path has to be short, unlike that of the directory for temporary files of all tests. */
+const scratch = mkdtempSync('/tmp/up-');
 after(() => rmSync(scratch, { recursive: true }));
 const skip = process.getuid?.() !== 0 && 'needs root';
 
