@@ -241,11 +241,14 @@ test('events that were removed from the journal are a dead letter, later ones ar
   // More than the journal has in memory.
   for (let number = 1; number <= 1700; number++)
     await journal.add(Array.from({ length: 10 }, () => change('a.git', number)));
-  assert.ok(journal.oldest > 1);
+  const { oldest } = journal;
+  assert.ok(oldest > 1);
   await using later = made.start();
   await until(() => delivered.at(-1) === 'a.git refs/heads/1700' && later.state.waiting.size === 0);
 
-  assert.equal(delivered.length - 1, journal.last - journal.oldest);
+  // More may have been removed until the first ones were read.
+  const sent = delivered.length - 1;
+  assert.ok(sent <= journal.last - oldest && sent >= journal.last - journal.oldest, `${sent} were sent`);
   assert.match(later.state.deadLetters[0]?.reason ?? '', /no longer kept/);
 });
 
