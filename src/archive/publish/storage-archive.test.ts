@@ -9,7 +9,7 @@ import { leaseKey } from '#generations/keys';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { ARCHIVE_TIMES } from '../bucket/archive-bucket.ts';
+import { ARCHIVE_TIMES, openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { archiveDirectory } from './archive-directory.ts';
 import { StorageArchive } from './storage-archive.ts';
 
@@ -91,4 +91,26 @@ test('the archive of a restart begins when that of the process before has ended'
   const { behindMs, state } = next.status();
   assert.deepEqual({ behindMs, state }, { behindMs: 0, state: 'live' });
   assert.deepEqual(problems, []);
+});
+
+// Symptom: after a stop, another server waited until the lease of the former one had expired.
+test('an archive that ends gives its lease up', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storage, storages } = fixture;
+  const url = pathToFileURL(join(scratch, 'given-up')).href;
+  const observer = { problem: assert.ifError, refused: assert.ifError };
+  const archive = await StorageArchive.start({
+    ...{ ...OPTIONS, journal: noEvents(), storage, storages, url, observer },
+  });
+  await until(() => archive.status().state === 'live');
+  const bucket = await openArchiveBucket(url, { signal: new AbortController().signal });
+  const lease = async () => {
+    const object = await bucket.direct.get(leaseKey('archive'));
+    return object && LEASE.open(object.content).state;
+  };
+  assert.equal(await lease(), 'live');
+
+  await archive[Symbol.asyncDispose]();
+
+  assert.equal(await lease(), 'released');
 });

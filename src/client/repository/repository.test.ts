@@ -403,3 +403,18 @@ test('a commit whose date git cannot read is in the lists, with the date that gi
   assert.equal(commit?.author.date.toISOString(), shown);
   assert.equal(tags[0]?.tagger?.date.toISOString(), shown);
 });
+
+test('the end of a repository is returned as a date, and can be removed', async () => {
+  await using arranged = await arrange();
+  const { repository } = arranged;
+  const seconds = 3600;
+  const before = Date.now();
+
+  const end = await repository.expire(seconds);
+
+  assert.ok(end instanceof Date);
+  // The server rounds to seconds.
+  const [earliest, latest] = [before - 1000, Date.now() + 1000].map((ms) => ms + seconds * 1000);
+  assert.ok(end.getTime() >= Number(earliest) && end.getTime() <= Number(latest), end.toISOString());
+  assert.equal(await repository.expire(undefined), undefined);
+});

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { observeFlushes } from '#testkit/flushes';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { replaceByLink, writeShared } from './shared-file.ts';
+import { linkWhole, replaceByLink, writeShared } from './shared-file.ts';
 
 const AT_ONCE = 50;
 
@@ -69,4 +69,40 @@ test('a shared file that a power failure has emptied is replaced', async (contex
   for (const later of ['second', 'third'])
     assert.equal(readFileSync(join(directory, later), 'utf8'), 'content');
   assert.equal(statSync(join(directory, 'third')).ino, statSync(join(shared, name)).ino);
+});
+
+test('a file that was removed meanwhile replaces nothing', async (context) => {
+  const directory = scratch(context);
+  const to = join(directory, 'to');
+  writeFileSync(to, 'before');
+
+  await replaceByLink(join(directory, 'removed'), to);
+
+  assert.equal(readFileSync(to, 'utf8'), 'before');
+  assert.deepEqual(readdirSync(directory), ['to']);
+  assert.equal(await linkWhole(join(directory, 'removed'), join(directory, 'other'), 0), false);
+});
+
+test('a file is linked, or copied from another file system', async (context) => {
+  const directory = scratch(context);
+  const from = import.meta.filename;
+
+  await replaceByLink(from, join(directory, 'to'));
+  const isLinked = await linkWhole(from, join(directory, 'other'), statSync(from).size);
+
+  assert.equal(isLinked, true);
+  for (const name of ['to', 'other'])
+    assert.equal(readFileSync(join(directory, name), 'utf8'), readFileSync(from, 'utf8'));
+  assert.deepEqual(readdirSync(directory).sort(), ['other', 'to'], 'no draft is left');
+});
+
+test('a link replaces no other file', async (context) => {
+  const directory = scratch(context);
+  writeFileSync(join(directory, 'from'), 'content');
+
+  writeFileSync(join(directory, 'to'), 'before');
+
+  await assert.rejects(linkWhole(join(directory, 'from'), join(directory, 'to'), 7), { code: 'EEXIST' });
+
+  assert.equal(readFileSync(join(directory, 'to'), 'utf8'), 'before');
 });

@@ -279,6 +279,23 @@ test('a client that sends no command to a missing repository creates none', asyn
   assert.equal(existsSync(repository), false);
 });
 
+test('a push to a repository that exists ends as without createOnPush', async () => {
+  const push = "git-receive-pack 'a.git'";
+  const run = async (options: Parameters<typeof startGateway>[0]) => {
+    await using opened = await startGateway(options);
+    await using client = await logIn(opened.gateway);
+    const nothing = await ended(await client.exec(push), '0000');
+    const wrong = await ended(await client.exec(push), '0009hello');
+    return [nothing.code, nothing.stderr, wrong.code];
+  };
+
+  const [code, stderr, wrong] = await run({ createOnPush: {} });
+
+  assert.deepEqual([code, stderr, wrong], await run({}));
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.ok(Number(wrong) > 0, `${wrong}`);
+});
+
 for (const code of ['UNAVAILABLE', 'RESOURCE_EXHAUSTED'] as const satisfies StatusCode[]) {
   test(`a limit (${code}) is reported with gitlab-shell's text`, async () => {
     const details = [
