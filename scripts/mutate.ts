@@ -14,54 +14,34 @@ import { applyMutant, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
 import { writeRecord } from './records.ts';
 import { affectedTests, readSources } from './tests/changed-tests.ts';
-import { hashOf } from './tests/executed-code.ts';
+import { CLASSES } from './tests/classes.ts';
+import { hashOf, IS_SOURCE } from './tests/executed-code.ts';
 import { byDistance } from './tests/nearest-tests.ts';
 
-const MODULES = [
-  'storage',
-  'git/command',
-  'git/objects',
-  'git/names',
-  'git/refs',
-  'git/history',
-  'git/trees',
-  'git/diff',
-  'git/lines',
-  'git/merge',
-  'domain/ref-update',
-  'domain/hooks',
-  'domain/housekeeping',
-  'domain/backup',
-  'domain/object-pool',
-  'domain/receive-pack',
-  'rpc/server',
-  'praefect',
-  'gateway',
-  'client',
-];
-/** Recordings, floods and similar: minutes each, and what they detect others detect, too. */
-const TESTS = [
-  'src/**/*.test.ts',
-  'test/*.test.ts',
-  'test/{cluster,console,durability,events,exceptions,lifetimes}/*.test.ts',
-  'test/{observability,pushes,restart,tokens,votes,workers}/*.test.ts',
-];
-const EXCLUDED = /^test\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
+/** Modules whose folders are modules here: each has a sample of its own. */
+const DIVIDED = ['domain', 'git', 'rpc'];
+/** What only tests use. */
+const LEFT_OUT = /^src\/testkit\//;
+/** Loads and random runs: minutes each, and what they detect others detect, too. */
+const EXCLUDED =
+  /^test\/(?:cluster\/faults|hostile-fields|mixed-clusters|parsers|transports)\/|^test\/mixed-load/;
 /** Limit of the tests for one mutant, as is `--seconds`; the nearest ones come first. */
 const MAX_TESTS = 25;
-/** Tests whose coverage is looked at for one mutant, besides those near it. */
-const MAX_LOOKED_AT = 100;
+/** Tests whose coverage is measured for one mutant, besides those near it. */
+const MAX_MEASURED = 100;
 
 const USAGE = `Tests the tests: changes the sources in one place at a time and runs the tests of the place.
 
   npm run -s mutate -- --module git/refs --sample 20      20 mutants of one module
   npm run -s mutate -- --file wildmatch --minutes 10      those of some files, for ten minutes
   npm run -s mutate -- --report                           what survived before, without running
+  npm run -s mutate -- --module . --sample 200            200 mutants of everything
 
-  --module NAME   a folder of src, several times for more (default: ${MODULES.join(', ')})
+  --module NAME   a folder of src, several times for more; '.' is all of src (default: each folder of
+                  src, and of ${DIVIDED.join(', ')})
   --file TEXT     only files whose path contains the text
-  --tests GLOB    only these tests, several times for more: quicker, but others may notice a survivor;
-                  results are kept for each choice of tests
+  --tests GLOB    only these tests, several times for more (default: those of make test, but long ones):
+                  quicker, but others may notice a survivor; results are kept for each choice
   --sample N      mutants of each module (default 50)
   --seed N        another sample (default 1)
   --seconds N     duration of the tests for one mutant (default 40); more on a busy machine
@@ -75,7 +55,8 @@ The share is that of killed mutants among those with a known fate:
   survived        the tests that execute the place passed: all that are near (in the folder of the
                   file, above or below it), and as many of the others as the limits allow
                   (${MAX_TESTS} tests and --seconds for each mutant)
-  not executed    no test that is near executes the place, and none of the ${MAX_LOOKED_AT} next ones
+  not executed    no test that is near executes the place, none of those whose coverage is known, and
+                  none of the ${MAX_MEASURED} next ones
 Left out of it is a mutant that was not tried: no test noticed, but a near one was cut off by the
 limits, or fails without the mutant or takes minutes, so that its coverage is unknown.
 
@@ -96,7 +77,7 @@ const { values } = parseArgs({
   options: {
     module: { type: 'string', multiple: true },
     file: { type: 'string', default: '' },
-    tests: { type: 'string', multiple: true, default: TESTS },
+    tests: { type: 'string', multiple: true },
     sample: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
     seconds: { type: 'string', default: '40' },
@@ -114,18 +95,19 @@ if (values.help) {
 const root = join(import.meta.dirname, '..');
 const cache = join(root, '.cache/mutate');
 const coverage = join(cache, 'coverage');
-const resultsFile = join(cache, `results-${hashOf(values.tests.join(' '))}.jsonl`);
-const modules = values.module ?? MODULES;
+const resultsFile = join(cache, `results-${hashOf((values.tests ?? []).join(' '))}.jsonl`);
+const modules = values.module ?? allModules();
 const results = readResults();
 const runs = new Map<string, TestRun>();
 const sources = readSources();
-const tests = new Set(globSync(values.tests, { cwd: root }).filter((test) => !EXCLUDED.test(test)));
-/** The tests to try for each file. */
+const tests = new Set(values.tests ? globSync(values.tests, { cwd: root }) : usualTests());
+/** The tests that may execute each file, nearest first. */
 const candidates = new Map<string, readonly string[]>();
 const samples = new Map(modules.map((module) => [module, sampleOf(module)]));
 if (!values.report) await runAll();
 const [isReached, figures] = printReport();
-if (values.module === undefined && values.file === '') writeRecord('mutation', isReached, figures);
+if (values.module === undefined && values.tests === undefined && values.file === '')
+  writeRecord('mutation', isReached, figures);
 process.exitCode = isReached ? 0 : 1;
 
 async function runAll(): Promise<void> {
@@ -185,10 +167,13 @@ async function fateOf(
   const { line, executed } = mutant;
   let seconds = 0;
   let count = 0;
+  let measured = 0;
   let isUnknown = false;
   for (const test of candidatesFor(file)) {
     if (!inTime()) return undefined;
-    const run = await runOf(test, sandbox);
+    const known = knownRunOf(test, sandbox);
+    if (known === undefined && !isNear(test, file) && measured++ >= MAX_MEASURED) continue;
+    const run = known ?? (await measuredRunOf(test, sandbox));
     isUnknown ||= !run.isPassed && isNear(test, file);
     if (!run.isPassed || !executes(run, file, source, executed)) continue;
     if (count === MAX_TESTS || (count > 0 && seconds + run.seconds > Number(values.seconds))) {
@@ -207,11 +192,15 @@ async function fateOf(
   return { id, line, fate: count === 0 ? 'not executed' : 'survived' };
 }
 
-/** Returns what a test executes, and measures it the first time. */
-async function runOf(test: string, sandbox: Sandbox): Promise<TestRun> {
-  const known = runs.get(test) ?? knownRun(coverage, test, sandbox.original(test));
-  const run = known ?? (await measure(sandbox, coverage, test));
-  if (known === undefined && !run.isPassed) console.log(`fails unchanged: ${test}`);
+function knownRunOf(test: string, sandbox: Sandbox): TestRun | undefined {
+  const run = runs.get(test) ?? knownRun(coverage, test, sandbox.original(test));
+  if (run !== undefined) runs.set(test, run);
+  return run;
+}
+
+async function measuredRunOf(test: string, sandbox: Sandbox): Promise<TestRun> {
+  const run = await measure(sandbox, coverage, test);
+  if (!run.isPassed) console.log(`fails unchanged: ${test}`);
   runs.set(test, run);
   return run;
 }
@@ -223,7 +212,7 @@ function candidatesFor(file: string): readonly string[] {
   const affected = [...affectedTests(sources, [file])].filter(([test]) => tests.has(test));
   const ranked = byDistance(new Map(affected), [file]);
   const near = ranked.filter((test) => isNear(test, file));
-  const others = ranked.filter((test) => !isNear(test, file)).slice(0, MAX_LOOKED_AT);
+  const others = ranked.filter((test) => !isNear(test, file));
   candidates.set(file, [...near, ...others]);
   return [...near, ...others];
 }
@@ -233,8 +222,31 @@ function isNear(test: string, file: string): boolean {
   return test.startsWith(`${dirname(file)}/`) || file.startsWith(`${dirname(test)}/`);
 }
 
+function allModules(): readonly string[] {
+  const foldersOf = (path: string): string[] =>
+    readdirSync(join(root, 'src', path), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join(path, name));
+  return foldersOf('.')
+    .flatMap((folder) => (DIVIDED.includes(folder) ? foldersOf(folder) : [folder]))
+    .filter((module) => sourcesIn(module).length > 0);
+}
+
+/** Returns the tests of `make test`. */
+function usualTests(): readonly string[] {
+  return (CLASSES.test ?? [])
+    .flatMap(({ files, exclude = [] }) => globSync(files, { cwd: root, exclude }))
+    .filter((test) => !EXCLUDED.test(test));
+}
+
+function sourcesIn(module: string): readonly string[] {
+  return globSync(join('src', module, '**/*.ts'), { cwd: root }).filter(
+    (file) => IS_SOURCE.test(file) && !LEFT_OUT.test(file),
+  );
+}
+
 function sampleOf(module: string): readonly Mutant[] {
-  const files = globSync(`src/${module}/**/*.ts`, { cwd: root }).filter((file) => !file.endsWith('.test.ts'));
+  const files = sourcesIn(module);
   const rank = ({ id }: Mutant): string => hashOf(`${values.seed} ${id}`);
   return files
     .filter((file) => file.includes(values.file))
