@@ -46,6 +46,7 @@ const template = join(directory, 'template.git');
 /** The same in few files, for operations that copy all of them: each file is several occasions. */
 const packed = join(directory, 'packed.git');
 let history: History;
+let oldRefs: string;
 
 before(async () => {
   await makeTemplate(template, templateStream());
@@ -61,6 +62,7 @@ before(async () => {
   await runGit(['-C', packed, 'pack-refs', '--all']);
   const bundle = join(directory, 'bundle');
   await runGit(['-C', template, 'bundle', 'create', '--quiet', bundle, '--all']);
+  oldRefs = await refsOf(template);
   history = { tips, pushed: await makePush(tips.main), bundle: readFileSync(bundle) };
 });
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -90,11 +92,14 @@ for (const [setup, options, faults] of [
   suite(setup, () => {
     let server: FaultyServer;
     let descriptors = 0;
+    /** References after each operation without a failure, by its name. */
+    const expected = new Map<string, string>();
     /** Number of failures that were injected, by kind and by operation. */
     const injected = new Map<string, number>();
     before(async () => {
       server = await FaultyServer.start(options);
-      for (const operation of OPERATIONS) await attempt(server, operation, false);
+      for (const operation of OPERATIONS)
+        expected.set(operation.name, (await attempt(server, operation, false)).refs);
       descriptors = openDescriptors(server.gitaly.pid);
     });
     after(() => server[Symbol.asyncDispose]());
@@ -103,7 +108,8 @@ for (const [setup, options, faults] of [
       test(`${operation.name} is atomic whatever fails, and leaves nothing behind`, async (context) => {
         // Each operation has other failures than the next one, so that all have some.
         for (const fault of faults.filter((_, at) => (index + at + seed) % PAIRS === 0)) {
-          const count = await failEach(context, { server, operation, fault });
+          const newRefs = expected.get(operation.name) ?? '';
+          const count = await failEach(context, { server, operation, fault, newRefs });
           for (const name of [fault, operation.name]) injected.set(name, (injected.get(name) ?? 0) + count);
         }
       });
@@ -136,16 +142,17 @@ interface Run {
   readonly server: FaultyServer;
   readonly operation: Operation;
   readonly fault: Fault;
+  /** References after the operation without a failure. */
+  readonly newRefs: string;
 }
 
 /**
  * Lets the first, the second, … occasion of a fault fail, until there are no more. @returns how
  * many failed.
  */
-async function failEach(context: TestContext, { server, operation, fault }: Run): Promise<number> {
+async function failEach(context: TestContext, { server, operation, fault, newRefs }: Run): Promise<number> {
   const inCluster = VOTES.includes(fault);
-  const oldRefs = operation.copiesTo === undefined ? await refsOf(template) : NO_REPOSITORY;
-  const { refs: newRefs } = await attempt(server, operation, inCluster);
+  const before = operation.copiesTo === undefined ? oldRefs : NO_REPOSITORY;
   const outcomes: string[] = [];
   let isChangedBefore = false;
   for (let nth = 1; ; nth += 1 + Math.floor(random() * STRIDE)) {
@@ -157,7 +164,7 @@ async function failEach(context: TestContext, { server, operation, fault }: Run)
     const { count, failed } = await server.disarm();
     const where =
       `${operation.name}, ${fault} ${nth} of ${count} (${failed.join('; ')}): ` + `${describe(run.error)}`;
-    assert.ok(run.refs === oldRefs || run.refs === newRefs, `neither old nor new: ${where}\n${run.refs}`);
+    assert.ok(run.refs === before || run.refs === newRefs, `neither old nor new: ${where}\n${run.refs}`);
     const isChanged = run.refs === newRefs;
     if (run.error === undefined) {
       assert.ok(isChanged, `told that it is done: ${where}`);

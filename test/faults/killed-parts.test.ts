@@ -16,7 +16,7 @@ const LARGE_BYTES = 4 * 1024 ** 2;
 /** In addition to those of the earlier tests. */
 const SPARE_DESCRIPTORS = 3;
 const DEAF_CLIENTS = 20;
-const CHATTER_MIB = 16;
+const CHATTER_MIB = 8;
 const MAX_GROWTH_BYTES = 64 * 1024 ** 2;
 
 let arena: Arena;

@@ -20,6 +20,8 @@ const skip = withoutPostgres;
 const CLIENTS = 15;
 /** Calls that take at least this long are slow. */
 const SLOW_MS = 500;
+/** Between the reads of a client during a restart. */
+const READ_EVERY_MS = 20;
 const ROUNDS = extent('PRAEFECT_ROUNDS', { short: 2, long: 4 });
 const REPLICA_PATH = deriveReplicaPath(1, repository.relativePath);
 const ZERO_ID = Buffer.from('0'.repeat(40));
@@ -206,6 +208,7 @@ test('SIGHUP starts a new family without a failed call, SIGTERM ends it', { skip
     for (let calls = 0; ; calls++) {
       if (stop.signal.aborted) return calls;
       await headBy(connectionTo(0));
+      await delay(READ_EVERY_MS);
     }
   })();
 
