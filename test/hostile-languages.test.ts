@@ -14,9 +14,9 @@ const HOSTILE_FILES = 200;
 const HOSTILE_CALLS = 12;
 /**
  * Calls of the hostile repository of which the server does the work during one for the other. With
- * turns it is up to two, without them more than five.
+ * turns it is up to three, if rules are compiled meanwhile, without them more than five.
  */
-const MAX_CALLS_AHEAD = 3;
+const MAX_CALLS_AHEAD = 4;
 /** CPU time between two iterations of the event loop. */
 const MAX_BLOCK_MS = 50;
 
