@@ -17,7 +17,7 @@ import { client, commit } from './faults/arena.ts';
 import { callsOf, MIX } from './mixed-load/calls.ts';
 import { type RestartingGitaly, startRestarting } from './restart/restarting.ts';
 
-const SECONDS = repetitions('SOAK_SECONDS', { short: 5, long: 360 });
+const SECONDS = repetitions('SOAK_SECONDS', { short: 3, long: 360 });
 /** A slice of the load ends with a pause, in which the server is checked. */
 const SLICES = extent('SOAK_SLICES', { short: 2, long: 6 });
 const REPOSITORIES = 6;

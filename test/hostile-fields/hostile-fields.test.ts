@@ -27,7 +27,7 @@ const perField = repetitions('HOSTILE_PER_FIELD', {
 });
 /** Seconds after which no further call is made. */
 const limitSeconds = repetitions('HOSTILE_SECONDS', {
-  short: 7,
+  short: 4,
   long: isWhole ? Number.POSITIVE_INFINITY : 480,
 });
 /** Calls between two checks of what was left behind. */
