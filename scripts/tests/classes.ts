@@ -37,7 +37,7 @@ const RELEASE = [
   'test/lfs/{git-lfs,lfs-buckets}.test.ts',
   'test/call-budget/feed-budget.test.ts',
   'test/cluster/up-cluster.test.ts',
-  'test/console/{account-browser,browser,up-cluster-console}.test.ts',
+  'test/console/{account-browser,archived-browser,browser,lfs-browser,up-cluster-console}.test.ts',
   'test/people/who-in-a-cluster.test.ts',
   'test/transports/{sha1,sha256}.test.ts',
   'test/workers/{console,contract/contract,metrics,praefect-sql}.test.ts',
