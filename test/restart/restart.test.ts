@@ -19,8 +19,10 @@ import { gitOverClient } from '../git-over-client/environment.ts';
 import { startRestarting } from './restarting.ts';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };
-const CALLS_PER_SECOND = extent('RESTART_CALLS_PER_SECOND', { short: 100, long: 200 });
+const CALLS_PER_SECOND = extent('RESTART_CALLS_PER_SECOND', { short: 50, long: 200 });
 const CLONES_AT_ONCE = extent('RESTART_CLONES', { short: 2, long: 8 });
+/** Between two clones of a client. */
+const CLONE_PAUSE_MS = 100;
 const RESTARTS = repetitions('RESTARTS', { short: 2, long: 6 });
 const COMMITS = 200;
 /** Time in which the clones of a process end, on a busy machine. */
@@ -158,7 +160,7 @@ async function cloneUntil(
   { address, directory, name, tip }: { address: string; directory: string; name: string; tip: string },
 ): Promise<number> {
   let clones = 0;
-  do {
+  for (; ; await delay(CLONE_PAUSE_MS)) {
     const target = join(directory, `${name}-${clones++}`);
     await runGit(['clone', '-q', 'ssh://host/a.git', target], {
       cwd: join(import.meta.dirname, '../..'),
@@ -166,8 +168,8 @@ async function cloneUntil(
     });
     assert.equal(await runGit(['rev-parse', 'HEAD'], { cwd: target }), tip);
     await runGit(['fsck', '--strict', '--connectivity-only'], { cwd: target });
-  } while (!signal.aborted);
-  return clones;
+    if (signal.aborted) return clones;
+  }
 }
 
 /** Creates a repository of some MB, so that clones take a while. */

@@ -11,7 +11,7 @@ import { type Choices, FAULTS, type Fault, fullDisk } from './fault-kinds.ts';
 import { canMount } from './small-storage.ts';
 import { startPushers } from './start-pushers.ts';
 
-const SECONDS = repetitions('CLUSTER_FAULTS_SECONDS', { short: 7, long: 240 });
+const SECONDS = repetitions('CLUSTER_FAULTS_SECONDS', { short: 5, long: 240 });
 const SEED = extent('CLUSTER_FAULTS_SEED', { short: randomInt(2 ** 31), long: randomInt(2 ** 31) });
 const REPOSITORIES = 2;
 const BRANCHES = 2;

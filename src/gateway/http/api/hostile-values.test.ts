@@ -57,7 +57,7 @@ const VALUES: readonly unknown[] = [
   { __proto__: 1 },
 ];
 /** Share of the requests that `make test` sends. */
-const SHARE = 0.3;
+const SHARE = 0.15;
 /** The least requests for each operation, on average, that any run sends. */
 const LEAST = 2;
 /** Removed last: the others need the repository. */
