@@ -134,7 +134,31 @@ const RARE: readonly Texts[] = [
   // A histogram looks at each line of a common part only once.
   ['\n \n\n \n\n\n', '\n \n\n\n\n'],
 ];
+/** A change can be shown in several places, and another one is best if any weight is one more or less. */
+const CLOSE: readonly Texts[] = [
+  ['\n  a\n\n        }\n  b\n\n        }\n', '\n  a\n\n        }\n'],
+  ['\n  a\n\n  a\n\n\n\n\n    }\n', '\n  a\n\n\n\n\n    }\n'],
+  ['    b\n\n\n\n  a\n\na\n', '    b\n\n\n\n  a\n\n  a\n\na\n'],
+  ['\n}\n        b\n\n\n}\n\n}\n        b\n\n\n}\n', '\n}\n        b\n\n\n}\n'],
+  ['        a\n  a\n  a\n}\n        b\n\n  a\n}\n  b\n    b\n', '        a\n  a\n  a\n}\n  b\n    b\n'],
+  ['        a\n    b\n    b\n\n  b\n\n    b\n    }\n  b\n\n  b\n', '        a\n    b\n    b\n\n  b\n\n  b\n'],
+  ['        }\na\n\n        b\n    a\na\n        }\na\n\n        b\n', '        }\na\n\n        b\n'],
+  ['\n    b\n    a\n\n\n  b\n    }\nb\na\n}\n\n  b\n    }\nb\n', '\n    b\n    a\n\n\n  b\n    }\nb\n'],
+  ['}\n  b\n\n    }\n    }\nb\n', '}\n  b\n\n    }\n    }\n    a\n  b\n\n    }\n    }\nb\n'],
+  ['b\n    }\n', 'b\n    }\n    a\n        a\n  b\n    b\n\n\n    }\n'],
+  ['        a\n\n  }\n        }\n\n        a\n\n  }\n        }\n\n\n', '        a\n\n  }\n        }\n\n\n'],
+  ['\n    b\n  }\n        b\n  b\n', '\n    b\n\n    b\n  }\n        b\n  b\n'],
+  ['  }\na\n\n        }\n    }\n', '  }\na\n\n        }\n\n  }\na\n\n        }\n    }\n'],
+  [
+    '    }\n    }\nb\n    b\n}\n\n    }\n    }\nb\n    b\n}\n    }\n  b\nb\n',
+    '    }\n    }\nb\n    b\n}\n    }\n  b\nb\n',
+  ],
+];
 const MERGE_OPTIONS = ['--diff-algorithm=histogram', '--no-indent-heuristic'];
+
+test('changes are shown where the weights of indents suit best', () => {
+  assert.equal(assertSame(CLOSE, lineChangesOfDiff, []), 0);
+});
 
 test('changes of unusual files are those that git shows', () => {
   assert.equal(assertSame(RARE, lineChangesOfDiff, []), 0);
