@@ -5,7 +5,7 @@ import { compareReading, SEED } from './differential/compare-reading.ts';
 import { KINDS } from './differential/unusual-repository.ts';
 
 /** Number of requests for each repository; more find more. */
-const QUESTIONS = repetitions('QUESTIONS', { short: 30, long: 5000 });
+const QUESTIONS = repetitions('QUESTIONS', { short: 20, long: 5000 });
 
 const REPOSITORIES = KINDS.flatMap((kind) =>
   (['sha1', 'sha256'] as const).map((format) => ({ kind, format })),

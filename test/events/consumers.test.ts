@@ -18,7 +18,7 @@ import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { Replay, referencesOf } from './replay.ts';
 
-const SECONDS = repetitions('FEED_SECONDS', { short: 4, long: 600 });
+const SECONDS = repetitions('FEED_SECONDS', { short: 2, long: 600 });
 const WRITERS = 4;
 /** Paths at which there is a repository, or none. */
 const SLOTS = 6;

@@ -17,7 +17,7 @@ import { type History, OPERATIONS, type Operation, PushRefusedError, templateStr
 /** Limit of occasions; no operation reaches it, but an endless loop would. */
 const MAX_OCCASIONS = 200;
 /** The first occasion of a fault fails, then the seed chooses one of this number, and so on. */
-const STRIDE = extent('FAILURE_STRIDE', { short: 56, long: 1 });
+const STRIDE = extent('FAILURE_STRIDE', { short: 84, long: 1 });
 /** One of this number of pairs of an operation and a kind of failure is tried. */
 const PAIRS = extent('FAILURE_PAIRS', { short: 4, long: 1 });
 const seed = testSeed();

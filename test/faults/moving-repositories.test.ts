@@ -18,7 +18,7 @@ import { Sandbox } from '../hostile-fields/sandbox.ts';
 import { SHARED, WITHOUT_VALID_REQUEST } from '../hostile-fields/seeds.ts';
 import { startWebServer } from '../hostile-fields/web-server.ts';
 
-const SECONDS = repetitions('MOVING_SECONDS', { short: 5, long: 60 });
+const SECONDS = repetitions('MOVING_SECONDS', { short: 3, long: 60 });
 /** Repositories that come and go while they are read, and those that are changed meanwhile. */
 const READ_TARGETS = 2;
 const CHANGED_TARGETS = 3;

@@ -13,7 +13,7 @@ import { signatureTargets } from './signature-targets.ts';
 import { parserTargets, type Target } from './targets.ts';
 
 /** Number of mutated inputs for each parser. The seed chooses them. */
-const MUTATIONS = repetitions('MUTATIONS', { short: 100, long: 50_000 });
+const MUTATIONS = repetitions('MUTATIONS', { short: 60, long: 50_000 });
 const SEED = testSeed('PARSER_SEED');
 /** Far above what any input of this size takes; a parser that needs more has no linear time. */
 const LIMIT_MS = 20_000;

@@ -14,8 +14,10 @@ import { makePushFixture, type PushFixture } from './fixture.ts';
 import { type PushCase, TOO_LONG } from './push-case.ts';
 
 // Two servers get the same pushes: one receives plain ones in process, the other by git. `make
-// test` tries each with one object format, which the seed chooses; the soak tries it with both.
+// test` tries each with one object format, and what both leave to git over one of HTTP and SSH; the
+// seed chooses. The soak tries all.
 
+const SEED = testSeed();
 const OBJECT_FORMATS = ['sha1', 'sha256'] as const;
 const FORMATS = referenceBackends().flatMap((referenceBackend) =>
   OBJECT_FORMATS.map((objectFormat) => ({ referenceBackend, objectFormat })),
@@ -202,13 +204,13 @@ export function compareServers(cases: readonly PushCase[]): void {
       });
 
       for (const [index, pushed] of cases.entries()) {
-        const chosen = OBJECT_FORMATS[(index + testSeed()) % OBJECT_FORMATS.length];
+        const chosen = OBJECT_FORMATS[(index + SEED) % OBJECT_FORMATS.length];
         if (!isSoak && format.objectFormat !== chosen) continue;
         if (pushed.isOnlyFiles === true && format.referenceBackend !== 'files') continue;
         const how = pushed.byGit === undefined ? 'is received as git receives it' : 'is left to git';
         test(`${pushed.what}: ${how}`, async () => {
           assert.ok(ours !== undefined && git !== undefined);
-          await comparePushes([ours, git], pushed, { fixture, format, made });
+          await comparePushes([ours, git], pushed, { fixture, format, made, index });
         });
       }
     });
@@ -220,20 +222,31 @@ interface Setting {
   readonly format: (typeof FORMATS)[number];
   /** Path of the repository that is copied for each push. */
   readonly made: string;
+  /** Number of the case. */
+  readonly index: number;
+}
+
+/** Returns how a push is tried. */
+function waysOf(pushed: PushCase, { format, index }: Setting): readonly Way[] {
+  const ways: readonly Way[] = [
+    { protocol: 'http', isVoted: pushed.refuseVote !== undefined },
+    { protocol: 'ssh', isVoted: true },
+  ];
+  if (pushed.isOnlyHttp === true) return ways.slice(0, 1);
+  const isByGit = (way: Way): boolean => reasonOf(pushed, way, format) !== undefined;
+  return ways.filter((way, at) => isSoak || !isByGit(way) || (index + at + (SEED >> 1)) % ways.length === 0);
 }
 
 async function comparePushes(
   [ours, git]: readonly [Server, Server],
   pushed: PushCase,
-  { fixture, format, made }: Setting,
+  setting: Setting,
 ): Promise<void> {
+  const { fixture, format, made } = setting;
   const body = bodyOf(pushed, fixture);
-  const isAlwaysVoted = pushed.refuseVote !== undefined;
-  for (const way of [
-    { protocol: 'http', isVoted: isAlwaysVoted },
-    { protocol: 'ssh', isVoted: true },
-  ] as const) {
-    if (way.protocol === 'ssh' && pushed.isOnlyHttp === true) continue;
+  const ways = waysOf(pushed, setting);
+  assert.ok(ways.length > 0);
+  for (const way of ways) {
     const here = await push(ours, pushed, { ...way, made, body });
     const there = await push(git, pushed, { ...way, made, body });
 

@@ -19,7 +19,7 @@ import { type RandomPush, randomPush } from './random-pushes.ts';
 // same settings get the same random pushes, and must return and leave the same.
 
 /** Pushes to a repository of each format. `make test` tries one object format, the soak both. */
-const PUSHES = repetitions('PUSHES', { short: 40, long: 350 });
+const PUSHES = repetitions('PUSHES', { short: 25, long: 350 });
 const SEED = testSeed('PUSH_SEED');
 const FORMATS = referenceBackends().flatMap((referenceBackend) =>
   seededShare(['sha1', 'sha256'] as const, 1 / 2).map((objectFormat) => ({ referenceBackend, objectFormat })),

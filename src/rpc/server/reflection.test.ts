@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { callable } from '#rpc/common/grpc/grpc-method';
@@ -17,10 +17,16 @@ import { reflectionServices } from './reflection.ts';
 const commitService = serve(CommitService, {});
 const services = [commitService, ...reflectionServices([commitService])];
 
+/** One server for all questions: a connection takes longer than an answer. */
+let server: ReturnType<typeof connectTo>;
+before(() => {
+  server = connectTo({ services });
+});
+after(() => server[Symbol.asyncDispose]());
+
 async function ask(
   messageRequest: MessageInitShape<typeof ServerReflectionRequestSchema>['messageRequest'] & object,
 ) {
-  await using server = connectTo({ services });
   const method = callable(ServerReflection.method.serverReflectionInfo);
   return (await only(server.channel.invoke(method, [{ host: 'h', messageRequest }]))).messageResponse;
 }
@@ -89,7 +95,6 @@ test('extensions are found by type and number', async () => {
 });
 
 test('an unknown name is answered with an error, and the stream continues', async () => {
-  await using server = connectTo({ services });
   const method = callable(ServerReflectionV1Alpha.method.serverReflectionInfo);
   const questions = [
     { case: 'fileContainingSymbol', value: 'no.Such' },
@@ -118,7 +123,6 @@ test('an unknown name is answered with an error, and the stream continues', asyn
 });
 
 test('a file is sent once per stream, unless it is requested by name', async () => {
-  await using server = connectTo({ services });
   const method = callable(ServerReflection.method.serverReflectionInfo);
   const question = { messageRequest: { case: 'fileByFilename', value: 'blob.proto' } } as const;
 
@@ -132,8 +136,6 @@ test('a file is sent once per stream, unless it is requested by name', async () 
 });
 
 test('a request without content ends the stream', async () => {
-  await using server = connectTo({ services });
-
   await assert.rejects(
     all(server.channel.invoke(callable(ServerReflection.method.serverReflectionInfo), [{}])),
     {

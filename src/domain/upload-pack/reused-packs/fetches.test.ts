@@ -25,7 +25,7 @@ const { fixture, make } = await packedHistories();
 const { signal } = new AbortController();
 const OBJECT_FORMATS = seededShare(['sha1', 'sha256'] as const, 1 / 2);
 const COMMITS = 400;
-const ROUNDS = 12;
+const ROUNDS = 8;
 
 /** Answers a fetch; else the reason why git has to. */
 async function answer({ relativePath }: Made, { others, wants }: Question): Promise<Buffer | string> {
