@@ -126,6 +126,31 @@ test('settings are read once their files have changed, and not before', async ()
   assert.equal(archived.settingsStamp, await stampOfSettings(repository));
 });
 
+test('hooks are archived with the settings that change, and only once', async () => {
+  await using started = await startArchiver('hooks');
+  const { archiver, head, repository } = started;
+  const hooks = join(repository.path, 'custom_hooks');
+  const archive = async (description: string): Promise<string | undefined> => {
+    writeFileSync(join(repository.path, 'description'), description);
+    await archiver.settings(PATH, { sequence: 1, timeMs: Date.now() });
+    return (await head()).state.settings.get('hooks');
+  };
+  const setHook = (script: string): void =>
+    writeFileSync(join(hooks, 'update'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  mkdirSync(hooks);
+  setHook('exit 0');
+  const first = await archive('one');
+  assert.ok(first, 'they are archived');
+
+  assert.equal(await archive('two'), first, 'they are not uploaded again');
+  setHook('exit 1');
+  const second = await archive('two');
+  assert.ok(second !== '' && second !== first);
+  rmSync(hooks, { recursive: true });
+
+  assert.equal((await archive('three')) ?? '', '', 'they were removed');
+});
+
 test('a new reference to an archived commit brings no objects', async () => {
   await using started = await startArchiver('objects');
   const { changed, commit, head } = started;

@@ -31,12 +31,18 @@ async function startPublishing(name: string) {
   /** Returns a pack whose deltas name their bases. */
   const packOf = (oids: readonly string[]): Buffer =>
     outputSync('git', ['-C', path, 'pack-objects', '--stdout', '-q'], { input: oids.join('\n') });
-  /** Publishes generations, each with its commit and a pack of its own. */
-  const publish = async (as: string, generations: readonly (readonly string[])[]) => {
+  /**
+   * Publishes generations, each with its commit and a pack of its own. @param head id in HEAD; default
+   * none.
+   */
+  const publish = async (as: string, generations: readonly (readonly string[])[], head?: string) => {
     const archived = await repositories.create(as, Date.now());
     for (const [at, oids] of generations.entries()) {
       await new Publisher(archived.owned).publish({
-        changes: [{ name: 'refs/heads/main', old: generations[at - 1]?.[0], new: oids[0] ?? '' }],
+        changes: [
+          { name: 'refs/heads/main', old: generations[at - 1]?.[0], new: oids[0] ?? '' },
+          ...(head !== undefined && at === 0 ? [{ name: 'HEAD', old: undefined, new: head }] : []),
+        ],
         settings: { path: as },
         newObjects: async () => ({ inline: packOf(oids) }),
       });
@@ -133,4 +139,21 @@ test('a repository stays if the restored one cannot take its place', async () =>
   await assert.rejects(made.restore('stays.git', { replaces: true }), /the disk has failed/);
 
   assert.equal(git('rev-parse', 'later'), commit);
+});
+
+test('a HEAD that is no branch is restored, and no branch moves with it', async () => {
+  await using made = await startPublishing('detached');
+  const { blob, commitOf, fixture, publish, restore, restored, treeOf } = made;
+  const [first = [], second = []] = ['first', 'second'].map((content) => {
+    const file = blob(content);
+    const tree = treeOf(file);
+    return [commitOf(tree), tree, file];
+  });
+  await publish('a.git', [[...second, ...first]], first[0]);
+
+  await restore('a.git');
+
+  const git = (...args: string[]): string => fixture.runGit(restored('a.git'), args);
+  assert.deepEqual([git('rev-parse', 'HEAD'), git('rev-parse', 'main')], [first[0], second[0]]);
+  assert.throws(() => git('symbolic-ref', '-q', 'HEAD'));
 });
