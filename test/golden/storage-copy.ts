@@ -94,8 +94,10 @@ function changesOf(before: Marks, after: Marks): string[] {
 /** Returns the marks of a directory, whose own path is `''`, and of what is in it. */
 function marksOf(directory: string): Marks {
   const marks = new Map<string, string>();
+  // Thousands of paths a second: `join` would take a fifth of the time.
   const add = (path: string): void => {
-    const stat = lstatSync(join(directory, path), { throwIfNoEntry: false });
+    const whole = path === '' ? directory : `${directory}/${path}`;
+    const stat = lstatSync(whole, { throwIfNoEntry: false });
     if (stat === undefined) {
       // A name that is not UTF-8 comes from `readdir` as another one.
       if (path !== '') marks.set(path, 'unreadable');
@@ -105,7 +107,7 @@ function marksOf(directory: string): Marks {
     // What was in a directory for a while, such as a lock, changes only its times.
     marks.set(path, stat.isDirectory() ? `${mode}` : `${mode} ${ino} ${size} ${ctimeMs}`);
     if (!stat.isDirectory()) return;
-    for (const name of readdirSync(join(directory, path))) add(path === '' ? name : `${path}/${name}`);
+    for (const name of readdirSync(whole)) add(path === '' ? name : `${path}/${name}`);
   };
   add('');
   return marks;
