@@ -97,7 +97,9 @@ describe('what somebody may do', { skip: NO_OPENSSH }, () => {
           const url = site.url(login, name);
           const clone = `${site.directory}/${who}-${transport}-${name.replace('/', '-')}`;
           if (await may('clone', '-q', url, clone)) found.read.push(name);
-          assert.equal(await may('ls-remote', url), found.read.includes(name), 'fetch and clone differ');
+          // Over SSH both are one command; over HTTP, a clone makes one more request.
+          if (transport === 'http')
+            assert.equal(await may('ls-remote', url), found.read.includes(name), 'fetch and clone differ');
           if (
             await may(
               '-C',
