@@ -20,7 +20,7 @@ import { byDistance } from './tests/nearest-tests.ts';
 
 /** Modules whose folders are modules here: each has a sample of its own. */
 const DIVIDED = ['domain', 'git', 'rpc'];
-/** What only tests use. */
+/** The sources that only tests use. */
 const LEFT_OUT = /^src\/testkit\//;
 /** Loads and random runs: minutes each, and what they detect others detect, too. */
 const EXCLUDED =

@@ -7,7 +7,7 @@ import { findCompacted } from './compacted-events.ts';
 
 const nameOf = (last: number): string => `${String(last).padStart(16, '0')}.compacted`;
 
-/** Makes a directory with these files, beside a segment and an incomplete file. */
+/** Makes a directory with these files, a segment and an incomplete file. */
 function journal(context: TestContext, ...lasts: readonly number[]): string {
   const directory = makeScratchDirectory('compacted');
   context.after(() => rmSync(directory, { recursive: true }));

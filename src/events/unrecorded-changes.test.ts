@@ -17,12 +17,12 @@ function open(context: TestContext, directory = makeScratchDirectory('unrecorded
     await changes[Symbol.asyncDispose]();
     rmSync(directory, { recursive: true, force: true });
   });
-  /** What a process that starts now would find. */
+  /** Returns the records that a process that starts now would find. */
   const left = () => new UnrecordedChanges(directory, assert.ifError).left();
   return { changes, directory, left, problems };
 }
 
-test('the next process finds what was noted, once each, and nothing after it was recorded', async (context) => {
+test('the next process finds each note once, and none that was cleared', async (context) => {
   const { changes, directory, left, problems } = open(context);
   await changes.prepare();
   assert.deepEqual(await left(), []);

@@ -31,10 +31,7 @@ async function startPublishing(name: string) {
   /** Returns a pack whose deltas name their bases. */
   const packOf = (oids: readonly string[]): Buffer =>
     outputSync('git', ['-C', path, 'pack-objects', '--stdout', '-q'], { input: oids.join('\n') });
-  /**
-   * Publishes generations, each with its commit and a pack of its own. @param head id in HEAD; default
-   * none.
-   */
+  /** Publishes generations, each with its commit and a pack of its own. @param head id in HEAD. */
   const publish = async (as: string, generations: readonly (readonly string[])[], head?: string) => {
     const archived = await repositories.create(as, Date.now());
     for (const [at, oids] of generations.entries()) {

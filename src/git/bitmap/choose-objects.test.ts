@@ -39,7 +39,8 @@ function history(): string {
 
 function commit(branch: string, at: number, path: string): string {
   const content = `${branch} ${at}`;
-  return `${headOf(branch, 1_000_000 + at * 20)}M 100644 inline ${path}\ndata ${content.length}\n${content}\n`;
+  const change = `M 100644 inline ${path}\ndata ${content.length}\n${content}\n`;
+  return `${headOf(branch, 1_000_000 + at * 20)}${change}`;
 }
 
 /** Returns one of some merges: the last ones are newer than all other commits. */

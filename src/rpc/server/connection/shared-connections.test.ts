@@ -6,7 +6,7 @@ import { until } from '#testkit/until';
 import { Listener } from './listener.ts';
 
 for (const isTakenBack of [false, true])
-  test(`the end of a connection that is ${isTakenBack ? 'taken back' : 'kept'} is noticed before it is read`, async (context) => {
+  test(`a connection that is ${isTakenBack ? 'taken back' : 'kept'} is read at once`, async (context) => {
     let accepted = 0;
     let closed = 0;
     const listener = await Listener.listen(
