@@ -405,4 +405,8 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: "src/domain/upload-pack/pack-gate.ts: another number: rest = (lines.pop() ?? '').slice(0,",
     reason: 'the hook writes its lines of two bytes in one piece, which a pipe does not cut',
   },
+  {
+    id: 'src/tokens/pattern.ts: another number: if (at.length === 2 &&',
+    reason: 'the loop reads each character then, with the same result',
+  },
 ];
