@@ -39,3 +39,29 @@ test('the figures of the processes of a server are added, interval by interval',
     },
   ]);
 });
+
+test('a process without others has its own figures, and one other is added', () => {
+  const own = historyOf('2026-01-01T00:00:03Z', 10, 2, 9);
+  const other = historyOf('2026-01-01T00:00:04Z', 10, 4, 7);
+
+  assert.deepEqual(mergeHistory(own, []), own);
+  const [sample] = mergeHistory(own, [other]).samples;
+  assert.deepEqual([sample?.calls_per_second, sample?.p50_ms, sample?.p99_ms], [20, 3, 9]);
+});
+
+test('the newest slow calls of all processes are kept, newest first', () => {
+  const half = 60;
+  const at = (second: number): string => new Date(second * 1000).toISOString();
+  const historyWith = (first: number): ServerHistory => {
+    // Only the time decides.
+    const slowCalls = Array.from({ length: half }, (_, index) => ({ time: at(first + 2 * index) }));
+    return { ...historyOf(at(0), 1, 1, 1), slow_calls: slowCalls as unknown as ServerHistory['slow_calls'] };
+  };
+
+  const merged = mergeHistory(historyWith(0), [historyWith(1)]);
+
+  assert.deepEqual(
+    merged.slow_calls.map(({ time }) => time),
+    Array.from({ length: 100 }, (_, index) => at(2 * half - 1 - index)),
+  );
+});

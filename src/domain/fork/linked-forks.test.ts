@@ -71,6 +71,12 @@ test('later forks have what was pushed since, and share one file of references',
   initRepository(source, { commits: 2 });
   await sourceOf(gitaly).fork('first.git');
   const first = refsOf(source);
+  const ofFirst = statSync(at(gitaly, 'first.git/packed-refs')).ino;
+  assert.deepEqual(
+    templatesOf(source).map((file) => statSync(file).ino),
+    [ofFirst],
+  );
+  assert.equal(refsOf(poolOf(source)), first, 'the references keep the objects of the pool');
   addCommit(source, 3);
   gitOutput(source, ['repack', '-a', '-d', '-l', '-q']);
   gitOutput(source, ['branch', 'second', 'main']);
