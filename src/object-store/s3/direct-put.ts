@@ -1,4 +1,3 @@
-import { createHmac, hash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { httpConnections, readText, type StoreConnections } from '../http-request.ts';
 import type { PutOptions } from '../object-store.ts';
@@ -19,7 +18,8 @@ interface Target {
   readonly connections: StoreConnections;
   /** URL of the object with an empty key. */
   readonly base: string;
-  readonly region: string;
+  /** The SDK's own, with the credentials of the moment. */
+  readonly signer: Awaited<ReturnType<S3Client['config']['signer']>>;
 }
 
 /** Larger objects are rare, and the SDK sends them with little more. */
@@ -40,7 +40,6 @@ const CREDENTIAL = /^[^/]+\/\d{8}\/([^/]+)\/s3\/aws4_request$/;
 export class DirectPut {
   readonly #options: DirectPutOptions;
   #target: Promise<Target | undefined> | undefined;
-  #key: { readonly of: string; readonly bytes: Buffer } | undefined;
   /** The service has refused a request: the SDK may send others. */
   #isRefused = false;
 
@@ -73,8 +72,25 @@ export class DirectPut {
   async #send(target: Target, key: string, content: Buffer, options: PutOptions): Promise<string | number> {
     const { signal } = options;
     const url = new URL(`${target.base}${key.split('/').map(escapeSegment).join('/')}`);
-    const headers = await this.#signed(url, target, content, options);
-    const response = await target.connections.send({ method: 'PUT', url, headers, body: [content] }, signal);
+    const { ServerSideEncryption, SSEKMSKeyId } = this.#options.encryption;
+    const { IfMatch, IfNoneMatch } = conditionOf(options);
+    const given = {
+      'cache-control': HEADERS.CacheControl,
+      'content-type': HEADERS.ContentType,
+      host: url.host,
+      'if-match': IfMatch,
+      'if-none-match': IfNoneMatch,
+      'x-amz-server-side-encryption': ServerSideEncryption,
+      'x-amz-server-side-encryption-aws-kms-key-id': SSEKMSKeyId,
+    };
+    const headers = Object.fromEntries(
+      Object.entries(given).flatMap(([name, value]) => (value ? [[name, value]] : [])),
+    );
+    const { hostname, pathname: path, protocol } = url;
+    const request = { method: 'PUT', protocol, hostname, path, query: {}, headers, body: content };
+    const signed = await target.signer.sign(request);
+    const call = { method: 'PUT', url, headers: signed.headers, body: [content] };
+    const response = await target.connections.send(call, signal);
     await readText(response); // the connection can be used again then
     return response.status === OK ? String(response.headers.etag ?? '') : response.status;
   }
@@ -84,63 +100,15 @@ export class DirectPut {
     const { bucket, client, sdk } = this.#options;
     const command = new sdk.PutObjectCommand({ Bucket: bucket, Key: 'x' });
     const signed = new URL(await sdk.getSignedUrl(client, command, { expiresIn: SIGNED_SECONDS }));
-    const [, region] = CREDENTIAL.exec(signed.searchParams.get('X-Amz-Credential') ?? '') ?? [];
+    const [, signingRegion] = CREDENTIAL.exec(signed.searchParams.get('X-Amz-Credential') ?? '') ?? [];
     const { origin, pathname } = signed;
-    return region === undefined || !pathname.endsWith('/x')
-      ? undefined
-      : { base: `${origin}${pathname.slice(0, -1)}`, region, connections: httpConnections(origin) };
-  }
-
-  /** @see S3: API reference, Authenticating Requests: Using the Authorization Header */
-  async #signed(
-    url: URL,
-    { region }: Target,
-    content: Buffer,
-    options: PutOptions,
-  ): Promise<Record<string, string>> {
-    const { accessKeyId, secretAccessKey, sessionToken } = await this.#options.client.config.credentials();
-    const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-    const scope = `${time.slice(0, 8)}/${region}/s3/aws4_request`;
-    const sum = hash('sha256', content);
-    const { ServerSideEncryption, SSEKMSKeyId } = this.#options.encryption;
-    const { IfMatch, IfNoneMatch } = conditionOf(options);
-    const given = {
-      'cache-control': HEADERS.CacheControl,
-      'content-type': HEADERS.ContentType,
-      host: url.host,
-      'if-match': IfMatch,
-      'if-none-match': IfNoneMatch,
-      'x-amz-content-sha256': sum,
-      'x-amz-date': time,
-      'x-amz-security-token': sessionToken,
-      'x-amz-server-side-encryption': ServerSideEncryption,
-      'x-amz-server-side-encryption-aws-kms-key-id': SSEKMSKeyId,
+    if (signingRegion === undefined || !pathname.endsWith('/x')) return undefined;
+    return {
+      base: `${origin}${pathname.slice(0, -1)}`,
+      connections: httpConnections(origin),
+      signer: await client.config.signer({ name: 'sigv4', signingName: 's3', signingRegion, properties: {} }),
     };
-    const headers = Object.entries(given).flatMap(([name, value]) => (value ? [[name, value] as const] : []));
-    const names = headers.map(([name]) => name).join(';');
-    const lines = headers.map(([name, value]) => `${name}:${value}\n`).join('');
-    const request = hash('sha256', `PUT\n${url.pathname}\n\n${lines}\n${names}\n${sum}`);
-    const signingKey = this.#signingKey(secretAccessKey, scope);
-    const signature = hmac(signingKey, `AWS4-HMAC-SHA256\n${time}\n${scope}\n${request}`).toString('hex');
-    const authorization =
-      `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names}, ` +
-      `Signature=${signature}`;
-    return { ...Object.fromEntries(headers), authorization };
   }
-
-  /** Returns the key of a day. */
-  #signingKey(secret: string, scope: string): Buffer {
-    const of = `${secret} ${scope}`;
-    if (this.#key?.of !== of) {
-      const bytes = scope.split('/').reduce<Buffer | string>(hmac, `AWS4${secret}`);
-      this.#key = { of, bytes: Buffer.from(bytes) };
-    }
-    return this.#key.bytes;
-  }
-}
-
-function hmac(key: Buffer | string, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
 }
 
 function escapeSegment(segment: string): string {
