@@ -9,6 +9,8 @@ interface PathHead {
   readonly record: PathRecord | undefined;
 }
 
+const NO_RECORD: PathHead = { n: 0, record: undefined };
+
 /**
  * The chains of paths: the last record of a path names the id of its repository. They are short,
  * are never deleted, and have no holes.
@@ -35,7 +37,13 @@ export class Paths {
 
   /** Names a repository at a path. @throws {ProtocolError} `exists` */
   async create(path: string, id: string): Promise<void> {
-    await this.#add(path, await this.#freeHead(path), { kind: 'created', id });
+    const record = { kind: 'created', id } as const;
+    try {
+      await this.#add(path, NO_RECORD, record); // most paths have none
+    } catch (error) {
+      if (!(error instanceof ProtocolError && error.problem === 'exists')) throw error;
+      await this.#add(path, await this.#freeHead(path), record);
+    }
   }
 
   /** Removes the name of a repository. @throws {ProtocolError} `missing` */

@@ -9,7 +9,7 @@ import type { ReadGeneration } from './codec/generation.ts';
 import type { Mark } from './codec/small-records.ts';
 import { type Clock, TIMES } from './environment.ts';
 import { pinPacks, unpin } from './forks.ts';
-import { repositoryKeys } from './keys.ts';
+import { pathKey, repositoryKeys } from './keys.ts';
 import { OwnLease } from './leases/own-lease.ts';
 import { WatchedLeases } from './leases/watched-leases.ts';
 import { openBucket } from './open-bucket.ts';
@@ -117,6 +117,41 @@ test('writes to a directory survive their server, and another one goes on', asyn
     ],
   );
   assert.deepEqual(other.local.values, references);
+});
+
+/** Returns the requests to a bucket from now on, as `METHOD key`. */
+function requestsOf({ bucket }: Awaited<ReturnType<typeof newBucket>>): string[] {
+  const requests: string[] = [];
+  const [get, create] = [bucket.get.bind(bucket), bucket.create.bind(bucket)];
+  bucket.get = async (key) => {
+    requests.push(`GET ${key}`);
+    return await get(key);
+  };
+  bucket.create = async (key, content) => {
+    requests.push(`PUT ${key}`);
+    return await create(key, content);
+  };
+  return requests;
+}
+
+test('a repository with a new id takes a request, and another one its first name', async () => {
+  const environment = await newBucket();
+  const one = await startServer(environment, 'one', 'new');
+  const paths = new Paths(environment);
+  const requests = requestsOf(environment);
+
+  await one.repository.createUnused(1000);
+  await paths.create('a.git', 'new');
+
+  assert.deepEqual(requests.splice(0), [
+    `PUT ${repositoryKeys('new').generation(1)}`,
+    `PUT ${pathKey('a.git', 1)}`,
+  ]);
+  await one.write('a', '1');
+  const { exists, references, timeMs } = (await one.chain.follow()).state;
+  assert.deepEqual([exists, timeMs > 1000, [...references]], [true, true, [['a', '1']]]);
+  const other = await startServer(environment, 'other', 'new');
+  await assert.rejects(other.repository.createUnused(), { problem: 'exists' });
 });
 
 test('writes that wait share a generation, and a repeated request gets the first response', async () => {

@@ -94,7 +94,7 @@ export class ArchivedRepository {
 
   /** Creates the chain. @param timeMs time of the creation of the repository. @throws {ProtocolError} */
   async create(timeMs: number): Promise<void> {
-    await this.owned.create(timeMs);
+    await this.owned.createUnused(timeMs);
   }
 
   /** Takes the chain over. @throws {ProtocolError} `missing` if it was removed. */

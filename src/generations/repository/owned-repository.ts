@@ -1,5 +1,5 @@
 import type { Chain, Floor, Followed } from '../chain/chain.ts';
-import type { ChainState } from '../chain/chain-state.ts';
+import { ChainState } from '../chain/chain-state.ts';
 import {
   type Generation,
   type ReadGeneration,
@@ -85,6 +85,27 @@ export class OwnedRepository {
    */
   async create(timeMs?: number): Promise<Owner> {
     return await this.serial(() => this.#become('create', { isRemoved: true, timeMs }));
+  }
+
+  /**
+   * Creates a repository under an id that nobody has used, such as a new random one: nothing has to
+   * be looked for, so that one request is enough.
+   *
+   * @param timeMs as of {@link create}.
+   * @throws {ProtocolError} `unknown`; `exists`. The id must not be used again.
+   */
+  async createUnused(timeMs?: number): Promise<void> {
+    await this.serial(async () => {
+      const { chain, local } = this.options;
+      const state = new ChainState();
+      const sealed = this.seal(state, { kind: 'create', ...(timeMs !== undefined && { timeMs }) });
+      const { kind } = await chain.create(sealed);
+      if (kind === 'unknown') throw new ProtocolError('unknown', 'the bucket did not confirm a creation');
+      if (kind === 'lost') throw new ProtocolError('exists', 'the id is used already');
+      state.apply(sealed);
+      await local.fill(state, markOf(state, local.identity));
+      this.#state = state;
+    });
   }
 
   /**
