@@ -341,10 +341,7 @@ export class Consumer {
     const { progress, signal } = this.#options;
     if (signal.aborted) return; // steps have ended without being done
     const { first } = this.steps;
-    const cursor = first?.first === undefined ? this.#position : first.first - 1;
-    if (cursor === progress.cursor) return;
-    progress.cursor = cursor;
-    progress.changed();
+    progress.moveTo(first?.first === undefined ? this.#position : first.first - 1);
   }
 
   /** Reports whether there is another attempt. */

@@ -42,7 +42,8 @@ test('what was saved is read again, unless it is of another bucket or beyond the
   assert.deepEqual(stateOf(first), { cursor: 7, nextPart: 0, toCompare: 'present', failed: [] });
   first.endComparison(0);
   first.addFailed('a.git');
-  Object.assign(first, { cursor: 9, nextPart: 3 });
+  first.nextPart = 3;
+  first.moveTo(9);
   await first.save();
 
   const again = await open('bucket', 9);
@@ -56,4 +57,38 @@ test('what was saved is read again, unless it is of another bucket or beyond the
     assert.deepEqual(stateOf(fresh), { cursor: last, nextPart: 0, toCompare: 'present', failed: [] });
     assert.notEqual(fresh.journalId, first.journalId);
   }
+});
+
+test('the cursor alone is written every ten seconds, all else after half a second', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const path = join(scratch, 'lazy.json');
+  const progress = await Progress.open(path, { incarnation: 'bucket', last: 0 }, (error) =>
+    assert.fail(String(error)),
+  );
+  await progress.save();
+  const saved: number[] = [];
+  const save = progress.save.bind(progress);
+  progress.save = async () => {
+    saved.push(progress.cursor);
+    await save();
+  };
+  const pass = (seconds: number): void => {
+    for (let half = 0; half < 2 * seconds; half++) context.mock.timers.tick(500);
+  };
+
+  for (let cursor = 1; cursor <= 9; cursor++) {
+    progress.moveTo(cursor);
+    pass(1);
+  }
+  assert.deepEqual(saved, []);
+  pass(1);
+  assert.deepEqual(saved, [9]);
+
+  progress.moveTo(10);
+  progress.addFailed('a.git');
+  pass(0.5);
+  assert.deepEqual(saved, [9, 10]);
+  pass(20);
+  assert.deepEqual(saved, [9, 10]);
+  await save();
 });

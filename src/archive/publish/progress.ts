@@ -26,16 +26,18 @@ const shape = object({
 export type ProgressFields = Shaped<typeof shape>;
 
 const SAVE_MS = 500;
+/** With an older cursor, a few events more are read again: each write takes time of a push. */
+const SAVE_CURSOR_MS = 10_000;
 /** With more of them, all repositories are compared. */
 const MAX_FAILED = 1000;
 
 /**
- * How far a storage is archived, in a file. It is at most half a second behind, so that events may
- * be read again after a crash: the archive knows which it has.
+ * How far a storage is archived, in a file. Its cursor is at most ten seconds behind, and all else
+ * half a second, so that events may be read again after a crash: the archive knows which it has.
  */
 export class Progress {
   journalId: string;
-  cursor: number;
+  #cursor: number;
   toCompare: ProgressFields['toCompare'];
   readonly failed: Set<string>;
   nextPart: number;
@@ -44,6 +46,8 @@ export class Progress {
   readonly #incarnation: string;
   readonly #onProblem: (error: unknown) => void;
   #saving: NodeJS.Timeout | undefined;
+  /** Time of the next save, by `performance.now()`. */
+  #saveAtMs = 0;
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -54,7 +58,7 @@ export class Progress {
     this.#path = path;
     this.journalId = journalId;
     this.#incarnation = incarnation;
-    this.cursor = cursor;
+    this.#cursor = cursor;
     this.toCompare = toCompare;
     this.failed = new Set(failed);
     this.nextPart = nextPart;
@@ -77,7 +81,21 @@ export class Progress {
     const read = content === undefined ? undefined : parseAs(shape, content);
     const isUsable = read?.incarnation === incarnation && read.cursor <= last;
     const fresh = { ...newJournal(), incarnation, cursor: last, failed: [], nextPart: 0 };
-    return new Progress(path, isUsable ? read : fresh, onProblem);
+    const progress = new Progress(path, isUsable ? read : fresh, onProblem);
+    if (!isUsable) progress.changed();
+    return progress;
+  }
+
+  /** All events up to this one are archived. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** Notes that more events are archived. */
+  moveTo(cursor: number): void {
+    if (cursor === this.#cursor) return;
+    this.#cursor = cursor;
+    this.#saveWithin(SAVE_CURSOR_MS);
   }
 
   /** Notes a repository that could not be archived. */
@@ -119,7 +137,7 @@ export class Progress {
 
   /** Has the file written soon. */
   changed(): void {
-    this.#saving ??= setTimeout(() => void this.save(), SAVE_MS).unref();
+    this.#saveWithin(SAVE_MS);
   }
 
   async save(): Promise<void> {
@@ -127,6 +145,14 @@ export class Progress {
     this.#saving = undefined;
     this.#writing = this.#writing.then(() => this.#write()).catch(this.#onProblem);
     await this.#writing;
+  }
+
+  #saveWithin(ms: number): void {
+    const atMs = performance.now() + ms;
+    if (this.#saving !== undefined && this.#saveAtMs <= atMs) return;
+    clearTimeout(this.#saving);
+    this.#saveAtMs = atMs;
+    this.#saving = setTimeout(() => void this.save(), ms).unref();
   }
 
   async #write(): Promise<void> {
