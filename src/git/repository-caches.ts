@@ -87,6 +87,17 @@ export class RepositoryCaches implements AsyncDisposable {
     });
   }
 
+  /**
+   * Returns caches for work that reads many repositories once each, so that these do not replace
+   * those that calls use. The caller closes them.
+   */
+  apart(): RepositoryCaches {
+    return new RepositoryCaches(this.git, {
+      inProcess: this.inProcess,
+      lookupObserver: this.#lookupObserver,
+    });
+  }
+
   objects(repository: ReadableRepository): ObjectReader {
     return new ObjectReader(repository, {
       pool: this.catFiles,

@@ -41,6 +41,8 @@ export interface OpenOptions {
    * blame the caller.
    */
   readonly otherwise?: 'INVALID_ARGUMENT' | 'INTERNAL';
+  /** Caches for the repository. Nothing about it is kept elsewhere then. Default: those of calls. */
+  readonly caches?: RepositoryCaches | undefined;
 }
 
 /**
@@ -107,8 +109,8 @@ export class Storages {
   open(target: RepositoryTarget | undefined, options: OpenOptions = {}): Repository {
     const given = requireTarget(target);
     const { location, stats } = this.#find(given, options);
-    this.#seen.note(location.path, stats);
-    return this.#repository(location, given);
+    if (options.caches === undefined) this.#seen.note(location.path, stats);
+    return this.#repository(location, given, options.caches);
   }
 
   /**
@@ -201,7 +203,7 @@ export class Storages {
       const location = locationIn(storage, target.relativePath);
       const stats = checkGitDirectory(location.path);
       if (escapesBySymlink(storage.path, location.path)) throw escapes();
-      this.#valid.remember(location, target.relativePath, stats);
+      if (options.caches === undefined) this.#valid.remember(location, target.relativePath, stats);
       return { location, stats };
     } catch (error) {
       const cause = storageProblem(storage) ?? error;
@@ -209,8 +211,8 @@ export class Storages {
     }
   }
 
-  #repository(location: RepositoryLocation, target: RepositoryTarget): Repository {
-    return new Repository(this.caches, location, objectDirectories(location, target), target);
+  #repository(location: RepositoryLocation, target: RepositoryTarget, caches = this.caches): Repository {
+    return new Repository(caches, location, objectDirectories(location, target), target);
   }
 }
 

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import type { RepositoryEvent } from '#events/event';
 import { pastState } from '#generations/chain/past-state';
 import { archiveRoot } from '#storage/storage-layout';
+import { initRepository } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openArchiveBucket } from '../bucket/archive-bucket.ts';
@@ -25,7 +26,15 @@ const retention = { keepAllMs: 0, hourly: 0, daily: 0, weekly: 0, removedMs: 0 }
 /** An archiver of a storage with one repository, which is archived. */
 async function startArchiver(name: string) {
   await using stack = new AsyncDisposableStack();
-  const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, { signal });
+  const requests: string[] = [];
+  const bucket = await openArchiveBucket(pathToFileURL(join(directory, name)).href, {
+    signal,
+    observer: {
+      ended: (_kind, operation) => requests.push(operation),
+      bytes: () => {},
+      retried: () => {},
+    },
+  });
   const writer = new WriterLease(bucket, 'test');
   await writer.lease.start();
   const fixture = stack.use(await StorageFixture.create());
@@ -84,6 +93,7 @@ async function startArchiver(name: string) {
     head,
     repository,
     repositories,
+    requests,
     storage,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
@@ -105,6 +115,21 @@ test('an event that is read again changes nothing, although its value was replac
   assert.deepEqual([state.n, state.references.get(MAIN)], [n, second]);
   await changed(4, { [MAIN]: first });
   assert.equal((await head()).state.references.get(MAIN), first);
+});
+
+test('a first comparison takes four requests, and leaves nothing in the caches of calls', async () => {
+  await using started = await startArchiver('first');
+  const { archiver, fixture, requests } = started;
+  const path = join(fixture.storage.path, 'new.git');
+  initRepository(path, { commits: 1 });
+  requests.length = 0;
+
+  await archiver.compare('new.git', { sequence: 1, timeMs: Date.now() });
+
+  assert.deepEqual(requests, ['get', 'put', 'put', 'put']);
+  rmSync(path, { recursive: true });
+  const target = { storageName: 'default', relativePath: 'new.git' };
+  assert.equal(fixture.storages.changeSince(target, 0), undefined);
 });
 
 test('settings are read once their files have changed, and not before', async () => {

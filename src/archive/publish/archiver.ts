@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { LoopSlice } from '#base/async/loop-turns';
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { ChainState } from '#generations/chain/chain-state';
+import type { RepositoryCaches } from '#git/repository-caches';
 import type { Repository } from '#storage/repository';
 import { archiveRoot } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
@@ -126,8 +127,10 @@ export class Archiver {
    *   reference names is missing: the reference may have changed meanwhile, or is damaged.
    */
   async compare(path: string, from: JournalPosition, depth = 0): Promise<boolean> {
-    const { now, repositories, signal } = this.#options;
-    const repository = this.#find(path);
+    const { now, repositories, signal, storages } = this.#options;
+    // A first comparison reads all repositories.
+    await using caches = storages.caches.apart();
+    const repository = this.#find(path, caches);
     if (repository === undefined) return true; // an event tells what has become of it
     const existing = await repositories.get(path);
     const at = { sequence: from.sequence, timeMs: now().timeMs };
@@ -253,10 +256,10 @@ export class Archiver {
    *
    * @throws {GitalyError} if that cannot be told, as when the disk is gone or cannot be read.
    */
-  #find(relativePath: string): Repository | undefined {
+  #find(relativePath: string, caches?: RepositoryCaches): Repository | undefined {
     const { storageName, storages } = this.#options;
     try {
-      const repository = storages.open({ storageName, relativePath });
+      const repository = storages.open({ storageName, relativePath }, { caches });
       return repository.relativePath === relativePath ? repository : undefined;
     } catch (error) {
       const code = codeOf(error);
