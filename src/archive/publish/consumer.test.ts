@@ -99,6 +99,7 @@ async function startConsumer(name: string, { joinMs = 0, isFailed = false } = {}
     consumer,
     directory,
     ending,
+    fixture,
     progress,
     release,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
@@ -173,4 +174,26 @@ test('a mark for all repositories has them compared', async () => {
   await until(() => progress.comparisons === 1, 'the request');
   await until(() => progress.toCompare === 'none', 'the comparison');
   await until(() => readdirSync(directory).every((name) => !name.startsWith('marks')), 'the mark goes');
+});
+
+// Each step takes memory: with 10,000 repositories, 2,000 of them waited.
+test('few steps of a comparison of all wait at once', async () => {
+  await using started = await startConsumer('many');
+  const { consumer, fixture, progress } = started;
+  for (let number = 0; number < 40; number++) fixture.init(`many/${number}.git`);
+  const paths = new Set<string>();
+  let most = 0;
+  const add = consumer.steps.add.bind(consumer.steps);
+  consumer.steps.add = (step) => {
+    add(step);
+    paths.add(step.path);
+    most = Math.max(most, consumer.steps.count);
+  };
+
+  started.add({ kind: 'resync', relativePath: '' });
+  await until(() => progress.comparisons === 1, 'the request');
+  await until(() => progress.toCompare === 'none', 'the comparison');
+
+  assert.equal(paths.size, 41);
+  assert.ok(most <= 4, `${most} steps`);
 });

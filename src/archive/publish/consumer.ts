@@ -3,6 +3,7 @@ import { assertNever } from '#base/assert-never';
 import { abortable } from '#base/async/abortable';
 import { GitalyError } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
+import { Limit } from '#base/limits/limit';
 import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import type { EventSource } from '#events/event-source';
@@ -43,6 +44,12 @@ export interface ConsumerOptions {
   readonly signal: AbortSignal;
 }
 
+/**
+ * Repositories at once when all are compared: more take memory, and delay changes of others.
+ */
+const MAX_OF_ALL = 4;
+/** Time after which a large one, or one that is repeated, no longer keeps others waiting. */
+const LATE_MS = 20_000;
 const MARKS_MS = 500;
 /** The look that runs at the moment may be too early. */
 const LOOKS_PER_MARK = 3;
@@ -68,6 +75,8 @@ export class Consumer {
   /** Number of times that the marks were read. */
   #looks = 0;
   #comparing: Promise<void> = Promise.resolve();
+  /** Steps of comparisons of all. */
+  readonly #ofAll = new Limit<string>({ capacity: MAX_OF_ALL });
 
   constructor(options: ConsumerOptions) {
     const { progress, signal, joinMs } = options;
@@ -201,14 +210,14 @@ export class Consumer {
     const paths = new Set<string>();
     for await (const { relativePath } of walkRepositories(storage, { skipUnreadable: true, signal })) {
       paths.add(relativePath);
-      await this.#compareSoon(relativePath);
+      await this.#compareNext(relativePath);
     }
     while (toCompare === 'all') {
       try {
         for await (const path of archivedPaths(bucket)) {
           if (paths.has(path)) continue;
           paths.add(path);
-          await this.#compareSoon(path, 'missing');
+          await this.#compareNext(path, 'missing');
         }
         break;
       } catch (error) {
@@ -313,6 +322,17 @@ export class Consumer {
   async #compareSoon(path: string, kind: 'compare' | 'missing' = 'compare'): Promise<void> {
     await this.steps.waitForSpace();
     this.steps.add({ kind, path, firstMs: 0, last: this.#now() });
+  }
+
+  /** Compares one of all repositories, once few of them wait. */
+  async #compareNext(path: string, kind: 'compare' | 'missing' = 'compare'): Promise<void> {
+    const { release } = await this.#ofAll.acquire(path, { signal: this.#options.signal });
+    await this.#compareSoon(path, kind);
+    const late = setTimeout(release, LATE_MS).unref();
+    void this.steps.idleOf([path]).then(() => {
+      clearTimeout(late);
+      release();
+    });
   }
 
   #now(): JournalPosition {
