@@ -10,6 +10,8 @@ export const SYMBOLIC = 'ref: ';
 /** Names and symbolic values are bytes, one per character. */
 export type References = ReadonlyMap<string, string>;
 
+/** References that are read one by one: to start git takes as long. */
+const MAX_READ = 200;
 const MAX_LINE_BYTES = 64 * 1024;
 /** An object id, the target of a symbolic reference or nothing, and the name. */
 const FORMAT = '%(objectname) %(symref) %(refname)';
@@ -25,8 +27,12 @@ export async function readReferences(
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
   const references = new Map<string, string>();
-  const head = await readReference(repository, HEAD_NAME, signal);
-  if (head !== undefined) references.set(HEAD_NAME, head);
+  const names = await fewNames(repository, signal);
+  for (const name of [HEAD_NAME, ...(names ?? [])]) {
+    const value = await readReference(repository, name, signal);
+    if (value !== undefined) references.set(name, value);
+  }
+  if (names !== undefined) return references;
   const command = gitCommand('for-each-ref', { options: [value('--format', FORMAT)] });
   for await (const lines of outputLines(repository, command, { signal, maxLineBytes: MAX_LINE_BYTES }))
     for (const line of lines) {
@@ -34,6 +40,15 @@ export async function readReferences(
       references.set(name, target === '' ? oid : `${SYMBOLIC}${target}`);
     }
   return references;
+}
+
+/** Returns the names of all references; `undefined` if git reads them faster. */
+async function fewNames({ refs }: Repository, signal: AbortSignal): Promise<string[] | undefined> {
+  const names: string[] = [];
+  const query = { patterns: ['refs/'], limit: MAX_READ + 1 };
+  for await (const listed of refs.list(query, { signal }))
+    names.push(...listed.map(({ name }) => name.toString('latin1')));
+  return names.length > MAX_READ ? undefined : names;
 }
 
 /** Reads one reference, not followed; `undefined` if it does not exist. */
