@@ -2,8 +2,9 @@ import { BoundedMap } from '#base/memory/bounded-map';
 import { keptBytes } from '#base/memory/kept-bytes';
 import type { Bucket, CreateResult, ListedObject, StoredObject } from '#generations/environment';
 
-const MAX_ENTRIES = 5000;
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Memory of a generation besides its contents. */
+const ENTRY_BYTES = 600;
 const MAX_ENTRY_BYTES = 64 * 1024;
 const GENERATION = '/g/';
 
@@ -14,9 +15,9 @@ const GENERATION = '/g/';
 export class RememberedGenerations implements Bucket {
   readonly #bucket: Bucket;
   readonly #remembered = new BoundedMap<string, StoredObject>({
-    maxEntries: MAX_ENTRIES,
+    maxEntries: MAX_BYTES / ENTRY_BYTES,
     maxWeight: MAX_BYTES,
-    weigh: ({ content }) => content.length,
+    weigh: ({ content }) => content.length + ENTRY_BYTES,
     order: 'insertion',
   });
 
