@@ -117,16 +117,20 @@ test('an event that is read again changes nothing, although its value was replac
   assert.equal((await head()).state.references.get(MAIN), first);
 });
 
-test('a first comparison takes four requests, and leaves nothing in the caches of calls', async () => {
+test('a first comparison takes four requests, and leaves nothing in memory', async () => {
   await using started = await startArchiver('first');
-  const { archiver, fixture, requests } = started;
+  const { archiver, fixture, repositories, requests } = started;
   const path = join(fixture.storage.path, 'new.git');
   initRepository(path, { commits: 1 });
   requests.length = 0;
 
-  await archiver.compare('new.git', { sequence: 1, timeMs: Date.now() });
+  const at = { sequence: 1, timeMs: Date.now() };
+
+  await archiver.compareIdle('new.git', at);
+  await archiver.compareIdle(PATH, at);
 
   assert.deepEqual(requests, ['get', 'put', 'put', 'put']);
+  assert.deepEqual([repositories.isOpen('new.git'), repositories.isOpen(PATH)], [false, true]);
   rmSync(path, { recursive: true });
   const target = { storageName: 'default', relativePath: 'new.git' };
   assert.equal(fixture.storages.changeSince(target, 0), undefined);

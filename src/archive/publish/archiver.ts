@@ -152,13 +152,21 @@ export class Archiver {
     return true;
   }
 
+  /** Compares a repository that may not change soon, and closes it if it was not open. */
+  async compareIdle(path: string, from: JournalPosition): Promise<void> {
+    const { repositories } = this.#options;
+    const isOpen = repositories.isOpen(path);
+    await this.compare(path, from);
+    if (!isOpen) repositories.forget(path);
+  }
+
   /**
    * Ends the archive of a repository that was removed or renamed while no event was kept; compares
    * one that is on the disk.
    */
   async missing(path: string, from: JournalPosition): Promise<void> {
     const { repositories, now } = this.#options;
-    if (this.#find(path) !== undefined) return void (await this.compare(path, from));
+    if (this.#find(path) !== undefined) return await this.compareIdle(path, from);
     const existing = await repositories.get(path);
     if (existing !== undefined) await repositories.remove(path, existing, now().timeMs);
   }

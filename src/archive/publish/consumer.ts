@@ -403,7 +403,7 @@ async function runStep(archiver: Archiver, step: Step): Promise<void> {
     case 'settings':
       return await archiver.settings(path, last);
     case 'compare':
-      return void (await archiver.compare(path, last));
+      return await archiver.compareIdle(path, last);
     case 'missing':
       return await archiver.missing(path, last);
     case 'work':

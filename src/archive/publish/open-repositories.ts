@@ -38,6 +38,10 @@ export class OpenRepositories {
     return this.#open.size;
   }
 
+  isOpen(path: string): boolean {
+    return this.#open.has(path);
+  }
+
   /** Returns the paths of the open repositories that have changed since their last checkpoint. */
   changed(): string[] {
     return [...this.#open].filter(([, each]) => each.hasChanged).map(([path]) => path);
