@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, linkSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { processesIn, residentBytes } from '#testkit/process-usage';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { processesIn, residentBytes, settledBytes } from '#testkit/process-usage';
+import { makeManyRepositories, pathOfMany } from '#testkit/repositories/many-repositories';
 import { extent } from '#testkit/soak';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { until } from '#testkit/until';
@@ -27,10 +25,10 @@ const HALF = Math.floor(REPOSITORIES / 2);
 test(`${REPOSITORIES} repositories that are used once leave no process and memory`, async (context) => {
   await using gitaly = await startGitalyProcess();
   const storage = join(gitaly.directory, 'default');
-  const oid = makeRepositories(storage, REPOSITORIES + CALLS_AT_ONCE);
+  const oid = makeManyRepositories(storage, REPOSITORIES + CALLS_AT_ONCE);
   const connection = await gitaly.connect();
   const touch = async (number: number): Promise<void> => {
-    const repository = { storageName: 'default', relativePath: pathOf(number) };
+    const repository = { storageName: 'default', relativePath: pathOfMany(number) };
     const { commit } = await connection.commit.findCommit({ repository, revision: Buffer.from('main') });
     assert.equal(commit?.id, oid);
   };
@@ -49,7 +47,7 @@ test(`${REPOSITORIES} repositories that are used once leave no process and memor
   try {
     await inTurns(HALF, touch);
     tookMs = performance.now() - startedAt;
-    middle = await settledBytes(gitaly, { withinMs: MIDDLE_MS });
+    middle = await settledBytes(gitaly.pid, { withinMs: MIDDLE_MS });
     const startedAgainAt = performance.now();
     await inTurns(HALF, (number) => touch(HALF + number));
     tookMs += performance.now() - startedAgainAt;
@@ -62,7 +60,8 @@ test(`${REPOSITORIES} repositories that are used once leave no process and memor
   assert.ok(most <= BUDGET + 2 * CALLS_AT_ONCE, `${most} processes at once`);
   await until(() => catFiles(gitaly) === 0, 'no process is left', GONE_AFTER_MS);
   const left =
-    (await settledBytes(gitaly, { withinMs: FREED_AFTER_MS, below: middle + MEMORY_LEFT_BYTES })) - middle;
+    (await settledBytes(gitaly.pid, { withinMs: FREED_AFTER_MS, below: middle + MEMORY_LEFT_BYTES })) -
+    middle;
   context.diagnostic(
     `${Math.round(tookMs)} ms, ${most} processes at most, ${mib(highest - middle)} MiB more at the ` +
       `end than in the middle, ${mib(left)} MiB left`,
@@ -70,21 +69,7 @@ test(`${REPOSITORIES} repositories that are used once leave no process and memor
   assert.ok(left < MEMORY_LEFT_BYTES, `${mib(left)} MiB are left`);
 });
 
-/** Returns the least memory of an idle server in a time, or the first that is below a limit. */
-async function settledBytes(
-  { pid }: GitalyProcess,
-  { withinMs, below = 0 }: { readonly withinMs: number; readonly below?: number },
-): Promise<number> {
-  const end = performance.now() + withinMs;
-  let least = residentBytes(pid);
-  // Looks at intervals.
-  for (; least >= below && performance.now() < end; await sleep(1000))
-    least = Math.min(least, residentBytes(pid));
-  return least;
-}
-
 const mib = (bytes: number): number => Math.round(bytes / 1024 ** 2);
-const pathOf = (number: number): string => `${number % 100}/${number}.git`;
 const catFiles = (gitaly: GitalyProcess): number =>
   processesIn(join(gitaly.directory, 'default')).filter((line) => line.includes(' cat-file ')).length;
 
@@ -95,22 +80,4 @@ async function inTurns(limit: number, work: (number: number) => Promise<void>): 
     while (next < limit) await work(next++);
   };
   await Promise.all(Array.from({ length: CALLS_AT_ONCE }, turn));
-}
-
-/** Creates repositories of the same commit, and returns its id. */
-function makeRepositories(storage: string, count: number): string {
-  const template = join(storage, 'template.git');
-  initRepository(template, { commits: 3 });
-  gitOutput(template, ['repack', '-adq']);
-  gitOutput(template, ['pack-refs', '--all']);
-  const packs = readdirSync(join(template, 'objects/pack'));
-  for (let number = 0; number < count; number++) {
-    const directory = join(storage, pathOf(number));
-    for (const name of ['objects/pack', 'refs']) mkdirSync(join(directory, name), { recursive: true });
-    for (const name of ['HEAD', 'config', 'packed-refs'])
-      copyFileSync(join(template, name), join(directory, name));
-    for (const name of packs)
-      linkSync(join(template, 'objects/pack', name), join(directory, 'objects/pack', name));
-  }
-  return gitOutput(template, ['rev-parse', 'main']);
 }

@@ -31,6 +31,7 @@ const RELEASE = [
   'test/{call-garbage,loop-blocks,time-growth}/**/*.test.ts',
   'test/{backup-memory,big-push,client-leaks,hostile-attributes}.test.ts',
   'test/{load-pushes,load-reads,load-writes,many-repositories,streamed-memory}.test.ts',
+  'test/archive/many-repositories.test.ts',
   'test/{api-client,grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
   'test/{completion,doctor,examples,import,targets}.test.ts',
   'test/{up,up-config,up-hangup,up-init,up-metrics}.test.ts',

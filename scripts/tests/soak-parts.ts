@@ -87,7 +87,14 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   { name: 'simulation', minutes: 4, files: ['test/generations/simulation.test.ts'] },
   { name: 'reftables', minutes: 3, files: ['src/git/refs/storage/reftable/ref-tables.test.ts'] },
   { name: 'leaks', minutes: 3, files: ['test/{client,server}-leaks.test.ts'] },
-  { name: 'sizes', minutes: 4, files: ['test/{big-push,many-repositories,streamed-memory}.test.ts'] },
+  {
+    name: 'sizes',
+    minutes: 6,
+    files: [
+      'test/{big-push,many-repositories,streamed-memory}.test.ts',
+      'test/archive/many-repositories.test.ts',
+    ],
+  },
   {
     name: 'connections',
     minutes: 4,

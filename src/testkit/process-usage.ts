@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Unit of the times in /proc. */
 const TICK_MS = 10;
@@ -40,6 +41,19 @@ export function descriptorLimit(): number {
 /** Returns the resident memory of a process in bytes. */
 export function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) * 1024;
+}
+
+/** Returns the least memory of an idle process in a time, or the first that is below a limit. */
+export async function settledBytes(
+  pid: number,
+  { withinMs, below = 0 }: { readonly withinMs: number; readonly below?: number },
+): Promise<number> {
+  const end = performance.now() + withinMs;
+  let least = residentBytes(pid);
+  // Looks at intervals.
+  for (; least >= below && performance.now() < end; await sleep(1000))
+    least = Math.min(least, residentBytes(pid));
+  return least;
 }
 
 /** Returns the peak resident memory of a process in bytes. */
