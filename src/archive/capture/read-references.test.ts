@@ -7,6 +7,8 @@ import { readReferences } from './read-references.ts';
 const { signal } = new AbortController();
 /** Few are read one by one, many by git. */
 const NUMBERS = [3, 300];
+/** A setting that other versions of git may not know. */
+const ODD = ['config', 'extensions.unknown', 'true'];
 
 for (const referenceBackend of referenceBackends())
   for (const number of NUMBERS)
@@ -27,7 +29,10 @@ for (const referenceBackend of referenceBackends())
         gitOutput(path, ['symbolic-ref', name, target]);
 
       const references = await readReferences(repository, signal);
+      if (referenceBackend === 'files') gitOutput(path, ODD);
+      const byGit = await readReferences(repository, signal);
 
+      assert.deepEqual(new Map([...references].sort()), new Map([...byGit].sort()));
       const listed = gitOutput(path, ['for-each-ref', '--format=%(objectname) %(refname)']).split('\n');
       assert.deepEqual(
         [...references.keys()].sort(),

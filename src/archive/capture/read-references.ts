@@ -43,7 +43,9 @@ export async function readReferences(
 }
 
 /** Returns the names of all references; `undefined` if git reads them faster. */
-async function fewNames({ refs }: Repository, signal: AbortSignal): Promise<string[] | undefined> {
+async function fewNames(repository: Repository, signal: AbortSignal): Promise<string[] | undefined> {
+  const { format, inProcess, refs } = repository;
+  if (!inProcess.isEnabled || !format.isPlain) return undefined; // each would take a process
   const names: string[] = [];
   const query = { patterns: ['refs/'], limit: MAX_READ + 1 };
   for await (const listed of refs.list(query, { signal }))
