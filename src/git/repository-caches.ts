@@ -5,7 +5,6 @@ import { ProcessPool } from './command/process-pool.ts';
 import { DiffOutputs } from './diff/diff-outputs.ts';
 import { startTreeDiff } from './diff/tree-diff-process.ts';
 import { CommitNodeCache, type CommitNodes } from './history/graph/commit-nodes.ts';
-import { startCatFile } from './objects/cat-file/cat-file-command.ts';
 import { CatFilePool } from './objects/cat-file/cat-file-pool.ts';
 import type { LookupObserver } from './objects/cat-file/lookup.ts';
 import { ObjectDatabases } from './objects/database/object-databases.ts';
@@ -79,7 +78,6 @@ export class RepositoryCaches implements AsyncDisposable {
     this.inProcess = inProcess;
     this.#lookupObserver = lookupObserver;
     this.catFiles = new CatFilePool({
-      start: startCatFile,
       delimiter: git.capabilities.catFileNul ? 0 : 10,
       maxProcesses: catFileProcesses,
       idleMs: catFileIdleMs,

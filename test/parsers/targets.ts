@@ -162,8 +162,9 @@ function objectTargets(git: GitSamples): Target[] {
       samples: [git.catFile],
       errors: [GitalyError],
       parse: (input) => {
-        const parser = new AnswerParser({ delimiter: 10, contents: true });
-        for (let at = 0; at < input.length; at += 1000) parser.feed(input.subarray(at, at + 1000));
+        const parser = new AnswerParser({ delimiter: 10, contents: () => true });
+        for (let at = 0; at < input.length; at += 1000)
+          Array.from(parser.feed(input.subarray(at, at + 1000)));
       },
     },
     {

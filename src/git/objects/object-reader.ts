@@ -15,6 +15,7 @@ import {
   type LookupObserver,
   rawObject,
 } from './cat-file/lookup.ts';
+import { READ_LIMITS } from './database/limits.ts';
 import type { ObjectDatabases } from './database/object-databases.ts';
 import { FoundCommit, peeledToCommit } from './found-commit.ts';
 import { OpenedObject, type OpenObject } from './opened-object.ts';
@@ -327,6 +328,7 @@ export class ObjectReader {
     maxBytes: number,
     signal: AbortSignal | undefined,
   ): Promise<FoundObject | undefined> {
+    if (mode === 'open') return await this.#openByCatFile(revision, signal);
     const wanted = this.#fitsOnALine(revision) ? revision : await this.#resolve(revision, signal);
     if (wanted === undefined) return undefined;
     const lookup = new Lookup(mode, wanted, maxBytes);
@@ -341,6 +343,15 @@ export class ObjectReader {
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** Reads a small object, and opens a big one, which may be read slowly. */
+  async #openByCatFile(revision: Buffer, signal: AbortSignal | undefined): Promise<FoundObject | undefined> {
+    const info = await this.info(revision, { signal });
+    if (info === undefined) return undefined;
+    if (info.size > READ_LIMITS.objectBytes)
+      return await this.#pool.stream(this.#repository, info.oid, signal);
+    return await this.#askCatFile('whole', Buffer.from(info.oid), READ_LIMITS.objectBytes, signal);
   }
 
   /**

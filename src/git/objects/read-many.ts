@@ -140,7 +140,7 @@ interface Question<T extends NamedObject> {
 
 interface AnswerTo<T> {
   readonly item: T;
-  readonly answer: CatFileAnswer;
+  readonly answer: Exclude<CatFileAnswer, { kind: 'malformed' }>;
 }
 
 /** Feeds a process from the source, and yields its responses with their items. */
@@ -164,7 +164,10 @@ async function* ask<T extends NamedObject>(
   // It may fail long before it is awaited.
   feeding.catch(() => {});
   try {
-    const parser = new AnswerParser({ delimiter: pool.delimiter, contents: question.verb === 'contents' });
+    const parser = new AnswerParser({
+      delimiter: pool.delimiter,
+      contents: () => question.verb === 'contents',
+    });
     yield* match(parser, outputOf(run, question.signal), waiting);
     const { code } = await run.exited;
     if (code === 0 && parser.isAtRest) await feeding;
@@ -201,6 +204,7 @@ async function* match<T>(
   for await (const chunk of output) {
     const answers: AnswerTo<T>[] = [];
     for (const answer of parser.feed(chunk)) {
+      if (answer.kind === 'malformed') throw answer.error;
       if (answer.kind === 'header') {
         item = waiting[0]?.[next++];
         if (next === waiting[0]?.length) {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
+import { processIdsIn } from '#testkit/process-usage';
 import { GitFixture } from '#testkit/repositories/git-fixture';
+import { runGit } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { until } from '#testkit/until';
 import { Lookup } from './lookup.ts';
@@ -142,9 +144,31 @@ test('a lookup whose slot is dropped while it waits is answered, and its process
   await until(() => fixture.caches.catFiles.counts.running === 0);
 });
 
-/** Writes a loose blob that says that it has five bytes. */
-function writeLongBlob(path: string, content: string): string {
-  const data = Buffer.from(`blob 5\0${content}`);
+for (const { what, ended } of [
+  { what: 'just now', ended: false },
+  { what: 'before', ended: true },
+])
+  test(`a big object is read although the process that waited for it was killed ${what}`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { commits: 1 });
+    const { counts } = fixture.caches.catFiles;
+    const data = randomBytes(1 << 20);
+    const oid = await runGit(['hash-object', '-w', '--stdin'], { cwd: repository.path, input: data });
+    const read = async (): Promise<Buffer> =>
+      Buffer.concat(await Array.fromAsync((await repository.objects.openObject(oid))?.stream ?? []));
+    assert.deepEqual(await read(), data);
+    assert.deepEqual([counts.running, counts.started], [1, 1]);
+
+    for (const pid of processIdsIn(repository.path)) process.kill(pid, 'SIGKILL');
+    if (ended) await until(() => counts.running === 0);
+
+    for (let round = 0; round < 2; round++) assert.deepEqual(await read(), data);
+    assert.equal(counts.started, 2);
+  });
+
+/** Writes a loose blob that has more bytes than it says. */
+function writeLongBlob(path: string, content: string, size = 5): string {
+  const data = Buffer.from(`blob ${size}\0${content}`);
   const oid = createHash('sha1').update(data).digest('hex');
   const file = join(path, 'objects', oid.slice(0, 2), oid.slice(2));
   mkdirSync(dirname(file), { recursive: true });
@@ -173,3 +197,18 @@ for (const tail of ['x', '\n', '\0'])
     }
     await until(() => fixture.caches.catFiles.counts.running <= 1);
   });
+
+test('a big blob that is longer than it says ends in time, and its process with it', async () => {
+  await using fixture = await StorageFixture.create();
+  const { path, objects } = fixture.init('x.git', { commits: 1 });
+  const size = 1 << 20;
+  const oid = writeLongBlob(path, 'x'.repeat(3 * size), size);
+
+  for (let round = 1; round <= 2; round++) {
+    const blob = await objects.openObject(oid);
+
+    assert.equal(Buffer.concat(await Array.fromAsync(blob?.stream ?? [])).length, size);
+    assert.equal(fixture.caches.catFiles.counts.started, round);
+  }
+  await until(() => fixture.caches.catFiles.counts.running === 0);
+});

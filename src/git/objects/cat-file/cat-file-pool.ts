@@ -1,18 +1,20 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { GitalyError } from '#base/gitaly-error';
-import { Limit, type Turn } from '#base/limits/limit';
+import { Limit } from '#base/limits/limit';
 import type { CommandRepository } from '#git/command/command-repository';
+import { flag, gitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/process/git-process';
+import { ProcessPool } from '#git/command/process-pool';
+import type { Oid } from '#git/names/object-id';
 import type { GitDirectory } from '#git/repository-files/git-directory';
 import { stampOfRepository } from '#git/repository-files/repository-stamp';
 import { CatFileProcess } from './cat-file-process.ts';
 import { settleDead } from './dead-process.ts';
 import { type FoundObject, Lookup, type LookupObserver } from './lookup.ts';
+import { ObjectStream } from './object-stream.ts';
 import { newSlot, type Slot, slotKey } from './slot.ts';
 
 export interface CatFilePoolOptions {
-  /** Starts a cat-file on a repository, with pipes on standard input and output. */
-  readonly start: (repository: CommandRepository, signal?: AbortSignal) => GitProcess;
   /** Delimiter of requests and responses: NUL if git supports `-Z`, otherwise LF. */
   readonly delimiter: 0 | 10;
   /**
@@ -53,22 +55,24 @@ const MAX_DEATHS = 2;
 const MAX_ALONE = 4;
 const SWEEP_MS = 1_000;
 const MAILMAP = Buffer.from('HEAD:.mailmap');
-
-/** Returns a text that changes when a process has read data that is gone or must not be read. */
-function stampOfProcess(repository: CommandRepository): string {
-  return `${stampOfRepository(repository)}:${repository.hasDamagedCommitGraph === true}`;
-}
-
 /**
  * Maximum age of the mailmap's id. Gitaly's processes read it once in their life, which may be
  * minutes.
  */
 const MAILMAP_AGE_MS = 1_000;
+/** Limit of idle processes that wait for the next big object. */
+const MAX_IDLE_STREAMING = 16;
 
-/** A lookup with a process of its own. */
-interface Dedicated {
-  readonly lookup: Lookup;
-  readonly turn: Turn;
+/** Starts a `git cat-file` that serves lookups until its input ends. */
+function startCatFile(repository: CommandRepository, signal: AbortSignal | undefined): GitProcess {
+  const options = [flag('--batch-command'), flag('--buffer')];
+  if (repository.git.capabilities.catFileNul) options.push(flag('-Z'));
+  return repository.spawn(gitCommand('cat-file', { options }), { stdin: 'pipe', signal });
+}
+
+/** Returns a text that changes when a process has read data that is gone or must not be read. */
+function stampOfProcess(repository: CommandRepository): string {
+  return `${stampOfRepository(repository)}:${repository.hasDamagedCommitGraph === true}`;
 }
 
 /**
@@ -86,13 +90,12 @@ export class CatFilePool {
   readonly #options: CatFilePoolOptions;
   /** Slots, the least recently used first. */
   readonly #slots = new Map<string, Slot>();
-  /** The slot that was used last. */
-  #newest: Slot | undefined;
-  readonly #processes = new Set<CatFileProcess>();
-  /** Dedicated processes. */
+  /** All processes that have not ended. */
+  readonly #running = new Set<GitProcess>();
+  /** Lookups with a dedicated process. */
   readonly #dedicated = new Limit<Slot>({ capacityPerOwner: MAX_ALONE });
-  /** Processes that each belong to one reader. */
-  readonly #borrowed = new Set<GitProcess>();
+  /** Processes that each serve one big object after another. */
+  readonly #streaming: ProcessPool;
   /**
    * Runs processes in the context of the pool's creator, because they outlive the request that
    * started them.
@@ -103,6 +106,10 @@ export class CatFilePool {
 
   constructor(options: CatFilePoolOptions) {
     this.#options = options;
+    this.#streaming = new ProcessPool((repository) => this.borrow(repository), {
+      maxIdle: Math.min(MAX_IDLE_STREAMING, options.maxProcesses),
+      maxIdlePerRepository: MAX_IDLE_STREAMING / 4,
+    });
   }
 
   /**
@@ -124,8 +131,7 @@ export class CatFilePool {
     const now = performance.now();
     if (slot.mailmap !== undefined && now - slot.mailmap.askedAt < MAILMAP_AGE_MS) return slot.mailmap.info;
     const lookup = new Lookup('info', MAILMAP, 0);
-    this.#observe(lookup);
-    this.#enqueue(slot, lookup);
+    this.submit(repository, lookup);
     // git continues without an unreadable mailmap; the commit's own lookup reports a dead process.
     const info = lookup.answer.catch(() => undefined);
     slot.mailmap = { info, askedAt: now };
@@ -138,7 +144,7 @@ export class CatFilePool {
    */
   submitAlone(repository: CommandRepository, lookup: Lookup, signal?: AbortSignal): void {
     this.#observe(lookup);
-    this.#alone(this.#slot(repository), lookup, signal);
+    void this.#alone(this.#slot(repository), lookup, signal);
   }
 
   /**
@@ -148,17 +154,49 @@ export class CatFilePool {
    * @throws {GitalyError} as a lookup does when too many run; CANCELLED or DEADLINE_EXCEEDED when
    *   `signal` is already aborted.
    */
-  borrow(repository: CommandRepository, signal: AbortSignal): GitProcess {
+  borrow(repository: CommandRepository, signal?: AbortSignal): GitProcess {
     this.#admit();
-    const run = this.#options.start(repository, signal);
-    this.#borrowed.add(run);
+    const run = startCatFile(repository, signal);
+    this.#running.add(run);
     this.counts.started++;
-    this.#countRunning();
+    this.counts.running = this.#running.size;
     void run.exited.then(() => {
-      this.#borrowed.delete(run);
-      this.#countRunning();
+      this.#running.delete(run);
+      this.counts.running = this.#running.size;
     });
     return run;
+  }
+
+  /**
+   * Opens the contents of a big object, from a process that serves nothing else until they are read
+   * to their end or destroyed; `undefined` if there is no such object.
+   *
+   * @throws {GitalyError} as a lookup does.
+   */
+  async stream(
+    repository: CommandRepository,
+    oid: Oid,
+    signal?: AbortSignal,
+  ): Promise<FoundObject | undefined> {
+    const answered = this.#options.observer?.('open');
+    const open = (run: GitProcess): Promise<FoundObject | undefined> =>
+      this.#open({ repository, run, oid, signal });
+    try {
+      const idle = this.#streaming.take(repository);
+      if (idle !== undefined) {
+        try {
+          this.counts.hits++;
+          return await open(idle);
+        } catch (error) {
+          if (signal?.aborted === true) throw error;
+          // It may have ended while it was idle.
+        }
+      }
+      this.counts.misses++;
+      return await open(this.#streaming.start(repository));
+    } finally {
+      answered?.();
+    }
   }
 
   /** Delimiter of requests and responses of a borrowed process. */
@@ -170,10 +208,11 @@ export class CatFilePool {
    * Ends the processes of a repository that is removed or replaced. Pending lookups are still
    * answered.
    */
-  forget({ path }: GitDirectory): void {
+  forget(directory: GitDirectory): void {
     for (const slot of this.#slots.values()) {
-      if (slot.repository.path === path) this.#drop(slot);
+      if (slot.repository.path === directory.path) this.#drop(slot);
     }
+    this.#streaming.forget(directory);
   }
 
   /**
@@ -182,6 +221,7 @@ export class CatFilePool {
   release(repository: GitDirectory): void {
     const slot = this.#slots.get(slotKey(repository));
     if (slot !== undefined) this.#drop(slot);
+    this.#streaming.forget(repository);
   }
 
   /** Ends all processes, and resolves when they have ended. Pending lookups fail. */
@@ -189,10 +229,9 @@ export class CatFilePool {
     this.#closed = true;
     clearInterval(this.#sweeper);
     this.#slots.clear();
-    this.#newest = undefined;
     await Promise.all([
-      ...[...this.#processes].map((process) => process.kill()),
-      ...[...this.#borrowed].map((run) => run[Symbol.asyncDispose]()),
+      this.#streaming.close(),
+      ...[...this.#running].map((run) => run[Symbol.asyncDispose]()),
     ]);
   }
 
@@ -208,21 +247,32 @@ export class CatFilePool {
     if (answered !== undefined) lookup.answer.then(answered, answered);
   }
 
-  #slot(repository: CommandRepository): Slot {
-    const key = slotKey(repository);
-    const known = this.#slots.get(key);
-    const slot = known ?? newSlot(key, repository);
-    this.#touch(slot);
-    return slot;
+  async #open(request: {
+    readonly repository: CommandRepository;
+    readonly run: GitProcess;
+    readonly oid: Oid;
+    readonly signal: AbortSignal | undefined;
+  }): Promise<FoundObject | undefined> {
+    const { repository, run, oid, signal } = request;
+    const stream = new ObjectStream(run, {
+      oid,
+      delimiter: this.#options.delimiter,
+      onFinished: () => this.#streaming.giveBack(repository, run),
+    });
+    this.counts.lookups.contents++;
+    this.counts.lookups.flush++;
+    const info = await stream.begun(signal);
+    return info && { ...info, stream };
   }
 
-  #touch(slot: Slot): void {
+  #slot(repository: CommandRepository): Slot {
+    const key = slotKey(repository);
+    const slot = this.#slots.get(key) ?? newSlot(key, repository);
     slot.lastUsedAt = performance.now();
-    if (slot === this.#newest) return;
     // The last entry of the map is the most recently used.
-    this.#slots.delete(slot.key);
-    this.#slots.set(slot.key, slot);
-    this.#newest = slot;
+    this.#slots.delete(key);
+    this.#slots.set(key, slot);
+    return slot;
   }
 
   #enqueue(slot: Slot, lookup: Lookup): void {
@@ -255,20 +305,9 @@ export class CatFilePool {
     return (
       current !== undefined &&
       !current.isClosed &&
-      this.#isUnchanged(slot) &&
+      slot.stamp === stampOfProcess(slot.repository) &&
       performance.now() - current.startedAt < MAX_AGE_MS
     );
-  }
-
-  /** Reports whether the repository is the one for which the slot's process was started. */
-  #isUnchanged(slot: Slot): boolean {
-    if (slot.isStampFresh) return true;
-    if (slot.stamp !== stampOfProcess(slot.repository)) return false;
-    slot.isStampFresh = true;
-    setImmediate(() => {
-      slot.isStampFresh = false;
-    });
-    return true;
   }
 
   /**
@@ -289,76 +328,45 @@ export class CatFilePool {
     return slot.current;
   }
 
-  #alone(slot: Slot, lookup: Lookup, signal?: AbortSignal): void {
-    const start = (turn: Turn): void => this.#startAlone(slot, { lookup, turn }, signal);
-    const turn = this.#dedicated.take(slot);
-    if (turn !== undefined) start(turn);
-    else void this.#dedicated.acquire(slot).then(start);
-  }
-
-  #startAlone(slot: Slot, dedicated: Dedicated, signal: AbortSignal | undefined): void {
-    const { lookup, turn } = dedicated;
-    if (lookup.settled) {
-      turn.release();
-      return;
-    }
+  async #alone(slot: Slot, lookup: Lookup, signal?: AbortSignal): Promise<void> {
+    const turn = this.#dedicated.take(slot) ?? (await this.#dedicated.acquire(slot));
     try {
-      const process = this.#start(slot, dedicated);
-      const onAbort = (): void => void process.kill();
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const done = (): void => signal?.removeEventListener('abort', onAbort);
-      lookup.answer.then(done, done);
+      if (lookup.settled) return;
+      const run = this.borrow(slot.repository, signal);
+      const process = new CatFileProcess(run, this.#options.delimiter, () =>
+        settleDead(lookup, run.stderr()),
+      );
       process.send([lookup]);
       process.retire();
+      await run.exited;
     } catch (error) {
-      turn.release();
       lookup.reject(error);
+    } finally {
+      turn.release();
     }
   }
 
-  /**
-   * Starts a process. @throws {GitalyError} RESOURCE_EXHAUSTED when far too many run; any error of
-   * the start.
-   */
-  #start(slot: Slot, only?: Dedicated): CatFileProcess {
-    const { start, delimiter } = this.#options;
-    this.#admit();
+  /** Starts a slot's process. @throws as {@link borrow}. */
+  #start(slot: Slot): CatFileProcess {
     return this.#detached(() => {
-      const process: CatFileProcess = new CatFileProcess(start(slot.repository), delimiter, {
-        detached: (_, behind) => this.#onDetached(slot, process, behind),
-        returned: () => this.#onReturned(slot, process),
-        died: (_, unanswered) => this.#onDied(slot, process, unanswered, only),
+      const run = this.borrow(slot.repository);
+      const process: CatFileProcess = new CatFileProcess(run, this.#options.delimiter, (unanswered) => {
+        if (slot.current === process) slot.current = undefined;
+        this.#onDied(slot, unanswered, run.stderr());
       });
-      this.#processes.add(process);
-      this.counts.started++;
-      this.#countRunning();
       this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
       return process;
     });
   }
 
-  #onDetached(slot: Slot, process: CatFileProcess, behind: Lookup[]): void {
-    if (slot.current === process) slot.current = undefined;
-    for (const lookup of behind) this.#enqueue(slot, lookup);
-  }
-
-  #onReturned(slot: Slot, process: CatFileProcess): void {
-    if (slot.current === undefined && this.#slots.get(slot.key) === slot) slot.current = process;
-    else process.retire();
-  }
-
-  #onDied(slot: Slot, process: CatFileProcess, unanswered: Lookup[], only?: Dedicated): void {
-    this.#processes.delete(process);
-    this.#countRunning();
-    if (slot.current === process) slot.current = undefined;
-    only?.turn.release();
+  #onDied(slot: Slot, unanswered: readonly Lookup[], stderr: string): void {
     const [suspect, ...innocent] = unanswered;
     if (suspect === undefined) return;
-    if (suspect === only?.lookup || this.#closed) settleDead(suspect, process.stderr);
-    else this.#alone(slot, suspect);
+    if (this.#closed) settleDead(suspect, stderr);
+    else void this.#alone(slot, suspect);
     for (const lookup of innocent) {
       lookup.deaths++;
-      if (lookup.deaths > MAX_DEATHS) this.#alone(slot, lookup);
+      if (lookup.deaths > MAX_DEATHS) void this.#alone(slot, lookup);
       else this.#enqueue(slot, lookup);
     }
   }
@@ -373,10 +381,6 @@ export class CatFilePool {
     if (this.counts.running >= this.#options.maxProcesses * HARD_LIMIT_FACTOR) {
       throw new GitalyError('RESOURCE_EXHAUSTED', 'too many processes are reading objects');
     }
-  }
-
-  #countRunning(): void {
-    this.counts.running = this.#processes.size + this.#borrowed.size;
   }
 
   /** Ends the least recently used idle process when the budget is spent. */
@@ -396,14 +400,13 @@ export class CatFilePool {
       if (slot.lastUsedAt > oldest) break;
       if (slot.queue.length === 0 && (slot.current === undefined || slot.current.isIdle)) this.#drop(slot);
     }
-    if (this.#slots.size > 0 || this.#processes.size > 0) return;
+    if (this.#slots.size > 0) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }
 
   #drop(slot: Slot): void {
     if (this.#slots.get(slot.key) === slot) this.#slots.delete(slot.key);
-    if (this.#newest === slot) this.#newest = undefined;
     slot.current?.retire();
     slot.current = undefined;
   }

@@ -1,6 +1,11 @@
+import { setTimeout } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import type { GitProcess } from '#git/command/process/git-process';
 import type { Lookup } from './lookup.ts';
+
+/** Time for a process to end after it closed its output. */
+const EXIT_MS = 1_000;
 
 /**
  * Matches git's error for an empty object file. Newer versions of git treat it as missing; older
@@ -13,6 +18,14 @@ const REFUSED =
 
 /** Matches git's error for an unknown hash function. */
 const UNKNOWN_HASH = /^error: invalid value for 'extensions\.objectformat': '(.*)'$/m;
+
+/**
+ * Waits until a process that closed its output has been reaped: its error output is complete then.
+ * One that goes on is not waited for.
+ */
+export async function reaped({ exited }: GitProcess): Promise<void> {
+  await Promise.race([exited, setTimeout(EXIT_MS, undefined, { ref: false })]);
+}
 
 /** Reports whether git found the repository unusable, rather than an object in it. */
 export function isRefusal(stderr: string): boolean {

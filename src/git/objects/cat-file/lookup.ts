@@ -36,7 +36,7 @@ export type LookupMode =
   | 'info'
   /** The contents, held in memory; an object above `maxBytes` is an error. */
   | 'whole'
-  /** The contents: held when small, a stream when not. */
+  /** The contents: held when small, a stream when not. Only a reader looks so; it needs two lookups. */
   | 'open';
 
 /**
@@ -47,7 +47,7 @@ export type LookupObserver = (mode: LookupMode) => (() => void) | undefined;
 
 /** One request to a cat-file process, and the promise of its result. */
 export class Lookup {
-  readonly mode: LookupMode;
+  readonly mode: Exclude<LookupMode, 'open'>;
   readonly revision: Buffer;
   readonly maxBytes: number;
   readonly answer: Promise<FoundObject | undefined>;
@@ -57,7 +57,7 @@ export class Lookup {
   #resolve: (found: FoundObject | undefined) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  constructor(mode: LookupMode, revision: Buffer, maxBytes: number) {
+  constructor(mode: Lookup['mode'], revision: Buffer, maxBytes: number) {
     this.mode = mode;
     this.revision = revision;
     this.maxBytes = maxBytes;

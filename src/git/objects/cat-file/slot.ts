@@ -12,11 +12,6 @@ export interface Slot {
   queue: Lookup[];
   /** Stamp of the repository when `current` was started. */
   stamp: string;
-  /**
-   * True if the stamp was checked in this iteration of the event loop, so that further lookups need
-   * no check.
-   */
-  isStampFresh: boolean;
   lastUsedAt: number;
   mailmap: { readonly info: Promise<FoundObject | undefined>; readonly askedAt: number } | undefined;
 }
@@ -34,7 +29,6 @@ export function newSlot(key: string, repository: CommandRepository): Slot {
     current: undefined,
     queue: [],
     stamp: '',
-    isStampFresh: false,
     lastUsedAt: 0,
     mailmap: undefined,
   };
