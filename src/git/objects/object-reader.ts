@@ -66,15 +66,6 @@ const MAILMAP = Buffer.from('HEAD:.mailmap');
 const NO_MAILMAP = Promise.resolve(undefined);
 
 /**
- * Matches revisions that get a dedicated process, because git dies of them (relative paths, missing
- * reflog entries and upstreams) or searches the whole history (`:/text`, `^{/text}`). Other
- * requests must not be affected.
- */
-const DIFFICULT = /@\{|\^\{\/|^:\/|:(?:[0-3]:)?\.\.?(?:\/|$)/;
-/** Longer revisions get one too: git needs 50 ms per megabyte. */
-const MAX_SHARED_BYTES = 4096;
-
-/**
  * Matches the name of a reference, full or short, possibly peeled or with a path. Possible
  * abbreviated ids are left to git.
  */
@@ -332,8 +323,7 @@ export class ObjectReader {
     const wanted = this.#fitsOnALine(revision) ? revision : await this.#resolve(revision, signal);
     if (wanted === undefined) return undefined;
     const lookup = new Lookup(mode, wanted, maxBytes);
-    if (wanted.length > MAX_SHARED_BYTES || DIFFICULT.test(wanted.toString('latin1')))
-      this.#pool.submitAlone(this.#repository, lookup, signal);
+    if (lookup.isDifficult) this.#pool.submitAlone(this.#repository, lookup, signal);
     else this.#pool.submit(this.#repository, lookup);
     if (signal === undefined) return await lookup.answer;
     const onAbort = (): void => lookup.reject(abortError(signal));

@@ -45,6 +45,14 @@ export type LookupMode =
  */
 export type LookupObserver = (mode: LookupMode) => (() => void) | undefined;
 
+/**
+ * Matches revisions of which git dies (relative paths, missing reflog entries and upstreams), or
+ * for which it searches the whole history (`:/text`, `^{/text}`).
+ */
+const DIFFICULT = /@\{|\^\{\/|^:\/|:(?:[0-3]:)?\.\.?(?:\/|$)/;
+/** git needs 50 ms per megabyte of a revision. */
+const MAX_EASY_BYTES = 4096;
+
 /** One request to a cat-file process, and the promise of its result. */
 export class Lookup {
   readonly mode: Exclude<LookupMode, 'open'>;
@@ -65,6 +73,11 @@ export class Lookup {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  /** True if it must not affect others, and needs a dedicated process. */
+  get isDifficult(): boolean {
+    return this.revision.length > MAX_EASY_BYTES || DIFFICULT.test(this.revision.toString('latin1'));
   }
 
   /**
