@@ -1,7 +1,7 @@
+import { Readable, type Writable } from 'node:stream';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
 import type { ByteStream } from '#base/streams/byte-stream';
 import { lineBatches } from '#base/streams/line-batches';
-import { type CommandInput, writeInput } from './command-input.ts';
 import type { CommandRepository } from './command-repository.ts';
 import type { ConfigPair } from './config.ts';
 import type { GitCommand } from './git-command.ts';
@@ -135,4 +135,16 @@ export async function* outputLines(
     throw signal?.aborted === true ? abortError(signal) : error;
   }
   await run.succeeded();
+}
+
+/** Data for the standard input of a command: all of it, or pieces that are made as git reads. */
+type CommandInput = Uint8Array | Iterable<Uint8Array>;
+
+/**
+ * Writes a command's standard input and ends it. The exit code explains a command that fails before
+ * it has read its input, not the broken pipe.
+ */
+function writeInput(stdin: Writable, input: CommandInput): void {
+  if (input instanceof Uint8Array) stdin.end(input);
+  else Readable.from(input).pipe(stdin);
 }

@@ -1,12 +1,14 @@
-import { codeOf, wrap, wrapped } from '#base/gitaly-error';
+import { codeOf, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { uploadArchive } from '#domain/git-service/upload-archive';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import { bytesOf } from '#services/convert/request/first-request';
+import { bytesOf, type OpenedRequests, openRequests } from '#services/convert/request/first-request';
 import { clientBytes, closeSidechannel, openSidechannel } from '#services/convert/request/sidechannel';
 import { toStatisticsMessage } from '#services/convert/response/negotiation-statistics';
 import { streamResponses } from '#services/convert/response/stream-responses';
+import type { Repository } from '#storage/repository';
+import type { Repository as RepositoryMessage } from '#wire/gen/shared_pb';
 import type {
   SSHUploadArchiveRequest,
   SSHUploadPackRequest,
@@ -14,7 +16,6 @@ import type {
   SSHUploadPackWithSidechannelResponseSchema,
 } from '#wire/gen/ssh_pb';
 import type { SshDependencies } from './dependencies.ts';
-import { openConversation } from './open-conversation.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 import {
   ConversationError,
@@ -127,4 +128,25 @@ async function* untilBroken(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   } catch {
     // git reads the end of its input.
   }
+}
+
+/** The first message of a conversation with a git service. */
+interface FirstMessage {
+  readonly repository?: RepositoryMessage | undefined;
+  readonly stdin: Uint8Array;
+}
+
+/**
+ * Waits for the first message, which names the repository and has no input for git.
+ *
+ * @throws {GitalyError} INTERNAL `EOF`; INVALID_ARGUMENT; as opening the repository does.
+ */
+async function openConversation<T extends FirstMessage>(
+  requests: AsyncIterable<T>,
+  { storages }: Pick<SshDependencies, 'storages'>,
+): Promise<OpenedRequests<T> & { readonly repository: Repository }> {
+  const { first, rest } = await openRequests(requests);
+  const repository = storages.open(first.repository);
+  if (first.stdin.length > 0) throw invalidArgument('non-empty stdin in first request');
+  return { first, rest, repository };
 }

@@ -1,4 +1,6 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { invalidArgument } from '#base/gitaly-error';
+import type { SignalOption } from '#domain/revisions/commit-id-of';
 import {
   findPage,
   findVersion,
@@ -9,6 +11,8 @@ import {
 } from '#domain/wiki/wiki-pages';
 import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
+import { takeBytes } from '#services/convert/request/take-bytes';
+import { toCommitMessage } from '#services/convert/response/commit';
 import type { Repository } from '#storage/repository';
 import {
   WikiGetAllPagesRequest_SortBy as SortBy,
@@ -18,9 +22,9 @@ import {
   type WikiGetAllPagesResponseSchema,
   type WikiListPagesRequest,
   type WikiListPagesResponseSchema,
+  type WikiPageSchema,
 } from '#wire/gen/wiki_pb';
 import type { WikiDependencies } from './dependencies.ts';
-import { textMessages, toPageMessage } from './page-message.ts';
 
 /** Sends all pages, each as its description, its text, and a message that ends it. */
 export async function* wikiGetAllPages(
@@ -82,4 +86,34 @@ export async function* wikiFindPage(
   yield { page: toPageMessage(page, version) };
   if (request.skipContent) return;
   for await (const text of textMessages(repository, page, context)) yield { page: text };
+}
+
+type PageMessage = MessageInitShape<typeof WikiPageSchema>;
+
+/** Returns the message that describes a page, without its text. */
+function toPageMessage(
+  { path, format, name, urlPath }: WikiPage,
+  { commit, isHistorical }: WikiVersion,
+): PageMessage {
+  return {
+    version: { commit: toCommitMessage(commit), format },
+    format,
+    title: name,
+    urlPath: urlPath.toString(),
+    path,
+    name,
+    historical: isHistorical,
+  };
+}
+
+/** Yields the messages with the text of a page: unchanged bytes, none for an empty page. */
+async function* textMessages(
+  { objects }: Repository,
+  { oid }: WikiPage,
+  options: SignalOption,
+): AsyncGenerator<PageMessage> {
+  const blob = await objects.openObject(oid, options);
+  if (blob === undefined) throw new Error('the text of a page is missing');
+  for await (const rawData of takeBytes(blob.data === undefined ? blob.stream : [blob.data], blob.size))
+    yield { rawData };
 }

@@ -1,7 +1,12 @@
 import type { MaintenancePlan, PrunePlan, RepackPlan } from '../plan.ts';
 import type { ReferencesState, RepositoryState } from '../repository-state.ts';
 import { decideCommitGraph } from './commit-graph.ts';
-import { STALE_OBJECTS_MS } from './stale-objects.ts';
+
+/**
+ * Age at which unreachable objects are dropped. Longer than any push, and than the time in which
+ * users notice that a branch was deleted by mistake over a weekend.
+ */
+const STALE_OBJECTS_MS = 10 * 24 * 60 * 60 * 1000;
 
 /** Number of loose references that are accepted even if `packed-refs` is small. */
 const MIN_LOOSE_REFERENCES = 16;

@@ -1,13 +1,15 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, type StatusCode, wrap } from '#base/gitaly-error';
+import { GitalyError, invalidArgument, type StatusCode, wrap } from '#base/gitaly-error';
 import { ChangesAlreadyAppliedError } from '#domain/cherry-pick/apply-change';
-import { BranchDivergedError } from '#domain/cherry-pick/change-onto-branch';
+import { type BranchChange, BranchDivergedError } from '#domain/cherry-pick/change-onto-branch';
 import { cherryPickOntoBranch } from '#domain/cherry-pick/cherry-pick-onto-branch';
 import { revertOnBranch } from '#domain/cherry-pick/revert-on-branch';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
+import { usesMailmap } from '#services/convert/request/feature-flags';
+import { remoteOpener } from '#services/convert/request/open-remote';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   UserCherryPickErrorSchema,
@@ -17,10 +19,11 @@ import {
   type UserRevertRequest,
   type UserRevertResponseSchema,
 } from '#wire/gen/operations_pb';
+import type { User } from '#wire/gen/shared_pb';
 import { toBranchUpdate } from '../branch-update.ts';
 import type { OperationDependencies } from '../dependencies.ts';
 import { customHookCase, mergeConflictDetail } from '../error-details.ts';
-import { parsePickRequest } from './pick-request.ts';
+import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
 
 /** Applies the change of one commit to a branch. */
 export async function userCherryPick(
@@ -112,4 +115,37 @@ type RevertReason = NonNullable<MessageInitShape<typeof UserRevertErrorSchema>['
 
 function failedRevert(code: StatusCode, message: string, cause: unknown, error: RevertReason): GitalyError {
   return new GitalyError(code, message, { cause, details: [create(UserRevertErrorSchema, { error })] });
+}
+
+type PickRequest = UserCherryPickRequest | UserRevertRequest;
+
+/**
+ * Checks the fields that UserCherryPick and UserRevert have in common.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT
+ */
+function parsePickRequest(
+  request: PickRequest,
+  context: HandlerContext,
+  deps: OperationDependencies,
+): { readonly user: User; readonly change: BranchChange } {
+  const { branchName, message, startRepository, expectedOldOid, dryRun } = request;
+  const user = requireUser(request.user, 'empty User');
+  if (request.commit === undefined) throw invalidArgument('empty Commit');
+  requireFilled(branchName, 'empty BranchName');
+  requireFilled(message, 'empty Message');
+  const change = {
+    commit: request.commit.id,
+    branchName,
+    startRevision: request.startBranchName,
+    openRemote: startRepository && remoteOpener(startRepository, context, deps.remotes),
+    user,
+    seconds: request.timestamp?.seconds,
+    mailmap: usesMailmap(context),
+    message,
+    expectedOldOid,
+    dryRun,
+    signing: signingOf(request, context, deps),
+  };
+  return { user, change };
 }

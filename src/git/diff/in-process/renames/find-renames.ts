@@ -2,8 +2,18 @@ import { isRegular } from '#base/file-mode';
 import { FallBackToGit } from '#git/command/in-process';
 import type { ChangedPath } from '#git/diff/parse/raw-line';
 import { bestCandidates, type Candidate, chooseRenames } from './best-matches.ts';
-import { fileNameOf, haveSameName } from './file-names.ts';
 import { MAX_SCORE, type SimilarFile, type Similarities } from './similarities.ts';
+
+const SLASH = 0x2f;
+
+/** Returns the part of a path after its last slash. */
+function fileNameOf(path: Buffer): Buffer {
+  return path.subarray(path.lastIndexOf(SLASH) + 1);
+}
+
+function haveSameName(left: Buffer, right: Buffer): boolean {
+  return fileNameOf(left).equals(fileNameOf(right));
+}
 
 /** A change; a rename has the similarity of its sides. */
 export interface ComparedChange extends ChangedPath {
