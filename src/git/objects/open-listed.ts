@@ -1,6 +1,7 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectInfo } from '../names/object-info.ts';
+import { READ_LIMITS } from './database/limits.ts';
 import type { ObjectReader, ReadOptions } from './object-reader.ts';
 import type { OpenObject } from './opened-object.ts';
 
@@ -30,10 +31,10 @@ const GROUP = 128;
 /** Limit of contents that are read ahead. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
 /**
- * Size of objects that are opened only when their turn comes: each takes a process out of the pool
- * while it is read.
+ * Size of objects that are opened only when their turn comes: each has a process of its own while
+ * it is read.
  */
-const BIG_BYTES = 256 * 1024;
+const BIG_BYTES = READ_LIMITS.objectBytes;
 
 /**
  * Reads the objects that a client lists, in its order, through the shared processes: looks many up
