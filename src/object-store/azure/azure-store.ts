@@ -1,10 +1,5 @@
 import { addAbortSignal, Readable } from 'node:stream';
-import type {
-  BlockBlobClient,
-  ContainerClient,
-  ContainerListBlobFlatSegmentResponse,
-  ContainerListBlobHierarchySegmentResponse,
-} from '@azure/storage-blob';
+import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { limitedSignal } from '#base/async/limited-signal';
 import { eachConcurrently } from '../each-concurrently.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
@@ -40,6 +35,16 @@ export interface AzureStoreOptions {
   readonly partBytes: number;
   /** Returns a URL with which anyone can read a blob; `undefined` without a key to sign with. */
   readonly sign: (blob: BlockBlobClient, expiresOn: Date, signal: AbortSignal) => Promise<string | undefined>;
+}
+
+interface ListOptions {
+  readonly prefix: string;
+  readonly abortSignal: AbortSignal;
+}
+
+interface PageSettings {
+  readonly maxPageSize: number;
+  continuationToken?: string;
 }
 
 /** A container of Azure Blob Storage (`azblob://container`). */
@@ -88,15 +93,12 @@ export class AzureStore implements ObjectStore {
     { signal, onUnusable }: ListObjectsOptions,
   ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
-    for (let token: string | undefined; ; ) {
-      const { segment, continuationToken } = await this.#run('list', prefix, signal, (abortSignal) =>
-        this.#page(prefix, token, abortSignal),
-      );
+    const { container } = this.#options;
+    const pages = this.#pages(prefix, signal, (options) => container.listBlobsFlat(options));
+    for await (const { segment } of pages) {
       const objects = segment.blobItems.map(({ name, properties }) => factsOf(unescapeKey(name), properties));
       const named = usableObjects(objects, onUnusable);
       if (named.length > 0) yield named;
-      token = this.#nextToken(prefix, token, continuationToken);
-      if (token === undefined) return;
     }
   }
 
@@ -105,14 +107,11 @@ export class AzureStore implements ObjectStore {
     { signal }: ObjectCall,
   ): AsyncGenerator<readonly string[], void, undefined> {
     requirePrefix(prefix);
-    for (let token: string | undefined; ; ) {
-      const { segment, continuationToken } = await this.#run('list', prefix, signal, (abortSignal) =>
-        this.#folderPage(prefix, token, abortSignal),
-      );
+    const { container } = this.#options;
+    const pages = this.#pages(prefix, signal, (options) => container.listBlobsByHierarchy('/', options));
+    for await (const { segment } of pages) {
       const folders = usableFolders((segment.blobPrefixes ?? []).map(({ name }) => unescapeKey(name)));
       if (folders.length > 0) yield folders;
-      token = this.#nextToken(prefix, token, continuationToken);
-      if (token === undefined) return;
     }
   }
 
@@ -147,35 +146,26 @@ export class AzureStore implements ObjectStore {
     );
   }
 
-  async #page(
+  /** Yields the pages of a list, each read by a request of its own. */
+  async *#pages<P extends { readonly continuationToken?: string }>(
     prefix: string,
-    continuationToken: string | undefined,
-    abortSignal: AbortSignal,
-  ): Promise<ContainerListBlobFlatSegmentResponse> {
-    const pages = this.#options.container
-      .listBlobsFlat({ prefix: escapeKey(prefix, 'azblob'), abortSignal })
-      .byPage({ maxPageSize: PAGE_OBJECTS, ...(continuationToken !== undefined && { continuationToken }) });
-    for await (const page of pages) return page;
-    throw this.#failure('list', prefix, 'the service sent no page');
-  }
-
-  async #folderPage(
-    prefix: string,
-    continuationToken: string | undefined,
-    abortSignal: AbortSignal,
-  ): Promise<ContainerListBlobHierarchySegmentResponse> {
-    const pages = this.#options.container
-      .listBlobsByHierarchy('/', { prefix: escapeKey(prefix, 'azblob'), abortSignal })
-      .byPage({ maxPageSize: PAGE_OBJECTS, ...(continuationToken !== undefined && { continuationToken }) });
-    for await (const page of pages) return page;
-    throw this.#failure('list', prefix, 'the service sent no page');
-  }
-
-  /** Returns the token of the next page of a list; `undefined` after the last one. */
-  #nextToken(prefix: string, token: string | undefined, next: string | undefined): string | undefined {
-    if (!next) return undefined;
-    if (next !== token) return next;
-    throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
+    signal: AbortSignal,
+    list: (options: ListOptions) => { byPage(settings: PageSettings): AsyncIterable<P> },
+  ): AsyncGenerator<P> {
+    const settings: PageSettings = { maxPageSize: PAGE_OBJECTS };
+    for (;;) {
+      const page = await this.#run('list', prefix, signal, async (abortSignal) => {
+        const pages = list({ prefix: escapeKey(prefix, 'azblob'), abortSignal }).byPage({ ...settings });
+        for await (const first of pages) return first;
+        throw this.#failure('list', prefix, 'the service sent no page');
+      });
+      yield page;
+      const { continuationToken: next } = page;
+      if (!next) return;
+      if (next === settings.continuationToken)
+        throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
+      settings.continuationToken = next;
+    }
   }
 
   /** Starts a read at a position; `undefined` if the object ends before it. */

@@ -1,5 +1,5 @@
 import { addAbortSignal, Readable } from 'node:stream';
-import type { S3Client } from '@aws-sdk/client-s3';
+import type { ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { JsonFields } from '#base/json-fields';
 import { requireKey, requirePrefix, usableFolders, usableObjects } from '../object-key.ts';
 import {
@@ -94,18 +94,10 @@ export class S3Store implements ObjectStore {
     { signal, onUnusable }: ListObjectsOptions,
   ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
-    const { sdk, client, bucket } = this.#options;
-    const input = { Bucket: bucket, Prefix: prefix, MaxKeys: PAGE_OBJECTS };
-    for (let token: string | undefined; ; ) {
-      const command = new sdk.ListObjectsV2Command({ ...input, ...(token && { ContinuationToken: token }) });
-      const page = await this.#run('list', prefix, signal, () =>
-        client.send(command, { abortSignal: signal }),
-      );
-      const objects = (page.Contents ?? []).map((object) => factsOf(object.Key ?? '', object.Size, object));
+    for await (const { Contents = [] } of this.#pages({ Prefix: prefix }, signal)) {
+      const objects = Contents.map((object) => factsOf(object.Key ?? '', object.Size, object));
       const named = usableObjects(objects, onUnusable);
       if (named.length > 0) yield named;
-      token = this.#nextToken(prefix, token, page);
-      if (token === undefined) return;
     }
   }
 
@@ -114,17 +106,9 @@ export class S3Store implements ObjectStore {
     { signal }: ObjectCall,
   ): AsyncGenerator<readonly string[], void, undefined> {
     requirePrefix(prefix);
-    const { sdk, client, bucket } = this.#options;
-    const input = { Bucket: bucket, Prefix: prefix, Delimiter: '/', MaxKeys: PAGE_OBJECTS };
-    for (let token: string | undefined; ; ) {
-      const command = new sdk.ListObjectsV2Command({ ...input, ...(token && { ContinuationToken: token }) });
-      const page = await this.#run('list', prefix, signal, () =>
-        client.send(command, { abortSignal: signal }),
-      );
-      const folders = usableFolders((page.CommonPrefixes ?? []).flatMap(({ Prefix }) => Prefix ?? []));
+    for await (const { CommonPrefixes = [] } of this.#pages({ Prefix: prefix, Delimiter: '/' }, signal)) {
+      const folders = usableFolders(CommonPrefixes.flatMap(({ Prefix }) => Prefix ?? []));
       if (folders.length > 0) yield folders;
-      token = this.#nextToken(prefix, token, page);
-      if (token === undefined) return;
     }
   }
 
@@ -200,16 +184,25 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Returns the token of the next page of a list; `undefined` after the last one. */
-  #nextToken(
-    prefix: string,
-    token: string | undefined,
-    page: { readonly IsTruncated?: boolean | undefined; readonly NextContinuationToken?: string | undefined },
-  ): string | undefined {
-    if (page.IsTruncated !== true) return undefined;
-    const next = page.NextContinuationToken;
-    if (next && next !== token) return next;
-    throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
+  /** Yields the pages of a list. */
+  async *#pages(
+    input: { readonly Prefix: string; readonly Delimiter?: string },
+    signal: AbortSignal,
+  ): AsyncGenerator<ListObjectsV2CommandOutput> {
+    const { sdk, client, bucket } = this.#options;
+    const { Prefix: prefix } = input;
+    const all = { ...input, Bucket: bucket, MaxKeys: PAGE_OBJECTS };
+    for (let token: string | undefined; ; ) {
+      const command = new sdk.ListObjectsV2Command({ ...all, ...(token && { ContinuationToken: token }) });
+      const send = () => client.send(command, { abortSignal: signal });
+      const page = await this.#run('list', prefix, signal, send);
+      yield page;
+      if (page.IsTruncated !== true) return;
+      const next = page.NextContinuationToken;
+      if (!next || next === token)
+        throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
+      token = next;
+    }
   }
 
   /** Starts a read at a position; `undefined` if the object ends before it. */
