@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, dial } from '#client/index';
-import { type HttpFaultProxy, startHttpFaultProxy } from '#testkit/http-fault-proxy';
-import { startS3Server } from '#testkit/start-s3-server';
+import { type HttpFaultProxy, startHttpFaultProxy } from '#testkit/faults/http-fault-proxy';
+import { startS3Server } from '#testkit/servers/start-s3-server';
 import { type Bench, type Measurement, median, quantile, takeTurns, timed } from './lib/bench.ts';
 import { treeTime } from './lib/process-tree.ts';
 import type { StoredRepository } from './lib/repositories.ts';

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { findProgram } from '#git/command/find-program';
-import { startInternalApi } from '#testkit/internal-api';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import { median } from './lib/bench.ts';
 import { fail, parseOptions } from './lib/peer-options.ts';
 import { treeTime } from './lib/process-tree.ts';

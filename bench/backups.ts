@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { dial } from '#client/index';
-import { startS3Server } from '#testkit/start-s3-server';
+import { startS3Server } from '#testkit/servers/start-s3-server';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuDuring, cpuTime, resetPeak, residentMb } from './lib/process-usage.ts';
 import { git } from './lib/run-program.ts';

@@ -11,7 +11,7 @@ import { messageOf } from '#base/gitaly-error';
 import { freePort } from '#base/network/listening-port';
 import { findProgram } from '#git/command/find-program';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
-import { startInternalApi } from '#testkit/internal-api';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import { CommitService } from '#wire/gen/commit_pb';
 import { GetArchiveRequest_Format, RepositoryService } from '#wire/gen/repository_pb';
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';

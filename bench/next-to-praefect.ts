@@ -7,7 +7,7 @@
 import { dirname, resolve } from 'node:path';
 import { dial } from '#client/index';
 import { findProgram } from '#git/command/find-program';
-import { startInternalApi } from '#testkit/internal-api';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import { type Load, loads, type Target, target } from './cluster-calls.ts';
 import { median, takeTurns } from './lib/bench.ts';
 import { runClients, type Window } from './lib/clients.ts';

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
-import { HEAP_OPTIONS } from '#testkit/program-command';
+import { HEAP_OPTIONS } from '#testkit/programs/program-command';
 
 const ROOT = join(import.meta.dirname, '..');
 const REPORT =

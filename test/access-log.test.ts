@@ -6,11 +6,17 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
+import {
+  gitOverSsh,
+  makeSshKey,
+  NO_OPENSSH,
+  type SshKeyFile,
+  sshArguments,
+} from '#testkit/clients/ssh-client';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { gitOverSsh, makeSshKey, NO_OPENSSH, type SshKeyFile, sshArguments } from '#testkit/ssh-client';
 import { until } from '#testkit/until';
 import { fill, mountSmall, refusal, unmount } from './faults/small-disk.ts';
 import { gitalyTs, startUp } from './start-up.ts';

@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { generateApi } from 'swagger-typescript-api';
 import { startHttpGateway, storageMapping } from '#gateway/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startApi, type TestApi } from '#testkit/start-api';
+import { startApi, type TestApi } from '#testkit/servers/start-api';
 import { openBrowser, WITHOUT_CHROMIUM } from './console/browser.ts';
 
 /** The work of a program with the generated client, in Node and in a browser. */

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { run } from '#testkit/run-program';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 
 const PROGRAM = join(import.meta.dirname, '../bin/gitaly-ts');
 const SMALL_REPOSITORIES = 100;

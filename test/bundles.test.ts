@@ -16,9 +16,9 @@ import {
 } from '#gateway/index';
 import { isAtLeast } from '#git/command/capabilities';
 import { signUrl } from '#object-store/file/sign-url';
+import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
 import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { runGit, testedGit } from '#testkit/repositories/run-git';
-import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { certificateSerial } from '#testkit/certificate-serial';
+import { certificateSerial } from '#testkit/fixtures/certificate-serial';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 
 const FIXTURES = dirname(TEST_CERTIFICATE);

@@ -12,9 +12,9 @@ import {
   SidechannelRegistry,
   uploadPackWithSidechannel,
 } from '#client/index';
-import { heldResources } from '#testkit/held-resources';
+import { heldResources } from '#testkit/measure/held-resources';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { extent, isSoak } from '#testkit/soak';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 
 const CYCLES = extent('LEAK_CYCLES', { short: 3000, long: 10_000 });
 /**

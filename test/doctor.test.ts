@@ -19,11 +19,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ownerSuffix } from '#base/process-identity';
 import { dial } from '#client/index';
-import { programCommand } from '#testkit/program-command';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
+import { programCommand } from '#testkit/programs/program-command';
 import { type RunResult, run } from '#testkit/run-program';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { startGitaly } from '#testkit/start-gitaly';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 
 const ROOT = join(import.meta.dirname, '..');
 const PROGRAM = programCommand('gitaly-ts');

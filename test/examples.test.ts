@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { moduleOptions } from '#testkit/program-command';
+import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
+import { moduleOptions } from '#testkit/programs/program-command';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunProgramOptions, type RunResult, run } from '#testkit/run-program';
-import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const ROOT = join(import.meta.dirname, '..');

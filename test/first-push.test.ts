@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { NO_OPENSSH } from '#testkit/ssh-client';
 import { RulesSite, works } from './rules/rules-site.ts';
 
 /** Pushed branches, and the branch that a clone checks out afterwards. */

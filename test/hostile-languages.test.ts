@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { cpuSeconds } from '#testkit/process-usage';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { cpuSeconds } from '#testkit/measure/process-usage';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import type { LongestBlock } from './loop-blocks/delay-monitor.ts';
 import { addBranch, createRepository } from './loop-blocks/fast-import.ts';
 

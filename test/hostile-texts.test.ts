@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 
 type RepositoryName = { readonly storageName: string; readonly relativePath: string };
 type Connection = Awaited<ReturnType<Awaited<ReturnType<typeof startGitalyProcess>>['connect']>>;

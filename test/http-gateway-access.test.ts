@@ -17,13 +17,13 @@ import {
   startHttpGateway,
   storageMapping,
 } from '#gateway/index';
-import { certificateSerial } from '#testkit/certificate-serial';
-import { quickPasswordHash } from '#testkit/quick-password-hash';
+import { certificateSerial } from '#testkit/fixtures/certificate-serial';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
+import { quickPasswordHash } from '#testkit/values/quick-password-hash';
 
 const TLS = { certificatePath: TEST_CERTIFICATE, keyPath: TEST_CERTIFICATE.replace('certificate', 'key') };
 /** Some machines configure their own certificates. */

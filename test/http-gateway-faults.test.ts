@@ -11,12 +11,12 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { type HttpGateway, type HttpGatewayOptions, startHttpGateway, storageMapping } from '#gateway/index';
-import { descriptorLimit, openDescriptors, processesIn } from '#testkit/process-usage';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
+import { descriptorLimit, openDescriptors, processesIn } from '#testkit/measure/process-usage';
 import { FLUSH, packet, ZERO_OID } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { extent } from '#testkit/soak';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 
 /** For longer than this, a client does not repeat a call by itself. */

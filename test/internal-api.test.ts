@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '#client/index';
-import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/internal-api';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/servers/internal-api';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { USER } from '#testkit/user';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };

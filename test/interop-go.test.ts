@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { goProgram } from '#testkit/go-program';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
+import { goProgram } from '#testkit/programs/go-program';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 
 const TOKEN = 'interop-token';
 const REPOSITORY = 'interop.git';

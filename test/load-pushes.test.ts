@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
+import { openDescriptors, processesIn, residentBytes } from '#testkit/measure/process-usage';
 import { runGit } from '#testkit/repositories/run-git';
 import { repetitions } from '#testkit/soak';
 import { Arena, client, commit } from './faults/arena.ts';

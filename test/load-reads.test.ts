@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '#client/index';
-import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
+import { openDescriptors, processesIn, residentBytes } from '#testkit/measure/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type Random, randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { repetitions } from '#testkit/soak';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
 
 const SECONDS = repetitions('LOAD_SECONDS', { short: 9, long: 60 });
 /** The caches are full by then, and the heap has nearly its size. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { processesIn, residentBytes, settledBytes } from '#testkit/process-usage';
+import { processesIn, residentBytes, settledBytes } from '#testkit/measure/process-usage';
 import { makeManyRepositories, pathOfMany } from '#testkit/repositories/many-repositories';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { extent } from '#testkit/soak';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { until } from '#testkit/until';
 
 const REPOSITORIES = extent('MANY_REPOSITORIES', { short: 1000, long: 10_000 });

@@ -21,7 +21,7 @@ import {
 import { configFrom, GitalyServer } from '#gitaly/index';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { startGitaly, startInternalApi } from '#testkit/index';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { run } from '#testkit/run-program';
 
 // A misspelt name of an option, key, command or variable changed nothing, silently.

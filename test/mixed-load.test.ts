@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { dial } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
-import { openDescriptors, openFilesIn, processesIn, residentBytes } from '#testkit/process-usage';
+import { openDescriptors, openFilesIn, processesIn, residentBytes } from '#testkit/measure/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { addRepoCommands } from '#cli/commands/repo-commands';
 import { capabilitiesOf } from '#git/command/capabilities';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
+import { runCommands } from '#testkit/programs/run-commands';
 import { detachHead } from '#testkit/repositories/generated/odd-repositories';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { testedGit } from '#testkit/repositories/run-git';
-import { runCommands } from '#testkit/run-commands';
 import { run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 

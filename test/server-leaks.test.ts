@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { heldResources } from '#testkit/held-resources';
+import { heldResources } from '#testkit/measure/held-resources';
 import { extent } from '#testkit/soak';
 import { startGitaly } from '#testkit/start-server';
 

@@ -12,12 +12,12 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { receivePack } from '#client/index';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { BACKCHANNEL_MAGIC } from '#rpc/common/connection-magic';
 import { YamuxSession } from '#rpc/common/yamux/session';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { FRAME, frame } from './floods/http2-frames.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import ssh2 from 'ssh2';
 import { startSshGateway, storageMapping } from '#gateway/index';
-import { descriptorLimit } from '#testkit/process-usage';
+import { descriptorLimit } from '#testkit/measure/process-usage';
 import { extent } from '#testkit/soak';
 
 /** Both ends of a connection are in this process. */

@@ -20,11 +20,11 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { authorizedKeysFile, type SshGateway, startSshGateway, storageMapping } from '#gateway/index';
-import { processesIn } from '#testkit/process-usage';
+import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
+import { processesIn } from '#testkit/measure/process-usage';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
-import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { type RunResult, run } from '#testkit/run-program';
 
 /** The line of JSON of `up`. */

@@ -6,13 +6,13 @@ import { createReadStream, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type { Connection } from '#client/index';
-import { startGitHttpServer } from '#testkit/git-http-server';
-import { peakResidentBytes, residentBytes } from '#testkit/process-usage';
+import { peakResidentBytes, residentBytes } from '#testkit/measure/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitHttpServer } from '#testkit/servers/git-http-server';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { extent } from '#testkit/soak';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { GetArchiveRequest_Format as Format } from '#wire/gen/repository_pb';
 
 const MEBIBYTE = 1024 ** 2;

@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';

@@ -9,11 +9,11 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { freePort } from '#base/network/listening-port';
 import { dial } from '#client/index';
-import { programCommand } from '#testkit/program-command';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
+import { programCommand } from '#testkit/programs/program-command';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
-import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 
 const ROOT = join(import.meta.dirname, '..');

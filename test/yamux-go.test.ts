@@ -14,8 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { YamuxSession } from '#rpc/common/yamux/session';
 import type { YamuxOptions } from '#rpc/common/yamux/settings';
 import type { YamuxStream } from '#rpc/common/yamux/stream';
-import { goProgram } from '#testkit/go-program';
-import { slowly } from '#testkit/slowly';
+import { slowly } from '#testkit/faults/slowly';
+import { goProgram } from '#testkit/programs/go-program';
 import { steady, until } from '#testkit/until';
 
 const MIB = 1024 * 1024;

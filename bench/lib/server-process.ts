@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#base/network/listening-port';
-import { sourceCommand } from '#testkit/program-command';
+import { sourceCommand } from '#testkit/programs/program-command';
 
 /** A server in a separate process, started from `bin/` as in production. */
 export interface ServerProcess {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pythonWithGrpc } from '#testkit/python-with';
+import { pythonWithGrpc } from '#testkit/programs/python-with';
 import { run } from '../packages/run.ts';
 import { copyProtos, protoFiles, write } from './proto-files.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { processesIn } from '#testkit/process-usage';
+import { processesIn } from '#testkit/measure/process-usage';
 import { until } from '#testkit/until';
 import { runParts } from './run-parts.ts';
 import { SOAK_PARTS, type SoakPart, USUAL_HOURS } from './soak-parts.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { processesIn } from '#testkit/process-usage';
+import { processesIn } from '#testkit/measure/process-usage';
 import { until } from '#testkit/until';
 
 const HANGS = `import { test } from 'node:test';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { posix } from 'node:path';
 import { test } from 'node:test';
-import { assertCpuBelow } from '#testkit/cpu-limit';
 import { fc } from '#testkit/fast-check';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import { normalizePath, resolvePath } from './normalize-path.ts';
 
 const PARTS = ['', '.', '..', '...', 'a', 'b.', '.c', 'ä'];

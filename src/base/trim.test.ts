@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { GIT_SPACE, trimmed, trimmedEnd, trimmedStart } from './trim.ts';
 
 test('only the characters at the ends are removed', () => {

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { dial } from '#client/index';
 import { configFrom, GitalyServer } from '#gitaly/index';
+import { watchThreadStarted } from '#testkit/measure/watch-thread';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { watchThreadStarted } from '#testkit/watch-thread';
 import type { ServerStatus } from './top/status.ts';
 
 interface Line {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { serve } from '#rpc/server/handler';
-import { connectTo, listen } from '#testkit/in-process-rpc';
+import { connectTo, listen } from '#testkit/clients/in-process-rpc';
 import { never, until } from '#testkit/until';
 import { CommitService, FindCommitRequestSchema } from '#wire/gen/commit_pb';
 import { GitCalls } from './git-calls.ts';

@@ -9,7 +9,7 @@ import type { LoadSample } from '#platform/load/conditions';
 import { LOAD_SHEDDER } from '#platform/metrics/load-shedder-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { type HandlerContext, serve } from '#rpc/server/handler';
-import { listen } from '#testkit/in-process-rpc';
+import { listen } from '#testkit/clients/in-process-rpc';
 import { lineLogger } from '#testkit/line-logger';
 import { until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';

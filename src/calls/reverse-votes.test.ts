@@ -10,7 +10,7 @@ import { YamuxSession } from '#rpc/common/yamux/session';
 import { YAMUX_SERVER } from '#rpc/common/yamux/settings';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { serve } from '#rpc/server/handler';
-import { connectTo } from '#testkit/in-process-rpc';
+import { connectTo } from '#testkit/clients/in-process-rpc';
 import { until } from '#testkit/until';
 import { type CastRequest, VoteService } from '#wire/gen/gitalyts/votes/v1/votes_pb';
 import { VoteTransactionResponse_TransactionState as State } from '#wire/gen/transaction_pb';

@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startInternalApi } from '#testkit/internal-api';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import type { Finding } from '#tools/doctor/finding';
 import { clockFinding } from '#tools/doctor/run-doctor';
 

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { HooksPayload } from '#domain/hooks/payload';
-import { encodeHooksPayload } from '#testkit/hooks-payload';
-import { startInternalApi } from '#testkit/internal-api';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { encodeHooksPayload } from '#testkit/values/hooks-payload';
 
 const PROGRAM = programCommand('gitaly-hooks');
 /** For a shell. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 
 test('without a file to filter, the program says that git runs it', () => {
   const { status, stdout, stderr } = spawnSync(process.execPath, programCommand('gitaly-lfs-smudge'), {

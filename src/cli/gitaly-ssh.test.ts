@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { programCommand, sourceCommand } from '#testkit/program-command';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
+import { programCommand, sourceCommand } from '#testkit/programs/program-command';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
 const PROGRAM = programCommand('gitaly-ssh');

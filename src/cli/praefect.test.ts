@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { programCommand, sourceCommand } from '#testkit/program-command';
-import { runPraefectHere } from '#testkit/run-praefect';
+import { runPraefectHere } from '#testkit/praefect/run-praefect';
+import { programCommand, sourceCommand } from '#testkit/programs/program-command';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 

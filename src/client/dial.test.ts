@@ -12,9 +12,9 @@ import { test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { inspect } from 'node:util';
 import { GitalyError } from '#base/gitaly-error';
+import { TEST_CERTIFICATE, TEST_ISSUED_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
 import { setVariable } from '#testkit/set-variable';
 import { startGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE, TEST_ISSUED_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import {
   CallError,
   type Connection,

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { type ForeignHandlers, startForeignServer } from '#testkit/foreign-server';
-import { startNameServer } from '#testkit/name-server';
-import { startStallingProxy } from '#testkit/stalling-proxy';
+import { startStallingProxy } from '#testkit/faults/stalling-proxy';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
+import { type ForeignHandlers, startForeignServer } from '#testkit/servers/foreign-server';
+import { startNameServer } from '#testkit/servers/name-server';
 import { startGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 import { CallError, dial } from './index.ts';
 

@@ -5,7 +5,7 @@ import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { packetHeader } from '#base/pkt-line/packet';
-import { startSidechannelServer } from '#testkit/sidechannel-server';
+import { startSidechannelServer } from '#testkit/servers/sidechannel-server';
 import {
   CallError,
   dial,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, type StatusCode } from '#base/gitaly-error';
-import { scriptedEvents } from '#testkit/scripted-events';
+import { scriptedEvents } from '#testkit/feed/scripted-events';
 import { never, until } from '#testkit/until';
 import {
   EventSchema,

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { eventsRoot } from '#storage/storage-layout';
-import { moduleOptions } from '#testkit/program-command';
+import { moduleOptions } from '#testkit/programs/program-command';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ownIdentity } from '#base/process-identity';
-import { moduleOptions } from '#testkit/program-command';
+import { moduleOptions } from '#testkit/programs/program-command';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { ChangeFeed } from './change-feed.ts';
 import { OpenMark } from './open-mark.ts';

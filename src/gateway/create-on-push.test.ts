@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
 import { GitalyError, type StatusCode } from '#base/gitaly-error';
 import { textPacket } from '#base/pkt-line/packet';
-import { recordedConnection } from '#testkit/recording-caller';
+import { recordedConnection } from '#testkit/clients/recording-caller';
 import { FindDefaultBranchNameResponseSchema, RefService } from '#wire/gen/ref_pb';
 import { RepositoryExistsResponseSchema, RepositoryService } from '#wire/gen/repository_pb';
 import { ObjectFormat } from '#wire/gen/shared_pb';

@@ -3,10 +3,10 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Authenticator, startHttpGateway, storageMapping } from '#gateway/index';
+import { ALLOW_EVERYBODY, ended, logIn } from '#testkit/clients/ssh-gateway-fixture';
 import { packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { ALLOW_EVERYBODY, ended, logIn } from '#testkit/ssh-gateway-fixture';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startSshGateway } from './ssh/ssh-gateway.ts';
 

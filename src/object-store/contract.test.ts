@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { testObjectStore } from '#testkit/object-store-contract';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { testObjectStore } from '#testkit/stores/object-store-contract';
 import { openStore } from './open-store.ts';
 
 const directory = makeScratchDirectory('object-store');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster } from '#testkit/start-cluster';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 
 const skip = withoutPostgres;

@@ -5,7 +5,7 @@ import { Metadata } from '#rpc/common/metadata';
 import { signToken } from '#rpc/common/token-auth';
 import { serve } from '#rpc/server/handler';
 import type { ServerInterceptor } from '#rpc/server/server-call';
-import { all, connectTo } from '#testkit/in-process-rpc';
+import { all, connectTo } from '#testkit/clients/in-process-rpc';
 import { lineLogger } from '#testkit/line-logger';
 import { RefService } from '#wire/gen/ref_pb';
 import { praefectConfigFrom } from './config/load-praefect-config.ts';

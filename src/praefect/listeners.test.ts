@@ -3,12 +3,12 @@ import { copyFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { dialSidechannel, SidechannelRegistry } from '#client/index';
-import { certificateSerial } from '#testkit/certificate-serial';
+import { certificateSerial } from '#testkit/fixtures/certificate-serial';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startSentry } from '#testkit/sentry-server';
+import { startSentry } from '#testkit/servers/sentry-server';
 import { setVariable } from '#testkit/set-variable';
 import { startCluster } from '#testkit/start-cluster';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };

@@ -5,10 +5,10 @@ import { test } from 'node:test';
 import { holds } from '#base/invariant';
 import { dial } from '#client/index';
 import { loggerFor } from '#platform/log/logger';
+import { watchThreadStarted } from '#testkit/measure/watch-thread';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-import { watchThreadStarted } from '#testkit/watch-thread';
 import { praefectConfigFrom } from './config/load-praefect-config.ts';
 import { PraefectServer } from './praefect-server.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { assertCpuBelow } from '#testkit/cpu-limit';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { quarantinePrefix } from './quarantine/quarantine-path.ts';
 import type { RepositoryTarget } from './repository-target.ts';

@@ -1,21 +1,22 @@
 /** Starts a real server on a temporary directory in your tests. */
 export { type Fault, type FaultOptions, Faults } from './faults/faults.ts';
 export { type FlagCombination, flagCombinations } from './flag-combinations.ts';
+export type { Bytes, FileChange, Person } from './repositories/import-stream.ts';
+export { type LfsObject, lfsPointer } from './repositories/lfs-pointer.ts';
 export {
   HANG_UP,
   type InternalApi,
   type InternalApiCall,
   type InternalApiOptions,
   startInternalApi,
-} from './internal-api.ts';
-export type { Bytes, FileChange, Person } from './repositories/import-stream.ts';
-export { type LfsObject, lfsPointer } from './repositories/lfs-pointer.ts';
-export type { NewRepository, ServedRepositories } from './served-repositories.ts';
+} from './servers/internal-api.ts';
+export type { NewRepository, ServedRepositories } from './servers/served-repositories.ts';
 export {
   type SidechannelHandler,
   type SidechannelServer,
   startSidechannelServer,
-} from './sidechannel-server.ts';
+} from './servers/sidechannel-server.ts';
+export { type CastVote, startVotingServer, type VotingServer } from './servers/voting-server.ts';
 export type { StartGitalyOptions, TestGitaly } from './start-gitaly.ts';
 export { type StartOptions, startGitaly } from './start-server.ts';
 export {
@@ -25,4 +26,3 @@ export {
   type RepositoryName,
   TestRepository,
 } from './test-repository.ts';
-export { type CastVote, startVotingServer, type VotingServer } from './voting-server.ts';

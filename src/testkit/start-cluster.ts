@@ -7,8 +7,8 @@ import { PraefectServer } from '#praefect/praefect-server';
 import { Faults } from './faults/faults.ts';
 import { lineLogger } from './line-logger.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
+import type { TestDatabase } from './servers/start-postgres.ts';
 import { type StartGitalyOptions, startGitaly, type TestGitaly } from './start-gitaly.ts';
-import type { TestDatabase } from './start-postgres.ts';
 
 const IN_MEMORY = {
   memory_queue_enabled: true,

@@ -7,11 +7,11 @@ import { type Addresses, GitalyServer, type GitalyServerOptions } from '#gitaly/
 import { configFrom } from '#platform/config/load-config';
 import type { Logger, LogLevel } from '#platform/log/logger';
 import { Faults } from './faults/faults.ts';
-import type { InternalApi } from './internal-api.ts';
+import { TEST_CERTIFICATE, TEST_KEY } from './fixtures/test-certificate.ts';
 import { lineLogger } from './line-logger.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
-import { type ServedRepositories, servedRepositories } from './served-repositories.ts';
-import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
+import type { InternalApi } from './servers/internal-api.ts';
+import { type ServedRepositories, servedRepositories } from './servers/served-repositories.ts';
 
 export interface StartGitalyOptions {
   /** Names of the storages; default `['default']`. */

@@ -1,5 +1,5 @@
 import { checkNames, type NamesOf } from '#base/check-names';
-import { servedRepositories } from './served-repositories.ts';
+import { servedRepositories } from './servers/served-repositories.ts';
 import { startCluster } from './start-cluster.ts';
 import {
   OPTION_NAMES,

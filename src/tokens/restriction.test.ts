@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import { assertCpuBelow } from '#testkit/cpu-limit';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import { parseRulesDocument } from './push-rules.ts';
 import { applying } from './restriction.ts';
 

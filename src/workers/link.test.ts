@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { onViolation } from '#base/invariant';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { Link, type LinkMessage } from './link.ts';
 
 /** A link, what it sends, and the violations that it reports. */

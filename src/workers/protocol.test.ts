@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { onViolation } from '#base/invariant';
 import { flag, nothing, number, object, text } from '#base/shape';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { until } from '#testkit/until';
 import { answer, asked, held, named, protocol, remote, told } from './protocol.ts';
 

@@ -14,10 +14,10 @@ import { addRepoCommands, type RepoProcess } from '#cli/commands/repo-commands';
 import { commitFiles } from '#client/index';
 import { answerForArchives, remoteArchives } from '#gitaly/family/remote-archives';
 import { archiveCalls } from '#services/archives/index';
-import { LinkedFamily } from '#testkit/linked-family';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { startGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
 import {

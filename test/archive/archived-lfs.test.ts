@@ -22,7 +22,7 @@ import { LfsObjects } from '#object-store/lfs-objects';
 import { openStore } from '#object-store/open-store';
 import { lfsPointer } from '#testkit/repositories/lfs-pointer';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { type ArchivedServer, startArchived } from './archived-server.ts';

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { archiveDirectory } from '#archive/publish/archive-directory';
-import { startHttpFaultProxy } from '#testkit/http-fault-proxy';
-import { settledBytes } from '#testkit/process-usage';
+import { startHttpFaultProxy } from '#testkit/faults/http-fault-proxy';
+import { settledBytes } from '#testkit/measure/process-usage';
 import { makeManyRepositories } from '#testkit/repositories/many-repositories';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
+import { startS3Server } from '#testkit/servers/start-s3-server';
 import { extent } from '#testkit/soak';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
-import { startS3Server } from '#testkit/start-s3-server';
 import { until } from '#testkit/until';
 
 const REPOSITORIES = extent('ARCHIVED_REPOSITORIES', { short: 300, long: 10_000 });

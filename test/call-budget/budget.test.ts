@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonAgainstTracing } from '#testkit/measure/strace';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
-import { reasonAgainstTracing } from '#testkit/strace';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { type CallCost, parseBudget } from './budget-page.ts';
 import { BUDGETED, type BudgetedCalls, budgetedCalls, makeBudgetRepository } from './calls.ts';
 import { countSystemCalls, type SystemCallCounts } from './count-system-calls.ts';

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { trace } from '#testkit/strace';
+import { trace } from '#testkit/measure/strace';
 
 /** The work of a server and its processes, in all. */
 export interface SystemCallCounts {

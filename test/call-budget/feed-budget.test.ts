@@ -3,9 +3,9 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonAgainstTracing } from '#testkit/measure/strace';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
-import { reasonAgainstTracing } from '#testkit/strace';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { type BudgetedName, type BudgetRepository, budgetedCalls, makeBudgetRepository } from './calls.ts';
 import { countSystemCalls, type SystemCallCounts } from './count-system-calls.ts';
 

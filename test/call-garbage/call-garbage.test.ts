@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit } from '#testkit/repositories/init-repository';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import type { Promotion } from './promotion-monitor.ts';
 
 const CLIENTS = 16;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import { realGroups } from './real-groups.ts';
 

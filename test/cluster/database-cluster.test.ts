@@ -7,13 +7,13 @@ import { connectClient } from '#praefect/database/limited-client';
 import { deriveReplicaPath } from '#praefect/routing/replica-path';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import {
   startPostgres,
   type TestDatabase,
   withoutOwnPostgres,
   withoutPostgres,
-} from '#testkit/start-postgres';
+} from '#testkit/servers/start-postgres';
+import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { until } from '#testkit/until';
 import { commit, NODES, repository } from './cluster-repository.ts';
 import { FaultyLink } from './faults/faulty-link.ts';

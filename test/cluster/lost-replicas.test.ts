@@ -8,8 +8,8 @@ import { commitFiles } from '#client/index';
 import { sql } from '#praefect/database/database';
 import { deriveReplicaPath } from '#praefect/routing/replica-path';
 import { gitOutput } from '#testkit/repositories/init-repository';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster, type TestCluster, type TestPraefect } from '#testkit/start-cluster';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { commit, NODES, repository } from './cluster-repository.ts';
 

@@ -7,9 +7,9 @@ import { startHttpGateway, storageMapping } from '#gateway/index';
 import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startTimeServer } from '#testkit/servers/time-server';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { startGitaly } from '#testkit/start-gitaly';
-import { startTimeServer } from '#testkit/time-server';
 import { until } from '#testkit/until';
 import { commit, NODES, repository } from './cluster-repository.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { withoutPostgres as skip, startPostgres } from '#testkit/servers/start-postgres';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
-import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
 
 type Call = (connection: TestCluster['connection']) => PromiseLike<unknown>;
 

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { sql } from '#praefect/database/database';
 import { deriveReplicaPath } from '#praefect/routing/replica-path';
-import { writeScript } from '#testkit/operation-fixture';
+import { writeScript } from '#testkit/clients/operation-fixture';
 import { pushBody, readReport } from '#testkit/repositories/push';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { USER as user } from '#testkit/user';
 import { commit, NODES, repository } from './cluster-repository.ts';
 

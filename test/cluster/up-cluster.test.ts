@@ -12,14 +12,14 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dial } from '#client/index';
-import { programCommand } from '#testkit/program-command';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
+import { programCommand } from '#testkit/programs/program-command';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { withoutOwnPostgres as skip, startPostgres } from '#testkit/start-postgres';
-import { CACHED, startUpCluster, type UpClusterOutput } from '#testkit/start-up-cluster';
+import { withoutOwnPostgres as skip, startPostgres } from '#testkit/servers/start-postgres';
+import { CACHED, startUpCluster, type UpClusterOutput } from '#testkit/servers/start-up-cluster';
 import { until } from '#testkit/until';
 import { SECRET, startReceiver } from '../events/webhook-receiver.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Connection, commitFiles } from '#client/index';
 import { sql } from '#praefect/database/database';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster } from '#testkit/start-cluster';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };

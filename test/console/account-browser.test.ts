@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NO_OPENSSH } from '#testkit/ssh-client';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
 import { PeopleSite } from '../people/people-site.ts';
 import { basic, openSite } from './account-site.ts';
 import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } from './browser.ts';

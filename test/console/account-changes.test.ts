@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { People } from '#gateway/people/people';
-import { NO_OPENSSH } from '#testkit/ssh-client';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
 import { until } from '#testkit/until';
 import { PeopleSite } from '../people/people-site.ts';
 import { basic, openSite } from './account-site.ts';

@@ -7,12 +7,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#base/network/listening-port';
 import { sql } from '#praefect/database/database';
 import { clusterTables } from '#testkit/praefect/cluster-tables';
-import { programCommand } from '#testkit/program-command';
-import { runPraefect } from '#testkit/run-praefect';
+import { runPraefect } from '#testkit/praefect/run-praefect';
+import { programCommand } from '#testkit/programs/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { withoutPostgres as skip, startPostgres } from '#testkit/servers/start-postgres';
+import { startServerProgram } from '#testkit/servers/start-server-program';
 import { startCluster } from '#testkit/start-cluster';
-import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
-import { startServerProgram } from '#testkit/start-server-program';
 import { until } from '#testkit/until';
 import { type ClusterConsole, openClusterConsole } from './open-cluster-console.ts';
 

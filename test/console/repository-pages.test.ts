@@ -3,8 +3,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { formatAuthLine } from '#gateway/index';
-import { quickPasswordHash } from '#testkit/quick-password-hash';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { quickPasswordHash } from '#testkit/values/quick-password-hash';
 import { openConsole } from './open-console.ts';
 
 const PATH = '/repository/a.git/-';

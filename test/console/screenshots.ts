@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Browser } from 'playwright-core';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startUpCluster, type UpClusterOutput } from '#testkit/start-up-cluster';
+import { startUpCluster, type UpClusterOutput } from '#testkit/servers/start-up-cluster';
 import { until } from '#testkit/until';
 import { openBrowser } from './browser.ts';
 

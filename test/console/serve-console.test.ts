@@ -6,9 +6,9 @@ import { get, type IncomingMessage } from 'node:http';
 import { get as getOverTls } from 'node:https';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import { startRestarting } from '../restart/restarting.ts';
 

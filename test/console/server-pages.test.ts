@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { renameSync } from 'node:fs';
 import { test } from 'node:test';
-import { CALL_STATUS, IDLE_STATUS } from '#testkit/idle-status';
 import { until } from '#testkit/until';
+import { CALL_STATUS, IDLE_STATUS } from '#testkit/values/idle-status';
 import { openConsole } from './open-console.ts';
 
 const HOSTILE = '"><img src=x onerror=alert(1)>';

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
-import { NO_OPENSSH } from '#testkit/ssh-client';
 import { PeopleSite } from '../people/people-site.ts';
 
 const TYPES: Readonly<Record<string, readonly string[]>> = {

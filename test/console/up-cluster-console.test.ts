@@ -6,8 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { dial } from '#client/index';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { withoutOwnPostgres } from '#testkit/start-postgres';
-import { startUpCluster, type UpClusterOutput } from '#testkit/start-up-cluster';
+import { withoutOwnPostgres } from '#testkit/servers/start-postgres';
+import { startUpCluster, type UpClusterOutput } from '#testkit/servers/start-up-cluster';
 import { until } from '#testkit/until';
 import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } from './browser.ts';
 

@@ -7,7 +7,7 @@ import { dialSidechannel, SidechannelRegistry, uploadPackWithSidechannel } from 
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { type CallableMethod, callable } from '#rpc/common/grpc/grpc-method';
 import { EMPTY_PACK, FLUSH, packet, ZERO_OID } from '#testkit/repositories/push';
-import { startVotingServer } from '#testkit/voting-server';
+import { startVotingServer } from '#testkit/servers/voting-server';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { RefService } from '#wire/gen/ref_pb';

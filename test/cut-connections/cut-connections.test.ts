@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openDescriptors } from '#testkit/process-usage';
-import { programCommand } from '#testkit/program-command';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
+import { openDescriptors } from '#testkit/measure/process-usage';
+import { programCommand } from '#testkit/programs/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { seededShare } from '#testkit/seeded-share';
-import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import {
   type Conversation,

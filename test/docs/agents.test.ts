@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { freePort } from '#base/network/listening-port';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { API_REPOSITORY, startApi } from '#testkit/start-api';
+import { API_REPOSITORY, startApi } from '#testkit/servers/start-api';
 import { Page, Reader } from './reader.ts';
 
 test('docs/agents.md leads from a token to a merge, and to a tool', async () => {

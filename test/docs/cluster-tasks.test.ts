@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { commitFiles, dial } from '#client/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
+import { withoutPostgres as skip, startPostgres } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { Page, Reader } from './reader.ts';
 

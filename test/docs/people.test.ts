@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { freePort } from '#base/network/listening-port';
-import { NO_OPENSSH } from '#testkit/ssh-client';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
 import { Page, Reader } from './reader.ts';
 
 test('docs/people.md leads from nothing to a team', { skip: NO_OPENSSH }, async () => {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { normalize } from 'node:path';
-import { trace } from '#testkit/strace';
+import { trace } from '#testkit/measure/strace';
 
 /** A finished system call. */
 export type FileEvent =

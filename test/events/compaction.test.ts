@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { type Connection, commitFiles, type RepositoryEvent, watchEvents } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { decodeEvent } from '../../src/client/watch-events.ts';

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { type Connection, commitFiles } from '#client/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { decodeEvent } from '../../src/client/watch-events.ts';

@@ -12,10 +12,10 @@ import {
   startHttpGateway,
   storageMapping,
 } from '#gateway/index';
-import { quickPasswordHash } from '#testkit/quick-password-hash';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
+import { quickPasswordHash } from '#testkit/values/quick-password-hash';
 import { issueToken } from '#tokens/issue';
 import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';

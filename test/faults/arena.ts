@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
 import { type HttpGateway, startHttpGateway, storageMapping } from '#gateway/index';
-import { openDescriptors, processesIn } from '#testkit/process-usage';
+import { openDescriptors, processesIn } from '#testkit/measure/process-usage';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -11,7 +11,7 @@ import {
   type GitalyProcess,
   type GitalyProcessOptions,
   startGitalyProcess,
-} from '#testkit/start-gitaly-process';
+} from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 
 /** Idle `git cat-file` processes live ten seconds; they are no leftovers. */

@@ -10,7 +10,7 @@ import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import { GetArchiveRequest_Format } from '#wire/gen/repository_pb';
 import { fill, mountSmall, refusal, unmount } from './small-disk.ts';

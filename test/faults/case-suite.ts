@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { CallError } from '#client/index';
-import { processesIn } from '#testkit/process-usage';
+import { processesIn } from '#testkit/measure/process-usage';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { seededShare } from '#testkit/seeded-share';

@@ -4,10 +4,10 @@ import { randomFillSync } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startGitHttpServer } from '#testkit/git-http-server';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitHttpServer } from '#testkit/servers/git-http-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const STORAGE_BYTES = 24 * 1024 ** 2;

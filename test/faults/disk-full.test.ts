@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
-import { openDescriptors } from '#testkit/process-usage';
+import { openDescriptors } from '#testkit/measure/process-usage';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { until } from '#testkit/until';

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import { CallError } from '#client/index';
-import { openDescriptors, processesIn } from '#testkit/process-usage';
+import { openDescriptors, processesIn } from '#testkit/measure/process-usage';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';

@@ -1,12 +1,12 @@
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Connection } from '#client/index';
-import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/internal-api';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
-import { startVotingServer, type VotingServer } from '#testkit/voting-server';
+import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/servers/internal-api';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
+import { startVotingServer, type VotingServer } from '#testkit/servers/voting-server';
 import type { FaultKind, Order, Report } from './inject.ts';
 
 /** A fault to inject. */

@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { seededShare } from '#testkit/seeded-share';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 
 const original = { storageName: 'default', relativePath: 'x.git' };
 const vanityRepository = { storageName: 'group', relativePath: 'name.git' };

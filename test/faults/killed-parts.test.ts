@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { commandLine, openDescriptors, processIdsIn, residentBytes } from '#testkit/process-usage';
+import { commandLine, openDescriptors, processIdsIn, residentBytes } from '#testkit/measure/process-usage';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { until } from '#testkit/until';
 import { SSHService } from '#wire/gen/ssh_pb';

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processesIn, processIdsIn } from '#testkit/process-usage';
+import { processesIn, processIdsIn } from '#testkit/measure/process-usage';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
 import { repetitions } from '#testkit/soak';

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processesIn } from '#testkit/process-usage';
+import { processesIn } from '#testkit/measure/process-usage';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
 import { repetitions } from '#testkit/soak';

@@ -4,13 +4,13 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { machineSlowness } from '#testkit/machine-slowness';
-import { commandLine, cpuSeconds, peakResidentBytes, processIdsIn } from '#testkit/process-usage';
-import { moduleOptions } from '#testkit/program-command';
+import { machineSlowness } from '#testkit/measure/machine-slowness';
+import { commandLine, cpuSeconds, peakResidentBytes, processIdsIn } from '#testkit/measure/process-usage';
+import { moduleOptions } from '#testkit/programs/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { seededShare } from '#testkit/seeded-share';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { isSoak } from '#testkit/soak';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import type { AttackName, Target } from './attacks.ts';
 
 const PROBE_EVERY_MS = 50;

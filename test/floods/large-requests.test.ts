@@ -6,7 +6,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { receivePack } from '#client/index';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import type { MethodName } from '#rpc/common/grpc/grpc-method';
-import { all } from '#testkit/in-process-rpc';
+import { all } from '#testkit/clients/in-process-rpc';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { pushBody, ZERO_OID } from '#testkit/repositories/push';
 import { seededRandom } from '#testkit/repositories/random-history';

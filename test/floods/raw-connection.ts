@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { closed } from '#testkit/closed';
+import { closed } from '#testkit/faults/closed';
 import { frame, preface } from './http2-frames.ts';
 
 const FLUSH_BYTES = 64 * 1024;

@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import { descriptorLimit, openDescriptors } from '#testkit/process-usage';
+import { descriptorLimit, openDescriptors } from '#testkit/measure/process-usage';
 import { extent, isSoak } from '#testkit/soak';
 import { preface } from './http2-frames.ts';
 import { connectTo, isCut, mib, report, Victim } from './victim.ts';

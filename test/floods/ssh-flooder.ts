@@ -4,7 +4,7 @@
  * as a client that does not is disconnected. Prints the number of requests.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { logIn, rawOf } from '#testkit/ssh-gateway-fixture';
+import { logIn, rawOf } from '#testkit/clients/ssh-gateway-fixture';
 
 const REQUESTS_AT_ONCE = 2000;
 const MAX_QUEUED_BYTES = 4 << 20;

@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { watchBlocks } from '#testkit/loop-turns';
-import { machineSlowness } from '#testkit/machine-slowness';
-import { moduleOptions } from '#testkit/program-command';
-import { ended, LIST, logIn, type Opened, startGateway } from '#testkit/ssh-gateway-fixture';
+import { ended, LIST, logIn, type Opened, startGateway } from '#testkit/clients/ssh-gateway-fixture';
+import { watchBlocks } from '#testkit/measure/loop-turns';
+import { machineSlowness } from '#testkit/measure/machine-slowness';
+import { moduleOptions } from '#testkit/programs/program-command';
 
 const FLOOD_MS = 2000;
 const MIN_REQUESTS = 10_000;

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemErrorCode } from '#base/go/system-error';
-import { cpuSeconds, openDescriptors, residentBytes } from '#testkit/process-usage';
+import { cpuSeconds, openDescriptors, residentBytes } from '#testkit/measure/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 
 export const REPOSITORY = { storageName: 'default', relativePath: 'victim.git' };

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { moduleOptions } from '#testkit/program-command';
+import { moduleOptions } from '#testkit/programs/program-command';
 
 const SSH = join(import.meta.dirname, 'ssh.ts');
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { END_HEADERS, END_STREAM, FRAME, frame, headerBlock, preface } from '../floods/http2-frames.ts';
 import { connected } from '../floods/raw-connection.ts';
 

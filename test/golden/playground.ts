@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { GitHttpServer } from '#testkit/git-http-server';
-import type { InternalApi } from '#testkit/internal-api';
 import { runSync } from '#testkit/run-program-sync';
+import type { GitHttpServer } from '#testkit/servers/git-http-server';
+import type { InternalApi } from '#testkit/servers/internal-api';
 import type { TestGitaly } from '#testkit/start-gitaly';
 import { methodByPath } from '#wire/methods';
 import { bytesAsText } from './bytes-as-text.ts';

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { commandLine, cpuMsIn, processIdsIn } from '#testkit/process-usage';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
-import { startTimeServer } from '#testkit/time-server';
+import { commandLine, cpuMsIn, processIdsIn } from '#testkit/measure/process-usage';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
+import { startTimeServer } from '#testkit/servers/time-server';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';
 import { Caller, type HostileCall, type Outcome } from './caller.ts';

@@ -1,6 +1,6 @@
 import type { DescField, DescMessage, DescOneof } from '@bufbuild/protobuf';
-import { encodeHooksPayload } from '#testkit/hooks-payload';
 import { EMPTY_PACK, FLUSH, packet, ZERO_OID } from '#testkit/repositories/push';
+import { encodeHooksPayload } from '#testkit/values/hooks-payload';
 import type { MethodInfo } from '#wire/method-info';
 import type { SandboxAddresses, TargetIds } from './sandbox.ts';
 import { type Plain, withValue } from './text-fields.ts';

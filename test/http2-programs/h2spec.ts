@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { goProgram } from '#testkit/go-program';
+import { goProgram } from '#testkit/programs/go-program';
 import { run } from '#testkit/run-program';
 import { FAILING_CASES } from './failing-cases.ts';
 

@@ -5,12 +5,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startHttpGateway, storageMapping } from '#gateway/index';
-import { goProgram } from '#testkit/go-program';
-import { javaLibraries } from '#testkit/java-libraries';
-import { pythonWithGrpc } from '#testkit/python-with';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
+import { goProgram } from '#testkit/programs/go-program';
+import { javaLibraries } from '#testkit/programs/java-libraries';
+import { pythonWithGrpc } from '#testkit/programs/python-with';
 import { run, runBytes } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { assertConforms, WITHOUT_H2SPEC } from './h2spec.ts';
 
 const CALL = '/grpc.health.v1.Health/Check';

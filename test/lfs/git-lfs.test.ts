@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { NO_OPENSSH } from '#testkit/ssh-client';
-import { startS3Server } from '#testkit/start-s3-server';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
+import { startS3Server } from '#testkit/servers/start-s3-server';
 import { until } from '#testkit/until';
 import { type Login, PeopleSite } from '../people/people-site.ts';
 

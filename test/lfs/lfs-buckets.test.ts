@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import { startAzureServer } from '#testkit/start-azure-server';
-import { startGcsServer } from '#testkit/start-gcs-server';
-import { startMotoServer } from '#testkit/start-moto-server';
-import { startS3Server } from '#testkit/start-s3-server';
+import { startAzureServer } from '#testkit/servers/start-azure-server';
+import { startGcsServer } from '#testkit/servers/start-gcs-server';
+import { startMotoServer } from '#testkit/servers/start-moto-server';
+import { startS3Server } from '#testkit/servers/start-s3-server';
 import { LfsSite, pointerTo } from './lfs-site.ts';
 
 const CONTENT = randomBytes(300_000);

@@ -7,8 +7,8 @@ import { Repository } from '#client/repository/index';
 import { lockRepository } from '#storage/locks/repository-lock';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { never, until } from '#testkit/until';
 import { USER } from '#testkit/user';
 

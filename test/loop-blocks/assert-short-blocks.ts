@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { machineSlowness } from '#testkit/machine-slowness';
-import type { GitalyProcess } from '#testkit/start-gitaly-process';
+import { machineSlowness } from '#testkit/measure/machine-slowness';
+import type { GitalyProcess } from '#testkit/servers/start-gitaly-process';
 import type { LongestBlock } from './delay-monitor.ts';
 
 /** The least one counts: garbage is not collected, and code not compiled, each time. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { assertShortBlocks } from './assert-short-blocks.ts';
 
 /** Steps take 5 ms, and encoding a message of a megabyte 10; the rest is for the garbage collector. */

@@ -3,7 +3,7 @@
  * measurement, returns it, and starts the next one.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { watchBlocks } from '#testkit/loop-turns';
+import { watchBlocks } from '#testkit/measure/loop-turns';
 
 /** Longest block of the event loop since the last message. */
 export interface LongestBlock {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { assertShortBlocks } from './assert-short-blocks.ts';
 import { createRepository, type Files } from './fast-import.ts';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
-import { moduleOptions, programCommand } from '#testkit/program-command';
+import { moduleOptions, programCommand } from '#testkit/programs/program-command';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';

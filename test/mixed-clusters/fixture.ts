@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { startGitHttpServer } from '#testkit/git-http-server';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitHttpServer } from '#testkit/servers/git-http-server';
 import type { CallSetting } from '../votes/call-setting.ts';
 import { makeRemote, makeVotingRepository } from '../votes/fixture.ts';
 

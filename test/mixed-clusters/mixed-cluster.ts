@@ -4,10 +4,10 @@ import { cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFil
 import { basename, dirname, join } from 'node:path';
 import { type Connection, dial } from '#client/index';
 import { type Database, sql } from '#praefect/database/database';
-import { startInternalApi } from '#testkit/internal-api';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startPostgres } from '#testkit/start-postgres';
+import { startInternalApi } from '#testkit/servers/internal-api';
+import { startPostgres } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { referencesOf } from './fixture.ts';
 

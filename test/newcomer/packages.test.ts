@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { publint } from 'publint';
-import { NO_OLD_NODE, oldNode } from '#testkit/old-node';
+import { NO_OLD_NODE, oldNode } from '#testkit/programs/old-node';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { npm, offline, ROOT, succeeded } from './registry.ts';
 

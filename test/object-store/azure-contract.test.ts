@@ -1,7 +1,7 @@
 import { after } from 'node:test';
 import { openStore } from '#object-store/open-store';
-import { testObjectStore } from '#testkit/object-store-contract';
-import { startAzureServer } from '#testkit/start-azure-server';
+import { startAzureServer } from '#testkit/servers/start-azure-server';
+import { testObjectStore } from '#testkit/stores/object-store-contract';
 
 const server = await startAzureServer();
 after(() => server?.[Symbol.asyncDispose]());

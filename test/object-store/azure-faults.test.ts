@@ -1,6 +1,6 @@
 import { after } from 'node:test';
-import { testStoreFaults } from '#testkit/object-store-faults';
-import { startAzureServer } from '#testkit/start-azure-server';
+import { startAzureServer } from '#testkit/servers/start-azure-server';
+import { testStoreFaults } from '#testkit/stores/object-store-faults';
 
 const server = await startAzureServer();
 after(() => server?.[Symbol.asyncDispose]());

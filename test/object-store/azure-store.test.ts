@@ -8,9 +8,9 @@ import {
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import { openStore } from '#object-store/open-store';
-import { errorOfPut } from '#testkit/object-store-contract';
+import { AZURE_ACCOUNT, AZURE_KEY, startAzureServer } from '#testkit/servers/start-azure-server';
 import { setVariable } from '#testkit/set-variable';
-import { AZURE_ACCOUNT, AZURE_KEY, startAzureServer } from '#testkit/start-azure-server';
+import { errorOfPut } from '#testkit/stores/object-store-contract';
 
 const { signal } = new AbortController();
 const server = await startAzureServer();

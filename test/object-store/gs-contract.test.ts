@@ -1,7 +1,7 @@
 import { after } from 'node:test';
 import { openStore } from '#object-store/open-store';
-import { testObjectStore } from '#testkit/object-store-contract';
-import { startGcsServer } from '#testkit/start-gcs-server';
+import { startGcsServer } from '#testkit/servers/start-gcs-server';
+import { testObjectStore } from '#testkit/stores/object-store-contract';
 
 const server = await startGcsServer();
 after(() => server?.[Symbol.asyncDispose]());

@@ -1,6 +1,6 @@
 import { after } from 'node:test';
-import { testStoreFaults } from '#testkit/object-store-faults';
-import { startGcsServer } from '#testkit/start-gcs-server';
+import { startGcsServer } from '#testkit/servers/start-gcs-server';
+import { testStoreFaults } from '#testkit/stores/object-store-faults';
 
 const server = await startGcsServer();
 after(() => server?.[Symbol.asyncDispose]());

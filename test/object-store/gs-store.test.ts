@@ -7,11 +7,11 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openStore } from '#object-store/open-store';
-import { startHttpFaultProxy } from '#testkit/http-fault-proxy';
-import { errorOfPut } from '#testkit/object-store-contract';
+import { startHttpFaultProxy } from '#testkit/faults/http-fault-proxy';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGcsServer } from '#testkit/servers/start-gcs-server';
 import { setVariable } from '#testkit/set-variable';
-import { startGcsServer } from '#testkit/start-gcs-server';
+import { errorOfPut } from '#testkit/stores/object-store-contract';
 
 const { signal } = new AbortController();
 const server = await startGcsServer();

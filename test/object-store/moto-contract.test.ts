@@ -1,7 +1,7 @@
 import { after } from 'node:test';
 import { openStore } from '#object-store/open-store';
-import { testObjectStore } from '#testkit/object-store-contract';
-import { startMotoServer } from '#testkit/start-moto-server';
+import { startMotoServer } from '#testkit/servers/start-moto-server';
+import { testObjectStore } from '#testkit/stores/object-store-contract';
 
 const server = await startMotoServer();
 after(() => server?.[Symbol.asyncDispose]());

@@ -5,10 +5,10 @@ import { openBucket } from '#generations/open-bucket';
 import { probeBucket } from '#generations/probe';
 import { systemRandom } from '#generations/system-environment';
 import { openStore } from '#object-store/open-store';
-import { type HttpFault, startHttpFaultProxy } from '#testkit/http-fault-proxy';
-import { startAzureServer } from '#testkit/start-azure-server';
-import { startGcsServer } from '#testkit/start-gcs-server';
-import { startS3Server } from '#testkit/start-s3-server';
+import { type HttpFault, startHttpFaultProxy } from '#testkit/faults/http-fault-proxy';
+import { startAzureServer } from '#testkit/servers/start-azure-server';
+import { startGcsServer } from '#testkit/servers/start-gcs-server';
+import { startS3Server } from '#testkit/servers/start-s3-server';
 
 const { signal } = new AbortController();
 const [s3, gcs, azure] = [await startS3Server(), await startGcsServer(), await startAzureServer()];

@@ -6,8 +6,8 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
+import { startS3Server } from '#testkit/servers/start-s3-server';
 import { startGitaly } from '#testkit/start-gitaly';
-import { startS3Server } from '#testkit/start-s3-server';
 import { runRestore } from '#tools/backup/run-backup';
 import { backUpAll, pruneBackups, verifyBackups } from '#tools/backup/stored-backups';
 

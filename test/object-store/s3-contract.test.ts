@@ -1,7 +1,7 @@
 import { after } from 'node:test';
 import { openStore } from '#object-store/open-store';
-import { testObjectStore } from '#testkit/object-store-contract';
-import { startS3Server } from '#testkit/start-s3-server';
+import { startS3Server } from '#testkit/servers/start-s3-server';
+import { testObjectStore } from '#testkit/stores/object-store-contract';
 
 const server = await startS3Server();
 after(() => server?.[Symbol.asyncDispose]());

@@ -1,6 +1,6 @@
 import { after } from 'node:test';
-import { testStoreFaults } from '#testkit/object-store-faults';
-import { startS3Server } from '#testkit/start-s3-server';
+import { startS3Server } from '#testkit/servers/start-s3-server';
+import { testStoreFaults } from '#testkit/stores/object-store-faults';
 
 const server = await startS3Server();
 after(() => server?.[Symbol.asyncDispose]());

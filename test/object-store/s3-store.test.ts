@@ -5,9 +5,9 @@ import { inspect } from 'node:util';
 import { ListMultipartUploadsCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { openStore } from '#object-store/open-store';
 import { StoreError } from '#object-store/store-error';
-import { startHttpFaultProxy } from '#testkit/http-fault-proxy';
+import { startHttpFaultProxy } from '#testkit/faults/http-fault-proxy';
+import { S3_SECRET, startS3Server } from '#testkit/servers/start-s3-server';
 import { setVariable } from '#testkit/set-variable';
-import { S3_SECRET, startS3Server } from '#testkit/start-s3-server';
 
 const MIB = 1024 * 1024;
 const { signal } = new AbortController();

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { type Connection, watchEvents } from '#client/index';
 import { formatEventLine, parseEventLine } from '#events/event-line';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 
 const repositoryAt = (relativePath: string) => ({ storageName: 'default', relativePath });

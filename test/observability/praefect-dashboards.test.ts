@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, suite, test } from 'node:test';
 import { sql } from '#praefect/database/database';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { familiesOf } from './exposition.ts';
 import { ALERTS, missingOf, shippedQueries } from './shipped-queries.ts';

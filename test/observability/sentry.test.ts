@@ -4,7 +4,7 @@ import { createLogger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import { SentryClient } from '#platform/sentry/sentry-client';
 import { initServed } from '#testkit/repositories/init-repository';
-import { startSentry } from '#testkit/sentry-server';
+import { startSentry } from '#testkit/servers/sentry-server';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 

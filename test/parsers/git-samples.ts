@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NO_SSH_KEYGEN } from '#testkit/programs/signing-tools';
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
-import { NO_SSH_KEYGEN } from '#testkit/signing-tools';
 
 /** Files and output of git, as samples of its formats. */
 export interface GitSamples {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { NO_OPENSSH } from '#testkit/ssh-client';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
 import { until } from '#testkit/until';
 import { type Login, PeopleSite } from './people-site.ts';
 

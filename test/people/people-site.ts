@@ -7,11 +7,11 @@ import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { addUserCommands } from '#cli/commands/user-commands';
-import { programCommand } from '#testkit/program-command';
+import { gitOverSsh, makeSshKey, sshArguments } from '#testkit/clients/ssh-client';
+import { programCommand } from '#testkit/programs/program-command';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { gitOverSsh, makeSshKey, sshArguments } from '#testkit/ssh-client';
 
 /** Output of `gitaly-ts up --json`. */
 interface Report {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { programCommand } from '#testkit/program-command';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
+import { ended, logIn } from '#testkit/clients/ssh-gateway-fixture';
+import { programCommand } from '#testkit/programs/program-command';
 import { run } from '#testkit/run-program';
-import { NO_OPENSSH } from '#testkit/ssh-client';
-import { ended, logIn } from '#testkit/ssh-gateway-fixture';
 import { until } from '#testkit/until';
 import { PeopleSite } from './people-site.ts';
 

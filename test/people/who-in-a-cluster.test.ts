@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { chmodSync } from 'node:fs';
 import { test } from 'node:test';
-import { NO_OPENSSH } from '#testkit/ssh-client';
-import { withoutOwnPostgres } from '#testkit/start-postgres';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
+import { withoutOwnPostgres } from '#testkit/servers/start-postgres';
 import { PeopleSite } from './people-site.ts';
 
 test('events of a cluster name who pushed', { skip: withoutOwnPostgres || NO_OPENSSH }, async () => {

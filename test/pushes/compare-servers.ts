@@ -6,10 +6,10 @@ import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
 import { evenPieces } from '#base/streams/even-pieces';
 import { gitOutput, referenceBackends } from '#testkit/repositories/init-repository';
 import { pushBody } from '#testkit/repositories/push';
+import { startVotingServer, type VotingServer } from '#testkit/servers/voting-server';
 import { isSoak } from '#testkit/soak';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { testSeed } from '#testkit/test-seed';
-import { startVotingServer, type VotingServer } from '#testkit/voting-server';
 import { makePushFixture, type PushFixture } from './fixture.ts';
 import { type PushCase, TOO_LONG } from './push-case.ts';
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { pushBody } from '#testkit/repositories/push';
+import { startVotingServer, type VotingServer } from '#testkit/servers/voting-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-import { startVotingServer, type VotingServer } from '#testkit/voting-server';
 import { makePushFixture, type PushFixture } from './fixture.ts';
 
 // A client leaves while its push waits for a vote. An error that nobody handles ends a server, and

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { writeScript } from '#testkit/operation-fixture';
+import { writeScript } from '#testkit/clients/operation-fixture';
 import type { Named } from './fixture.ts';
 
 /** A push that a server receives in process, or leaves to git. */

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { dial } from '#client/index';
 import { initRepository } from '#testkit/repositories/init-repository';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };

@@ -5,7 +5,7 @@ import {
   type GitalyProcess,
   type GitalyProcessOptions,
   startGitalyProcess,
-} from '#testkit/start-gitaly-process';
+} from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 
 /** A server that restarts on SIGHUP. */

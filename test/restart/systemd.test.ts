@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { descriptorOf } from '#base/streams/stream-handle';
 import { dial } from '#client/index';
-import { programCommand } from '#testkit/program-command';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
+import { programCommand } from '#testkit/programs/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 import { bindNotifySocket } from './notify-socket.ts';
 

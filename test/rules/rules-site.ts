@@ -11,9 +11,9 @@ import {
   startSshGateway,
   storageMapping,
 } from '#gateway/index';
+import { gitOverSsh, sshArguments } from '#testkit/clients/ssh-client';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
-import { gitOverSsh, sshArguments } from '#testkit/ssh-client';
 import { type StartGitalyOptions, startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 

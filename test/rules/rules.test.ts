@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { codeOf } from '#base/gitaly-error';
 import { HookRejectedError } from '#client/repository/index';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { NO_OPENSSH } from '#testkit/ssh-client';
 import { fails, RulesSite, works } from './rules-site.ts';
 
 const MAIN = 'refs/heads/main';

@@ -1,7 +1,7 @@
 import { test } from 'node:test';
-import { programCommand } from '#testkit/program-command';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
+import { programCommand } from '#testkit/programs/program-command';
 import { extent } from '#testkit/soak';
-import { NO_OPENSSH } from '#testkit/ssh-client';
 import { workAsTeam } from './work-as-team.ts';
 
 const DAYS = extent('TEAM_DAYS', { short: 2, long: 10 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gitOverSsh, makeSshKey, sshArguments } from '#testkit/clients/ssh-client';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
-import { gitOverSsh, makeSshKey, sshArguments } from '#testkit/ssh-client';
 import type { InstalledServer } from './installed-server.ts';
 
 export const PEOPLE = ['ann', 'bob', 'eve', 'rita', 'ci'] as const;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { superlinearGrowth } from '#testkit/time-growth';
+import { superlinearGrowth } from '#testkit/measure/time-growth';
 import { RefService } from '#wire/gen/ref_pb';
 import { methodInfo } from '#wire/method-info';
 import { Campaign } from '../hostile-fields/campaign.ts';

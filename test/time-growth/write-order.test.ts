@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import { ConflictQueue } from '#praefect/transactions/conflict-queue';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 
 const NAMES = 8;
 

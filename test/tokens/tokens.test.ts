@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
 import { type RunResult, run } from '#testkit/run-program';
-import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { ADMIN, fails, Site, works } from './token-site.ts';
 
 test('a token reads, writes and creates what its scope has, and sees nothing else', async () => {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { writeScript } from '#testkit/operation-fixture';
+import { writeScript } from '#testkit/clients/operation-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
+import { startVotingServer, type VotingServer } from '#testkit/servers/voting-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { startVotingServer, type VotingServer } from '#testkit/voting-server';
 import { makeVotingRepository, type Revision } from './fixture.ts';
 
 type Value = Revision | 'none';

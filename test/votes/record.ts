@@ -10,8 +10,8 @@ import { once } from 'node:events';
 import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startInternalApi } from '#testkit/internal-api';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import { until } from '#testkit/until';
 import { takeVotes } from './take-votes.ts';
 

@@ -2,8 +2,8 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isError } from '#base/is-error';
 import { gitalyServers } from '#client/index';
-import { startGitHttpServer } from '#testkit/git-http-server';
-import { startVotingServer } from '#testkit/voting-server';
+import { startGitHttpServer } from '#testkit/servers/git-http-server';
+import { startVotingServer } from '#testkit/servers/voting-server';
 import { makeRemote, makeVotingRepository } from './fixture.ts';
 import { VOTING_CALLS } from './voting-calls.ts';
 

@@ -7,7 +7,7 @@ import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { seededShare } from '#testkit/seeded-share';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { runFiles } from '../../scripts/tests/run-files.ts';
 import { gitOverClient } from '../git-over-client/environment.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Connection, dial } from '#client/index';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 
 export const repository = { storageName: 'default', relativePath: 'a.git' };

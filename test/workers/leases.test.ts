@@ -15,7 +15,7 @@ import { initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { seededShare } from '#testkit/seeded-share';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import { isRunning, metrics, ready, readyWorkers, repository, sumOf } from './family.ts';
 import { HELD_RPC, type Held, hold, IN_PROGRESS, QUEUED } from './held-calls.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
-import type { GitalyProcess } from '#testkit/start-gitaly-process';
+import type { GitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { until } from '#testkit/until';
 import { connections, metrics, readyWorkers, repository, startFamily, sumOf } from './family.ts';
 import { HELD_RPC, hold, IN_PROGRESS, QUEUED } from './held-calls.ts';

@@ -2,8 +2,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
-import { startPostgres, type TestDatabase } from '#testkit/start-postgres';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
+import { startPostgres, type TestDatabase } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { PraefectProcess } from '../cluster/faults/praefect-process.ts';
 

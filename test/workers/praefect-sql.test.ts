@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { CallError, type Connection, commitFiles } from '#client/index';
 import { sql } from '#praefect/database/database';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { repository } from '../cluster/cluster-repository.ts';

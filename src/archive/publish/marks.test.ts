@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { moduleOptions } from '#testkit/program-command';
+import { moduleOptions } from '#testkit/programs/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { ALL_REPOSITORIES, MarkedSettings, settingsMarker } from './marks.ts';
 

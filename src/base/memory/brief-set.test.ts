@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { oldBytesPerObject } from '#testkit/old-generation';
+import { oldBytesPerObject } from '#testkit/measure/old-generation';
 import { BriefSet, type Member } from './brief-set.ts';
 
 test('a brief set holds what was added and not removed', () => {

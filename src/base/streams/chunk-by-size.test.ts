@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { blockFor, countTurns } from '#testkit/loop-turns';
+import { blockFor, countTurns } from '#testkit/measure/loop-turns';
 import { chunkBySize } from './chunk-by-size.ts';
 
 const sizeOf = (item: number): number => item;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { blockFor, countTurns } from '#testkit/loop-turns';
+import { blockFor, countTurns } from '#testkit/measure/loop-turns';
 import { lineBatches } from './line-batches.ts';
 
 async function linesOf(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CALL_STATUS, IDLE_STATUS } from '#testkit/idle-status';
+import { CALL_STATUS, IDLE_STATUS } from '#testkit/values/idle-status';
 import { mergeStatus } from './merge-status.ts';
 import type { ServerStatus } from './status.ts';
 

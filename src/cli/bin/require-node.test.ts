@@ -5,7 +5,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { MINIMUM_NODE } from '#platform/process/minimum-node';
-import { NO_OLD_NODE, oldNode } from '#testkit/old-node';
+import { NO_OLD_NODE, oldNode } from '#testkit/programs/old-node';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
 const ROOT = join(import.meta.dirname, '../../..');

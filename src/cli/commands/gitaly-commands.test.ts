@@ -5,11 +5,11 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { startForeignServer } from '#testkit/foreign-server';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startForeignServer } from '#testkit/servers/foreign-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { GetPartitionsResponseSchema, RaftClusterInfoResponseSchema } from '#wire/gen/cluster_pb';
 

@@ -5,10 +5,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { dial } from '#client/index';
 import { sql } from '#praefect/database/database';
-import { startInternalApi } from '#testkit/internal-api';
-import { runPraefect, runPraefectProgram } from '#testkit/run-praefect';
+import { runPraefect, runPraefectProgram } from '#testkit/praefect/run-praefect';
+import { startInternalApi } from '#testkit/servers/internal-api';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster } from '#testkit/start-cluster';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 
 const skip = withoutPostgres;
 const storageName = 'default';

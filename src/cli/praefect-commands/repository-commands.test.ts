@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { dial } from '#client/index';
 import { sql } from '#praefect/database/database';
-import { runPraefect, runPraefectProgram } from '#testkit/run-praefect';
+import { runPraefect, runPraefectProgram } from '#testkit/praefect/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 
 const skip = withoutPostgres;
 const directory = makeScratchDirectory('praefect-track');

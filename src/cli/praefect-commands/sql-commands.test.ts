@@ -3,9 +3,9 @@ import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { sql } from '#praefect/database/database';
 import { migrations } from '#praefect/database/migrations/migrate';
-import { type PraefectTarget, runPraefect, runPraefectProgram } from '#testkit/run-praefect';
+import { type PraefectTarget, runPraefect, runPraefectProgram } from '#testkit/praefect/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 
 const skip = withoutPostgres;
 const directory = makeScratchDirectory('praefect-sql');

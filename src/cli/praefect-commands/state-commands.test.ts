@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { sql } from '#praefect/database/database';
-import { runPraefect, runPraefectProgram } from '#testkit/run-praefect';
+import { runPraefect, runPraefectProgram } from '#testkit/praefect/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster } from '#testkit/start-cluster';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 
 const skip = withoutPostgres;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Command, CommanderError } from 'commander';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { run } from '#testkit/run-program';
 import { commandPaths, completedWords } from '#tools/completion/command-tree';
 import { completionScript } from '#tools/completion/completion';

@@ -10,7 +10,7 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { type ForeignHandlers, startForeignServer } from '#testkit/foreign-server';
+import { type ForeignHandlers, startForeignServer } from '#testkit/servers/foreign-server';
 import { steady, until } from '#testkit/until';
 import { CustomHookErrorSchema, LimitErrorSchema } from '#wire/gen/errors_pb';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';

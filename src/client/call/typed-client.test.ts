@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { answeringInvoke } from '#testkit/recording-caller';
+import { answeringInvoke } from '#testkit/clients/recording-caller';
 import { CommitService } from '#wire/gen/commit_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import { SSHService } from '#wire/gen/ssh_pb';

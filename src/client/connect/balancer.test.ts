@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { TestTransport } from '#testkit/test-transport';
+import { TestTransport } from '#testkit/clients/test-transport';
 import { Balancer, type LoadBalancing } from './balancer.ts';
 import { type Endpoint, endpointKey } from './endpoint.ts';
 import type { OpenTransport } from './transport.ts';

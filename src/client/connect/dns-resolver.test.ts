@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
-import { type NameServer, startNameServer } from '#testkit/name-server';
+import { type NameServer, startNameServer } from '#testkit/servers/name-server';
 import { never, steady, until } from '#testkit/until';
 import type { HostAndPort } from './address.ts';
 import { DnsResolver, type DnsResolverOptions } from './dns-resolver.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { TestTransport } from '#testkit/clients/test-transport';
 import { replaceMethod } from '#testkit/replace-method';
-import { TestTransport } from '#testkit/test-transport';
 import { FurtherTransports } from './further-transports.ts';
 import type { Transport } from './transport.ts';
 

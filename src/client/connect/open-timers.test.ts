@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { openTimers } from '#testkit/open-timers';
+import { openTimers } from '#testkit/measure/open-timers';
 import { until } from '#testkit/until';
 import type { Balancer } from './balancer.ts';
 import { DnsResolver } from './dns-resolver.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { TestTransport } from '#testkit/test-transport';
+import { TestTransport } from '#testkit/clients/test-transport';
 import type { ConnectionState } from './connection-state.ts';
 import { Subconnection, type SubconnectionOptions } from './subconnection.ts';
 import type { Transport } from './transport.ts';

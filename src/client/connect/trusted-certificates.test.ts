@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { trustedCertificates } from './trusted-certificates.ts';
 
 test('certificates of the environment are trusted in addition to the others', async (context) => {

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { recordedConnection } from '#testkit/recording-caller';
+import { recordedConnection } from '#testkit/clients/recording-caller';
 import { SSHReceivePackResponseSchema, SSHService } from '#wire/gen/ssh_pb';
 import { CallError } from '../call/call-error.ts';
 import type { ResponseStream } from '../call/call-types.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { startForeignServer } from '#testkit/foreign-server';
+import { startForeignServer } from '#testkit/servers/foreign-server';
 import { CircuitBreakers } from './circuit-breakers.ts';
 import { GitalyClient } from './index.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { arrangeServices } from '#testkit/rails-fixture';
+import { arrangeServices } from '#testkit/clients/rails-fixture';
 import { CommitService } from './index.ts';
 
 test('a request reads a commit once by its id, and by a name only where that is allowed', async () => {

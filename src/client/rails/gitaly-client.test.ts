@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Metadata } from '#rpc/common/metadata';
-import { slowly } from '#testkit/slowly';
+import { slowly } from '#testkit/faults/slowly';
 import { startGitaly } from '#testkit/start-gitaly';
 import type { Interceptor, Invocation } from '../call/call-types.ts';
 import { GitalyClient, type GitalyClientConfig, TooManyInvocationsError } from './index.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
-import { type RecordedConnection, recordedConnection } from '#testkit/recording-caller';
+import { type RecordedConnection, recordedConnection } from '#testkit/clients/recording-caller';
 import { BlobService } from '#wire/gen/blob_pb';
 import {
   CommitService,

@@ -12,8 +12,8 @@ import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { arrangeStreamCache } from '#testkit/stream-cache';
 import { until } from '#testkit/until';
+import { arrangeStreamCache } from '#testkit/values/stream-cache';
 import { LARGE_DIFFS, sharedDiffs } from './large-diffs.ts';
 
 const root = makeScratchDirectory('large-diffs');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { observeFlushes } from '#testkit/flushes';
+import { observeFlushes } from '#testkit/measure/flushes';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { linkWhole, replaceByLink, writeShared } from './shared-file.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { checkConfigKeys, parseConfigOptions } from './config-options.ts';
 
 test('settings are split at the first equals sign', () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { jwtVerify } from 'jose';
 import { createServer } from '#base/network/node-http';
-import { startInternalApi } from '#testkit/internal-api';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import { createInternalApi, type GitlabSettings } from './create-internal-api.ts';
 import type { FinishedApiCall } from './http-internal-api.ts';
 import { type AccessCheck, isRateLimited } from './internal-api.ts';

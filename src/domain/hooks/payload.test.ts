@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeHooksPayload } from '#testkit/hooks-payload';
+import { encodeHooksPayload } from '#testkit/values/hooks-payload';
 import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from './payload.ts';
 
 const PAYLOAD: HooksPayload = {

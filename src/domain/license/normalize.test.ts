@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { isLicenseFile } from './find-license.ts';
 import { wordsOf } from './normalize.ts';
 

@@ -9,8 +9,8 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { needsGit } from '#testkit/repositories/needs-git';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitalyProcess } from '#testkit/servers/start-gitaly-process';
 import { repetitions } from '#testkit/soak';
-import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { MigrateReferenceBackendRequest_ReferenceBackend as Backend } from '#wire/gen/repository_pb';

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { observeFlushes } from '#testkit/flushes';
+import { observeFlushes } from '#testkit/measure/flushes';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { adoptObjects } from './adopt-objects.ts';
 

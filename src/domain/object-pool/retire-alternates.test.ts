@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { observeFlushes } from '#testkit/flushes';
+import { observeFlushes } from '#testkit/measure/flushes';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { backUpAlternates } from './retire-alternates.ts';
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Vote } from '#storage/lifecycle/voter';
-import { blockFor, countTurns } from '#testkit/loop-turns';
+import { blockFor, countTurns } from '#testkit/measure/loop-turns';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { deleteReferences } from './delete-references.ts';
 

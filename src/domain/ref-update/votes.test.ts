@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import type { CallOptions, Connection } from '#client/index';
 import { gitOutput, initServed, referenceBackends } from '#testkit/repositories/init-repository';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
+import { type CastVote, startVotingServer } from '#testkit/servers/voting-server';
 import { startGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
-import { type CastVote, startVotingServer } from '#testkit/voting-server';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'x.git', glRepository: 'project-1' };
 

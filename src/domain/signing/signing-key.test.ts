@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { GnuPg, NO_GPG, NO_SSH_KEYGEN, OpenSsh } from '#testkit/signing-tools';
+import { GnuPg, NO_GPG, NO_SSH_KEYGEN, OpenSsh } from '#testkit/programs/signing-tools';
 import { parseSigningKey, type SigningKey } from './signing-key.ts';
 
 const NOW = BigInt(Math.floor(Date.now() / 1000));

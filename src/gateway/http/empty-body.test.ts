@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startHttpGateway, storageMapping } from '#gateway/index';
-import { startWithCommit } from '#testkit/ssh-gateway-fixture';
+import { startWithCommit } from '#testkit/clients/ssh-gateway-fixture';
 
 // It was 500, and the operator read of a failure of the server.
 test('a request of git without a body is the fault of the client', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { quickPasswordHash } from '#testkit/quick-password-hash';
+import { quickPasswordHash } from '#testkit/values/quick-password-hash';
 import { newEd25519Key } from '../ssh/keys/openssh-key.ts';
 import { parsePeople } from './people-file.ts';
 import { PeopleFileError } from './toml-table.ts';

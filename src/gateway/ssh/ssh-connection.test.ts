@@ -5,9 +5,6 @@ import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import ssh2 from 'ssh2';
-import { closed } from '#testkit/closed';
-import { processesIn } from '#testkit/process-usage';
-import { runGit } from '#testkit/repositories/run-git';
 import {
   assertServes,
   type Client,
@@ -19,7 +16,10 @@ import {
   openSession,
   rawOf,
   startGateway,
-} from '#testkit/ssh-gateway-fixture';
+} from '#testkit/clients/ssh-gateway-fixture';
+import { closed } from '#testkit/faults/closed';
+import { processesIn } from '#testkit/measure/process-usage';
+import { runGit } from '#testkit/repositories/run-git';
 import { until } from '#testkit/until';
 
 /** Time for a login that is to succeed, on a busy machine, and that others wait for. */

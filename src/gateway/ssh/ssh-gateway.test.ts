@@ -30,7 +30,7 @@ import {
   LIST,
   logIn,
   startGateway,
-} from '#testkit/ssh-gateway-fixture';
+} from '#testkit/clients/ssh-gateway-fixture';
 import { until } from '#testkit/until';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { SSHService } from '#wire/gen/ssh_pb';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { watchBlocks } from '#testkit/loop-turns';
-import { machineSlowness } from '#testkit/machine-slowness';
+import { watchBlocks } from '#testkit/measure/loop-turns';
+import { machineSlowness } from '#testkit/measure/machine-slowness';
 import { ChainState } from '../chain/chain-state.ts';
 import { openCheckpoint, sealCheckpoint } from './checkpoint.ts';
 import { type Generation, openChanges, openGeneration, sealChanges, sealGeneration } from './generation.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
-import { blockFor } from '#testkit/loop-turns';
+import { blockFor } from '#testkit/measure/loop-turns';
 import { never, until } from '#testkit/until';
 import { Overflow, type Place } from './overflow.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { after, test } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
-import { blockFor } from '#testkit/loop-turns';
+import { blockFor } from '#testkit/measure/loop-turns';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { FallBackToGit, InProcess } from '../command/in-process.ts';
 import { DiffOutputs, type OutputSource } from './diff-outputs.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { assertCpuBelow } from '#testkit/cpu-limit';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertCpuBelow } from '#testkit/cpu-limit';
 import { fc } from '#testkit/fast-check';
-import { countTurns } from '#testkit/loop-turns';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
+import { countTurns } from '#testkit/measure/loop-turns';
 import { startsWithAny } from './prefixes.ts';
 
 test('a name begins with a prefix as one comparison after the other finds', async () => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { archiveCalls } from '#services/archives/index';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { until } from '#testkit/until';
 import { ListGenerationsRequestSchema } from '#wire/gen/gitalyts/archives/v1/archives_pb';
 import { answerForArchives, remoteArchives } from './remote-archives.ts';

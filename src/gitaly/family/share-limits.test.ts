@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MAX_TURN_MS, TotalLimit } from '#domain/pack-objects/total-limit';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { until } from '#testkit/until';
 import { RemotePackPlaces } from './remote-pack-places.ts';
 import { sharePlaces } from './share-limits.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SheddableCall } from '#calls/load-shedder';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { sheddingSharing } from './shared-shedding.ts';
 
 test('the first process knows the expensive calls of all workers, and ends the right one', async () => {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { startInternalApi } from '#testkit/internal-api';
 import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import { setVariable } from '#testkit/set-variable';
 import { startGitaly } from '#testkit/start-gitaly';
 

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import {
   BAD_VALUES,
   documentWith,
@@ -11,9 +13,7 @@ import {
   type PlacedKey,
   VALUES_OF_NO_KIND,
   valueAt,
-} from '#testkit/config-values';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+} from '#testkit/values/config-values';
 import { ConfigError } from './config-error.ts';
 import { decode } from './decode.ts';
 import { loadConfig } from './load-config.ts';

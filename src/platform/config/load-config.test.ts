@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import { TEST_CERTIFICATE } from '#testkit/fixtures/test-certificate';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { ConfigError } from './config-error.ts';
 import { configFrom, type GitalyConfig, loadConfig } from './load-config.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { positionOf, showPath } from './toml-position.ts';
 
 const DOCUMENT = `listen_addr = ":0"

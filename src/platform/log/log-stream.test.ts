@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { closeSync, constants, createReadStream, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { moduleOptions } from '#testkit/program-command';
+import { moduleOptions } from '#testkit/programs/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { FdLogStream } from './log-stream.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { maskUrlCredentials } from './mask-urls.ts';
 
 test('users and passwords of URLs are masked', () => {

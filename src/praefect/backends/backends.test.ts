@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
+import { withoutPostgres as skip, startPostgres } from '#testkit/servers/start-postgres';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
-import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import { sql } from '../database/database.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/servers/start-postgres';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import { Database, sql } from '../database/database.ts';
 import { checks, failedChecks, limited } from './checks.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { serve } from '#rpc/server/handler';
-import { listen } from '#testkit/in-process-rpc';
+import { listen } from '#testkit/clients/in-process-rpc';
 import { setVariable } from '#testkit/set-variable';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import { ServerService } from '#wire/gen/server_pb';

@@ -5,6 +5,8 @@ import { after, test } from 'node:test';
 import type { ConfigWarning } from '#platform/config/config-error';
 import { DecodeError, decode } from '#platform/config/decode';
 import { configName } from '#platform/config/keys';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import {
   BAD_VALUES,
   documentWith,
@@ -14,9 +16,7 @@ import {
   type PlacedKey,
   VALUES_OF_NO_KIND,
   valueAt,
-} from '#testkit/config-values';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+} from '#testkit/values/config-values';
 import { loadPraefectConfig } from './load-praefect-config.ts';
 import { praefectSchema } from './schema.ts';
 import { validatePraefectConfig } from './validate-praefect-config.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { lineLogger } from '#testkit/line-logger';
 import { coordinatedCall, readyNode } from '#testkit/praefect/handlers';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { RefService } from '#wire/gen/ref_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { PeerCertificate } from 'node:tls';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/fixtures/test-certificate';
 import { setVariable } from '#testkit/set-variable';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import { directSettings, pooledSettings } from './connection-settings.ts';
 

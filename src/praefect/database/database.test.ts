@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { replaceMethod } from '#testkit/replace-method';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import { directSettings, pooledSettings } from './connection-settings.ts';

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { withoutOwnPostgres as skip, startPostgres, type TestDatabase } from '#testkit/start-postgres';
+import {
+  withoutOwnPostgres as skip,
+  startPostgres,
+  type TestDatabase,
+} from '#testkit/servers/start-postgres';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { Database, type DatabaseLimits, sql, violatedConstraint } from './database.ts';
 

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lineLogger } from '#testkit/line-logger';
-import { withoutOwnPostgres as skip, startPostgres, type TestDatabase } from '#testkit/start-postgres';
+import {
+  withoutOwnPostgres as skip,
+  startPostgres,
+  type TestDatabase,
+} from '#testkit/servers/start-postgres';
 import { never, until } from '#testkit/until';
 import { type Database, sql } from './database.ts';
 import { combinedHandler, DatabaseListener, type ListenerHandler } from './listener.ts';

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { movedClock } from '#testkit/praefect/moved-clock';
 import { pidFileText } from '#testkit/praefect/scripted-postgres';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { withoutOwnPostgres as skip } from '#testkit/start-postgres';
+import { withoutOwnPostgres as skip } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { Database, sql } from './database.ts';
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 import { electPrimary } from './elect-primary.ts';

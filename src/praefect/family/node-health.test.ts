@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { codeOf, GitalyError } from '#base/gitaly-error';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import type { NodeHealth } from '../elections/node-health.ts';
 import type { GitalyNode, NodesByStorage } from '../nodes/gitaly-node.ts';
 import { RemoteHealth, shareHealth } from './node-health.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { type ForgetReplicas, forgetReplicas } from './replica-changes.ts';
 
 const repository = { virtualStorage: 'default', relativePath: 'a.git' };

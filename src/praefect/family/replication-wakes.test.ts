@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { until } from '#testkit/until';
 import { receiveWakes, remoteWake } from './replication-wakes.ts';
 

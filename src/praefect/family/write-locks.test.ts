@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LimitRefusal } from '#base/limits/limit-refusal';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { MemoryWriteLocks } from '../transactions/memory-write-locks.ts';
 import type { WriteLock, WriteLocks } from '../transactions/write-locks.ts';
 import { answerForWriteLocks, RemoteWriteLocks } from './write-locks.ts';

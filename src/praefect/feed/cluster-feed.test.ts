@@ -7,7 +7,7 @@ import { watch } from '#services/events/watch';
 import { addRepository, changedRepositories, createTestFeed, eventsIn } from '#testkit/feed/feed-database';
 import { ScriptedNode } from '#testkit/feed/scripted-node';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { never, until } from '#testkit/until';
 import { WatchRequestSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { type Database, sql } from '../database/database.ts';

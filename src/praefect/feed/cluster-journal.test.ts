@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { TooOldError } from '#events/event-files';
 import { brief, createTestFeed, VIRTUAL_STORAGE } from '#testkit/feed/feed-database';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { type Database, sql } from '../database/database.ts';
 import { clusterJournal } from './cluster-journal.ts';
 import { EventWriter } from './event-writer.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createTestFeed } from '#testkit/feed/feed-database';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { never, until } from '#testkit/until';
 import type { Webhook } from '#webhooks/webhook';
 import { type Database, sql } from '../database/database.ts';

@@ -8,7 +8,7 @@ import {
   eventsIn,
 } from '#testkit/feed/feed-database';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { type Database, sql } from '../database/database.ts';
 import { createFeed, stopFeed } from './feed-tables.ts';
 

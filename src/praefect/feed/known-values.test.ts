@@ -4,7 +4,7 @@ import { addRepository, addWrite, eventsIn, VIRTUAL_STORAGE } from '#testkit/fee
 import { type ScriptedFeed, startScriptedFeed } from '#testkit/feed/scripted-feed';
 import type { ScriptedEvent } from '#testkit/feed/scripted-node';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { sql } from '../database/database.ts';
 import { clusterJournal } from './cluster-journal.ts';
 import { KEPT_MOVES } from './node-events.ts';

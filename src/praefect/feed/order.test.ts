@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { addRepository, addWrite, eventsIn } from '#testkit/feed/feed-database';
 import { type ScriptedFeed, startScriptedFeed } from '#testkit/feed/scripted-feed';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { sql } from '../database/database.ts';
 
 const skip = withoutPostgres;

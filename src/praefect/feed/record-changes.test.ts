@@ -11,7 +11,7 @@ import {
 import { startScriptedFeed } from '#testkit/feed/scripted-feed';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
 import { replaceMethod } from '#testkit/replace-method';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 

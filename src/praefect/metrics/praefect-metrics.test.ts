@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 import { Availability } from '../store/availability.ts';

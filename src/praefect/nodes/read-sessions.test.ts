@@ -6,7 +6,7 @@ import type { OpenSession } from '#rpc/common/grpc/grpc-channel';
 import { NodeSession } from '#rpc/common/grpc/node-session';
 import { FrameType } from '#rpc/common/http2/frame';
 import { FrameSession } from '#rpc/common/http2/frame-session';
-import { frameBytes, TEST_HEADERS } from '#testkit/raw-http2-server';
+import { frameBytes, TEST_HEADERS } from '#testkit/servers/raw-http2-server';
 import { readSessions } from './gitaly-node.ts';
 
 /** Opens a session with a server that ends it. */

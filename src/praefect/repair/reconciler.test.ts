@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/servers/start-postgres';
 import { sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { reconcile } from './reconciler.ts';

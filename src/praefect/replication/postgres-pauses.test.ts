@@ -7,7 +7,7 @@ import {
   type TestDatabase,
   withoutOwnPostgres,
   withoutPostgres,
-} from '#testkit/start-postgres';
+} from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 import { combinedHandler, DatabaseListener } from '../database/listener.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { explained } from '#testkit/explain-statements';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { explained } from '#testkit/praefect/explain-statements';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { type Database, sql } from '../database/database.ts';
 import { PostgresQueue } from './postgres-queue.ts';
 

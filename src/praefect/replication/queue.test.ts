@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/servers/start-postgres';
 import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 import { endOfFailed, type ReplicationJob, type ReplicationQueue } from '../model/job.ts';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { queryObjects } from 'node:v8';
-import { openTimers } from '#testkit/open-timers';
+import { openTimers } from '#testkit/measure/open-timers';
 import { until } from '#testkit/until';
 import { WritePauses } from './write-pauses.ts';
 

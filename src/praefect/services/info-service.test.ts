@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { all, connectTo, only } from '#testkit/clients/in-process-rpc';
 import { PraefectInfoService } from '#wire/gen/praefect_pb';
 import { CalculateChecksumResponseSchema } from '#wire/gen/repository_pb';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { connectTo, only } from '#testkit/in-process-rpc';
+import { connectTo, only } from '#testkit/clients/in-process-rpc';
 import {
   VoteTransactionRequest_Phase as Phase,
   RefTransaction,

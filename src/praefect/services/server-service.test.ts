@@ -4,7 +4,7 @@ import { create, type Message, type MessageInitShape } from '@bufbuild/protobuf'
 import { GitalyError } from '#base/gitaly-error';
 import { createLogger } from '#platform/log/logger';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { connectTo, only } from '#testkit/in-process-rpc';
+import { connectTo, only } from '#testkit/clients/in-process-rpc';
 import {
   DiskStatisticsResponseSchema,
   ServerInfoResponseSchema,

@@ -5,7 +5,7 @@ import { MessageQueue } from '#base/streams/message-queue';
 import { grpcServerMetrics } from '#platform/metrics/grpc-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { all, connectTo } from '#testkit/in-process-rpc';
+import { all, connectTo } from '#testkit/clients/in-process-rpc';
 import { until } from '#testkit/until';
 import { type CastRequestSchema, VoteService } from '#wire/gen/gitalyts/votes/v1/votes_pb';
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { sql } from '../database/database.ts';
 import { Assignments } from './assignments.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { replaceMethod } from '#testkit/replace-method';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/servers/start-postgres';
 import { sql } from '../database/database.ts';
 import type { ReplicationJob } from '../model/job.ts';
 import { PostgresStore } from './postgres-store.ts';

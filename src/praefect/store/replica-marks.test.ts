@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
+import { withoutPostgres as skip, startPostgres } from '#testkit/servers/start-postgres';
 import { sql } from '../database/database.ts';
 import { ReplicaMarks } from './replica-marks.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { explained } from '#testkit/explain-statements';
-import { GENERATED_STORAGES, generateCluster } from '#testkit/generate-cluster';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { explained } from '#testkit/praefect/explain-statements';
+import { GENERATED_STORAGES, generateCluster } from '#testkit/praefect/generate-cluster';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { type Database, sql } from '../database/database.ts';
 import { electPrimary } from '../elections/elect-primary.ts';
 import { untrackedRepositories } from '../repair/untracked.ts';

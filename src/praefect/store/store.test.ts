@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { GENERATED_STORAGES, generateCluster } from '#testkit/generate-cluster';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { GENERATED_STORAGES, generateCluster } from '#testkit/praefect/generate-cluster';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/servers/start-postgres';
 import { sql } from '../database/database.ts';
 import type { ReplicationJob } from '../model/job.ts';
 import { Availability } from './availability.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, withoutPostgres } from '#testkit/servers/start-postgres';
 import { never, until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 import { removeReplicationJobs } from './remove-jobs.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { databaseOfFile } from '#testkit/praefect/database-of-file';
 import { requestFor, trackedCluster } from '#testkit/praefect/tracked-cluster';
-import { withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/servers/start-postgres';
 import { sql } from '../database/database.ts';
 import { trackRepository } from './track-repository.ts';
 

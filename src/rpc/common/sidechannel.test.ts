@@ -4,7 +4,7 @@ import { duplexPair } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
-import { sessionPair, sessionWithRawPeer, settle } from '#testkit/raw-yamux-peer';
+import { sessionPair, sessionWithRawPeer, settle } from '#testkit/clients/raw-yamux-peer';
 import { readMagic, SIDECHANNEL_MAGIC } from './connection-magic.ts';
 import { confirmSidechannel, openSidechannel, parseSidechannelId, readSidechannelId } from './sidechannel.ts';
 import { SidechannelStream } from './sidechannel-stream.ts';

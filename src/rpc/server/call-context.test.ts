@@ -3,7 +3,7 @@ import { duplexPair } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { Metadata } from '#rpc/common/metadata';
-import { TEST_PEER } from '#testkit/in-process-rpc';
+import { TEST_PEER } from '#testkit/clients/in-process-rpc';
 import { CommitService } from '#wire/gen/commit_pb';
 import { methodInfo } from '#wire/method-info';
 import { CallContext, type ContextExtras } from './call-context.ts';

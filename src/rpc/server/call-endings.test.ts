@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { all, connectTo, only, TEST_PEER } from '#testkit/in-process-rpc';
+import { all, connectTo, only, TEST_PEER } from '#testkit/clients/in-process-rpc';
 import { steady } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';

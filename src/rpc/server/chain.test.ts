@@ -6,7 +6,7 @@ import { createLogger } from '#platform/log/logger';
 import { limitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { Metadata } from '#rpc/common/metadata';
-import { TEST_PEER } from '#testkit/in-process-rpc';
+import { TEST_PEER } from '#testkit/clients/in-process-rpc';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { methodInfo } from '#wire/method-info';
 import { CallContext } from './call-context.ts';

@@ -16,8 +16,8 @@ import { connectGrpc, type GrpcChannel, type OpenSession } from '#rpc/common/grp
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { statusError } from '#rpc/common/status-details';
 import { unpackDetails } from '#rpc/common/typed-details';
-import { all, listen, only } from '#testkit/in-process-rpc';
-import { testSessions } from '#testkit/test-sessions';
+import { all, listen, only } from '#testkit/clients/in-process-rpc';
+import { testSessions } from '#testkit/clients/test-sessions';
 import { steady, until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';

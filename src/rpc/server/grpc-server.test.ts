@@ -7,7 +7,7 @@ import { create, isMessage } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { unpackDetails } from '#rpc/common/typed-details';
-import { all, connectTo, only, TEST_PEER } from '#testkit/in-process-rpc';
+import { all, connectTo, only, TEST_PEER } from '#testkit/clients/in-process-rpc';
 import { until } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';

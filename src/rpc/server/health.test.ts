@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { connectTo, only } from '#testkit/in-process-rpc';
-import { settle } from '#testkit/raw-yamux-peer';
+import { connectTo, only } from '#testkit/clients/in-process-rpc';
+import { settle } from '#testkit/clients/raw-yamux-peer';
 import { until } from '#testkit/until';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import { serve } from './handler.ts';

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { all, connectTo, only } from '#testkit/clients/in-process-rpc';
 import { CommitService } from '#wire/gen/commit_pb';
 import {
   ServerReflection,

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { loopTurn } from '#base/async/loop-turns';
 import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
-import { listen } from '#testkit/in-process-rpc';
+import { listen } from '#testkit/clients/in-process-rpc';
 import { CommitService, FindCommitRequestSchema, ListCommitsByOidRequestSchema } from '#wire/gen/commit_pb';
 import {
   MAX_HELD_BYTES,

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { slowly } from '#testkit/faults/slowly';
 import { gitOutput, type InitOptions, initServed } from '#testkit/repositories/init-repository';
-import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const MIB = 1024 * 1024;

@@ -5,9 +5,9 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { slowly } from '#testkit/faults/slowly';
 import { fastImport } from '#testkit/repositories/commit-files';
 import { gitOutput, initServed } from '#testkit/repositories/init-repository';
-import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import type { ListBlobsResponse, ListBlobsResponse_Blob } from '#wire/gen/blob_pb';
 

@@ -6,14 +6,14 @@ import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { hooksPayload } from '#testkit/hooks-payload';
-import { startInternalApi } from '#testkit/internal-api';
-import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/operation-fixture';
+import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/clients/operation-fixture';
 import { packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
+import { startInternalApi } from '#testkit/servers/internal-api';
+import { startVotingServer } from '#testkit/servers/voting-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-import { startVotingServer } from '#testkit/voting-server';
+import { hooksPayload } from '#testkit/values/hooks-payload';
 import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
 
 const ZERO = '0'.repeat(40);

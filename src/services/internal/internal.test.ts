@@ -3,9 +3,9 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
-import { startInternalApi } from '#testkit/internal-api';
 import { initRepository, initServed } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startInternalApi } from '#testkit/servers/internal-api';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const storageName = 'default';

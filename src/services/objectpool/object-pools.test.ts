@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
+import { startVotingServer } from '#testkit/servers/voting-server';
 import { startGitaly } from '#testkit/start-gitaly';
-import { startVotingServer } from '#testkit/voting-server';
 
 const HASH = '4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce';
 const objectPool = { repository: { storageName: 'default', relativePath: `@pools/4e/07/${HASH}.git` } };

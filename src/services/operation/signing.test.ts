@@ -10,9 +10,9 @@ import {
   repositoryPath,
   TIMESTAMP,
   USER_IN_TOKYO,
-} from '#testkit/operation-fixture';
+} from '#testkit/clients/operation-fixture';
+import { GnuPg, NO_GPG, NO_SSH_KEYGEN, OpenSsh } from '#testkit/programs/signing-tools';
 import { runGit } from '#testkit/repositories/run-git';
-import { GnuPg, NO_GPG, NO_SSH_KEYGEN, OpenSsh } from '#testkit/signing-tools';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { GetCommitSignaturesResponse_Signer as Signer } from '#wire/gen/commit_pb';
 

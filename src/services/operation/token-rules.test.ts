@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Repository } from '#client/repository/index';
 import { callMetadata } from '#gateway/call-metadata';
-import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
+import { createSmallRepository, REPOSITORY } from '#testkit/clients/operation-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { parseScope } from '#tokens/scope';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startGitHttpServer } from '#testkit/git-http-server';
 import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
+import { startGitHttpServer } from '#testkit/servers/git-http-server';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };

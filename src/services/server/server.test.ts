@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { GnuPg, NO_GPG, NO_SSH_KEYGEN } from '#testkit/programs/signing-tools';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { GnuPg, NO_GPG, NO_SSH_KEYGEN } from '#testkit/signing-tools';
+import { startTimeServer } from '#testkit/servers/time-server';
 import { startGitaly } from '#testkit/start-gitaly';
-import { startTimeServer } from '#testkit/time-server';
 
 test('ServerInfo tells versions and the state of each storage', async () => {
   await using gitaly = await startGitaly({ storages: ['default', 'second'] });

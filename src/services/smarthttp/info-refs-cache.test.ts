@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { REPOSITORY } from '#testkit/operation-fixture';
+import { REPOSITORY } from '#testkit/clients/operation-fixture';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { initServed } from '#testkit/repositories/init-repository';
 import { FLUSH } from '#testkit/repositories/push';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
+import { createSmallRepository, REPOSITORY } from '#testkit/clients/operation-fixture';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';

@@ -4,13 +4,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
-import { startInternalApi } from '#testkit/internal-api';
-import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/operation-fixture';
+import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/clients/operation-fixture';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
+import { startInternalApi } from '#testkit/servers/internal-api';
+import { startVotingServer } from '#testkit/servers/voting-server';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-import { startVotingServer } from '#testkit/voting-server';
 
 const FIRST = { repository: REPOSITORY, glId: 'user-1', glUsername: 'jane' };
 const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex');

@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import type { ServerStatus } from '#calls/top/status';
 import { CallError, dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
 import { REMOTE_IP, USERNAME } from '#rpc/common/header-names';
-import { REPOSITORY } from '#testkit/operation-fixture';
+import { REPOSITORY } from '#testkit/clients/operation-fixture';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { initServed } from '#testkit/repositories/init-repository';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';

@@ -6,7 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { REPOSITORY } from '#testkit/operation-fixture';
+import { REPOSITORY } from '#testkit/clients/operation-fixture';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { idsInPack } from '#testkit/repositories/ids-in-pack';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';

@@ -6,7 +6,7 @@ import { type Duplex, PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
+import { createSmallRepository, REPOSITORY } from '#testkit/clients/operation-fixture';
 import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';

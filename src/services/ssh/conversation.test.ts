@@ -5,11 +5,11 @@ import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { dialSidechannel, SidechannelRegistry, uploadPack, uploadPackWithSidechannel } from '#client/index';
-import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
+import { createSmallRepository, REPOSITORY } from '#testkit/clients/operation-fixture';
+import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
+import { startGateway } from '#testkit/clients/ssh-gateway-fixture';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
-import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { startGateway } from '#testkit/ssh-gateway-fixture';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 /** Settings that mean nothing, but that only git knows to mean nothing. */

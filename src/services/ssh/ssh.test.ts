@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, SidechannelRegistry, uploadPackWithSidechannel } from '#client/index';
-import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
+import { createSmallRepository, REPOSITORY } from '#testkit/clients/operation-fixture';
 import { nestDirectories } from '#testkit/repositories/generated/deep-trees';
 import { FLUSH, packet, packets, pushBody, ZERO_OID } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';

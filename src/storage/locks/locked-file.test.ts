@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { openFilesBelow } from '#testkit/open-files';
+import { openFilesBelow } from '#testkit/measure/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { replaceLocked } from './locked-file.ts';
 import { LockTakenError } from './repository-lock.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { openFilesBelow } from '#testkit/open-files';
+import { openFilesBelow } from '#testkit/measure/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { readBitmap } from './bitmap.ts';
 import { readCommitGraphInfo } from './commit-graph.ts';

@@ -1,4 +1,4 @@
-import type { TestDatabase } from '../start-postgres.ts';
+import type { TestDatabase } from '../servers/start-postgres.ts';
 
 /**
  * Returns the tables of a configuration of praefect, in TOML, that name its database and its nodes.

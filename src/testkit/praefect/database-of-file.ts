@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach } from 'node:test';
 import type { Database, sql } from '#praefect/database/database';
-import { startPostgres, type TestDatabase, withoutPostgres } from '../start-postgres.ts';
+import { startPostgres, type TestDatabase, withoutPostgres } from '../servers/start-postgres.ts';
 
 /**
  * Starts a PostgreSQL for the tests of a file, unless they are skipped, and returns a function that

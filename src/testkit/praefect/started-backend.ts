@@ -9,8 +9,8 @@ import type { ProcessFamily } from '#workers/family';
 import { ScriptedNode } from '../feed/scripted-node.ts';
 import { lineLogger } from '../line-logger.ts';
 import { replaceMethod } from '../replace-method.ts';
+import type { TestDatabase } from '../servers/start-postgres.ts';
 import { standIn } from '../stand-in.ts';
-import type { TestDatabase } from '../start-postgres.ts';
 
 export interface StartedBackendOptions {
   readonly family?: ProcessFamily;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CALL_STATUS, IDLE_STATUS } from '#testkit/idle-status';
+import { CALL_STATUS, IDLE_STATUS } from '#testkit/values/idle-status';
 import { ageText, renderStatus } from './render-status.ts';
 
 test('an idle server is a summary without tables', () => {

@@ -1,6 +1,6 @@
 import { Database, sql } from '#praefect/database/database';
 import { applyAllMigrations } from '#praefect/database/migrations/migrate';
-import type { TestDatabase } from '#testkit/start-postgres';
+import type { TestDatabase } from '#testkit/servers/start-postgres';
 
 /** A migrated database without connections, from which each cluster's is made. */
 const TEMPLATE = 'contract_template';

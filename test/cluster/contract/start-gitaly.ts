@@ -5,7 +5,7 @@ import { createLogger } from '#platform/log/logger';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { PraefectServer, type PraefectServerOptions } from '#praefect/praefect-server';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { servedRepositories } from '#testkit/served-repositories';
+import { servedRepositories } from '#testkit/servers/served-repositories';
 import { type StartGitalyOptions, startGitaly as startNode, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { aroundCalls, type BeginCall } from './around-calls.ts';

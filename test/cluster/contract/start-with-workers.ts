@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { createLogger } from '#platform/log/logger';
 import type { PraefectConfig } from '#praefect/config/schema';
 import { PraefectServer } from '#praefect/praefect-server';
-import { moduleOptions } from '#testkit/program-command';
+import { moduleOptions } from '#testkit/programs/program-command';
 import { until } from '#testkit/until';
 import { pack } from '#workers/pack-values';
 import { answer } from '#workers/protocol';

@@ -8,11 +8,11 @@ import {
   removeEmbeddedPostgres,
   startEmbeddedPostgres,
 } from '#praefect/database/embedded-postgres';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/clients/ssh-client';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
-import { copyPostgresTemplate, MIGRATED } from '#testkit/start-postgres';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/servers/start-gitaly-process';
+import { copyPostgresTemplate, MIGRATED } from '#testkit/servers/start-postgres';
 import { FaultyLink } from './faulty-link.ts';
 import { PraefectProcess } from './praefect-process.ts';
 import { mountSmall } from './small-storage.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withoutOwnPostgres } from '#testkit/start-postgres';
+import { withoutOwnPostgres } from '#testkit/servers/start-postgres';
 import { checkLoss, checkRecovery, reportedLoss } from './checks.ts';
 import { FaultCluster } from './fault-cluster.ts';
 import { type Choices, FAULTS } from './fault-kinds.ts';

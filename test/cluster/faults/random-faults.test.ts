@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withoutOwnPostgres } from '#testkit/servers/start-postgres';
 import { extent, repetitions } from '#testkit/soak';
-import { withoutOwnPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { checkLoss, checkRecovery, RECOVERY_MS } from './checks.ts';
 import { choicesOf } from './choices.ts';

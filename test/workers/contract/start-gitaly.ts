@@ -1,5 +1,5 @@
 import { startProcesses } from '#gitaly/family/start-processes';
-import { programCommand } from '#testkit/program-command';
+import { programCommand } from '#testkit/programs/program-command';
 import { type StartGitalyOptions, startGitalyWith, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { GoRegexp } from './go-regexp.ts';
 
 /** Expressions that Go refuses, with its text. @see Go: regexp/syntax/parse_test.go, invalidRegexps */

@@ -6,7 +6,7 @@ import { ClientSlots } from '#gateway/client-slots';
 import type { Authenticator, PageRequest, PageSource } from '#gateway/index';
 import { noAuthentication } from '#gateway/index';
 import { RememberedRepositories } from '#gateway/new-repositories';
-import { LinkedFamily } from '#testkit/linked-family';
+import { LinkedFamily } from '#testkit/servers/linked-family';
 import { until } from '#testkit/until';
 import { RemotePages, sharePages } from './pages-by-link.ts';
 import { repositoriesOf, shareRepositories } from './repositories-by-link.ts';

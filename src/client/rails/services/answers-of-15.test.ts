@@ -4,7 +4,7 @@ import { create, type Message } from '@bufbuild/protobuf';
 import type { Invocation } from '#client/call/call-types';
 import { createClient } from '#client/call/typed-client';
 import type { Connection } from '#client/connection';
-import { answeringInvoke } from '#testkit/recording-caller';
+import { answeringInvoke } from '#testkit/clients/recording-caller';
 import { USER } from '#testkit/user';
 import {
   OperationService as Service,

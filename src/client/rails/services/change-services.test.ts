@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MergeConflictError } from '#client/repository/errors';
-import { arrangeServices, toTexts } from '#testkit/rails-fixture';
+import { arrangeServices, toTexts } from '#testkit/clients/rails-fixture';
 import { USER } from '#testkit/user';
 import { CommitService, ConflictsService, OperationService, PreReceiveError, RefService } from '../index.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { arrangeServices, toTexts } from '#testkit/rails-fixture';
+import { arrangeServices, toTexts } from '#testkit/clients/rails-fixture';
 import { ChangedPaths_Status } from '#wire/gen/diff_pb';
 import { AnalysisService, BlobService, CleanupService, CommitService, DiffService } from '../index.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type RecordingCaller, recordingCaller } from '#testkit/recording-caller';
+import { type RecordingCaller, recordingCaller } from '#testkit/clients/recording-caller';
 import { BlobService as Blobs } from '#wire/gen/blob_pb';
 import { CommitService as Commits } from '#wire/gen/commit_pb';
 import { ConflictsService as Conflicts } from '#wire/gen/conflicts_pb';

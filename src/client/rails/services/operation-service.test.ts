@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CallError } from '#client/index';
 import { MergeConflictError } from '#client/repository/errors';
-import { arrangeServices } from '#testkit/rails-fixture';
+import { arrangeServices } from '#testkit/clients/rails-fixture';
 import { USER } from '#testkit/user';
 import {
   CommitService,

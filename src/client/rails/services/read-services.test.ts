@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { arrangeServices } from '#testkit/rails-fixture';
+import { arrangeServices } from '#testkit/clients/rails-fixture';
 import { ListCommitsRequest_Order } from '#wire/gen/commit_pb';
 import { ObjectType } from '#wire/gen/shared_pb';
 import { BlobService, CommitService, DiffService, RefService, RepositoryService } from '../index.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
-import { recordingCaller } from '#testkit/recording-caller';
+import { recordingCaller } from '#testkit/clients/recording-caller';
 import { AnalysisService as Analysis } from '#wire/gen/analysis_pb';
 import { BlobService as Blobs } from '#wire/gen/blob_pb';
 import { CommitService as Commits } from '#wire/gen/commit_pb';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { Metadata } from '#rpc/common/metadata';
-import { arrangeServices, toTexts } from '#testkit/rails-fixture';
+import { arrangeServices, toTexts } from '#testkit/clients/rails-fixture';
 import {
   CommitService,
   GitalyClient,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { startGitHttpServer } from '#testkit/git-http-server';
+import { startGitHttpServer } from '#testkit/servers/git-http-server';
 import { download } from './download.ts';
 
 const { signal } = new AbortController();

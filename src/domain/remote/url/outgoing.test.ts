@@ -6,10 +6,10 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { deflateSync } from 'node:zlib';
 import { flag, gitCommand } from '#git/command/git-command';
-import { type GitHttpServer, startGitHttpServer } from '#testkit/git-http-server';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { type GitHttpServer, startGitHttpServer } from '#testkit/servers/git-http-server';
 import { type OutgoingRemote, prepareOutgoing } from './outgoing-remote.ts';
 import { type OutgoingLimits, runOutgoing } from './run-outgoing.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { parseRemoteUrl, withoutCredentials, withoutUserInfo } from './remote-url.ts';
 
 test('error output of git keeps its URLs without users and passwords', () => {

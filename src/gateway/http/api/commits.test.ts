@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startApi } from '#testkit/start-api';
+import { startApi } from '#testkit/servers/start-api';
 
 test('a commit is read as git has it, with an ETag that is its id', async () => {
   await using api = await startApi();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { API_REPOSITORY, startApi } from '#testkit/start-api';
+import { API_REPOSITORY, startApi } from '#testkit/servers/start-api';
 import { AllowedOrigins } from './cors.ts';
 
 const OURS = 'https://app.example.com';

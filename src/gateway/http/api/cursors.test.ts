@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startApi, type TestApi } from '#testkit/start-api';
+import { startApi, type TestApi } from '#testkit/servers/start-api';
 
 // Two names that are the same as text, the character U+FFFD itself, and others.
 const NAMES = ['a', 'caf\xe8', 'caf\xe9', 'n', '\xef\xbf\xbd', '\xff'].map((name) =>

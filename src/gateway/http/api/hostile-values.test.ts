@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededShare } from '#testkit/seeded-share';
-import { exampleArguments, startApi } from '#testkit/start-api';
+import { exampleArguments, startApi } from '#testkit/servers/start-api';
 import { exampleRequest } from './agents-page.ts';
 import type { ApiOperation } from './operation.ts';
 import { OPERATIONS } from './operations/table.ts';

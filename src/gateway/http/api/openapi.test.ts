@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { startApi } from '#testkit/start-api';
+import { startApi } from '#testkit/servers/start-api';
 import { OPERATIONS } from './operations/table.ts';
 
 test('the OpenAPI document is valid, and has every operation of the table', async () => {

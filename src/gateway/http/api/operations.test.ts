@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import type { AccessRecord } from '#gateway/index';
-import { API_REPOSITORY, startApi, type TestApi } from '#testkit/start-api';
+import { API_REPOSITORY, startApi, type TestApi } from '#testkit/servers/start-api';
 import { until } from '#testkit/until';
 
 // The lines of git, and of an answer.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertCpuBelow } from '#testkit/cpu-limit';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import { parseJson } from './read-request.ts';
 
 const parse = (text: string): unknown => parseJson(Buffer.from(text));

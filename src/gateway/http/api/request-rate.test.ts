@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ClientSlots } from '#gateway/client-slots';
-import { startApi } from '#testkit/start-api';
+import { startApi } from '#testkit/servers/start-api';
 import { RequestRate } from './request-rate.ts';
 
 const PER_MINUTE = 3;

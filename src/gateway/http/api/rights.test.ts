@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SignJWT } from 'jose';
-import { type ApiAnswer, exampleArguments, startApi } from '#testkit/start-api';
+import { type ApiAnswer, exampleArguments, startApi } from '#testkit/servers/start-api';
 import { issueToken } from '#tokens/issue';
 import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';

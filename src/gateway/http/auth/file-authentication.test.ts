@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parseRepositoryPath } from '#gateway/repository-path';
-import { quickPasswordHash } from '#testkit/quick-password-hash';
+import { quickPasswordHash } from '#testkit/values/quick-password-hash';
 import type { AccessRequest, Authenticator } from '../authentication.ts';
 import { fileAuthentication } from './file-authentication.ts';
 import { createToken, hashPassword } from './password-hash.ts';

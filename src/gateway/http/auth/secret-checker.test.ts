@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ClientSlot } from '#gateway/slots';
-import { quickPasswordHash } from '#testkit/quick-password-hash';
+import { quickPasswordHash } from '#testkit/values/quick-password-hash';
 import { parseSecretHash, type SecretHash } from './password-hash.ts';
 import { SecretChecker } from './secret-checker.ts';
 

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { ClientSlot } from '#gateway/slots';
-import { type ScriptedCall, type ScriptedEvents, scriptedEvents } from '#testkit/scripted-events';
+import { type ScriptedCall, type ScriptedEvents, scriptedEvents } from '#testkit/feed/scripted-events';
 import { steady, until } from '#testkit/until';
 import {
   type EventSchema,

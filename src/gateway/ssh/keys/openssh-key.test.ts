@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { NO_OPENSSH } from '#testkit/clients/ssh-client';
 import { run } from '#testkit/run-program';
-import { NO_OPENSSH } from '#testkit/ssh-client';
 import { newEd25519Key } from './openssh-key.ts';
 
 test('ssh-keygen reads the private key, derives the public one from it and signs with it', {

@@ -5,7 +5,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { bulkBuffers, PIECE_BYTES } from '#base/memory/bulk-buffers';
-import { blockFor, countTurns } from '#testkit/loop-turns';
+import { blockFor, countTurns } from '#testkit/measure/loop-turns';
 import { never, until } from '#testkit/until';
 import { chooseSpawner } from '../spawner/choose-spawner.ts';
 import { BulkPipe } from './bulk-pipe.ts';

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { OID_DIGITS } from '#git/names/object-id';
-import { assertCpuBelow } from '#testkit/cpu-limit';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import {
   assertSameDiffs,
   type ComparedTrees,

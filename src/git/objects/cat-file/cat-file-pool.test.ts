@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { processIdsIn } from '#testkit/process-usage';
+import { processIdsIn } from '#testkit/measure/process-usage';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { runGit } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';

@@ -8,7 +8,7 @@ import { FallBackToGit } from '#git/command/in-process';
 import { isOid, trustedOid } from '#git/names/object-id';
 import { encodedDistance, entryHeader, packHeader } from '#git/objects/pack-header';
 import { encodeDelta } from '#git/objects/write/encode-delta';
-import { openFilesBelow } from '#testkit/open-files';
+import { openFilesBelow } from '#testkit/measure/open-files';
 import { gitBytesSync } from '#testkit/repositories/git-bytes-sync';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { FallBackToGit } from '#git/command/in-process';
-import { assertCpuBelow } from '#testkit/cpu-limit';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';

@@ -3,10 +3,10 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { countTurns } from '#testkit/loop-turns';
+import { countTurns } from '#testkit/measure/loop-turns';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { assertLinearTime } from '#testkit/time-growth';
 import { Mailmap } from './mailmap.ts';
 import { MailmapCache } from './mailmap-cache.ts';
 

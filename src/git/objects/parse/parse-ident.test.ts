@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertCpuBelow } from '#testkit/cpu-limit';
 import { fc } from '#testkit/fast-check';
+import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import { FALLBACK_SECONDS, parseIdent } from './parse-ident.ts';
 
 const facts = (line: string): unknown => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { assertLinearTime } from '#testkit/time-growth';
+import { assertLinearTime } from '#testkit/measure/time-growth';
 import { applyDelta } from '../database/apply-delta.ts';
 import { encodeDelta } from './encode-delta.ts';
 

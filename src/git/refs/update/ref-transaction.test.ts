@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
-import { blockFor, countTurns } from '#testkit/loop-turns';
+import { blockFor, countTurns } from '#testkit/measure/loop-turns';
 import { referenceBackends } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { RefTransaction } from './ref-transaction.ts';

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
+import { watchThreadStarted } from '#testkit/measure/watch-thread';
 import { until } from '#testkit/until';
-import { watchThreadStarted } from '#testkit/watch-thread';
 import { BLOCKED_MS, type LoopBlock, STILL_BLOCKED_MS, watchLoop } from './loop-watch.ts';
 
 const context = new AsyncLocalStorage<string>();

@@ -4,7 +4,7 @@ import { constants, createServer, type Http2Session, type ServerHttp2Stream } fr
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { all } from '#testkit/in-process-rpc';
+import { all } from '#testkit/clients/in-process-rpc';
 import { BlobService, GetBlobResponseSchema } from '#wire/gen/blob_pb';
 import { connectGrpc } from './grpc-channel.ts';
 import { encodeFrame } from './grpc-frame.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Http2Session, performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
-import { type Bulky, oldBytesPerObject } from '#testkit/old-generation';
+import { type Bulky, oldBytesPerObject } from '#testkit/measure/old-generation';
 import { keepStreamsBriefly } from './session-streams.ts';
 
 /** The fields as Node uses them. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RawHttp2Server, RecordedStream, type SentFrame } from '#testkit/raw-http2-server';
+import { RawHttp2Server, RecordedStream, type SentFrame } from '#testkit/servers/raw-http2-server';
 import { until } from '#testkit/until';
 import { ErrorCode } from './connection-error.ts';
 import { Flag, FrameType, Http2Setting, uint32 } from './frame.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type NodeServer, nodeServer, type OnStream } from '#testkit/node-http2-server';
-import { RecordedStream } from '#testkit/raw-http2-server';
+import { type NodeServer, nodeServer, type OnStream } from '#testkit/servers/node-http2-server';
+import { RecordedStream } from '#testkit/servers/raw-http2-server';
 import { never, until } from '#testkit/until';
 
 const MEBIBYTE = 1 << 20;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sessionPair, sessionWithRawPeer, settle } from '#testkit/clients/raw-yamux-peer';
 import { fc } from '#testkit/fast-check';
-import { sessionPair, sessionWithRawPeer, settle } from '#testkit/raw-yamux-peer';
 import { encodeHeader, FRAME_TYPE } from './frame.ts';
 
 /** Fixed, so that a failure can be reproduced; fast-check prints the failing input. */

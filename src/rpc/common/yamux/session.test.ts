@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
-import { sessionPair, sessionWithRawPeer, settle } from '#testkit/raw-yamux-peer';
+import { sessionPair, sessionWithRawPeer, settle } from '#testkit/clients/raw-yamux-peer';
 import { never } from '#testkit/until';
 import { encodeHeader, FLAG, FRAME_TYPE, GO_AWAY } from './frame.ts';
 import { YamuxSession } from './session.ts';

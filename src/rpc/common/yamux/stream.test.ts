@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
-import { sessionPair, sessionWithRawPeer, settle } from '#testkit/raw-yamux-peer';
+import { sessionPair, sessionWithRawPeer, settle } from '#testkit/clients/raw-yamux-peer';
 import { until } from '#testkit/until';
 import { FLAG, FRAME_TYPE } from './frame.ts';
 import type { YamuxOptions } from './settings.ts';

@@ -12,7 +12,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BACKCHANNEL_MAGIC } from '#rpc/common/connection-magic';
 import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { YamuxSession } from '#rpc/common/yamux/session';
-import { closed } from '#testkit/closed';
+import { closed } from '#testkit/faults/closed';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { CommitService, FindCommitRequestSchema, FindCommitResponseSchema } from '#wire/gen/commit_pb';
 import { acceptReverse } from '../connection/accept-reverse.ts';

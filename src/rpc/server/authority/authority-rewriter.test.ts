@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { settle } from '#testkit/raw-yamux-peer';
+import { settle } from '#testkit/clients/raw-yamux-peer';
 import { until } from '#testkit/until';
 import { AuthorityRewriter } from './authority-rewriter.ts';
 import { FrameScanner, headerBlock } from './frame-scanner.ts';

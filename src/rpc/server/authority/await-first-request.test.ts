@@ -3,7 +3,7 @@ import { getPackedSettings, getUnpackedSettings } from 'node:http2';
 import { type Duplex, duplexPair } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { settle } from '#testkit/raw-yamux-peer';
+import { settle } from '#testkit/clients/raw-yamux-peer';
 import { Arrivals } from '../connection/arrivals.ts';
 import { AuthorityRewriter } from './authority-rewriter.ts';
 import { awaitFirstRequest } from './await-first-request.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type Duplex, duplexPair } from 'node:stream';
 import { test } from 'node:test';
-import { openTimers } from '#testkit/open-timers';
-import { settle } from '#testkit/raw-yamux-peer';
+import { settle } from '#testkit/clients/raw-yamux-peer';
+import { openTimers } from '#testkit/measure/open-timers';
 import { acceptReverse } from './accept-reverse.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './connection-limits.ts';
 

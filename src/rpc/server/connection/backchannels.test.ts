@@ -6,7 +6,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { readMagic, SIDECHANNEL_MAGIC } from '#rpc/common/connection-magic';
 import { Metadata } from '#rpc/common/metadata';
 import { confirmSidechannel, readSidechannelId } from '#rpc/common/sidechannel';
-import { sessionPair, settle } from '#testkit/raw-yamux-peer';
+import { sessionPair, settle } from '#testkit/clients/raw-yamux-peer';
 import type { Peer } from '../handler.ts';
 import { Backchannels } from './backchannels.ts';
 import { openCallSidechannel } from './open-sidechannel.ts';

@@ -20,7 +20,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import type { TakeSocket } from '#platform/process/handover/listening-socket';
-import { closed } from '#testkit/closed';
+import { closed } from '#testkit/faults/closed';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Peer } from '../handler.ts';
 import { createServerTls, type ServerCertificate } from './certificate.ts';

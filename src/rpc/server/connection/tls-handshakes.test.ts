@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { test } from 'node:test';
-import { openTimers } from '#testkit/open-timers';
+import { openTimers } from '#testkit/measure/open-timers';
 import { never } from '#testkit/until';
 import { HANDSHAKES_PER_TURN } from './connection-limits.ts';
 import { TlsHandshakes } from './tls-handshakes.ts';

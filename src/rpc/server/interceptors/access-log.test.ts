@@ -5,7 +5,7 @@ import { GitalyError } from '#base/gitaly-error';
 import type { LogLevel } from '#platform/log/logger';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { Metadata } from '#rpc/common/metadata';
-import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { all, connectTo, only } from '#testkit/clients/in-process-rpc';
 import { lineLogger } from '#testkit/line-logger';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService, FindCommitRequestSchema } from '#wire/gen/commit_pb';

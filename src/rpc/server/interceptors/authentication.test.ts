@@ -4,7 +4,7 @@ import { Secret } from '#base/secret';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { Metadata } from '#rpc/common/metadata';
 import { signToken } from '#rpc/common/token-auth';
-import { connectTo, only } from '#testkit/in-process-rpc';
+import { connectTo, only } from '#testkit/clients/in-process-rpc';
 import { CommitService } from '#wire/gen/commit_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { serve } from '../handler.ts';

@@ -6,7 +6,7 @@ import { grpcServerMetrics } from '#platform/metrics/grpc-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { Metadata } from '#rpc/common/metadata';
-import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { all, connectTo, only } from '#testkit/clients/in-process-rpc';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { ServerService } from '#wire/gen/server_pb';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { all, connectTo } from '#testkit/in-process-rpc';
+import { all, connectTo } from '#testkit/clients/in-process-rpc';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';

@@ -8,7 +8,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { Secret } from '#base/secret';
 import { packageVersion } from '#platform/process/version';
 import { Metadata } from '#rpc/common/metadata';
-import { TEST_PEER } from '#testkit/in-process-rpc';
+import { TEST_PEER } from '#testkit/clients/in-process-rpc';
 import { lineLogger } from '#testkit/line-logger';
 import { CommitService } from '#wire/gen/commit_pb';
 import { methodInfo } from '#wire/method-info';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { connectTo, only } from '#testkit/in-process-rpc';
+import { connectTo, only } from '#testkit/clients/in-process-rpc';
 import { CommitService } from '#wire/gen/commit_pb';
 import { serve } from '../handler.ts';
 import type { ServerInterceptor } from '../server-call.ts';

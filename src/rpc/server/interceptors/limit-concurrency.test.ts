@@ -9,7 +9,7 @@ import { limitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { Metadata } from '#rpc/common/metadata';
-import { connectTo, only, TEST_PEER } from '#testkit/in-process-rpc';
+import { connectTo, only, TEST_PEER } from '#testkit/clients/in-process-rpc';
 import { until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { connectTo, only } from '#testkit/in-process-rpc';
+import { connectTo, only } from '#testkit/clients/in-process-rpc';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { type HandlerContext, serve } from '../handler.ts';

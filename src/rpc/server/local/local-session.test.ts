@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { whenSent } from '#rpc/common/grpc/when-sent';
-import { all, connectTo, LOCAL_SESSIONS, only } from '#testkit/in-process-rpc';
+import { all, connectTo, LOCAL_SESSIONS, only } from '#testkit/clients/in-process-rpc';
 import { run } from '#testkit/run-program';
 import { until } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';

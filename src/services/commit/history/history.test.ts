@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { idsOf, withHistory } from '#testkit/commit-histories';
+import { slowly } from '#testkit/faults/slowly';
 import { gitOutput, initServed } from '#testkit/repositories/init-repository';
-import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { idsOf, withHistory } from '#testkit/values/commit-histories';
 import {
   FindAllCommitsRequest_Order,
   FindCommitsRequest_Order,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CallError } from '#client/call/call-error';
-import { idsOf, withHistory } from '#testkit/commit-histories';
 import { addCommit, gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
+import { idsOf, withHistory } from '#testkit/values/commit-histories';
 import type { CommitAuthor } from '#wire/gen/shared_pb';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };

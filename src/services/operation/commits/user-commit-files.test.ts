@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { REPOSITORY } from '#testkit/operation-fixture';
+import { REPOSITORY } from '#testkit/clients/operation-fixture';
 import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';

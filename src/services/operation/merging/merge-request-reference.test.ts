@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { REPOSITORY } from '#testkit/operation-fixture';
+import { REPOSITORY } from '#testkit/clients/operation-fixture';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';

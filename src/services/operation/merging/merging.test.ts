@@ -12,13 +12,13 @@ import {
   TIMESTAMP,
   USER_IN_TOKYO,
   writeScript,
-} from '#testkit/operation-fixture';
+} from '#testkit/clients/operation-fixture';
 import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
+import { startVotingServer } from '#testkit/servers/voting-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
-import { startVotingServer } from '#testkit/voting-server';
 
 /** Returns `lines` numbered lines, with the given ones replaced. */
 function text(lines: number, changed: Readonly<Record<number, string>> = {}): string {

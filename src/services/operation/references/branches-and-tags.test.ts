@@ -3,18 +3,18 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startInternalApi } from '#testkit/internal-api';
 import {
   changeLeftovers,
   createSmallRepository,
   REPOSITORY,
   USER_IN_TOKYO,
   writeScript,
-} from '#testkit/operation-fixture';
+} from '#testkit/clients/operation-fixture';
 import { runGit } from '#testkit/repositories/run-git';
+import { startInternalApi } from '#testkit/servers/internal-api';
+import { type CastVote, startVotingServer } from '#testkit/servers/voting-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-import { type CastVote, startVotingServer } from '#testkit/voting-server';
 
 const ZERO_OID = '0'.repeat(40);
 const NEW_BRANCH = {

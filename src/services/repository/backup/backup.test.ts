@@ -15,8 +15,8 @@ import { test } from 'node:test';
 import { decodeManifest } from '#domain/backup/manifest';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { outputSync } from '#testkit/run-program-sync';
+import { pathOf, startWithBackups } from '#testkit/servers/start-with-backups';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { pathOf, startWithBackups } from '#testkit/start-with-backups';
 
 const vanityRepository = { storageName: 'group', relativePath: 'name.git' };
 const original = { storageName: 'default', relativePath: 'x.git' };

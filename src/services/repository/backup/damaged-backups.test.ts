@@ -12,8 +12,8 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { pathOf, startWithBackups } from '#testkit/servers/start-with-backups';
 import type { TestGitaly } from '#testkit/start-gitaly';
-import { pathOf, startWithBackups } from '#testkit/start-with-backups';
 
 const vanityRepository = { storageName: 'group', relativePath: 'name.git' };
 const original = { storageName: 'default', relativePath: 'x.git' };

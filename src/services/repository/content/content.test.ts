@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commitFiles, type NewFile } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { startWithRepository } from '#testkit/start-with-repository';
+import { startWithRepository } from '#testkit/servers/start-with-repository';
 import { until } from '#testkit/until';
 import { GetRawChangesResponse_RawChange_Operation as Operation } from '#wire/gen/repository_pb';
 

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startGitHttpServer } from '#testkit/git-http-server';
 import { gitOutput, initRepository, initServed } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
+import { startGitHttpServer } from '#testkit/servers/git-http-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type GitHttpServer, startGitHttpServer } from '#testkit/git-http-server';
 import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
 import { run } from '#testkit/run-program';
+import { type GitHttpServer, startGitHttpServer } from '#testkit/servers/git-http-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 

@@ -17,9 +17,9 @@ import {
   referenceBackends,
 } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
+import { startVotingServer } from '#testkit/servers/voting-server';
 import { type StartGitalyOptions, startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-import { startVotingServer } from '#testkit/voting-server';
 
 const source = { storageName: 'far', relativePath: 'source.git' };
 const target = { storageName: 'default', relativePath: 'group/target.git' };

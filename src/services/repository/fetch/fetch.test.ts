@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { flagCombinations } from '#testkit/flag-combinations';
-import { startGitHttpServer } from '#testkit/git-http-server';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitHttpServer } from '#testkit/servers/git-http-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { startWithRepository } from '#testkit/start-with-repository';
+import { startWithRepository } from '#testkit/servers/start-with-repository';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 const bytes = (text: string) => Buffer.from(text);

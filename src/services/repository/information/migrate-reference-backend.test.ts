@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
+import { startVotingServer } from '#testkit/servers/voting-server';
 import { startGitaly } from '#testkit/start-gitaly';
-import { startVotingServer } from '#testkit/voting-server';
 import { MigrateReferenceBackendRequest_ReferenceBackend as Backend } from '#wire/gen/repository_pb';
 
 // Expected text: the recordings of Gitaly 19.0 without transactions.

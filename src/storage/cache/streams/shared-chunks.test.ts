@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { arrangeStreamCache, isComplete, KEY, signal } from '#testkit/stream-cache';
+import { arrangeStreamCache, isComplete, KEY, signal } from '#testkit/values/stream-cache';
 import { sharedChunks } from './shared-chunks.ts';
 import type { Produce, StreamCache } from './stream-cache.ts';
 

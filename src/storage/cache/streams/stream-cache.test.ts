@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { until } from '#testkit/until';
 import {
   arrangeStreamCache,
   CHUNK,
@@ -12,8 +13,7 @@ import {
   readAll,
   Source,
   signal,
-} from '#testkit/stream-cache';
-import { until } from '#testkit/until';
+} from '#testkit/values/stream-cache';
 import { SMALL_BYTES, WINDOW_BYTES } from './shared-stream.ts';
 import type { Produce } from './stream-cache.ts';
 

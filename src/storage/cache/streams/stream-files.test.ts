@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ownerSuffix } from '#base/process-identity';
+import { until } from '#testkit/until';
 import {
   arrangeStreamCache,
   CHUNK,
@@ -15,8 +16,7 @@ import {
   readAll,
   Source,
   signal,
-} from '#testkit/stream-cache';
-import { until } from '#testkit/until';
+} from '#testkit/values/stream-cache';
 import { WINDOW_BYTES } from './shared-stream.ts';
 import { SpoolFile } from './spool-file.ts';
 

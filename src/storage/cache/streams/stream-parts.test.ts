@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { PIECE_BYTES } from '#base/memory/bulk-buffers';
-import { openFilesBelow } from '#testkit/open-files';
+import { openFilesBelow } from '#testkit/measure/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type Chunk, ChunkWindow } from './chunk-window.ts';
 import { DiskQuota } from './disk-quota.ts';

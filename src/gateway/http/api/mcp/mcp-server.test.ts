@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { connectMcp } from '#testkit/mcp-client';
-import { startApi, type TestApi } from '#testkit/start-api';
+import { connectMcp } from '#testkit/clients/mcp-client';
+import { startApi, type TestApi } from '#testkit/servers/start-api';
 
 const REPOSITORY = 'team/app';
 

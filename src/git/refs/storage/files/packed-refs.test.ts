@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/command/in-process';
 import { OID_DIGITS, type OidDigits } from '#git/names/object-id';
-import { openFilesBelow } from '#testkit/open-files';
+import { openFilesBelow } from '#testkit/measure/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import {
   findPackedPosition,
