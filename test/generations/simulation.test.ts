@@ -15,7 +15,7 @@ const ZOMBIES = ['zombie:2', 'zombie:5', 'zombie:12', 'zombie-deep:2', 'zombie-d
 const FIRST_SEED = 1 + (testSeed() % 1_000_000) * 1000;
 
 test('no run of the simulation violates an invariant', { timeout: 24 * 3600_000 }, async (context) => {
-  const count = repetitions('SIMULATED_SEEDS', { short: 1200, long: 30_000 });
+  const count = repetitions('SIMULATED_SEEDS', { short: 2000, long: 30_000 });
   const { SIMULATED_RUN: only = '' } = process.env;
   const chosen = only === '' ? { names: [...FOUND_FAULTS, ...ZOMBIES], count } : { names: [only], count: 0 };
 

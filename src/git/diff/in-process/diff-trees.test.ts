@@ -29,7 +29,7 @@ after(async () => {
 });
 
 const SEED = testSeed();
-const PAIRS = repetitions('DIFF_PAIRS', { short: 300, long: 10_000 });
+const PAIRS = repetitions('DIFF_PAIRS', { short: 500, long: 10_000 });
 const { signal } = new AbortController();
 
 /** Writes versions of directories into a new repository, and returns pairs of their trees. */

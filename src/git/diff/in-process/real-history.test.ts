@@ -20,7 +20,7 @@ after(async () => {
 });
 
 const SEED = testSeed();
-const PAIRS = repetitions('DIFF_PAIRS', { short: 300, long: 10_000 });
+const PAIRS = repetitions('DIFF_PAIRS', { short: 500, long: 10_000 });
 /** Git directory with the history; default: that of this project. */
 const REAL = process.env.DIFF_REPOSITORY || join(import.meta.dirname, '../../../../.git');
 /** File with pairs of trees, one per line; default: commits and their first parents. */
