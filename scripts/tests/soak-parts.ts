@@ -26,7 +26,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   { name: 'loop-blocks', minutes: 2, files: ['test/loop-blocks/*.test.ts'] },
   { name: 'cluster-contract', minutes: 6, files: ['test/cluster/contract/contract.test.ts'] },
   { name: 'cluster-faults', minutes: 5, files: ['test/cluster/faults/random-faults.test.ts'] },
-  { name: 'cluster-writers', minutes: 8, files: ['test/cluster/faults/writers.test.ts'] },
+  { name: 'cluster-writers', minutes: 7, files: ['test/cluster/faults/writers.test.ts'] },
   {
     name: 'cluster-kills',
     minutes: 8,
@@ -44,7 +44,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
       'src/domain/migrate-references/*.test.ts',
     ],
   },
-  { name: 'feed', minutes: 9, files: ['test/events/consumers.test.ts'] },
+  { name: 'feed', minutes: 8, files: ['test/events/consumers.test.ts'] },
   {
     name: 'during-writes',
     minutes: 4,

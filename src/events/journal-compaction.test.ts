@@ -233,7 +233,7 @@ test('a process that is killed at any step of compacting loses nothing', async (
     await using journal = await settled({ ...options, directory });
 
     await assertLatest(journal, count);
-    assert.ok(compactedFiles(directory).length === 1, name);
+    await until(() => compactedFiles(directory).length === 1, name);
     await fill(journal, count + 1, 10);
     await assertLatest(journal, count + 10);
   }

@@ -49,11 +49,13 @@ test('what was saved is read again, unless it is of another bucket or beyond the
   const again = await open('bucket', 9);
   assert.deepEqual(stateOf(again), { cursor: 9, nextPart: 3, toCompare: 'none', failed: ['a.git'] });
   assert.equal(again.journalId, first.journalId);
+  await using opened = new AsyncDisposableStack();
   for (const [incarnation, last] of [
     ['other', 9],
     ['bucket', 8],
   ] as const) {
     const fresh = await open(incarnation, last);
+    opened.defer(() => fresh.save()); // and not later
     assert.deepEqual(stateOf(fresh), { cursor: last, nextPart: 0, toCompare: 'present', failed: [] });
     assert.notEqual(fresh.journalId, first.journalId);
   }

@@ -188,9 +188,10 @@ test('git answers clients with commits if many others wait', async () => {
   const [main, old] = [made.git('rev-parse', 'main'), made.git('rev-parse', 'c5')];
 
   const fetches = searchFor(made, [`have ${old}`], Array<string>(30).fill(main));
-  await until(() => fetches.refused.length === 12, 'two are searched for, and 16 wait');
-
-  assert.equal(fetches.searching(), 2);
+  await until(
+    () => fetches.refused.length === 12 && fetches.searching() === 2,
+    () => `two are searched for, and 16 wait: ${fetches.searching()}, ${fetches.refused.length} refused`,
+  );
   await fetches.ended();
   assert.equal(fetches.searching(), 18);
   assert.deepEqual([...new Set(fetches.refused)], ['FallBackToGit: bitmaps are in use']);

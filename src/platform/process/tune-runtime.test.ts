@@ -25,8 +25,8 @@ const IDLE = `
 `;
 
 test('after full garbage collections V8 still makes the objects of ticks in its fast way', async () => {
-  const file = JSON.stringify(join(import.meta.dirname, 'keep-ticks-fast.ts'));
-  const script = `const { keepTicksFast } = await import(${file}); keepTicksFast(); ${IDLE}`;
+  const file = JSON.stringify(join(import.meta.dirname, 'tune-runtime.ts'));
+  const script = `const { tuneRuntime } = await import(${file}); tuneRuntime(); ${IDLE}`;
 
   const { stdout } = await promisify(execFile)(process.execPath, [...FLAGS, '--eval', script]);
 
