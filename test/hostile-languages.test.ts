@@ -13,10 +13,11 @@ const LOOKED_AT_BYTES = 16 << 10;
 const HOSTILE_FILES = 200;
 const HOSTILE_CALLS = 12;
 /**
- * Calls of the hostile repository of which the server does the work during half of those for the
- * other. With turns it is up to two, without them more than five. Rules are compiled during some.
+ * Calls of the hostile repository of which the server does the work during one for the other. With
+ * turns it is up to two, once four while rules were compiled; without them one of few calls waits
+ * for more than seven.
  */
-const MAX_CALLS_AHEAD = 3;
+const MAX_CALLS_AHEAD = 6;
 /** CPU time between two iterations of the event loop. */
 const MAX_BLOCK_MS = 50;
 
@@ -73,7 +74,7 @@ suite('CommitLanguages of a repository with hostile files', () => {
     const running = Promise.all(all).finally(() => {
       isOver = true;
     });
-    const callsMs: number[] = [];
+    let slowestMs = 0;
     let count = 0;
     while (!isOver) {
       // A commit that was not counted before.
@@ -87,23 +88,22 @@ suite('CommitLanguages of a repository with hostile files', () => {
         languages(other, oid),
         connection.commit.findCommit({ repository: other, revision: Buffer.from(oid) }),
       ]);
-      callsMs.push((cpuSeconds(gitaly.pid) - before) * 1000);
+      slowestMs = Math.max(slowestMs, (cpuSeconds(gitaly.pid) - before) * 1000);
       assert.deepEqual(found.map(({ name }) => name).sort(), ['Go', 'Ruby']);
       await delay(20); // the rate of the calls
     }
 
-    const medianMs = callsMs.toSorted((a, b) => a - b)[count >> 1] ?? 0;
     const perCallMs = ((cpuSeconds(gitaly.pid) - beforeAll) * 1000) / HOSTILE_CALLS;
     // Sent by delay-monitor.ts.
     const { cpuMs } = (await gitaly.ask({})) as LongestBlock;
     const hostileLanguages = await running;
     t.diagnostic(
-      `${count} calls, half ${Math.round(medianMs)} ms or less, a hostile one ${Math.round(perCallMs)} ms; ` +
+      `${count} calls, the slowest ${Math.round(slowestMs)} ms, a hostile one ${Math.round(perCallMs)} ms; ` +
         `a block of ${cpuMs.toFixed(1)} ms of CPU time`,
     );
     for (const each of hostileLanguages) assert.deepEqual(each, hostileLanguages[0]);
     assert.ok((hostileLanguages[0]?.length ?? 0) > 2);
-    assert.ok(count > 1 && medianMs < MAX_CALLS_AHEAD * perCallMs, `${medianMs} ms`);
+    assert.ok(count > 1 && slowestMs < MAX_CALLS_AHEAD * perCallMs, `${slowestMs} ms`);
     assert.ok(cpuMs > 0 && cpuMs < MAX_BLOCK_MS, `${cpuMs} ms`);
   });
 });
