@@ -60,6 +60,9 @@ async function restartUnderLoad(
     ),
   );
   const stop = new AbortController();
+  await using ends = new AsyncDisposableStack();
+  for (const connection of connections) ends.defer(() => connection.close());
+  ends.defer(() => stop.abort());
   const load = callAtRate(connections, stop.signal);
   const clones = Array.from({ length: CLONES_AT_ONCE }, (_, index) =>
     cloneUntil(stop.signal, { address: first.address, directory, name: `clone-${index}`, tip }),
@@ -78,7 +81,6 @@ async function restartUnderLoad(
 
   const { calls, failures } = await load;
   const cloned = (await Promise.all(clones)).reduce((sum, count) => sum + count, 0);
-  for (const connection of connections) await connection.close();
   context.diagnostic(`${calls} calls and ${cloned} clones during ${restarts} restarts`);
   assert.deepEqual(failures, []);
   assert.equal(new Set(pids).size, restarts + 1);
@@ -241,7 +243,7 @@ test('the new process reads the configuration, the certificate and the log level
 });
 
 test('a push that runs during a restart ends in the old process within its grace period', async () => {
-  await using gitaly = await startRestarting({ grace: '700ms' });
+  await using gitaly = await startRestarting({ grace: '3s' });
   const { first } = gitaly;
   const connection = await first.connect();
   await connection.repository.createRepository({ repository });
@@ -264,6 +266,35 @@ test('a push that runs during a restart ends in the old process within its grace
   await until(() => !isAlive(old), 'the old process does not end');
   assert.match(first.log(), /msg="unclean Gitaly shutdown" error="graceful upgrade: grace period expired"/);
   await connection.server.serverInfo({});
+});
+
+test('a SIGHUP that is seen together with the end of the old process starts the next one', async () => {
+  await using gitaly = await startRestarting({ grace: '10m' });
+  const { first } = gitaly;
+  const connection = await first.connect();
+  await connection.repository.createRepository({ repository });
+  const old = gitaly.pid();
+  const [input, output] = [new PassThrough(), new PassThrough()];
+  const advertised = once(output, 'data');
+  const push = receivePack(
+    connection,
+    { stdin: input, stdout: output, stderr: new PassThrough().resume() },
+    { repository: { ...repository, glRepository: 'project-1' }, glId: 'user-1' },
+  );
+  const failed = assert.rejects(push);
+  await advertised;
+  await gitaly.restart();
+  const next = gitaly.pid();
+
+  process.kill(next, 'SIGSTOP');
+  process.kill(old, 'SIGKILL');
+  await until(() => !isAlive(old), 'the old process does not end');
+  process.kill(next, 'SIGHUP');
+  process.kill(next, 'SIGCONT');
+
+  await until(() => gitaly.pid() !== next, first.log);
+  await failed;
+  assert.doesNotMatch(first.log(), /msg="Upgrade failed"/);
 });
 
 test('without GITALY_UPGRADES_ENABLED SIGHUP is a graceful stop', async () => {

@@ -1,7 +1,8 @@
+import { waitAtMost } from '#base/async/wait-at-most';
 import { parseBool } from '#base/go/strconv';
 import type { FdLogStream } from '../log/log-stream.ts';
 import type { Logger } from '../log/logger.ts';
-import type { InheritedSockets } from './handover/inherited-sockets.ts';
+import type { InheritedSockets, Predecessor } from './handover/inherited-sockets.ts';
 import type { ListeningSocket } from './handover/listening-socket.ts';
 import { type SuccessorCommand, startSuccessor } from './handover/start-successor.ts';
 import { writePidFile } from './pid-file.ts';
@@ -91,6 +92,15 @@ export async function serveUntilStopped(server: RunningServer, options: ServeOpt
   return failure === undefined && !hasException ? 0 : 1;
 }
 
+/** A signal may be seen before the end of the predecessor that it was sent after. */
+const END_SEEN_WITHIN_MS = 500;
+
+/** @throws {Error} with tableflip's text if the predecessor has not ended. */
+async function refuseWhileRunning(predecessor: Predecessor | undefined): Promise<void> {
+  if (predecessor?.isRunning) await waitAtMost(predecessor.ended, END_SEEN_WITHIN_MS);
+  if (predecessor?.isRunning) throw new Error("parent hasn't exited");
+}
+
 /** Makes SIGHUP start a successor, as long as none has taken over. */
 function restartOnHangup(
   server: RunningServer,
@@ -110,7 +120,7 @@ function restartOnHangup(
     const wasShared = life.log.isShared;
     life.log.isShared = true;
     try {
-      if (inherited.predecessor?.isRunning) throw new Error("parent hasn't exited");
+      await refuseWhileRunning(inherited.predecessor);
       const { sockets } = server;
       const { pid, taken } = await startSuccessor({
         sockets,
