@@ -77,6 +77,14 @@ export function realCalls(
       ...{ repository: wire, leftCommitId: left, rightCommitId: right },
       ...RAILS_LIMITS,
     })(channel);
+  const neighbours = (index: number): readonly [string, string] => {
+    const [commit, parent] = at(history.neighbours, index);
+    return [parent, commit];
+  };
+  const sides = (index: number) => {
+    const [leftCommitId, rightCommitId] = neighbours(index);
+    return { repository: wire, leftCommitId, rightCommitId };
+  };
   const file = (index: number) => Buffer.from(at(history.files, index));
   const revision = (index: number) => Buffer.from(at(history.line, index));
   const post = (request: Buffer) => fetching.post(repository, request);
@@ -86,11 +94,21 @@ export function realCalls(
       call: (index) =>
         one(CommitService.method.findCommit, { repository: wire, revision: revision(index) })(channel),
     },
+    { name: 'CommitDiff of neighbours', call: (index) => diff(neighbours(index)) },
     {
-      name: 'CommitDiff of neighbours',
+      name: 'DiffStats of neighbours',
+      call: (index) => one(DiffService.method.diffStats, sides(index))(channel),
+    },
+    {
+      name: 'RawDiff of neighbours',
+      call: (index) => one(DiffService.method.rawDiff, sides(index))(channel),
+    },
+    {
+      name: 'FindChangedPaths of neighbours',
       call: (index) => {
-        const [commit, parent] = at(history.neighbours, index);
-        return diff([parent, commit]);
+        const [commitRevision] = at(history.neighbours, index);
+        const requests = [{ type: { case: 'commitRequest' as const, value: { commitRevision } } }];
+        return one(DiffService.method.findChangedPaths, { repository: wire, requests })(channel);
       },
     },
     { name: 'CommitDiff of merge requests', call: (index) => diff(at(history.requests, index)) },
