@@ -135,6 +135,13 @@ export type ServiceImplementation<S extends DescService> = {
   readonly [M in keyof S['method']]?: HandlerFor<S['method'][M]>;
 };
 
+/** The handlers of one service, each with what it depends on as a further parameter. */
+export type HandlersOf<S extends DescService, Dependencies> = {
+  readonly [M in keyof S['method']]: (
+    ...given: [...Parameters<HandlerFor<S['method'][M]>>, deps: Dependencies]
+  ) => ReturnType<HandlerFor<S['method'][M]>>;
+};
+
 /** A service with its handlers. Create it with `serve`, which checks the pair. */
 export interface ServedService {
   readonly service: DescService;

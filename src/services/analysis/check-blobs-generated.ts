@@ -4,17 +4,16 @@ import { GENERATED_MARK_BYTES, isGenerated } from '#domain/generated/is-generate
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
 import type { OpenObject } from '#git/objects/opened-object';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import type { ResponsesOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireRevision } from '#services/convert/request/revision';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
 import {
   CheckBlobsGeneratedResponse_BlobSchema as BlobSchema,
-  type CheckBlobsGeneratedRequest,
   type CheckBlobsGeneratedRequest_Blob,
   type CheckBlobsGeneratedResponseSchema,
 } from '#wire/gen/analysis_pb';
-import type { AnalysisDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 
 interface CheckedBlob {
   readonly revision: Uint8Array;
@@ -25,11 +24,11 @@ interface CheckedBlob {
  * Reports for each file whether a program generated it. Every request gets at least one message, in
  * order. Only the first request names the repository.
  */
-export async function* checkBlobsGenerated(
-  requests: AsyncIterable<CheckBlobsGeneratedRequest>,
-  context: HandlerContext,
-  deps: AnalysisDependencies,
-): ResponsesOf<typeof CheckBlobsGeneratedResponseSchema> {
+export const checkBlobsGenerated: Handlers['checkBlobsGenerated'] = async function* (
+  requests,
+  context,
+  deps,
+) {
   const { first, rest } = await openRequests(requests, 'receiving first request: EOF');
   const { objects } = deps.storages.open(first.repository);
 
@@ -39,7 +38,7 @@ export async function* checkBlobsGenerated(
     await requireBlobs(blobs);
     yield* responses(blobs, objects, context.signal);
   }
-}
+};
 
 async function requireBlobs(blobs: readonly CheckBlobsGeneratedRequest_Blob[]): Promise<void> {
   const prefix = 'validating request: ';

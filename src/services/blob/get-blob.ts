@@ -2,14 +2,13 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { invalidArgument, wrap } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/names/object-info';
 import type { OpenObject } from '#git/objects/opened-object';
-import type { HandlerContext } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
-import { type GetBlobRequest, GetBlobResponseSchema } from '#wire/gen/blob_pb';
-import type { BlobDependencies } from './dependencies.ts';
+import { GetBlobResponseSchema } from '#wire/gen/blob_pb';
+import type { Handlers } from './dependencies.ts';
 
 const FIELD = fieldNumbers(GetBlobResponseSchema, { size: 'number', data: 'bytes', oid: 'text' });
 
@@ -25,11 +24,7 @@ type Response = MessageInitShape<typeof GetBlobResponseSchema>;
  *
  * `limit` is the number of bytes that are sent: 0 none, negative all.
  */
-export async function* getBlob(
-  request: GetBlobRequest,
-  context: HandlerContext,
-  deps: BlobDependencies,
-): AsyncGenerator<Response> {
+export const getBlob: Handlers['getBlob'] = async function* (request, context, deps) {
   const { objects } = deps.storages.open(request.repository);
   if (request.oid === '') throw invalidArgument('empty Oid');
 
@@ -45,7 +40,7 @@ export async function* getBlob(
     if (object !== undefined && object.data === undefined) object.stream.destroy();
     yield {};
   }
-}
+};
 
 async function* blobPieces(object: OpenObject, limit: bigint): AsyncGenerator<Response> {
   const length = limit < 0n || limit > BigInt(object.size) ? object.size : Number(limit);

@@ -9,15 +9,14 @@ import type { OpenObject } from '#git/objects/opened-object';
 import type { TreeEntry } from '#git/objects/parse/parse-tree';
 import { EntryFinder } from '#git/trees/find-entry';
 import { readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
-import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
-import { type GetBlobsRequest, GetBlobsResponseSchema } from '#wire/gen/blob_pb';
+import { GetBlobsResponseSchema } from '#wire/gen/blob_pb';
 import { ObjectType } from '#wire/gen/shared_pb';
 import { bytesWithin } from './byte-limit.ts';
-import type { BlobDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof GetBlobsResponseSchema>;
 
@@ -58,11 +57,7 @@ type Blob = MessageInitShape<typeof GetBlobsResponseSchema>;
  *
  * `limit` is the number of bytes that are sent of each blob: 0 none, negative all.
  */
-export async function* getBlobs(
-  request: GetBlobsRequest,
-  context: HandlerContext,
-  deps: BlobDependencies,
-): AsyncGenerator<Response> {
+export const getBlobs: Handlers['getBlobs'] = async function* (request, context, deps) {
   const { objects } = deps.storages.open(request.repository);
   if (request.revisionPaths.length === 0) throw invalidArgument('empty RevisionPaths');
   await eachInTurn(request.revisionPaths, ({ revision }) => void requireRevision(Buffer.from(revision)));
@@ -90,7 +85,7 @@ export async function* getBlobs(
     throw error;
   }
   yield* group.take();
-}
+};
 
 interface FindOptions {
   readonly finder: EntryFinder;

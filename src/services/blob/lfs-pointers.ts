@@ -6,19 +6,10 @@ import { type Looked, openListed } from '#git/objects/open-listed';
 import { MAX_LFS_POINTER_BYTES, parseLfsPointer } from '#git/objects/parse/parse-lfs-pointer';
 import type { NamedObject, ObjectNames } from '#git/objects/read-many';
 import { allObjects, walkObjects } from '#git/objects/walk-objects';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevisions } from '#services/convert/request/revision';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
-import {
-  type GetLFSPointersRequest,
-  type GetLFSPointersResponseSchema,
-  LFSPointerSchema,
-  type ListAllLFSPointersRequest,
-  type ListAllLFSPointersResponseSchema,
-  type ListLFSPointersRequest,
-  type ListLFSPointersResponseSchema,
-} from '#wire/gen/blob_pb';
-import type { BlobDependencies } from './dependencies.ts';
+import { LFSPointerSchema } from '#wire/gen/blob_pb';
+import type { Handlers } from './dependencies.ts';
 
 interface LfsPointerMessage {
   readonly oid: string;
@@ -85,16 +76,12 @@ const MAX_ENCODED_BYTES = MAX_LFS_POINTER_BYTES + 2 * 64 + 2 * 10 + 5 + 3 * 2;
  * Sends the LFS pointers among the given objects in the order of the request, one that is named
  * twice twice. Other objects are omitted; a missing object fails the call.
  */
-export async function* getLfsPointers(
-  request: GetLFSPointersRequest,
-  context: HandlerContext,
-  deps: BlobDependencies,
-): ResponsesOf<typeof GetLFSPointersResponseSchema> {
+export const getLfsPointers: Handlers['getLFSPointers'] = async function* (request, context, deps) {
   const { objects } = deps.storages.open(request.repository);
   if (request.blobIds.length === 0) throw invalidArgument('empty BlobIds');
 
   yield* messagesOf(pointersOf(objects, request.blobIds, context.signal));
-}
+};
 
 async function* pointersOf(
   objects: ObjectReader,
@@ -122,11 +109,7 @@ async function find(objects: ObjectReader, id: string, signal: AbortSignal): Pro
  * all). A pointer of exactly {@link MAX_LFS_POINTER_BYTES} is too big here, as in Gitaly, where git
  * makes the check.
  */
-export async function* listLfsPointers(
-  request: ListLFSPointersRequest,
-  context: HandlerContext,
-  deps: BlobDependencies,
-): ResponsesOf<typeof ListLFSPointersResponseSchema> {
+export const listLfsPointers: Handlers['listLFSPointers'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
   const revisions = await requireRevisions(request.revisions, { allowPathScoped: true });
 
@@ -139,17 +122,13 @@ export async function* listLfsPointers(
     });
   const pointers = lfsPointers(repository.objects, walk, { signal: context.signal, limit: request.limit });
   yield* messagesOf(pointers);
-}
+};
 
 /**
  * Sends the LFS pointers of the whole object database, including unreachable ones; at most `limit`
  * (0 means all).
  */
-export async function* listAllLfsPointers(
-  request: ListAllLFSPointersRequest,
-  context: HandlerContext,
-  deps: BlobDependencies,
-): ResponsesOf<typeof ListAllLFSPointersResponseSchema> {
+export const listAllLfsPointers: Handlers['listAllLFSPointers'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
 
   async function* small(signal: AbortSignal): AsyncGenerator<readonly ObjectInfo[]> {
@@ -159,4 +138,4 @@ export async function* listAllLfsPointers(
   }
   const pointers = lfsPointers(repository.objects, small, { signal: context.signal, limit: request.limit });
   yield* messagesOf(pointers);
-}
+};

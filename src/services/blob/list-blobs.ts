@@ -1,19 +1,16 @@
-import type { MessageShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { chunkBySize } from '#base/streams/chunk-by-size';
 import { namedBlobs } from '#git/objects/named-blobs';
 import { allObjects, type WalkedObject, walkObjects } from '#git/objects/walk-objects';
-import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevisions } from '#services/convert/request/revision';
 import type { Repository } from '#storage/repository';
 import {
-  type ListAllBlobsRequest,
   ListAllBlobsResponseSchema,
   type ListBlobsRequest,
   ListBlobsResponseSchema,
 } from '#wire/gen/blob_pb';
 import { type BlobItem, type BlobName, blobItems, namedItems } from './blob-items.ts';
-import type { BlobDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 import { encodeBlobs, itemBytes } from './encode-blobs.ts';
 
 /**
@@ -21,11 +18,7 @@ import { encodeBlobs, itemBytes } from './encode-blobs.ts';
  * them (0 means all), of each at most `bytes_limit` bytes (0 none, negative all), with the path at
  * which it was found first when requested.
  */
-export async function* listBlobs(
-  request: ListBlobsRequest,
-  context: HandlerContext,
-  deps: BlobDependencies,
-): AsyncGenerator<MessageShape<typeof ListBlobsResponseSchema>> {
+export const listBlobs: Handlers['listBlobs'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const revisions = await requireRevisions(request.revisions, { allowPathScoped: true });
   try {
@@ -35,7 +28,7 @@ export async function* listBlobs(
   } catch (error) {
     throw wrap(error, 'processing blobs');
   }
-}
+};
 
 /** Reads blobs that are named by id in process, and lets git walk otherwise. */
 async function itemsOf(
@@ -62,11 +55,7 @@ function withoutPath({ oid }: WalkedObject): BlobName {
  * Sends all blobs of the object database, including unreachable ones, in no particular order.
  * Limits as in ListBlobs.
  */
-export async function* listAllBlobs(
-  request: ListAllBlobsRequest,
-  context: HandlerContext,
-  deps: BlobDependencies,
-): AsyncGenerator<MessageShape<typeof ListAllBlobsResponseSchema>> {
+export const listAllBlobs: Handlers['listAllBlobs'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
 
   const all = (signal: AbortSignal) => allObjects(repository, { type: 'blob', signal });
@@ -78,4 +67,4 @@ export async function* listAllBlobs(
   } catch (error) {
     throw wrap(error, 'processing blobs');
   }
-}
+};

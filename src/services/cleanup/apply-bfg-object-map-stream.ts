@@ -1,15 +1,10 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { chunkBySize } from '#base/streams/chunk-by-size';
 import { applyObjectMap, type RewrittenObject } from '#domain/cleanup/apply-object-map';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
-import {
-  type ApplyBfgObjectMapStreamRequest,
-  ApplyBfgObjectMapStreamResponse_EntrySchema,
-  type ApplyBfgObjectMapStreamResponseSchema,
-} from '#wire/gen/cleanup_pb';
+import { ApplyBfgObjectMapStreamResponse_EntrySchema } from '#wire/gen/cleanup_pb';
 import { ObjectType } from '#wire/gen/shared_pb';
-import type { CleanupDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 
 type Entry = MessageInitShape<typeof ApplyBfgObjectMapStreamResponse_EntrySchema>;
 
@@ -24,11 +19,11 @@ const TYPES: Readonly<Record<RewrittenObject['type'], ObjectType>> = {
 /**
  * Deletes internal references to rewritten commits, and returns the type of each rewritten object.
  */
-export async function* applyBfgObjectMapStream(
-  requests: AsyncIterable<ApplyBfgObjectMapStreamRequest>,
-  context: HandlerContext,
-  deps: CleanupDependencies,
-): ResponsesOf<typeof ApplyBfgObjectMapStreamResponseSchema> {
+export const applyBfgObjectMapStream: Handlers['applyBfgObjectMapStream'] = async function* (
+  requests,
+  context,
+  deps,
+) {
   const opened = await openRequests(requests);
   const { first } = opened;
   const repository = deps.storages.open(first.repository);
@@ -37,7 +32,7 @@ export async function* applyBfgObjectMapStream(
   const pieces = allBytesOf(opened, ({ objectMap }) => objectMap);
   const objects = applyObjectMap(repository, pieces, options);
   for await (const entries of chunkBySize(entriesOf(objects), { sizeOf })) yield { entries };
-}
+};
 
 async function* entriesOf(objects: AsyncIterable<RewrittenObject>): AsyncGenerator<Entry> {
   for await (const { type, oldOid, newOid } of objects) yield { type: TYPES[type], oldOid, newOid };

@@ -1,13 +1,13 @@
-import type { ServiceImplementation } from '#rpc/server/handler';
+import { bindHandlers } from '#services/convert/bind-handlers';
 import type { CleanupService } from '#wire/gen/cleanup_pb';
 import { applyBfgObjectMapStream } from './apply-bfg-object-map-stream.ts';
 import type { CleanupDependencies } from './dependencies.ts';
 import { rewriteHistory } from './rewrite-history.ts';
 
 /** Removing files and texts from the whole history of a repository. */
-export function cleanupService(deps: CleanupDependencies): ServiceImplementation<typeof CleanupService> {
-  return {
-    applyBfgObjectMapStream: (requests, context) => applyBfgObjectMapStream(requests, context, deps),
-    rewriteHistory: (requests, context) => rewriteHistory(requests, context, deps),
-  };
+export function cleanupService(deps: CleanupDependencies) {
+  return bindHandlers<typeof CleanupService, CleanupDependencies>(deps, {
+    applyBfgObjectMapStream,
+    rewriteHistory,
+  });
 }

@@ -3,20 +3,15 @@ import { invalidArgument } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
 import { objectIdProblem } from '#git/names/object-id';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
-import type { RewriteHistoryRequest, RewriteHistoryResponseSchema } from '#wire/gen/cleanup_pb';
-import type { CleanupDependencies } from './dependencies.ts';
+import type { RewriteHistoryRequest } from '#wire/gen/cleanup_pb';
+import type { Handlers } from './dependencies.ts';
 
 /** Memory for the ids and patterns of one call together. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /** Removes blobs and texts from all commits of a repository. */
-export async function rewriteHistory(
-  requests: AsyncIterable<RewriteHistoryRequest>,
-  context: HandlerContext,
-  deps: CleanupDependencies,
-): ResponseOf<typeof RewriteHistoryResponseSchema> {
+export const rewriteHistory: Handlers['rewriteHistory'] = async (requests, context, deps) => {
   const { first, rest } = await openRequests(requests, 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);
   if (repository.objectFormat === 'sha256')
@@ -47,7 +42,7 @@ export async function rewriteHistory(
   const hooks = deps.transactionHooks(context);
   await rewrite(repository, { blobs, redactions, hooks, signal: context.signal });
   return {};
-}
+};
 
 function checkId(oid: string): string {
   const problem = objectIdProblem(Buffer.from(oid), 'sha1');

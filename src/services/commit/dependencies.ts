@@ -1,5 +1,7 @@
 import type { SigningKeys } from '#domain/signing/signing-keys';
+import type { HandlersOf } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
+import type { CommitService } from '#wire/gen/commit_pb';
 
 export interface CommitDependencies {
   readonly storages: Storages;
@@ -10,3 +12,5 @@ export interface CommitDependencies {
   /** `gitaly_list_commits_by_oid_request_size`: how many commits a request names. */
   readonly observeListCommitsByOid?: ((commits: number) => void) | undefined;
 }
+
+export type Handlers = HandlersOf<typeof CommitService, CommitDependencies>;

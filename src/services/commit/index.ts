@@ -1,5 +1,5 @@
 import { lazyModule } from '#base/lazy-module';
-import type { ServiceImplementation } from '#rpc/server/handler';
+import { bindHandlers } from '#services/convert/bind-handlers';
 import type { CommitService } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from './dependencies.ts';
 import { commitIsAncestor } from './history/commit-is-ancestor.ts';
@@ -24,32 +24,32 @@ import { treeEntry } from './tree/tree-entry.ts';
 const loadLanguages = lazyModule(() => import('./tree/commit-languages.ts'));
 
 /** Commits and the objects below them. */
-export function commitService(deps: CommitDependencies): ServiceImplementation<typeof CommitService> {
+export function commitService(deps: CommitDependencies) {
   let made: Promise<ReturnType<typeof commitLanguages>> | undefined;
   const languages = () => (made ??= loadLanguages().then((loaded) => loaded.commitLanguages(deps)));
-  return {
-    checkObjectsExist: (requests, context) => checkObjectsExist(requests, context, deps),
-    commitStats: (request, context) => commitStats(request, context, deps),
-    commitIsAncestor: (request, context) => commitIsAncestor(request, context, deps),
-    commitsByMessage: (request, context) => commitsByMessage(request, context, deps),
-    countCommits: (request, context) => countCommits(request, context, deps),
-    countDivergingCommits: (request, context) => countDivergingCommits(request, context, deps),
-    filterShasWithSignatures: (requests, context) => filterShasWithSignatures(requests, context, deps),
-    findAllCommits: (request, context) => findAllCommits(request, context, deps),
-    findCommits: (request, context) => findCommits(request, context, deps),
-    getCommitMessages: (request, context) => getCommitMessages(request, context, deps),
-    getCommitSignatures: (request, context) => getCommitSignatures(request, context, deps),
-    lastCommitForPath: (request, context) => lastCommitForPath(request, context, deps),
-    listAllCommits: (request, context) => listAllCommits(request, context, deps),
-    listCommits: (request, context) => listCommits(request, context, deps),
-    listLastCommitsForTree: (request, context) => listLastCommitsForTree(request, context, deps),
-    listCommitsByOid: (request, context) => listCommitsByOid(request, context, deps),
-    listCommitsByRefName: (request, context) => listCommitsByRefName(request, context, deps),
+  return bindHandlers<typeof CommitService, CommitDependencies>(deps, {
+    checkObjectsExist,
+    commitStats,
+    commitIsAncestor,
+    commitsByMessage,
+    countCommits,
+    countDivergingCommits,
+    filterShasWithSignatures,
+    findAllCommits,
+    findCommits,
+    getCommitMessages,
+    getCommitSignatures,
+    lastCommitForPath,
+    listAllCommits,
+    listCommits,
+    listLastCommitsForTree,
+    listCommitsByOid,
+    listCommitsByRefName,
     commitLanguages: async (request, context) => (await languages())(request, context),
-    rawBlame: (request, context) => rawBlame(request, context, deps),
-    treeEntry: (request, context) => treeEntry(request, context, deps),
-    getTreeEntries: (request, context) => getTreeEntries(request, context, deps),
-    listFiles: (request, context) => listFiles(request, context, deps),
-    findCommit: (request, context) => findCommit(request, context, deps),
-  };
+    rawBlame,
+    treeEntry,
+    getTreeEntries,
+    listFiles,
+    findCommit,
+  });
 }

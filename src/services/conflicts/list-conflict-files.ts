@@ -2,16 +2,10 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { ConflictFile } from '#domain/conflicts/conflict-file';
 import { listConflicts } from '#domain/conflicts/list-conflicts';
-import type { HandlerContext } from '#rpc/server/handler';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
-import type {
-  ConflictFileSchema,
-  ListConflictFilesRequest,
-  ListConflictFilesResponseSchema,
-} from '#wire/gen/conflicts_pb';
-import type { ConflictsDependencies } from './dependencies.ts';
+import type { ConflictFileSchema } from '#wire/gen/conflicts_pb';
+import type { Handlers } from './dependencies.ts';
 
-type Response = MessageInitShape<typeof ListConflictFilesResponseSchema>;
 type File = MessageInitShape<typeof ConflictFileSchema>;
 
 const NO_BYTES = Buffer.alloc(0);
@@ -19,11 +13,7 @@ const NO_BYTES = Buffer.alloc(0);
 const MAX_PARTS = 250;
 
 /** Lists the files that a merge of two commits leaves in conflict, with conflict markers. */
-export async function* listConflictFiles(
-  request: ListConflictFilesRequest,
-  context: HandlerContext,
-  deps: ConflictsDependencies,
-): AsyncGenerator<Response> {
+export const listConflictFiles: Handlers['listConflictFiles'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const { ourCommitOid: ours, theirCommitOid: theirs, allowTreeConflicts, skipContent } = request;
   if (ours === '') throw invalidArgument('empty OurCommitOid');
@@ -53,7 +43,7 @@ export async function* listConflictFiles(
     }
   }
   if (waiting.length > 0) yield { files: waiting };
-}
+};
 
 function headerOf({ path, ourMode, isInOurs, isInTheirs, isInAncestor }: ConflictFile, commitOid: string) {
   return {

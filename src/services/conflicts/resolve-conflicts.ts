@@ -4,18 +4,13 @@ import { ResolutionError } from '#domain/conflicts/resolve-file';
 import { resolveOnBranch } from '#domain/conflicts/resolve-on-branch';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { remoteOpener } from '#services/convert/request/open-remote';
 import { updateContextOf } from '#services/convert/request/update-context';
 import type { Repository } from '#storage/repository';
-import type {
-  ResolveConflictsRequest,
-  ResolveConflictsRequestHeader,
-  ResolveConflictsResponseSchema,
-} from '#wire/gen/conflicts_pb';
+import type { ResolveConflictsRequest, ResolveConflictsRequestHeader } from '#wire/gen/conflicts_pb';
 import type { Repository as RepositoryMessage, User } from '#wire/gen/shared_pb';
-import type { ConflictsDependencies } from './dependencies.ts';
+import type { ConflictsDependencies, Handlers } from './dependencies.ts';
 
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 
@@ -23,11 +18,7 @@ const MAX_JSON_BYTES = 64 * 1024 * 1024;
  * Merges two commits with the decisions of a user about the conflicts, and moves a branch to the
  * merge.
  */
-export async function resolveConflicts(
-  requests: AsyncIterable<ResolveConflictsRequest>,
-  context: HandlerContext,
-  deps: ConflictsDependencies,
-): ResponseOf<typeof ResolveConflictsResponseSchema> {
+export const resolveConflicts: Handlers['resolveConflicts'] = async (requests, context, deps) => {
   const { first, rest } = await openRequests(requests);
   const { case: kind, value: header } = first.resolveConflictsRequestPayload;
   if (kind !== 'header') throw invalidArgument('empty ResolveConflictsRequestHeader');
@@ -53,7 +44,7 @@ export async function resolveConflicts(
     const cause = error instanceof UpdateFailedError ? error.cause : error;
     throw isRateLimited(cause) ? withCode(cause, 'RESOURCE_EXHAUSTED') : cause;
   }
-}
+};
 
 function requireHeader(
   header: ResolveConflictsRequestHeader,

@@ -1,9 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { fileChanges } from '#domain/diff/file-changes';
 import type { ChangedPath } from '#git/diff/parse/raw-line';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
-import type { CommitDeltaRequest, CommitDeltaResponseSchema, CommitDeltaSchema } from '#wire/gen/diff_pb';
-import type { DiffDependencies } from './dependencies.ts';
+import type { CommitDeltaSchema } from '#wire/gen/diff_pb';
+import type { Handlers } from './dependencies.ts';
 import { requireSides } from './sides.ts';
 
 type Delta = MessageInitShape<typeof CommitDeltaSchema>;
@@ -17,11 +16,7 @@ const MAX_BATCH_BYTES = 5 * 1024;
 const MODES_BYTES = 8;
 
 /** Lists the files that differ between two commits, without patches. */
-export async function* commitDelta(
-  request: CommitDeltaRequest,
-  { signal }: HandlerContext,
-  deps: DiffDependencies,
-): ResponsesOf<typeof CommitDeltaResponseSchema> {
+export const commitDelta: Handlers['commitDelta'] = async function* (request, { signal }, deps) {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
@@ -39,7 +34,7 @@ export async function* commitDelta(
     }
   }
   if (deltas.length > 0) yield { deltas };
-}
+};
 
 function sizeOf({ fromOid, toOid, fromPath, toPath }: ChangedPath): number {
   return fromOid.length + toOid.length + MODES_BYTES + fromPath.length + toPath.length;

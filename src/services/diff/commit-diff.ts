@@ -6,7 +6,6 @@ import {
 } from '#domain/diff/commit-diff';
 import type { DiffLimits } from '#domain/diff/diff-limiter';
 import type { LimitedDiff } from '#domain/diff/limited-diffs';
-import type { HandlerContext } from '#rpc/server/handler';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
@@ -16,18 +15,14 @@ import {
   CommitDiffRequest_WhitespaceChanges,
   CommitDiffResponseSchema,
 } from '#wire/gen/diff_pb';
-import type { DiffDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 import { patchMessages } from './patch-messages.ts';
 import { requireSides } from './sides.ts';
 
 type Response = MessageInitShape<typeof CommitDiffResponseSchema>;
 
 /** Compares two commits file by file, within limits fit for a web page. */
-export async function* commitDiff(
-  request: CommitDiffRequest,
-  context: HandlerContext,
-  deps: DiffDependencies,
-): AsyncGenerator<Response> {
+export const commitDiff: Handlers['commitDiff'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
@@ -42,7 +37,7 @@ export async function* commitDiff(
     if ('diffs' in batch) for (const diff of batch.diffs) yield* diffMessages(diff);
     else for (const diff of batch.unshown) yield unshownMessage(diff);
   }
-}
+};
 
 function limitsOf(request: CommitDiffRequest): DiffLimits {
   return {

@@ -9,7 +9,6 @@ import type { IgnoredSpace } from '#git/diff/commands';
 import type { KnownChange } from '#git/diff/known-change';
 import type { ChangeStatus } from '#git/diff/parse/raw-line';
 import { ZERO_OID } from '#git/names/object-id';
-import type { HandlerContext } from '#rpc/server/handler';
 import { requireObjectId } from '#services/convert/request/object-id';
 import type { Repository } from '#storage/repository';
 import {
@@ -21,7 +20,7 @@ import {
   ChangedPaths_Status as Status,
   DiffBlobsRequest_WhitespaceChanges as WhitespaceChanges,
 } from '#wire/gen/diff_pb';
-import type { DiffDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 import { patchMessages } from './patch-messages.ts';
 
 type Response = MessageInitShape<typeof DiffBlobsResponseSchema>;
@@ -36,11 +35,7 @@ const STATUSES: Readonly<Partial<Record<Status, ChangeStatus>>> = {
 };
 
 /** Compares pairs of blobs, named by their ids or paths, or as FindChangedPaths gives them. */
-export async function* diffBlobs(
-  request: DiffBlobsRequest,
-  context: HandlerContext,
-  deps: DiffDependencies,
-): AsyncGenerator<Response> {
+export const diffBlobs: Handlers['diffBlobs'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
   await checkRequest(request);
 
@@ -56,7 +51,7 @@ export async function* diffBlobs(
     for await (const diff of diffKnownChanges(repository, changes, { ...options, ignoredSpace }))
       yield* messagesOf(diff);
   }
-}
+};
 
 async function checkRequest({ blobPairs, rawInfo, whitespaceChanges }: DiffBlobsRequest): Promise<void> {
   if (blobPairs.length === 0 && rawInfo.length === 0)

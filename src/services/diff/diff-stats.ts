@@ -2,9 +2,8 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { diffFailure } from '#domain/diff/diff-failure';
 import { fileStats } from '#domain/diff/file-stats';
 import type { FileStat } from '#git/diff/parse/numstat';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
-import type { DiffStatsRequest, DiffStatsResponseSchema, DiffStatsSchema } from '#wire/gen/diff_pb';
-import type { DiffDependencies } from './dependencies.ts';
+import type { DiffStatsSchema } from '#wire/gen/diff_pb';
+import type { Handlers } from './dependencies.ts';
 import { requireSides } from './sides.ts';
 
 type Stats = MessageInitShape<typeof DiffStatsSchema>;
@@ -13,11 +12,7 @@ type Stats = MessageInitShape<typeof DiffStatsSchema>;
 const MAX_BATCH_FILES = 1000;
 
 /** Counts the lines that each file gained and lost between two commits. */
-export async function* diffStats(
-  request: DiffStatsRequest,
-  { signal }: HandlerContext,
-  deps: DiffDependencies,
-): ResponsesOf<typeof DiffStatsResponseSchema> {
+export const diffStats: Handlers['diffStats'] = async function* (request, { signal }, deps) {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
@@ -36,7 +31,7 @@ export async function* diffStats(
     throw diffFailure(error);
   }
   if (stats.length > 0) yield { stats };
-}
+};
 
 function statsMessage({ path, oldPath, additions, deletions }: FileStat): Stats {
   return { path, additions, deletions, ...(oldPath && { oldPath }) };

@@ -4,17 +4,14 @@ import { GitExitError } from '#git/command/process/exit-error';
 import { type ChangedPathsQuery, changedPaths } from '#git/diff/changed-paths';
 import type { ChangeStatus } from '#git/diff/parse/raw-line';
 import type { RawRecord } from '#git/diff/parse/raw-records';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
 import {
   ChangedPaths_Status,
   ChangedPathsSchema,
   FindChangedPathsRequest_DiffStatus as Filter,
-  type FindChangedPathsRequest,
-  type FindChangedPathsResponseSchema,
   FindChangedPathsRequest_MergeCommitDiffMode as MergeMode,
 } from '#wire/gen/diff_pb';
-import type { DiffDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 import { resolveComparisons } from './resolve-comparisons.ts';
 
 type Path = MessageInitShape<typeof ChangedPathsSchema>;
@@ -42,11 +39,7 @@ const STATUSES: Readonly<Partial<Record<ChangeStatus, ChangedPaths_Status>>> = {
 /**
  * Lists the paths that commits change, or that differ between trees, in the order of the requests.
  */
-export async function* findChangedPaths(
-  request: FindChangedPathsRequest,
-  context: HandlerContext,
-  deps: DiffDependencies,
-): ResponsesOf<typeof FindChangedPathsResponseSchema> {
+export const findChangedPaths: Handlers['findChangedPaths'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const { signal } = context;
   const comparisons = await resolveComparisons(repository.objects, request, { signal });
@@ -64,7 +57,7 @@ export async function* findChangedPaths(
       throw wrap(error, 'cmd wait err', 'FAILED_PRECONDITION', { metadata: { stderr: error.stderr } });
     throw wrap(error, 'parsing err');
   }
-}
+};
 
 function filterOf(filters: readonly Filter[]): string {
   if (filters.length === 0) return ALL_KINDS;

@@ -1,16 +1,10 @@
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { headAttributes } from '#domain/diff/head-attributes';
 import { patchId } from '#git/diff/patch-id';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import type { GetPatchIDRequest, GetPatchIDResponseSchema } from '#wire/gen/diff_pb';
-import type { DiffDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 
 /** Returns the id of the change between two revisions: white space counts, line numbers do not. */
-export async function getPatchId(
-  request: GetPatchIDRequest,
-  context: HandlerContext,
-  deps: DiffDependencies,
-): ResponseOf<typeof GetPatchIDResponseSchema> {
+export const getPatchId: Handlers['getPatchID'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const { oldRevision: left, newRevision: right, contextFree } = request;
   if (left.length === 0) throw invalidArgument('empty OldRevision');
@@ -25,4 +19,4 @@ export async function getPatchId(
   const [id = '', second] = printed.split(' ', 2);
   if (second === undefined) throw new GitalyError('FAILED_PRECONDITION', 'unexpected patch ID format');
   return { patchId: id };
-}
+};

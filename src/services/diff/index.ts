@@ -1,4 +1,4 @@
-import type { ServiceImplementation } from '#rpc/server/handler';
+import { bindHandlers } from '#services/convert/bind-handlers';
 import type { DiffService } from '#wire/gen/diff_pb';
 import { commitDelta } from './commit-delta.ts';
 import { commitDiff } from './commit-diff.ts';
@@ -11,17 +11,17 @@ import { rangeDiff } from './range-diff.ts';
 import { rawDiff, rawPatch, rawRangeDiff } from './raw-output.ts';
 
 /** Differences between commits, trees and blobs. */
-export function diffService(deps: DiffDependencies): ServiceImplementation<typeof DiffService> {
-  return {
-    commitDelta: (request, context) => commitDelta(request, context, deps),
-    commitDiff: (request, context) => commitDiff(request, context, deps),
-    diffBlobs: (request, context) => diffBlobs(request, context, deps),
-    diffStats: (request, context) => diffStats(request, context, deps),
-    findChangedPaths: (request, context) => findChangedPaths(request, context, deps),
-    getPatchID: (request, context) => getPatchId(request, context, deps),
-    rangeDiff: (request, context) => rangeDiff(request, context, deps),
-    rawDiff: (request, context) => rawDiff(request, context, deps),
-    rawPatch: (request, context) => rawPatch(request, context, deps),
-    rawRangeDiff: (request, context) => rawRangeDiff(request, context, deps),
-  };
+export function diffService(deps: DiffDependencies) {
+  return bindHandlers<typeof DiffService, DiffDependencies>(deps, {
+    commitDelta,
+    commitDiff,
+    diffBlobs,
+    diffStats,
+    findChangedPaths,
+    getPatchID: getPatchId,
+    rangeDiff,
+    rawDiff,
+    rawPatch,
+    rawRangeDiff,
+  });
 }

@@ -4,13 +4,8 @@ import { checked, diffFailure } from '#domain/diff/diff-failure';
 import { OutputBeforeFailure } from '#git/command/output';
 import { type CommitPair, parseRangeDiff } from '#git/diff/range-diff';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';
-import type { HandlerContext } from '#rpc/server/handler';
-import {
-  type RangeDiffRequest,
-  RangeDiffResponse_Comparator,
-  type RangeDiffResponseSchema,
-} from '#wire/gen/diff_pb';
-import type { DiffDependencies } from './dependencies.ts';
+import { RangeDiffResponse_Comparator, type RangeDiffResponseSchema } from '#wire/gen/diff_pb';
+import type { Handlers } from './dependencies.ts';
 import { patchMessages } from './patch-messages.ts';
 import { requireRanges } from './range-spec.ts';
 
@@ -24,11 +19,7 @@ const COMPARATORS: Readonly<Record<CommitPair['comparison'], RangeDiffResponse_C
 };
 
 /** Compares two series of commits, pair by pair. */
-export async function* rangeDiff(
-  request: RangeDiffRequest,
-  context: HandlerContext,
-  deps: DiffDependencies,
-): AsyncGenerator<Response> {
+export const rangeDiff: Handlers['rangeDiff'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const ranges = requireRanges(request);
 
@@ -39,7 +30,7 @@ export async function* rangeDiff(
   } catch (error) {
     throw wrap(diffFailure(error), 'RangeDiff');
   }
-}
+};
 
 async function* rangeMessages(output: OutputBeforeFailure): AsyncGenerator<Response> {
   let pair: CommitPair | undefined;

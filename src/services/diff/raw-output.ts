@@ -7,39 +7,22 @@ import { GitExitError } from '#git/command/process/exit-error';
 import { mailsCommand } from '#git/diff/commands';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';
 import { textOutput } from '#git/diff/text-output';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
-import type {
-  RawDiffRequest,
-  RawDiffResponseSchema,
-  RawPatchRequest,
-  RawPatchResponseSchema,
-  RawRangeDiffRequest,
-  RawRangeDiffResponseSchema,
-} from '#wire/gen/diff_pb';
-import type { DiffDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 import { requireRanges } from './range-spec.ts';
 import { requireSides } from './sides.ts';
 
 /** Streams `git diff` of two commits as it is. */
-export async function* rawDiff(
-  request: RawDiffRequest,
-  { signal }: HandlerContext,
-  deps: DiffDependencies,
-): ResponsesOf<typeof RawDiffResponseSchema> {
+export const rawDiff: Handlers['rawDiff'] = async function* (request, { signal }, deps) {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
   yield* outputMessages(repository, (config) => textOutput(repository, sides, { signal, config }), signal);
-}
+};
 
 /** Streams the commits between two revisions as mails. */
-export async function* rawPatch(
-  request: RawPatchRequest,
-  { signal }: HandlerContext,
-  deps: DiffDependencies,
-): ResponsesOf<typeof RawPatchResponseSchema> {
+export const rawPatch: Handlers['rawPatch'] = async function* (request, { signal }, deps) {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
@@ -50,14 +33,10 @@ export async function* rawPatch(
     },
     signal,
   );
-}
+};
 
 /** Streams the output of `git range-diff` for two series of commits. */
-export async function* rawRangeDiff(
-  request: RawRangeDiffRequest,
-  context: HandlerContext,
-  deps: DiffDependencies,
-): ResponsesOf<typeof RawRangeDiffResponseSchema> {
+export const rawRangeDiff: Handlers['rawRangeDiff'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const ranges = requireRanges(request);
 
@@ -65,7 +44,7 @@ export async function* rawRangeDiff(
     rangeDiffOutput(repository, ranges, { color: 'as configured', signal: context.signal }),
   );
   for await (const bytes of output) yield* dataMessages(bytes);
-}
+};
 
 /**
  * Yields the output of git in messages of at most 128 KiB. The buffers are those read from git, not

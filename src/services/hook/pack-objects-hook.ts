@@ -11,27 +11,18 @@ import { decodeHooksPayload } from '#domain/hooks/payload';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
 import { SIDECHANNEL_SOCKET } from '#rpc/common/header-names';
 import { withLimitError } from '#rpc/common/limit-error';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
+import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
 import { packRequesterOf } from '#services/convert/request/pack-requester';
 import { clientBytes, closeSidechannel } from '#services/convert/request/sidechannel';
 import { respondInChunks, streamResponses } from '#services/convert/response/stream-responses';
-import type {
-  PackObjectsHookRequest,
-  PackObjectsHookResponseSchema,
-  PackObjectsHookWithSidechannelRequest,
-  PackObjectsHookWithSidechannelResponseSchema,
-} from '#wire/gen/hook_pb';
-import type { HookDependencies } from './dependencies.ts';
+import type { PackObjectsHookResponseSchema, PackObjectsHookWithSidechannelRequest } from '#wire/gen/hook_pb';
+import type { Handlers } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof PackObjectsHookResponseSchema>;
 
 /** Makes the pack of a fetch within gRPC, as hooks of Gitaly 15 request it. */
-export async function* packObjectsHook(
-  requests: AsyncIterable<PackObjectsHookRequest>,
-  context: HandlerContext,
-  deps: HookDependencies,
-): AsyncGenerator<Response> {
+export const packObjectsHook: Handlers['packObjectsHook'] = async function* (requests, context, deps) {
   const { first, rest } = await openRequests(requests);
   const repository = deps.storages.open(first.repository);
   const request = parsePackObjectsRequest(first.args);
@@ -56,14 +47,14 @@ export async function* packObjectsHook(
         throw wrap(withLimitError(error), 'pack objects hook');
       });
   });
-}
+};
 
 /** Makes the pack of a fetch for upload-pack's hook. */
-export async function packObjectsHookWithSidechannel(
-  request: PackObjectsHookWithSidechannelRequest,
-  context: HandlerContext,
-  deps: HookDependencies,
-): ResponseOf<typeof PackObjectsHookWithSidechannelResponseSchema> {
+export const packObjectsHookWithSidechannel: Handlers['packObjectsHookWithSidechannel'] = async (
+  request,
+  context,
+  deps,
+) => {
   const repository = deps.storages.open(request.repository);
   const pack = parsePackObjectsRequest(request.args);
   const sidechannel = await dialHookSidechannel(context);
@@ -92,7 +83,7 @@ export async function packObjectsHookWithSidechannel(
   } finally {
     sidechannel.destroy();
   }
-}
+};
 
 function requirePayload(request: PackObjectsHookWithSidechannelRequest): void {
   try {

@@ -3,17 +3,10 @@ import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import type { ReferenceTransactionState } from '#domain/hooks/reference-transaction';
 import { customHookErrorOf } from '#domain/hooks/run-custom-hooks';
 import { isVoteOutcome, TransactionAbortedError, TransactionStoppedError } from '#domain/transactions/voter';
-import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { streamResponses } from '#services/convert/response/stream-responses';
-import {
-  type PostReceiveHookRequest,
-  type PreReceiveHookRequest,
-  type ReferenceTransactionHookRequest,
-  ReferenceTransactionHookRequest_State as State,
-  type UpdateHookRequest,
-} from '#wire/gen/hook_pb';
-import type { HookDependencies } from './dependencies.ts';
+import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
+import type { Handlers } from './dependencies.ts';
 import { type HookResponse, hookCallOf, payloadOf, readInput, respondFailure } from './hook-call.ts';
 
 const STATES: ReadonlyMap<State, ReferenceTransactionState> = new Map([
@@ -27,11 +20,7 @@ const STATES: ReadonlyMap<State, ReferenceTransactionState> = new Map([
  * Decides on the changes of references of a push. A refusal is an exit status; only a rate limit of
  * the API is an error of the call.
  */
-export async function* preReceiveHook(
-  requests: AsyncIterable<PreReceiveHookRequest>,
-  context: HandlerContext,
-  deps: HookDependencies,
-): AsyncGenerator<HookResponse> {
+export const preReceiveHook: Handlers['preReceiveHook'] = async function* (requests, context, deps) {
   const { first: request, rest } = await openRequests(requests, 'receiving first request: EOF');
   const repository = deps.storages.open(request.repository);
 
@@ -48,17 +37,13 @@ export async function* preReceiveHook(
     }
     await respond({ exitStatus: { value: 0 } });
   });
-}
+};
 
 /**
  * Decides on the change of one reference. A script's refusal is its exit status; anything else is
  * an error of the call.
  */
-export async function* updateHook(
-  request: UpdateHookRequest,
-  context: HandlerContext,
-  deps: HookDependencies,
-): AsyncGenerator<HookResponse> {
+export const updateHook: Handlers['updateHook'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const { ref, oldValue, newValue } = request;
 
@@ -74,14 +59,10 @@ export async function* updateHook(
     }
     await respond({ exitStatus: { value: status } });
   });
-}
+};
 
 /** Handles the changes of references that a push has made. */
-export async function* postReceiveHook(
-  requests: AsyncIterable<PostReceiveHookRequest>,
-  context: HandlerContext,
-  deps: HookDependencies,
-): AsyncGenerator<HookResponse> {
+export const postReceiveHook: Handlers['postReceiveHook'] = async function* (requests, context, deps) {
   const { first: request, rest } = await openRequests(requests);
   const repository = deps.storages.open(request.repository);
 
@@ -96,14 +77,14 @@ export async function* postReceiveHook(
     }
     await respond({ exitStatus: { value: 0 } });
   });
-}
+};
 
 /** Votes on changes of references that git is about to make or has made. */
-export async function* referenceTransactionHook(
-  requests: AsyncIterable<ReferenceTransactionHookRequest>,
-  context: HandlerContext,
-  deps: HookDependencies,
-): AsyncGenerator<HookResponse> {
+export const referenceTransactionHook: Handlers['referenceTransactionHook'] = async function* (
+  requests,
+  context,
+  deps,
+) {
   const { first, rest } = await openRequests(requests, 'receiving first request: EOF');
   deps.storages.open(first.repository);
   const state = STATES.get(first.state);
@@ -116,7 +97,7 @@ export async function* referenceTransactionHook(
     throw wrap(error, 'reference-transaction hook', codeFor(error));
   }
   yield { exitStatus: { value: 0 } };
-}
+};
 
 function codeFor(error: unknown): StatusCode {
   if (isVoteOutcome(error, TransactionAbortedError)) return 'ABORTED';

@@ -1,4 +1,4 @@
-import type { ServiceImplementation } from '#rpc/server/handler';
+import { bindHandlers } from '#services/convert/bind-handlers';
 import type { InternalGitaly } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
 import { listPoolUpstreams } from './list-pool-upstreams.ts';
@@ -6,12 +6,12 @@ import { listPoolMetadata, scanPoolMetadata, storePoolMetadata } from './pool-me
 import { walkRepos } from './walk-repos.ts';
 
 /** Calls of Praefect and of operators: the repositories of a storage, and their object pools. */
-export function internalGitaly(deps: InternalDependencies): ServiceImplementation<typeof InternalGitaly> {
-  return {
-    walkRepos: (request, context) => walkRepos(request, context, deps),
-    scanPoolMetadata: (request, context) => scanPoolMetadata(request, context, deps),
-    storePoolMetadata: (requests) => storePoolMetadata(requests, deps),
-    listPoolMetadata: (request) => listPoolMetadata(request, deps),
-    listPoolUpstreams: (requests, context) => listPoolUpstreams(requests, context, deps),
-  };
+export function internalGitaly(deps: InternalDependencies) {
+  return bindHandlers<typeof InternalGitaly, InternalDependencies>(deps, {
+    walkRepos,
+    scanPoolMetadata,
+    storePoolMetadata,
+    listPoolMetadata,
+    listPoolUpstreams,
+  });
 }

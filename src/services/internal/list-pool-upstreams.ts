@@ -1,9 +1,8 @@
 import { invalidArgument, withCode, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { remoteIpOf } from '#services/convert/request/push-context';
-import type { ListPoolUpstreamsRequest, ListPoolUpstreamsResponseSchema } from '#wire/gen/internal_pb';
-import type { InternalDependencies } from './dependencies.ts';
+import type { ListPoolUpstreamsRequest } from '#wire/gen/internal_pb';
+import type { Handlers } from './dependencies.ts';
 
 /** GitLab's limit of the pools in one request. */
 const BATCH = 500;
@@ -14,11 +13,7 @@ const MAX_POOL_BYTES = 256 * 1024 * 1024;
  * Returns the public upstream of each pool, from GitLab. Pools without one, or with several, are
  * omitted.
  */
-export async function* listPoolUpstreams(
-  requests: AsyncIterable<ListPoolUpstreamsRequest>,
-  context: HandlerContext,
-  { api }: InternalDependencies,
-): ResponsesOf<typeof ListPoolUpstreamsResponseSchema> {
+export const listPoolUpstreams: Handlers['listPoolUpstreams'] = async function* (requests, context, { api }) {
   const { storageName, given } = await readRequests(requests);
   const call = {
     signal: context.signal,
@@ -40,7 +35,7 @@ export async function* listPoolUpstreams(
     }
   }
   yield { upstreams };
-}
+};
 
 /** Reads all messages. @returns the first path of each pool by the path without `.git`. */
 async function readRequests(

@@ -1,18 +1,9 @@
 import { GitalyError, invalidArgument, messageOf, withCode, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
-import type { HandlerContext, ResponseOf, ResponsesOf } from '#rpc/server/handler';
 import { poolMember } from '#storage/pool-metadata/pool-member';
 import type { PoolMetadataStore, StoredMember } from '#storage/pool-metadata/pool-metadata-store';
 import { walkRepositories } from '#storage/walk-repositories';
-import type {
-  ListPoolMetadataRequest,
-  ListPoolMetadataResponseSchema,
-  ScanPoolMetadataRequest,
-  ScanPoolMetadataResponseSchema,
-  StorePoolMetadataRequest,
-  StorePoolMetadataResponseSchema,
-} from '#wire/gen/internal_pb';
-import type { InternalDependencies } from './dependencies.ts';
+import type { Handlers, InternalDependencies } from './dependencies.ts';
 import { storageNamed } from './storage-named.ts';
 
 /** Memory for the members of one call: a million of them. GitLab.com has fewer in a storage. */
@@ -26,10 +17,7 @@ function requireStore({ poolMetadata }: InternalDependencies): PoolMetadataStore
 }
 
 /** Replaces the stored pools of the first message's storage. No message changes nothing. */
-export async function storePoolMetadata(
-  requests: AsyncIterable<StorePoolMetadataRequest>,
-  deps: InternalDependencies,
-): ResponseOf<typeof StorePoolMetadataResponseSchema> {
+export const storePoolMetadata: Handlers['storePoolMetadata'] = async (requests, _context, deps) => {
   const store = requireStore(deps);
   const members: StoredMember[] = [];
   using held = new HeldBytes(MAX_MEMBER_BYTES, 'members');
@@ -50,17 +38,17 @@ export async function storePoolMetadata(
     throw wrap(withCode(error, 'INTERNAL'), 'store pool data');
   });
   return {};
-}
+};
 
 /**
  * Yields the repositories that borrow objects from a pool, read from their files. Those whose pool
  * does not exist are left out, and noted in the store if there is one.
  */
-export async function* scanPoolMetadata(
-  { storageName }: ScanPoolMetadataRequest,
-  { signal, log }: HandlerContext,
-  { storages, poolMetadata }: InternalDependencies,
-): ResponsesOf<typeof ScanPoolMetadataResponseSchema> {
+export const scanPoolMetadata: Handlers['scanPoolMetadata'] = async function* (
+  { storageName },
+  { signal, log },
+  { storages, poolMetadata },
+) {
   const storage = storageNamed(storages, storageName, 'get storage');
   for await (const found of walkRepositories(storage, { signal })) {
     const member = await poolMember(storage, found);
@@ -72,12 +60,13 @@ export async function* scanPoolMetadata(
         log.add({ 'pool_metadata.error': messageOf(error) });
       });
   }
-}
+};
 
 /** Yields the stored pools of a storage, one a message. */
-export async function* listPoolMetadata(
-  { storageName }: ListPoolMetadataRequest,
-  deps: InternalDependencies,
-): ResponsesOf<typeof ListPoolMetadataResponseSchema> {
+export const listPoolMetadata: Handlers['listPoolMetadata'] = async function* (
+  { storageName },
+  _context,
+  deps,
+) {
   for await (const poolDiskPath of requireStore(deps).pools(storageName)) yield { poolDiskPath };
-}
+};

@@ -7,32 +7,12 @@ import { linkMember } from '#domain/object-pool/link-member';
 import { InvalidPoolError, openPool, requirePoolPath } from '#domain/object-pool/open-pool';
 import { poolOfMember } from '#domain/object-pool/pool-of-member';
 import { reduplicate } from '#domain/object-pool/reduplicate';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
-import type {
-  CreateObjectPoolRequest,
-  CreateObjectPoolResponseSchema,
-  DeleteObjectPoolRequest,
-  DeleteObjectPoolResponseSchema,
-  DisconnectGitAlternatesRequest,
-  DisconnectGitAlternatesResponseSchema,
-  FetchIntoObjectPoolRequest,
-  FetchIntoObjectPoolResponseSchema,
-  GetObjectPoolRequest,
-  GetObjectPoolResponseSchema,
-  LinkRepositoryToObjectPoolRequest,
-  LinkRepositoryToObjectPoolResponseSchema,
-  ReduplicateRepositoryRequest,
-  ReduplicateRepositoryResponseSchema,
-} from '#wire/gen/objectpool_pb';
-import type { ObjectPoolDependencies } from './dependencies.ts';
+import type { FetchIntoObjectPoolRequest } from '#wire/gen/objectpool_pb';
+import type { Handlers, ObjectPoolDependencies } from './dependencies.ts';
 
 /** Creates an object pool from a repository, which does not become a member. */
-export async function createObjectPool(
-  request: CreateObjectPoolRequest,
-  context: HandlerContext,
-  deps: ObjectPoolDependencies,
-): ResponseOf<typeof CreateObjectPoolResponseSchema> {
+export const createObjectPool: Handlers['createObjectPool'] = async (request, context, deps) => {
   const { origin } = request;
   if (origin === undefined) throw invalidArgument('no origin repository');
   const pool = request.objectPool?.repository;
@@ -42,14 +22,10 @@ export async function createObjectPool(
   const options = { signal: context.signal, vote: deps.voteOf(context) };
   await createPool(deps.storages, pool, origin, options).catch(wrapped('creating object pool'));
   return {};
-}
+};
 
 /** Deletes an object pool. A missing one, or one that is no repository, is no error. */
-export async function deleteObjectPool(
-  request: DeleteObjectPoolRequest,
-  context: HandlerContext,
-  deps: ObjectPoolDependencies,
-): ResponseOf<typeof DeleteObjectPoolResponseSchema> {
+export const deleteObjectPool: Handlers['deleteObjectPool'] = async (request, context, deps) => {
   let pool: Repository;
   try {
     pool = openPool(deps.storages, request.objectPool?.repository);
@@ -64,17 +40,13 @@ export async function deleteObjectPool(
     onLeftover: (error) => context.log.add({ remove_repository_leftover: messageOf(error) }),
   });
   return {};
-}
+};
 
 /**
  * Returns the pool from which a repository borrows objects, if there is one. Alternates that lead
  * elsewhere are logged, and count as none.
  */
-export async function getObjectPool(
-  request: GetObjectPoolRequest,
-  { log }: HandlerContext,
-  deps: ObjectPoolDependencies,
-): ResponseOf<typeof GetObjectPoolResponseSchema> {
+export const getObjectPool: Handlers['getObjectPool'] = async (request, { log }, deps) => {
   const member = deps.storages.open(request.repository);
 
   const repository = await poolOfMember(deps.storages, member).catch((error: unknown) => {
@@ -84,28 +56,28 @@ export async function getObjectPool(
   if (repository === undefined) return {};
   const { storageName, relativePath } = repository;
   return { objectPool: { repository: { storageName, relativePath } } };
-}
+};
 
 /** Lets a repository borrow objects from a pool. */
-export async function linkRepositoryToObjectPool(
-  request: LinkRepositoryToObjectPoolRequest,
-  context: HandlerContext,
-  deps: ObjectPoolDependencies,
-): ResponseOf<typeof LinkRepositoryToObjectPoolResponseSchema> {
+export const linkRepositoryToObjectPool: Handlers['linkRepositoryToObjectPool'] = async (
+  request,
+  context,
+  deps,
+) => {
   const member = deps.storages.open(request.repository);
   const pool = openPool(deps.storages, request.objectPool?.repository);
 
   const { borrowers } = deps.storages;
   await linkMember(pool, member, { borrowers, vote: deps.voteOf(context), signal: context.signal });
   return {};
-}
+};
 
 /** Makes a member of a pool independent of it. */
-export async function disconnectGitAlternates(
-  request: DisconnectGitAlternatesRequest,
-  context: HandlerContext,
-  deps: ObjectPoolDependencies,
-): ResponseOf<typeof DisconnectGitAlternatesResponseSchema> {
+export const disconnectGitAlternates: Handlers['disconnectGitAlternates'] = async (
+  request,
+  context,
+  deps,
+) => {
   const member = deps.storages.open(request.repository);
 
   await disconnectMember(member, {
@@ -114,27 +86,19 @@ export async function disconnectGitAlternates(
     signal: context.signal,
   });
   return {};
-}
+};
 
 /** Gives a member of a pool its own copies of the objects that it borrows. */
-export async function reduplicateRepository(
-  request: ReduplicateRepositoryRequest,
-  { signal }: HandlerContext,
-  deps: ObjectPoolDependencies,
-): ResponseOf<typeof ReduplicateRepositoryResponseSchema> {
+export const reduplicateRepository: Handlers['reduplicateRepository'] = async (request, { signal }, deps) => {
   const member = deps.storages.open(request.repository);
 
   using _run = await deps.housekeeping.runs.takeOver(member, signal);
   await reduplicate(member, signal);
   return {};
-}
+};
 
 /** Adds the objects of a member, the origin, to its pool. */
-export async function fetchIntoObjectPool(
-  request: FetchIntoObjectPoolRequest,
-  context: HandlerContext,
-  deps: ObjectPoolDependencies,
-): ResponseOf<typeof FetchIntoObjectPoolResponseSchema> {
+export const fetchIntoObjectPool: Handlers['fetchIntoObjectPool'] = async (request, context, deps) => {
   checkFields(request);
   const pool = openRequestedPool(request, deps);
   const origin = openOrigin(request, deps);
@@ -146,7 +110,7 @@ export async function fetchIntoObjectPool(
     signal: context.signal,
   });
   return {};
-}
+};
 
 function checkFields({ origin, objectPool }: FetchIntoObjectPoolRequest): void {
   const problem =

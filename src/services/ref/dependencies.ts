@@ -1,5 +1,7 @@
+import type { HandlersOf } from '#rpc/server/handler';
 import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
 import type { Storages } from '#storage/storages';
+import type { RefService } from '#wire/gen/ref_pb';
 import type { KnownCommits } from './branches/known-commits.ts';
 import type { RememberedLists } from './remembered-lists.ts';
 
@@ -10,3 +12,5 @@ export interface RefDependencies extends VotingDependencies {
   /** Also fills fields that only clients of 15.0 read. */
   readonly fillsOldFields: boolean;
 }
+
+export type Handlers = HandlersOf<typeof RefService, RefDependencies>;

@@ -1,10 +1,9 @@
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { updateMirror } from '#domain/remote/mirror/update-mirror';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
-import type { UpdateRemoteMirrorRequest, UpdateRemoteMirrorResponseSchema } from '#wire/gen/remote_pb';
-import type { RemoteDependencies } from './dependencies.ts';
+import type { UpdateRemoteMirrorRequest } from '#wire/gen/remote_pb';
+import type { Handlers } from './dependencies.ts';
 
 /** Limit of the patterns: each is compared with every branch. */
 const MAX_PATTERNS = 10_000;
@@ -12,11 +11,11 @@ const MAX_PATTERNS = 10_000;
 const MAX_PATTERN_BYTES = 16 * 1024 * 1024;
 
 /** Pushes branches and tags to a mirror. */
-export async function updateRemoteMirror(
-  requests: AsyncIterable<UpdateRemoteMirrorRequest>,
-  { signal }: HandlerContext,
-  { storages }: RemoteDependencies,
-): ResponseOf<typeof UpdateRemoteMirrorResponseSchema> {
+export const updateRemoteMirror: Handlers['updateRemoteMirror'] = async (
+  requests,
+  { signal },
+  { storages },
+) => {
   const { first, rest } = await openRequests(requests, 'receive first request: EOF');
   const repository = storages.open(first.repository);
   const { remote } = first;
@@ -50,4 +49,4 @@ export async function updateRemoteMirror(
     signal,
   });
   return { divergentRefs: divergent.map((name) => Buffer.from(name, 'latin1')) };
-}
+};

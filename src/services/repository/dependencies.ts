@@ -8,9 +8,11 @@ import type { Housekeeping } from '#domain/housekeeping/housekeeping';
 import type { LicenseCache } from '#domain/license/license-cache';
 import type { RemoteRepositories } from '#domain/remote/server/remote-repositories';
 import type { ObjectStore } from '#object-store/object-store';
+import type { HandlersOf } from '#rpc/server/handler';
 import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
 import type { DetailsLog } from '#services/convert/response/details-log';
 import type { Storages } from '#storage/storages';
+import type { RepositoryService } from '#wire/gen/repository_pb';
 import type { OffloadingSettings } from './maintenance/refuse-offloading.ts';
 
 export interface RepositoryDependencies extends VotingDependencies {
@@ -34,3 +36,5 @@ export interface RepositoryDependencies extends VotingDependencies {
   /** `undefined` without `[bundle_uri] go_cloud_url`. */
   readonly bundleUris: BundleUris | undefined;
 }
+
+export type Handlers = HandlersOf<typeof RepositoryService, RepositoryDependencies>;

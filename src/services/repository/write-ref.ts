@@ -2,11 +2,9 @@ import { create } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { setDefaultBranch } from '#domain/ref-update/set-default-branch';
 import { UnknownRevisionError, writeReference } from '#domain/ref-update/write-reference';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { ReferenceNotFoundErrorSchema } from '#wire/gen/errors_pb';
-import type { WriteRefRequest, WriteRefResponseSchema } from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 
 const HEAD = Buffer.from('HEAD');
 
@@ -14,11 +12,7 @@ const HEAD = Buffer.from('HEAD');
  * Writes one reference, or the symbolic reference HEAD, without access checks and custom hooks. A
  * revision of zeros deletes; an old revision of zeros means that the reference must not exist.
  */
-export async function writeRef(
-  request: WriteRefRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof WriteRefResponseSchema> {
+export const writeRef: Handlers['writeRef'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const name = requireRevision(request.ref, { prefix: 'invalid ref: ' });
   const revision = requireRevision(request.revision, { prefix: 'invalid revision: ' });
@@ -39,7 +33,7 @@ export async function writeRef(
     await writeReference(repository, { name, revision, oldRevision }, { hooks, signal }).catch(refuse);
   }
   return {};
-}
+};
 
 function refuse(error: unknown): never {
   if (!(error instanceof UnknownRevisionError)) throw error;

@@ -1,5 +1,7 @@
 import type { SigningKeys } from '#domain/signing/signing-keys';
+import type { HandlersOf } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
+import type { ServerService } from '#wire/gen/server_pb';
 
 export interface ServerDependencies {
   readonly storages: Storages;
@@ -8,3 +10,5 @@ export interface ServerDependencies {
   /** The keys that commits are signed with, if there are any. */
   readonly signingKeys: SigningKeys | undefined;
 }
+
+export type Handlers = HandlersOf<typeof ServerService, ServerDependencies>;

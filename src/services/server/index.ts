@@ -3,29 +3,28 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrapped } from '#base/gitaly-error';
 import { systemErrorText } from '#base/go/system-error';
 import { clockSynced } from '#rpc/common/clock-synced';
-import type { HandlerContext, ResponseOf, ServiceImplementation } from '#rpc/server/handler';
+import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
+import { bindHandlers } from '#services/convert/bind-handlers';
 import type { Storage } from '#storage/repository-target';
 import type {
   DiskStatisticsResponse_StorageStatusSchema,
-  DiskStatisticsResponseSchema,
   ReadinessCheckResponseSchema,
   ServerService,
-  ServerSignatureResponseSchema,
 } from '#wire/gen/server_pb';
-import type { ServerDependencies } from './dependencies.ts';
+import type { Handlers, ServerDependencies } from './dependencies.ts';
 import { serverInfo } from './server-info.ts';
 
 type StorageStatus = MessageInitShape<typeof DiskStatisticsResponse_StorageStatusSchema>;
 
 /** Implements the service that describes this server. */
-export function serverService(deps: ServerDependencies): ServiceImplementation<typeof ServerService> {
-  return {
-    serverInfo: () => serverInfo(deps),
-    diskStatistics: (_request, context) => diskStatistics(context, deps),
+export function serverService(deps: ServerDependencies) {
+  return bindHandlers<typeof ServerService, ServerDependencies>(deps, {
+    serverInfo,
+    diskStatistics,
     clockSynced,
     readinessCheck: () => readinessCheck(deps),
-    serverSignature: () => serverSignature(deps),
-  };
+    serverSignature,
+  });
 }
 
 /** Reports that the server is ready, or which storages are gone. */
@@ -47,26 +46,23 @@ async function readinessCheck({
  * @throws {GitalyError} INTERNAL when the key cannot be read, and for an OpenPGP key, whose public
  * half Gitaly does not return either.
  */
-async function serverSignature(deps: ServerDependencies): ResponseOf<typeof ServerSignatureResponseSchema> {
+const serverSignature: Handlers['serverSignature'] = async (_request, _context, deps) => {
   const key = await deps.signingKeys?.current().catch(wrapped('failed to parse signing key'));
   if (key === undefined) return {};
   if (key.publicLine === undefined)
     throw new Error('failed to fetch public key: gpg public key not implemented');
   return { publicKey: Buffer.from(key.publicLine) };
-}
+};
 
 /**
  * Returns the free and used bytes of the storages' file systems. A storage whose call fails is
  * listed without numbers.
  */
-async function diskStatistics(
-  context: HandlerContext,
-  deps: ServerDependencies,
-): ResponseOf<typeof DiskStatisticsResponseSchema> {
+const diskStatistics: Handlers['diskStatistics'] = async (_request, context, deps) => {
   return {
     storageStatuses: await Promise.all(deps.storages.all.map((storage) => storageStatus(storage, context))),
   };
-}
+};
 
 async function storageStatus(storage: Storage, context: HandlerContext): Promise<StorageStatus> {
   try {

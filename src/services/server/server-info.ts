@@ -3,8 +3,8 @@ import { systemErrorCode } from '#base/go/system-error';
 import type { ResponseOf } from '#rpc/server/handler';
 import type { Storage } from '#storage/repository-target';
 import { readStorageMetadata } from '#storage/storage-metadata';
-import type { ServerInfoResponse_StorageStatusSchema, ServerInfoResponseSchema } from '#wire/gen/server_pb';
-import type { ServerDependencies } from './dependencies.ts';
+import type { ServerInfoResponse_StorageStatusSchema } from '#wire/gen/server_pb';
+import type { Handlers } from './dependencies.ts';
 
 /**
  * File systems that a storage may lie on, by the magic number of Linux (`man 2 statfs`). Clients
@@ -62,13 +62,13 @@ const OWNER_READ_AND_ENTER = 0o500;
 /**
  * Returns the versions of the server and of git, and the state and file system of each storage.
  */
-export async function serverInfo(deps: ServerDependencies): ResponseOf<typeof ServerInfoResponseSchema> {
+export const serverInfo: Handlers['serverInfo'] = async (_request, _context, deps) => {
   return {
     serverVersion: deps.serverVersion,
     gitVersion: deps.storages.git.version,
     storageStatuses: await Promise.all(deps.storages.all.map(storageStatus)),
   };
-}
+};
 
 /**
  * Returns the state of a storage. Readable and writeable follow the owner's mode bits, as in

@@ -3,19 +3,9 @@ import { rulesProblem } from '#domain/hooks/push-rules/repository-rules';
 import { readSetting, writeSetting } from '#domain/settings/kept-settings';
 import { isLfsId, lfsIdsIn, lfsIdsOf } from '#domain/settings/lfs-ids';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
-import type { HandlerContext, ResponseOf, ResponsesOf, ServiceImplementation } from '#rpc/server/handler';
-import type {
-  GetRequest,
-  GetResponseSchema,
-  ListLfsFilesRequest,
-  ListLfsFilesResponseSchema,
-  SetDescriptionRequest,
-  SetLfsIdsRequest,
-  SetLfsIdsResponse,
-  SetRulesRequest,
-  SettingsService,
-} from '#wire/gen/gitalyts/settings/v1/settings_pb';
-import type { SettingsDependencies } from './dependencies.ts';
+import { bindHandlers } from '#services/convert/bind-handlers';
+import type { SettingsService } from '#wire/gen/gitalyts/settings/v1/settings_pb';
+import type { Handlers, SettingsDependencies } from './dependencies.ts';
 
 const MAX_CHARACTERS = 1000;
 const CONTROL = /\p{Cc}/u;
@@ -27,21 +17,18 @@ const NO_ID = 'custom_hooks/gitaly-ts/lfs-ids of the repository has no id: corre
 const MAX_FILES = 4000;
 
 /** Implements the settings of repositories. */
-export function settingsService(deps: SettingsDependencies): ServiceImplementation<typeof SettingsService> {
-  return {
-    get: (request) => get(request, deps),
-    setDescription: (request, context) => setDescription(request, context, deps),
-    setRules: (request, context) => setRules(request, context, deps),
-    listLfsFiles: (request, context) => listLfsFiles(request, context, deps),
-    setLfsIds: (request, context) => setLfsIds(request, context, deps),
-  };
+export function settingsService(deps: SettingsDependencies) {
+  return bindHandlers<typeof SettingsService, SettingsDependencies>(deps, {
+    get,
+    setDescription,
+    setRules,
+    listLfsFiles,
+    setLfsIds,
+  });
 }
 
 /** Returns the settings of a repository. */
-async function get(
-  request: GetRequest,
-  { storages }: SettingsDependencies,
-): ResponseOf<typeof GetResponseSchema> {
+const get: Handlers['get'] = async (request, _context, { storages }) => {
   const repository = storages.open(request.repository);
   const description = await readSetting(repository, 'description');
   const rules = await readSetting(repository, 'rules.json');
@@ -52,40 +39,36 @@ async function get(
     lfsIds: await lfsIdsOf(repository),
     ...(problem !== undefined && { rulesProblem: problem }),
   };
-}
+};
 
 /** Sets or removes the description of a repository. */
-async function setDescription(
-  { description, repository: target }: SetDescriptionRequest,
-  context: HandlerContext,
-  { storages, voteOf }: SettingsDependencies,
-): Promise<Record<string, never>> {
+const setDescription: Handlers['setDescription'] = async (
+  { description, repository: target },
+  context,
+  { storages, voteOf },
+) => {
   const repository = storages.open(target);
   if (description.length > MAX_CHARACTERS || CONTROL.test(description))
     throw invalidArgument(`description: not one line of ${MAX_CHARACTERS} characters`);
   await writeSetting(repository, 'description', Buffer.from(description), { vote: voteOf(context) });
   return {};
-}
+};
 
 /** Sets or removes the rules of a repository for pushes. */
-async function setRules(
-  { expected, repository: target, rules }: SetRulesRequest,
-  context: HandlerContext,
-  { storages, voteOf }: SettingsDependencies,
-): Promise<Record<string, never>> {
+const setRules: Handlers['setRules'] = async (
+  { expected, repository: target, rules },
+  context,
+  { storages, voteOf },
+) => {
   const repository = storages.open(target);
   const problem = rules.length === 0 ? undefined : await rulesProblem(rules);
   if (problem !== undefined) throw invalidArgument(`rules: ${problem}`);
   await writeSetting(repository, 'rules.json', rules, { expected, vote: voteOf(context) });
   return {};
-}
+};
 
 /** Sets the ids of a repository in the store of Git LFS, unless it has some. */
-async function setLfsIds(
-  request: SetLfsIdsRequest,
-  context: HandlerContext,
-  { storages, voteOf }: SettingsDependencies,
-): Promise<Pick<SetLfsIdsResponse, 'ids'>> {
+const setLfsIds: Handlers['setLfsIds'] = async (request, context, { storages, voteOf }) => {
   const repository = storages.open(request.repository);
   const { ids } = request;
   if (ids.length === 0 || ids.length > MAX_IDS || !ids.every(isLfsId))
@@ -98,14 +81,10 @@ async function setLfsIds(
   const content = Buffer.from(`${ids.join('\n')}\n`);
   await writeSetting(repository, 'lfs-ids', content, { expected, vote: voteOf(context) });
   return { ids: await lfsIdsOf(repository) };
-}
+};
 
 /** Lists the files that pointers in the history of all references name. */
-async function* listLfsFiles(
-  request: ListLfsFilesRequest,
-  { signal }: HandlerContext,
-  { storages }: SettingsDependencies,
-): ResponsesOf<typeof ListLfsFilesResponseSchema> {
+const listLfsFiles: Handlers['listLfsFiles'] = async function* (request, { signal }, { storages }) {
   const repository = storages.open(request.repository);
   let files: { sha256: string; size: bigint }[] = [];
   try {
@@ -119,4 +98,4 @@ async function* listLfsFiles(
     throw withCode(error, 'INTERNAL');
   }
   if (files.length > 0) yield { files };
-}
+};

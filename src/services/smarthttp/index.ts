@@ -1,4 +1,4 @@
-import type { ServiceImplementation } from '#rpc/server/handler';
+import { bindHandlers } from '#services/convert/bind-handlers';
 import type { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
 import { infoRefsReceivePack, infoRefsUploadPack } from './info-refs.ts';
@@ -6,15 +6,12 @@ import { postReceivePack } from './post-receive-pack.ts';
 import { postUploadPack, postUploadPackWithSidechannel } from './post-upload-pack.ts';
 
 /** Clones, fetches and pushes over HTTP: one request, one response. */
-export function smartHttpService(
-  deps: SmartHttpDependencies,
-): ServiceImplementation<typeof SmartHTTPService> {
-  return {
-    infoRefsReceivePack: (request, context) => infoRefsReceivePack(request, context, deps),
-    infoRefsUploadPack: (request, context) => infoRefsUploadPack(request, context, deps),
-    postReceivePack: (requests, context) => postReceivePack(requests, context, deps),
-    postUploadPack: (requests, context) => postUploadPack(requests, context, deps),
-    postUploadPackWithSidechannel: (request, context) =>
-      postUploadPackWithSidechannel(request, context, deps),
-  };
+export function smartHttpService(deps: SmartHttpDependencies) {
+  return bindHandlers<typeof SmartHTTPService, SmartHttpDependencies>(deps, {
+    infoRefsReceivePack,
+    infoRefsUploadPack,
+    postReceivePack,
+    postUploadPack,
+    postUploadPackWithSidechannel,
+  });
 }

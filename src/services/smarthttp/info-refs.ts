@@ -17,17 +17,13 @@ import {
   InfoRefsRequestSchema,
   type InfoRefsResponseSchema,
 } from '#wire/gen/smarthttp_pb';
-import type { SmartHttpDependencies } from './dependencies.ts';
+import type { Handlers, SmartHttpDependencies } from './dependencies.ts';
 
 /**
  * Sends the advertisement for a fetch: the visible references (from a cache for a request without
  * options), or in protocol v2 only the server's capabilities, which are cached.
  */
-export async function* infoRefsUploadPack(
-  request: InfoRefsRequest,
-  context: HandlerContext,
-  deps: SmartHttpDependencies,
-): ResponsesOf<typeof InfoRefsResponseSchema> {
+export const infoRefsUploadPack: Handlers['infoRefsUploadPack'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
   deps.observeGitProtocol?.(context.method, request.gitProtocol);
@@ -49,7 +45,7 @@ export async function* infoRefsUploadPack(
   } else {
     yield* messagesOf(advertiseReferences(repository, asked));
   }
-}
+};
 
 /** Cuts pieces into messages. */
 async function* messagesOf(
@@ -85,11 +81,11 @@ function cacheOptions(
 }
 
 /** Sends the references that a push may see. Never cached: a push depends on the current state. */
-export async function* infoRefsReceivePack(
-  request: InfoRefsRequest,
-  { method, signal }: HandlerContext,
-  deps: SmartHttpDependencies,
-): ResponsesOf<typeof InfoRefsResponseSchema> {
+export const infoRefsReceivePack: Handlers['infoRefsReceivePack'] = async function* (
+  request,
+  { method, signal },
+  deps,
+) {
   const repository = deps.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
   deps.observeGitProtocol?.(method, request.gitProtocol);
@@ -97,4 +93,4 @@ export async function* infoRefsReceivePack(
   const { gitProtocol } = request;
   const chunks = advertiseToPush(repository, { config, gitProtocol, signal }, deps.pushCapabilities);
   for await (const data of chunks) yield { data };
-}
+};

@@ -3,22 +3,17 @@ import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
 import { describeExit } from '#git/command/process/exit-error';
-import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
 import { requestedPush } from '#services/convert/request/requested-push';
 import { noteProtocolError } from '#services/convert/response/protocol-error';
 import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
-import type { PostReceivePackRequest, PostReceivePackResponseSchema } from '#wire/gen/smarthttp_pb';
-import type { SmartHttpDependencies } from './dependencies.ts';
+import type { PostReceivePackResponseSchema } from '#wire/gen/smarthttp_pb';
+import type { Handlers } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof PostReceivePackResponseSchema>;
 
 /** Receives a push. Refused references are reported in git's response, and the call is OK. */
-export async function* postReceivePack(
-  requests: AsyncIterable<PostReceivePackRequest>,
-  context: HandlerContext,
-  deps: SmartHttpDependencies,
-): AsyncGenerator<Response> {
+export const postReceivePack: Handlers['postReceivePack'] = async function* (requests, context, deps) {
   const { first, rest } = await openRequests(requests);
   if (first.glId === '') throw invalidArgument('empty GlId');
   if (first.data.length > 0) throw invalidArgument('non-empty Data');
@@ -45,4 +40,4 @@ export async function* postReceivePack(
     }
     await castFinalVote(deps.voter, requested.transaction, { signal });
   });
-}
+};

@@ -2,28 +2,21 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { invalidArgument, withCode, wrapped } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { ConfigPair } from '#git/command/config';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
 import { clientBytes, closeSidechannel, openSidechannel } from '#services/convert/request/sidechannel';
 import { toStatisticsMessage } from '#services/convert/response/negotiation-statistics';
 import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
 import type {
-  PostUploadPackRequest,
   PostUploadPackResponseSchema,
   PostUploadPackWithSidechannelRequest,
-  PostUploadPackWithSidechannelResponseSchema,
 } from '#wire/gen/smarthttp_pb';
-import type { SmartHttpDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 import { servePost } from './serve-post.ts';
 
 type Response = MessageInitShape<typeof PostUploadPackResponseSchema>;
 
 /** Serves a fetch within gRPC, as clients of Gitaly 15 request it. */
-export async function* postUploadPack(
-  requests: AsyncIterable<PostUploadPackRequest>,
-  context: HandlerContext,
-  deps: SmartHttpDependencies,
-): AsyncGenerator<Response> {
+export const postUploadPack: Handlers['postUploadPack'] = async function* (requests, context, deps) {
   const { first, rest } = await openRequests(requests);
   if (first.data.length > 0) throw invalidArgument('non-empty Data');
   const repository = deps.storages.open(first.repository);
@@ -37,14 +30,14 @@ export async function* postUploadPack(
     };
     await servePost({ repository, config, gitProtocol: first.gitProtocol, streams, signal }, context, deps);
   });
-}
+};
 
 /** Serves a fetch whose bytes use the sidechannel instead of gRPC messages. */
-export async function postUploadPackWithSidechannel(
-  request: PostUploadPackWithSidechannelRequest,
-  context: HandlerContext,
-  deps: SmartHttpDependencies,
-): ResponseOf<typeof PostUploadPackWithSidechannelResponseSchema> {
+export const postUploadPackWithSidechannel: Handlers['postUploadPackWithSidechannel'] = async (
+  request,
+  context,
+  deps,
+) => {
   const repository = deps.storages.open(request.repository);
   const config = configOf(request);
   deps.observeGitProtocol?.(context.method, request.gitProtocol);
@@ -60,7 +53,7 @@ export async function postUploadPackWithSidechannel(
   } finally {
     sidechannel.destroy();
   }
-}
+};
 
 function configOf(request: PostUploadPackWithSidechannelRequest): ConfigPair[] {
   try {

@@ -1,4 +1,6 @@
+import type { HandlersOf } from '#rpc/server/handler';
 import type { GitTransportDependencies } from '#services/convert/request/git-transport-dependencies';
+import type { SSHService } from '#wire/gen/ssh_pb';
 
 export interface SshDependencies extends GitTransportDependencies {
   /** `[timeout] upload_pack_negotiation`: until the client has sent its request. */
@@ -6,3 +8,5 @@ export interface SshDependencies extends GitTransportDependencies {
   /** `[timeout] upload_archive_negotiation` */
   readonly uploadArchiveTimeoutMs: number;
 }
+
+export type Handlers = HandlersOf<typeof SSHService, SshDependencies>;

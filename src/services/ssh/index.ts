@@ -1,15 +1,15 @@
-import type { ServiceImplementation } from '#rpc/server/handler';
+import { bindHandlers } from '#services/convert/bind-handlers';
 import type { SSHService } from '#wire/gen/ssh_pb';
 import type { SshDependencies } from './dependencies.ts';
 import { sshReceivePack } from './ssh-receive-pack.ts';
 import { sshUploadArchive, sshUploadPack, sshUploadPackWithSidechannel } from './ssh-uploads.ts';
 
 /** Clones, fetches, pushes and archives over SSH: a conversation. */
-export function sshService(deps: SshDependencies): ServiceImplementation<typeof SSHService> {
-  return {
-    sSHReceivePack: (requests, context) => sshReceivePack(requests, context, deps),
-    sSHUploadArchive: (requests, context) => sshUploadArchive(requests, context, deps),
-    sSHUploadPack: (requests, context) => sshUploadPack(requests, context, deps),
-    sSHUploadPackWithSidechannel: (request, context) => sshUploadPackWithSidechannel(request, context, deps),
-  };
+export function sshService(deps: SshDependencies) {
+  return bindHandlers<typeof SSHService, SshDependencies>(deps, {
+    sSHReceivePack: sshReceivePack,
+    sSHUploadArchive: sshUploadArchive,
+    sSHUploadPack: sshUploadPack,
+    sSHUploadPackWithSidechannel: sshUploadPackWithSidechannel,
+  });
 }

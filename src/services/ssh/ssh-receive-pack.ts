@@ -3,23 +3,17 @@ import type { ServiceResult } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
 import { describeExit } from '#git/command/process/exit-error';
-import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
 import { requestedPush } from '#services/convert/request/requested-push';
 import { type Respond, streamResponses } from '#services/convert/response/stream-responses';
-import type { SSHReceivePackRequest } from '#wire/gen/ssh_pb';
-import type { SshDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 
 /**
  * Receives a push over SSH. An exit status is sent only when git failed; refused references are
  * reported in git's response.
  */
-export async function* sshReceivePack(
-  requests: AsyncIterable<SSHReceivePackRequest>,
-  context: HandlerContext,
-  deps: SshDependencies,
-): AsyncGenerator<SshResponse> {
+export const sshReceivePack: Handlers['sSHReceivePack'] = async function* (requests, context, deps) {
   const { first, rest } = await openRequests(requests);
   if (first.glId === '') throw invalidArgument('empty GlId');
   if (first.stdin.length > 0) throw invalidArgument('non-empty data in first request');
@@ -39,7 +33,7 @@ export async function* sshReceivePack(
     if (result.exit.code !== 0) await fail(result, respond);
     await castFinalVote(deps.voter, requested.transaction, { signal });
   });
-}
+};
 
 async function fail({ exit, stderr }: ServiceResult, respond: Respond<SshResponse>): Promise<never> {
   await respond({ exitStatus: { value: exit.code ?? -1 } });

@@ -2,20 +2,13 @@ import { codeOf, invalidArgument, wrap, wrapped } from '#base/gitaly-error';
 import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { uploadArchive } from '#domain/git-service/upload-archive';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { bytesOf, type OpenedRequests, openRequests } from '#services/convert/request/first-request';
 import { clientBytes, closeSidechannel, openSidechannel } from '#services/convert/request/sidechannel';
 import { toStatisticsMessage } from '#services/convert/response/negotiation-statistics';
 import { streamResponses } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
 import type { Repository as RepositoryMessage } from '#wire/gen/shared_pb';
-import type {
-  SSHUploadArchiveRequest,
-  SSHUploadPackRequest,
-  SSHUploadPackWithSidechannelRequest,
-  SSHUploadPackWithSidechannelResponseSchema,
-} from '#wire/gen/ssh_pb';
-import type { SshDependencies } from './dependencies.ts';
+import type { Handlers, SshDependencies } from './dependencies.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 import {
   ConversationError,
@@ -29,11 +22,7 @@ import {
  * Serves a fetch over SSH within gRPC, as clients of Gitaly 15 and 16 request it. A failure sends
  * the exit status before it.
  */
-export async function* sshUploadPack(
-  requests: AsyncIterable<SSHUploadPackRequest>,
-  context: HandlerContext,
-  deps: SshDependencies,
-): AsyncGenerator<SshResponse> {
+export const sshUploadPack: Handlers['sSHUploadPack'] = async function* (requests, context, deps) {
   const { first, repository, rest } = await openConversation(requests, deps);
 
   yield* streamResponses<SshResponse>(context.signal, async (respond, signal) => {
@@ -52,14 +41,10 @@ export async function* sshUploadPack(
       throw failure?.error ?? error;
     }
   });
-}
+};
 
 /** Serves `git archive --remote`. The exit status is sent last, also when it is 0. */
-export async function* sshUploadArchive(
-  requests: AsyncIterable<SSHUploadArchiveRequest>,
-  context: HandlerContext,
-  deps: SshDependencies,
-): AsyncGenerator<SshResponse> {
+export const sshUploadArchive: Handlers['sSHUploadArchive'] = async function* (requests, context, deps) {
   const { repository, rest } = await openConversation(requests, deps);
 
   yield* streamResponses<SshResponse>(context.signal, async (respond, signal) => {
@@ -78,17 +63,17 @@ export async function* sshUploadArchive(
     }
     await respond({ exitStatus: { value: 0 } });
   });
-}
+};
 
 /**
  * Serves a fetch over SSH whose bytes use the sidechannel; git's two outputs are side-bands 1 and
  * 2.
  */
-export async function sshUploadPackWithSidechannel(
-  request: SSHUploadPackWithSidechannelRequest,
-  context: HandlerContext,
-  deps: SshDependencies,
-): ResponseOf<typeof SSHUploadPackWithSidechannelResponseSchema> {
+export const sshUploadPackWithSidechannel: Handlers['sSHUploadPackWithSidechannel'] = async (
+  request,
+  context,
+  deps,
+) => {
   // Gitaly's text, including the typo
   const sidechannel = await openSidechannel(context, 'opennig sidechannel', 'INTERNAL');
   try {
@@ -116,7 +101,7 @@ export async function sshUploadPackWithSidechannel(
   } finally {
     sidechannel.destroy();
   }
-}
+};
 
 /**
  * Yields bytes until the client disconnects. git decides about the consequences for the

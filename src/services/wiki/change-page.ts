@@ -4,26 +4,16 @@ import { DisallowedCharactersError } from '#domain/commit/write-commit';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { commitWikiPage, type WikiPageChange } from '#domain/wiki/change-wiki';
 import { DuplicatePageError } from '#domain/wiki/page-file';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
+import type { HandlerContext } from '#rpc/server/handler';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
 import { updateContextOf } from '#services/convert/request/update-context';
 import type { Repository } from '#storage/repository';
 import { UserSchema } from '#wire/gen/shared_pb';
-import type {
-  WikiCommitDetails,
-  WikiUpdatePageRequest,
-  WikiUpdatePageResponseSchema,
-  WikiWritePageRequest,
-  WikiWritePageResponseSchema,
-} from '#wire/gen/wiki_pb';
-import type { WikiDependencies } from './dependencies.ts';
+import type { WikiCommitDetails } from '#wire/gen/wiki_pb';
+import type { Handlers, WikiDependencies } from './dependencies.ts';
 
 /** Commits a new page to the default branch. A name in use is reported in the response. */
-export async function wikiWritePage(
-  requests: AsyncIterable<WikiWritePageRequest>,
-  context: HandlerContext,
-  deps: WikiDependencies,
-): ResponseOf<typeof WikiWritePageResponseSchema> {
+export const wikiWritePage: Handlers['wikiWritePage'] = async (requests, context, deps) => {
   const opened = await openRequests(requests);
   const { name: title, format, repository: target } = opened.first;
   const fields = { Name: title, Format: format };
@@ -33,17 +23,13 @@ export async function wikiWritePage(
   const content = allBytesOf(opened, (message) => message.content);
   const page = { title, format, content, details, pagePath: undefined };
   return { duplicateError: await commitChange(repository, page, context, deps) };
-}
+};
 
 /**
  * Commits a new text of a page, and moves the page to its title. A title in use is reported in the
  * response.
  */
-export async function wikiUpdatePage(
-  requests: AsyncIterable<WikiUpdatePageRequest>,
-  context: HandlerContext,
-  deps: WikiDependencies,
-): ResponseOf<typeof WikiUpdatePageResponseSchema> {
+export const wikiUpdatePage: Handlers['wikiUpdatePage'] = async (requests, context, deps) => {
   const opened = await openRequests(requests);
   const { pagePath, title, format, repository: target } = opened.first;
   const fields = { 'Page Path': pagePath, Title: title, Format: format };
@@ -53,7 +39,7 @@ export async function wikiUpdatePage(
   const content = allBytesOf(opened, (message) => message.content);
   const page = { title, format, content, details, pagePath };
   return { error: await commitChange(repository, page, context, deps) };
-}
+};
 
 /**
  * Checks the fields of a change, and returns the details of its commit.

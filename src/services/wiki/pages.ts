@@ -9,47 +9,35 @@ import {
   type WikiPage,
   type WikiVersion,
 } from '#domain/wiki/wiki-pages';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { toCommitMessage } from '#services/convert/response/commit';
 import type { Repository } from '#storage/repository';
 import {
   WikiGetAllPagesRequest_SortBy as SortBy,
-  type WikiFindPageRequest,
-  type WikiFindPageResponseSchema,
   type WikiGetAllPagesRequest,
-  type WikiGetAllPagesResponseSchema,
   type WikiListPagesRequest,
-  type WikiListPagesResponseSchema,
   type WikiPageSchema,
 } from '#wire/gen/wiki_pb';
-import type { WikiDependencies } from './dependencies.ts';
+import type { Handlers } from './dependencies.ts';
 
 /** Sends all pages, each as its description, its text, and a message that ends it. */
-export async function* wikiGetAllPages(
-  request: WikiGetAllPagesRequest,
-  context: HandlerContext,
-  deps: WikiDependencies,
-): ResponsesOf<typeof WikiGetAllPagesResponseSchema> {
+export const wikiGetAllPages: Handlers['wikiGetAllPages'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   for await (const [page, version] of requestedPages(repository, request, context)) {
     yield { page: toPageMessage(page, version) };
     for await (const text of textMessages(repository, page, context)) yield { page: text };
     yield { endOfPage: true };
   }
-}
+};
 
 /** Sends the descriptions of all pages. As in Gitaly, `offset` has no effect. */
-export async function* wikiListPages(
-  request: WikiListPagesRequest,
-  context: HandlerContext,
-  deps: WikiDependencies,
-): ResponsesOf<typeof WikiListPagesResponseSchema> {
+export const wikiListPages: Handlers['wikiListPages'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   for await (const [page, version] of requestedPages(repository, request, context))
     yield { page: toPageMessage(page, version) };
-}
+};
 
 async function* requestedPages(
   repository: Repository,
@@ -71,11 +59,7 @@ async function* requestedPages(
  * Sends one page: its description, then its text. A page or revision that does not exist gives one
  * empty message.
  */
-export async function* wikiFindPage(
-  request: WikiFindPageRequest,
-  context: HandlerContext,
-  deps: WikiDependencies,
-): ResponsesOf<typeof WikiFindPageResponseSchema> {
+export const wikiFindPage: Handlers['wikiFindPage'] = async function* (request, context, deps) {
   const revision = requireRevision(request.revision, { allowEmpty: true, prefix: 'WikiFindPage: ' });
   if (request.title.length === 0) throw invalidArgument('WikiFindPage: empty Title');
   const repository = deps.storages.open(request.repository);
@@ -86,7 +70,7 @@ export async function* wikiFindPage(
   yield { page: toPageMessage(page, version) };
   if (request.skipContent) return;
   for await (const text of textMessages(repository, page, context)) yield { page: text };
-}
+};
 
 type PageMessage = MessageInitShape<typeof WikiPageSchema>;
 

@@ -4,7 +4,6 @@ import { ignoringGitFailure } from '#git/command/until-git-fails';
 import { loggedCommits } from '#git/history/log';
 import { readCommits } from '#git/history/read-commits';
 import { allObjects } from '#git/objects/walk-objects';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import {
@@ -13,21 +12,16 @@ import {
   type FindAllCommitsRequest,
   FindAllCommitsRequest_Order,
   FindAllCommitsResponseSchema,
-  type ListAllCommitsRequest,
   ListAllCommitsResponseSchema,
 } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 import { CommitPage } from './commit-page.ts';
 
 /**
  * Lists the history of a revision, or of all branches. An unknown revision gives an empty response.
  */
-export async function* findAllCommits(
-  request: FindAllCommitsRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof FindAllCommitsResponseSchema> {
+export const findAllCommits: Handlers['findAllCommits'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision, { allowEmpty: true });
 
@@ -41,7 +35,7 @@ export async function* findAllCommits(
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
   for await (const chunk of encodeCommits(commits))
     yield commitsResponse(FindAllCommitsResponseSchema, chunk);
-}
+};
 
 function optionsOf({ maxCount, skip, order }: FindAllCommitsRequest): GitOption[] {
   const options: GitOption[] = [];
@@ -56,11 +50,7 @@ function optionsOf({ maxCount, skip, order }: FindAllCommitsRequest): GitOption[
  * Lists the commits whose message matches a regular expression. An unknown revision gives an empty
  * response.
  */
-export async function* commitsByMessage(
-  request: CommitsByMessageRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof CommitsByMessageResponseSchema> {
+export const commitsByMessage: Handlers['commitsByMessage'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   let revision = requireRevision(request.revision, { allowEmpty: true });
   if (request.query === '') throw invalidArgument('empty Query');
@@ -77,7 +67,7 @@ export async function* commitsByMessage(
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
   for await (const chunk of encodeCommits(commits))
     yield commitsResponse(CommitsByMessageResponseSchema, chunk);
-}
+};
 
 function messageOptions({ query, offset, limit }: CommitsByMessageRequest): GitOption[] {
   const options = [joined('--grep', query), flag('--regexp-ignore-case')];
@@ -90,11 +80,7 @@ function messageOptions({ query, offset, limit }: CommitsByMessageRequest): GitO
  * Lists every commit of the object database, including unreachable ones, in the order in which they
  * are stored.
  */
-export async function* listAllCommits(
-  request: ListAllCommitsRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof ListAllCommitsResponseSchema> {
+export const listAllCommits: Handlers['listAllCommits'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
 
   const { signal } = context;
@@ -111,4 +97,4 @@ export async function* listAllCommits(
   } catch (error) {
     throw wrap(error, 'iterating objects');
   }
-}
+};

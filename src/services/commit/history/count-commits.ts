@@ -2,23 +2,13 @@ import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { isRefused } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';
 import { countCommits as count, countDiverging } from '#git/history/count';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
-import type {
-  CountCommitsRequest,
-  CountCommitsResponseSchema,
-  CountDivergingCommitsRequest,
-  CountDivergingCommitsResponseSchema,
-} from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { CountCommitsRequest } from '#wire/gen/commit_pb';
+import type { Handlers } from '../dependencies.ts';
 import { rfc3339 } from './git-dates.ts';
 
 /** Counts commits. What git cannot count, such as an unknown revision, counts as 0. */
-export async function countCommits(
-  request: CountCommitsRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponseOf<typeof CountCommitsResponseSchema> {
+export const countCommits: Handlers['countCommits'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const start = startOf(request);
 
@@ -43,7 +33,7 @@ export async function countCommits(
     context.log.add({ git_error: error.message, git_stderr: error.stderr });
     return { count: 0 };
   }
-}
+};
 
 /**
  * Returns the start of the walk: the revisions, or the deprecated fields that they replace, of
@@ -68,11 +58,7 @@ const DASH = 0x2d;
  * Counts the commits that only one of two revisions reaches. The revisions are checked before the
  * repository.
  */
-export async function countDivergingCommits(
-  request: CountDivergingCommitsRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponseOf<typeof CountDivergingCommitsResponseSchema> {
+export const countDivergingCommits: Handlers['countDivergingCommits'] = async (request, context, deps) => {
   if (request.from.length === 0 || request.to.length === 0) {
     throw invalidArgument('from and to are both required');
   }
@@ -90,4 +76,4 @@ export async function countDivergingCommits(
     // "gi" is in Gitaly's text.
     throw wrap(error, error instanceof GitExitError ? 'gi rev-list error' : 'git rev-list cmd');
   }
-}
+};

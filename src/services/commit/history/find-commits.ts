@@ -7,7 +7,6 @@ import {
 } from '#domain/history/find-commits';
 import { readCommits } from '#git/history/read-commits';
 import { type RevListQuery, revList } from '#git/history/rev-list';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision, requireRevisions } from '#services/convert/request/revision';
 import {
@@ -19,7 +18,7 @@ import {
   ListCommitsRequest_Order,
   ListCommitsResponseSchema,
 } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 import { CommitPage } from './commit-page.ts';
 import { goTime, protobufText } from './git-dates.ts';
@@ -28,11 +27,7 @@ import { goTime, protobufText } from './git-dates.ts';
  * Lists the history of a revision (the default branch without one) with the filters of `git log`:
  * the page of a project's commits.
  */
-export async function* findCommits(
-  request: FindCommitsRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof FindCommitsResponseSchema> {
+export const findCommits: Handlers['findCommits'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision, { allowEmpty: true });
 
@@ -43,7 +38,7 @@ export async function* findCommits(
   // The commits that git found before it failed have been sent.
   const failure = found.failure();
   if (failure !== undefined) throw toError(failure);
-}
+};
 
 function searchOf(request: FindCommitsRequest): Omit<CommitSearch, 'revision'> {
   const { all, offset, limit, paths, firstParent, follow, skipMerges, author, messageRegex } = request;
@@ -79,11 +74,7 @@ function toError(failure: Error): Error {
  * Walks the history from revisions. The last message of a page behind which there is more carries
  * the token of the next page.
  */
-export async function* listCommits(
-  request: ListCommitsRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof ListCommitsResponseSchema> {
+export const listCommits: Handlers['listCommits'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const revisions = await requireRevisions(request.revisions);
 
@@ -105,7 +96,7 @@ export async function* listCommits(
   } catch (error) {
     throw wrap(error, 'iterating objects');
   }
-}
+};
 
 /** Passes items on and records their end. */
 async function* watched<T>(items: AsyncIterable<T>, progress: { isRead: boolean }): AsyncGenerator<T> {

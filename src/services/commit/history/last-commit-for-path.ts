@@ -2,12 +2,10 @@ import { invalidArgument, wrap } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { GitExitError } from '#git/command/process/exit-error';
 import { lastCommit } from '#git/history/last-commit';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import { toCommitMessage } from '#services/convert/response/commit';
-import type { LastCommitForPathRequest, LastCommitForPathResponseSchema } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /**
  * A name that git does not find, if that is its only error. Other failures, such as an id without
@@ -20,11 +18,7 @@ const SLASH = 0x2f;
  * Finds the newest commit that changed or deleted a path. Without such a commit, or for an unknown
  * revision, the response is empty.
  */
-export async function lastCommitForPath(
-  request: LastCommitForPathRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponseOf<typeof LastCommitForPathResponseSchema> {
+export const lastCommitForPath: Handlers['lastCommitForPath'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
   const path = pathOf(request.path);
@@ -41,7 +35,7 @@ export async function lastCommitForPath(
     if (UNKNOWN_REVISION.test(error.stderr)) return {};
     throw wrap(error, 'logging last commit for path');
   }
-}
+};
 
 function pathOf(path: Uint8Array): Uint8Array {
   if (path.length === 0 || (path.length === 1 && path[0] === SLASH)) return Buffer.from('.');

@@ -2,16 +2,14 @@ import { eachInTurn } from '#base/async/loop-turns';
 import { wrap } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectReader } from '#git/objects/object-reader';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireRevision } from '#services/convert/request/revision';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
 import {
   type CheckObjectsExistRequest,
-  type CheckObjectsExistResponseSchema,
   CheckObjectsExistResponse_RevisionExistenceSchema as RevisionExistenceSchema,
 } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 interface RevisionExistence {
   readonly name: Uint8Array;
@@ -24,11 +22,7 @@ const LOOK_AHEAD = 256;
  * Reports which revisions resolve to an object. The results of all requests are collected, and sent
  * at 1 MiB and at the end.
  */
-export async function* checkObjectsExist(
-  requests: AsyncIterable<CheckObjectsExistRequest>,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof CheckObjectsExistResponseSchema> {
+export const checkObjectsExist: Handlers['checkObjectsExist'] = async function* (requests, context, deps) {
   const { first, rest } = await openRequests(requests);
   const { objects } = deps.storages.open(first.repository);
 
@@ -36,7 +30,7 @@ export async function* checkObjectsExist(
   const upperBound = ({ name }: RevisionExistence) => name.length + 16;
   for await (const revisions of chunkMessages(RevisionExistenceSchema, answers, upperBound))
     yield { revisions };
-}
+};
 
 async function* lookAll(
   first: CheckObjectsExistRequest,

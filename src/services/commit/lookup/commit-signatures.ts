@@ -5,7 +5,7 @@ import { mapAhead } from '#base/streams/map-ahead';
 import { splitSignature } from '#git/history/commit-signature';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { parseCommitInTurns } from '#git/objects/parse/parse-commit';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireObjectId } from '#services/convert/request/object-id';
 import { takeBytes } from '#services/convert/request/take-bytes';
@@ -13,11 +13,9 @@ import { toAuthorMessage } from '#services/convert/response/commit';
 import {
   type FilterShasWithSignaturesRequest,
   type FilterShasWithSignaturesResponseSchema,
-  type GetCommitSignaturesRequest,
-  type GetCommitSignaturesResponseSchema,
   GetCommitSignaturesResponse_Signer as Signer,
 } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { readNamed } from './read-named.ts';
 
 const LOOK_AHEAD = 64;
@@ -28,11 +26,7 @@ const LOOK_AHEAD = 64;
  * mailmap: it would change what was signed. The signer is the server where one of its keys made the
  * signature, and else a user.
  */
-export async function* getCommitSignatures(
-  request: GetCommitSignaturesRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof GetCommitSignaturesResponseSchema> {
+export const getCommitSignatures: Handlers['getCommitSignatures'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
   if (request.commitIds.length === 0) throw invalidArgument('empty CommitIds');
   const objectFormat = repository.objectFormat;
@@ -57,7 +51,7 @@ export async function* getCommitSignatures(
     for await (const signedText of takeBytes([signed.signedText], signed.signedText.length))
       yield { signedText };
   }
-}
+};
 
 type Response = MessageInitShape<typeof FilterShasWithSignaturesResponseSchema>;
 
@@ -65,17 +59,17 @@ type Response = MessageInitShape<typeof FilterShasWithSignaturesResponseSchema>;
  * Answers every request with those of its commits that carry a signature of a known kind, under the
  * names in the request. One response per request, before the next request is checked.
  */
-export async function* filterShasWithSignatures(
-  requests: AsyncIterable<FilterShasWithSignaturesRequest>,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): AsyncGenerator<Response> {
+export const filterShasWithSignatures: Handlers['filterShasWithSignatures'] = async function* (
+  requests,
+  context,
+  deps,
+) {
   const { first, rest } = await openRequests(requests);
   const { objects } = deps.storages.open(first.repository);
 
   yield await signedOf(first, objects, context);
   for await (const request of rest) yield await signedOf(request, objects, context);
-}
+};
 
 async function signedOf(
   request: FilterShasWithSignaturesRequest,

@@ -1,17 +1,11 @@
 import { GitalyError } from '#base/gitaly-error';
 import { fileStats } from '#domain/diff/file-stats';
 import { EMPTY_TREE } from '#git/names/object-id';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
-import type { CommitStatsRequest, CommitStatsResponseSchema } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /** Counts the lines that a commit adds and removes against its first parent, and the files. */
-export async function commitStats(
-  request: CommitStatsRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponseOf<typeof CommitStatsResponseSchema> {
+export const commitStats: Handlers['commitStats'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
 
@@ -29,4 +23,4 @@ export async function commitStats(
     }
   }
   return { oid, additions, deletions, files };
-}
+};

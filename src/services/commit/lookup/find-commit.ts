@@ -1,13 +1,12 @@
 import { readTrailers } from '#git/objects/read-trailers';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
-import { type FindCommitRequest, FindCommitResponseSchema } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import { FindCommitResponseSchema } from '#wire/gen/commit_pb';
+import type { Handlers } from '../dependencies.ts';
 
 const { commit: COMMIT } = fieldNumbers(FindCommitResponseSchema, { commit: 'message' });
 
@@ -15,11 +14,7 @@ const { commit: COMMIT } = fieldNumbers(FindCommitResponseSchema, { commit: 'mes
  * Reads the commit at a revision, with tags peeled. A revision without a commit gives an empty
  * response, not an error.
  */
-export async function findCommit(
-  request: FindCommitRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponseOf<typeof FindCommitResponseSchema> {
+export const findCommit: Handlers['findCommit'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
 
@@ -32,4 +27,4 @@ export async function findCommit(
     FindCommitResponseSchema,
     encodeWith((writer) => writer.bytes(COMMIT, message)),
   );
-}
+};

@@ -1,19 +1,13 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';
-import type { GetCommitMessagesRequest, GetCommitMessagesResponseSchema } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { readNamed } from './read-named.ts';
 
 /**
  * Reads whole commit messages, in the order requested: one message with the name that was
  * requested, then the text in pieces.
  */
-export async function* getCommitMessages(
-  request: GetCommitMessagesRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof GetCommitMessagesResponseSchema> {
+export const getCommitMessages: Handlers['getCommitMessages'] = async function* (request, context, deps) {
   const { objects } = deps.storages.open(request.repository);
 
   try {
@@ -28,4 +22,4 @@ export async function* getCommitMessages(
   } catch (error) {
     throw wrap(error, 'failed to get commit message');
   }
-}
+};

@@ -1,18 +1,15 @@
 import type { MessageShape } from '@bufbuild/protobuf';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
 import {
-  type ListCommitsByOidRequest,
   ListCommitsByOidResponseSchema,
-  type ListCommitsByRefNameRequest,
   ListCommitsByRefNameResponse_CommitForRefSchema,
   ListCommitsByRefNameResponseSchema,
 } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { commitsResponse } from '../encode-commits.ts';
 import { type NamedCommit, readNamed } from './read-named.ts';
 
@@ -28,16 +25,16 @@ const REF = fieldNumbers(ListCommitsByRefNameResponse_CommitForRefSchema, {
  * Reads the commits of references in the order of the request. References without a commit are
  * omitted.
  */
-export async function* listCommitsByRefName(
-  request: ListCommitsByRefNameRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof ListCommitsByRefNameResponseSchema> {
+export const listCommitsByRefName: Handlers['listCommitsByRefName'] = async function* (
+  request,
+  context,
+  deps,
+) {
   const { objects } = deps.storages.open(request.repository);
 
   const encoded = encode(readNamed(objects, request.refNames, context));
   for await (const chunk of chunkEncoded(encoded)) yield responseOf(chunk);
-}
+};
 
 async function* encode(
   batches: AsyncIterable<readonly NamedCommit<Uint8Array>[]>,
@@ -66,18 +63,14 @@ function responseOf(commitRefs: readonly Buffer[]): MessageShape<typeof ListComm
  * Reads commits in the order of the request, including duplicates. Ids without a commit are
  * omitted.
  */
-export async function* listCommitsByOid(
-  request: ListCommitsByOidRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof ListCommitsByOidResponseSchema> {
+export const listCommitsByOid: Handlers['listCommitsByOid'] = async function* (request, context, deps) {
   const { objects } = deps.storages.open(request.repository);
   deps.observeListCommitsByOid?.(request.oid.length);
 
   const commits = encoded(readNamed(objects, request.oid, context));
   for await (const chunk of chunkEncoded(commits))
     yield commitsResponse(ListCommitsByOidResponseSchema, chunk);
-}
+};
 
 async function* encoded(
   batches: AsyncIterable<readonly NamedCommit<string>[]>,

@@ -6,7 +6,6 @@ import { resolveTree } from '#git/trees/resolve-tree';
 import { sortEntries } from '#git/trees/sort-entries';
 import { MissingTreeError, walkTree } from '#git/trees/walk-tree';
 import type { WalkedEntry } from '#git/trees/walked-entry';
-import type { HandlerContext } from '#rpc/server/handler';
 import { mayBeOldClient } from '#services/convert/request/old-client';
 import { requireRevision } from '#services/convert/request/revision';
 import { chunkBatches } from '#services/convert/response/chunk-batches';
@@ -18,7 +17,7 @@ import {
   GetTreeEntriesRequest_SortBy as SortBy,
 } from '#wire/gen/commit_pb';
 import { PathError_ErrorType as PathProblem } from '#wire/gen/errors_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { encodeTreeEntries, entryBytes, type SentEntry } from './encode-tree-entries.ts';
 import { withFlatPaths, withoutFlatPaths } from './flat-entries.ts';
 import { invalidObjectIdError } from './invalid-object-id-error.ts';
@@ -33,11 +32,11 @@ const PEEL_TREE = Buffer.from('^{tree}');
  * Lists a directory, or everything below it, in messages of at most 1 MiB. The first one has the
  * cursor of the next page; pages after the first stay on the tree of the first.
  */
-export async function* getTreeEntries(
-  request: GetTreeEntriesRequest,
-  { signal, headers }: HandlerContext,
-  deps: CommitDependencies,
-): AsyncGenerator<Response> {
+export const getTreeEntries: Handlers['getTreeEntries'] = async function* (
+  request,
+  { signal, headers },
+  deps,
+) {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
   if (request.path.length === 0) throw emptyPath();
@@ -68,7 +67,7 @@ export async function* getTreeEntries(
       ? unresolved(request, 'NOT_FOUND', "revision doesn't exist")
       : error;
   }
-}
+};
 
 /** Returns the name of the tree to list. The root is requested as `.`. */
 function treeName(revision: Buffer, path: Buffer, tokenTree: string): Buffer {

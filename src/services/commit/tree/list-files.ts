@@ -1,30 +1,21 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/process/exit-error';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { MissingTreeError, walkTree } from '#git/trees/walk-tree';
 import type { WalkedEntry } from '#git/trees/walked-entry';
-import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { chunkBatches } from '#services/convert/response/chunk-batches';
 import type { Repository } from '#storage/repository';
 import { fieldBytes } from '#wire/fast/fields';
-import type { ListFilesRequest, ListFilesResponseSchema } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { invalidObjectIdError } from './invalid-object-id-error.ts';
-
-type Response = MessageInitShape<typeof ListFilesResponseSchema>;
 
 /**
  * Lists the paths of all files below the tree of a revision, links among them, submodules not. A
  * revision that git does not know gives one empty message; one without a tree, or with holes in it,
  * what there is.
  */
-export async function* listFiles(
-  request: ListFilesRequest,
-  { signal }: HandlerContext,
-  deps: CommitDependencies,
-): AsyncGenerator<Response> {
+export const listFiles: Handlers['listFiles'] = async function* (request, { signal }, deps) {
   const repository = deps.storages.open(request.repository);
   const given = requireRevision(request.revision, { allowEmpty: true });
 
@@ -37,7 +28,7 @@ export async function* listFiles(
   } else if (found.kind === 'absent' && found.oid.startsWith('^')) {
     throw invalidObjectIdError(found.oid, repository.objectFormat);
   }
-}
+};
 
 async function defaultBranch({ refs }: Repository, signal: AbortSignal): Promise<Buffer> {
   const branch = await refs.defaultBranch({ signal }).catch((error: unknown) => {

@@ -3,14 +3,9 @@ import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { lastCommits } from '#git/history/last-commits';
 import { type ListedEntry, listDirectory } from '#git/history/list-directory';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { type CommitMessage, toCommitMessage } from '#services/convert/response/commit';
-import type {
-  ListLastCommitsForTreeRequest,
-  ListLastCommitsForTreeResponseSchema,
-} from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { readNamed } from '../lookup/read-named.ts';
 
 const COMMITS_PER_MESSAGE = 10;
@@ -29,11 +24,11 @@ interface CommitForTree {
  * Finds the newest commit for each entry of a directory, ten a message, in the order directories,
  * files, submodules.
  */
-export async function* listLastCommitsForTree(
-  request: ListLastCommitsForTreeRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof ListLastCommitsForTreeResponseSchema> {
+export const listLastCommitsForTree: Handlers['listLastCommitsForTree'] = async function* (
+  request,
+  context,
+  deps,
+) {
   const repository = deps.storages.open(request.repository);
   requireRevision(Buffer.from(request.revision));
   if (request.offset < 0) throw invalidArgument('offset negative');
@@ -79,7 +74,7 @@ export async function* listLastCommitsForTree(
     }
     yield { commits };
   }
-}
+};
 
 /** Returns the entries in the order of the response. */
 async function sorted(all: readonly ListedEntry[]): Promise<ListedEntry[]> {

@@ -2,20 +2,15 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ErrorDetail, GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { BlameError, blameFile, IgnoreListError } from '#domain/history/blame-file';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { takeBytes } from '#services/convert/request/take-bytes';
-import { RawBlameErrorSchema, type RawBlameRequest, type RawBlameResponseSchema } from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import { RawBlameErrorSchema, type RawBlameRequest } from '#wire/gen/commit_pb';
+import type { Handlers } from '../dependencies.ts';
 
 const RANGE = /^\d+,\d+$/;
 
 /** Reports for each line of a file the commit that it is from, in git's porcelain format. */
-export async function* rawBlame(
-  request: RawBlameRequest,
-  { signal }: HandlerContext,
-  deps: CommitDependencies,
-): ResponsesOf<typeof RawBlameResponseSchema> {
+export const rawBlame: Handlers['rawBlame'] = async function* (request, { signal }, deps) {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
   const { path, ignoreRevisionsBlob } = request;
@@ -31,7 +26,7 @@ export async function* rawBlame(
   } catch (error) {
     throw failure(request, error);
   }
-}
+};
 
 function failure({ path, ignoreRevisionsBlob }: RawBlameRequest, error: unknown): unknown {
   if (error instanceof IgnoreListError) {

@@ -2,19 +2,14 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { OpenObject } from '#git/objects/opened-object';
 import { openEntry } from '#git/trees/open-entry';
-import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
-import {
-  type TreeEntryRequest,
-  TreeEntryResponseSchema,
-  TreeEntryResponse_ObjectType as Type,
-} from '#wire/gen/commit_pb';
-import type { CommitDependencies } from '../dependencies.ts';
+import { TreeEntryResponseSchema, TreeEntryResponse_ObjectType as Type } from '#wire/gen/commit_pb';
+import type { Handlers } from '../dependencies.ts';
 
 const FIELD = fieldNumbers(TreeEntryResponseSchema, {
   type: 'number',
@@ -35,11 +30,7 @@ const SLASH = 0x2f;
  * Sends what lies at a path of a revision: of a submodule and of a directory only what it is, of a
  * file its content too. The path is taken byte for byte, but for slashes at its end.
  */
-export async function* treeEntry(
-  request: TreeEntryRequest,
-  context: HandlerContext,
-  deps: CommitDependencies,
-): AsyncGenerator<Response> {
+export const treeEntry: Handlers['treeEntry'] = async function* (request, context, deps) {
   const { objects } = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision);
   if (request.path.length === 0) throw invalidArgument('empty Path');
@@ -78,7 +69,7 @@ export async function* treeEntry(
   } finally {
     if (object.data === undefined) object.stream.destroy();
   }
-}
+};
 
 async function* blob(object: OpenObject, header: Response, length: number): AsyncGenerator<Response> {
   let isFirst = true;

@@ -3,15 +3,13 @@ import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { PatchFailedError } from '#domain/apply-patch/apply-patches';
 import { applyToBranch } from '#domain/apply-patch/apply-to-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   type UserApplyPatchRequest_Header as Header,
   UserApplyPatchErrorSchema,
   type UserApplyPatchRequest,
-  type UserApplyPatchResponseSchema,
 } from '#wire/gen/operations_pb';
-import type { OperationDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { customHookCase } from '../error-details.ts';
 import { nextRequest, requireFilled, requireUser } from '../request-parts.ts';
 
@@ -19,11 +17,7 @@ import { nextRequest, requireFilled, requireUser } from '../request-parts.ts';
  * Applies mails and moves a branch to the result. A branch that does not exist starts at the
  * default branch.
  */
-export async function userApplyPatch(
-  requests: AsyncIterable<UserApplyPatchRequest>,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserApplyPatchResponseSchema> {
+export const userApplyPatch: Handlers['userApplyPatch'] = async (requests, context, deps) => {
   const stream = requests[Symbol.asyncIterator]();
   const header = headerOf(await nextRequest(stream));
   const repository = deps.storages.open(header.repository);
@@ -44,7 +38,7 @@ export async function userApplyPatch(
     updateContextOf(user, context, deps.hooks),
   ).catch(refuse);
   return { branchUpdate: { commitId: newOid, branchCreated: isNewBranch } };
-}
+};
 
 function headerOf({ userApplyPatchRequestPayload: payload }: UserApplyPatchRequest): Header {
   if (payload.case === 'header') return payload.value;

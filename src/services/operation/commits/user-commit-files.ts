@@ -6,7 +6,6 @@ import type { FileAction } from '#domain/commit-files/file-action';
 import { IndexError, type IndexProblem } from '#domain/commit-files/index-error';
 import type { ActionHeader, ActionPart } from '#domain/commit-files/receive-actions';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireObjectId } from '#services/convert/request/object-id';
 import { remoteOpener } from '#services/convert/request/open-remote';
@@ -18,11 +17,10 @@ import {
   UserCommitFilesErrorSchema,
   type UserCommitFilesRequest,
   type UserCommitFilesRequestHeader,
-  type UserCommitFilesResponseSchema,
 } from '#wire/gen/operations_pb';
 import type { Repository as RepositoryMessage } from '#wire/gen/shared_pb';
 import { toBranchUpdate } from '../branch-update.ts';
-import type { OperationDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { accessCheckCase, customHookCase } from '../error-details.ts';
 import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
 
@@ -39,11 +37,7 @@ const KINDS: Readonly<Record<ActionType, FileAction['kind']>> = {
  * Commits changes of files to a branch, which may be new. Contents of any size are written while
  * they arrive.
  */
-export async function userCommitFiles(
-  requests: AsyncIterable<UserCommitFilesRequest>,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserCommitFilesResponseSchema> {
+export const userCommitFiles: Handlers['userCommitFiles'] = async (requests, context, deps) => {
   const { first, rest } = await openRequests(requests);
   const { case: kind, value: header } = first.userCommitFilesRequestPayload;
   if (kind !== 'header') throw invalidArgument('empty UserCommitFilesRequestHeader');
@@ -76,7 +70,7 @@ export async function userCommitFiles(
     return refuse(error);
   });
   return { branchUpdate: toBranchUpdate(branchUpdate) };
-}
+};
 
 /** Returns the log fields that describe the request of a failed call. */
 function requestFacts(header: UserCommitFilesRequestHeader): Record<string, unknown> {

@@ -7,30 +7,24 @@ import { revertOnBranch } from '#domain/cherry-pick/revert-on-branch';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
+import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { remoteOpener } from '#services/convert/request/open-remote';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   UserCherryPickErrorSchema,
   type UserCherryPickRequest,
-  type UserCherryPickResponseSchema,
   UserRevertErrorSchema,
   type UserRevertRequest,
-  type UserRevertResponseSchema,
 } from '#wire/gen/operations_pb';
 import type { User } from '#wire/gen/shared_pb';
 import { toBranchUpdate } from '../branch-update.ts';
-import type { OperationDependencies } from '../dependencies.ts';
+import type { Handlers, OperationDependencies } from '../dependencies.ts';
 import { customHookCase, mergeConflictDetail } from '../error-details.ts';
 import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
 
 /** Applies the change of one commit to a branch. */
-export async function userCherryPick(
-  request: UserCherryPickRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserCherryPickResponseSchema> {
+export const userCherryPick: Handlers['userCherryPick'] = async (request, context, deps) => {
   const { commitAuthorName: authorName, commitAuthorEmail: authorEmail } = request;
   const repository = deps.storages.open(request.repository);
   const { user, change } = parsePickRequest(request, context, deps);
@@ -41,7 +35,7 @@ export async function userCherryPick(
     updateContextOf(user, context, deps.hooks),
   ).catch(refuse);
   return { branchUpdate: toBranchUpdate(branchUpdate) };
-}
+};
 
 function refuse(error: unknown): never {
   if (error instanceof MergeConflictError) {
@@ -72,18 +66,14 @@ function failed(message: string, cause: unknown, error: Reason): GitalyError {
 }
 
 /** Applies the inverse of one commit to a branch. */
-export async function userRevert(
-  request: UserRevertRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserRevertResponseSchema> {
+export const userRevert: Handlers['userRevert'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const { user, change } = parsePickRequest(request, context, deps);
 
   const updateContext = updateContextOf(user, context, deps.hooks);
   const branchUpdate = await revertOnBranch(repository, change, updateContext).catch(refuseRevert);
   return { branchUpdate: toBranchUpdate(branchUpdate) };
-}
+};
 
 function refuseRevert(error: unknown): never {
   if (error instanceof MergeConflictError) {

@@ -5,24 +5,15 @@ import { updateSubmoduleOnBranch } from '#domain/commit-files/update-submodule-o
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
 import { isOid } from '#git/names/object-id';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import { PathError_ErrorType as ErrorType } from '#wire/gen/errors_pb';
-import {
-  UserUpdateSubmoduleErrorSchema,
-  type UserUpdateSubmoduleRequest,
-  type UserUpdateSubmoduleResponseSchema,
-} from '#wire/gen/operations_pb';
-import type { OperationDependencies } from '../dependencies.ts';
+import { UserUpdateSubmoduleErrorSchema } from '#wire/gen/operations_pb';
+import type { Handlers } from '../dependencies.ts';
 import { customHookCase, referenceUpdateCase } from '../error-details.ts';
 import { requireFilled, requireUser } from '../request-parts.ts';
 
 /** Commits a change of a submodule to another commit, which need not exist here. */
-export async function userUpdateSubmodule(
-  request: UserUpdateSubmoduleRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserUpdateSubmoduleResponseSchema> {
+export const userUpdateSubmodule: Handlers['userUpdateSubmodule'] = async (request, context, deps) => {
   const { branch, submodule: path, commitSha: commitOid, commitMessage: message } = request;
   const repository = deps.storages.open(request.repository);
   const user = requireUser(request.user, 'empty User');
@@ -41,7 +32,7 @@ export async function userUpdateSubmodule(
     updateContextOf(user, context, deps.hooks),
   ).catch((error: unknown) => refuse(error, path));
   return { branchUpdate: { commitId } };
-}
+};
 
 function refuse(error: unknown, path: Uint8Array): never {
   if (error instanceof ReferenceNotFoundError) throw invalidArgument('Cannot find branch');

@@ -8,35 +8,25 @@ import { rebaseBranch } from '#domain/rebase/rebase-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
 import { validateRevision } from '#git/names/validate-revision';
-import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { remoteOpener } from '#services/convert/request/open-remote';
 import { updateContextOf } from '#services/convert/request/update-context';
 import {
   type UserRebaseConfirmableRequest_Header as Header,
   UserMergeBranchErrorSchema,
-  type UserMergeBranchRequest,
-  type UserMergeBranchResponseSchema,
   UserRebaseConfirmableErrorSchema,
   type UserRebaseConfirmableRequest,
-  type UserRebaseConfirmableResponseSchema,
 } from '#wire/gen/operations_pb';
 import type { Repository as RepositoryMessage, User } from '#wire/gen/shared_pb';
-import type { OperationDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { mergeConflictDetail, refusalCase } from '../error-details.ts';
 import { nextRequest, requireFilled, requireUser, signingOf } from '../request-parts.ts';
-
-type Response = MessageInitShape<typeof UserMergeBranchResponseSchema>;
 
 /**
  * Merges a commit into a branch: the first request makes the commit, the second moves the branch to
  * it.
  */
-export async function* userMergeBranch(
-  requests: AsyncIterable<UserMergeBranchRequest>,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): AsyncGenerator<Response> {
+export const userMergeBranch: Handlers['userMergeBranch'] = async function* (requests, context, deps) {
   const stream = requests[Symbol.asyncIterator]();
   const request = await nextRequest(stream);
   const repository = deps.storages.open(request.repository);
@@ -60,7 +50,7 @@ export async function* userMergeBranch(
   if (!apply) throw new GitalyError('FAILED_PRECONDITION', 'merge aborted by client');
   await merged.apply(updateContext).catch(refuseUpdate);
   yield { branchUpdate: { commitId } };
-}
+};
 
 function refuseMerge(error: unknown): never {
   if (error instanceof ReferenceNotFoundError) throw new GitalyError('NOT_FOUND', error.message);
@@ -85,17 +75,15 @@ function refused(code: StatusCode, message: string, cause: unknown, error: Reaso
   return new GitalyError(code, message, { cause, details: [create(UserMergeBranchErrorSchema, { error })] });
 }
 
-type RebaseResponse = MessageInitShape<typeof UserRebaseConfirmableResponseSchema>;
-
 /**
  * Rebases a branch onto one of another repository: the first request makes the commits, the second
  * moves the branch to them.
  */
-export async function* userRebaseConfirmable(
-  requests: AsyncIterable<UserRebaseConfirmableRequest>,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): AsyncGenerator<RebaseResponse> {
+export const userRebaseConfirmable: Handlers['userRebaseConfirmable'] = async function* (
+  requests,
+  context,
+  deps,
+) {
   const stream = requests[Symbol.asyncIterator]();
   const header = headerOf(await nextRequest(stream));
   const repository = deps.storages.open(header.repository);
@@ -118,7 +106,7 @@ export async function* userRebaseConfirmable(
   if (!isConfirmed(second)) throw new GitalyError('FAILED_PRECONDITION', 'rebase aborted by client');
   await rebased.apply(updateContextOf(user, context, deps.hooks)).catch(refuseRebasedUpdate);
   yield { userRebaseConfirmableResponsePayload: { case: 'rebaseApplied', value: true } };
-}
+};
 
 function headerOf({ userRebaseConfirmableRequestPayload: payload }: UserRebaseConfirmableRequest): Header {
   if (payload.case === 'header') return payload.value;

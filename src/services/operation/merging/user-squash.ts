@@ -2,13 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import { SquashRevisionError, squashCommits } from '#domain/merge/squash-commits';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import {
-  UserSquashErrorSchema,
-  type UserSquashRequest,
-  type UserSquashResponseSchema,
-} from '#wire/gen/operations_pb';
-import type { OperationDependencies } from '../dependencies.ts';
+import { UserSquashErrorSchema } from '#wire/gen/operations_pb';
+import type { Handlers } from '../dependencies.ts';
 import { mergeConflictDetail } from '../error-details.ts';
 import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
 
@@ -16,11 +11,7 @@ import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
  * Makes one commit of all changes between two. No reference moves; only the nodes of a cluster
  * vote.
  */
-export async function userSquash(
-  request: UserSquashRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserSquashResponseSchema> {
+export const userSquash: Handlers['userSquash'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const user = requireUser(request.user, 'empty User');
   requireFilled(user.name, 'empty user name');
@@ -43,7 +34,7 @@ export async function userSquash(
   };
   const options = { vote: deps.voteOf(context), signal: context.signal };
   return { squashSha: await squashCommits(repository, squash, options).catch(refuse) };
-}
+};
 
 function refuse(error: unknown): never {
   if (error instanceof SquashRevisionError) {

@@ -2,26 +2,15 @@ import { invalidArgument } from '#base/gitaly-error';
 import { isMergeRequestReference } from '#domain/merge/merge-request-reference';
 import { mergeToReference } from '#domain/merge/merge-to-reference';
 import { rebaseToReference } from '#domain/rebase/rebase-to-reference';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
-import type {
-  UserMergeToRefRequest,
-  UserMergeToRefResponseSchema,
-  UserRebaseToRefRequest,
-  UserRebaseToRefResponseSchema,
-} from '#wire/gen/operations_pb';
-import type { OperationDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
 
 /**
  * Computes the merge that a merge request would make and stores it. Neither GitLab nor hooks are
  * called.
  */
-export async function userMergeToRef(
-  request: UserMergeToRefRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserMergeToRefResponseSchema> {
+export const userMergeToRef: Handlers['userMergeToRef'] = async (request, context, deps) => {
   const { branch, firstParentRef, sourceSha, targetRef, message, expectedOldOid } = request;
   const repository = deps.storages.open(request.repository);
   // As in Gitaly, an empty first parent counts as a missing one.
@@ -44,14 +33,10 @@ export async function userMergeToRef(
   };
   const hooks = deps.transactionHooks(context);
   return { commitId: await mergeToReference(repository, merge, { hooks, signal: context.signal }) };
-}
+};
 
 /** Rebases commits and stores the result. Neither GitLab nor hooks are called. */
-export async function userRebaseToRef(
-  request: UserRebaseToRefRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserRebaseToRefResponseSchema> {
+export const userRebaseToRef: Handlers['userRebaseToRef'] = async (request, context, deps) => {
   const { firstParentRef, sourceSha, targetRef, expectedOldOid } = request;
   const repository = deps.storages.open(request.repository);
   requireFilled(firstParentRef, 'empty FirstParentRef');
@@ -71,4 +56,4 @@ export async function userRebaseToRef(
   };
   const hooks = deps.transactionHooks(context);
   return { commitId: await rebaseToReference(repository, rebase, { hooks, signal: context.signal }) };
-}
+};

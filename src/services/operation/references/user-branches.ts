@@ -10,33 +10,20 @@ import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
 import { branchReference } from '#domain/revisions/reference-names';
 import { objectIdProblem } from '#git/names/object-id';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { updateContextOf } from '#services/convert/request/update-context';
 import { toCommitMessage } from '#services/convert/response/commit';
 import type { Repository } from '#storage/repository';
 import {
   UserCreateBranchErrorSchema,
-  type UserCreateBranchRequest,
-  type UserCreateBranchResponseSchema,
   UserDeleteBranchErrorSchema,
-  type UserDeleteBranchRequest,
-  type UserDeleteBranchResponseSchema,
   UserFFBranchErrorSchema,
-  type UserFFBranchRequest,
-  type UserFFBranchResponseSchema,
-  type UserUpdateBranchRequest,
-  type UserUpdateBranchResponseSchema,
 } from '#wire/gen/operations_pb';
-import type { OperationDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { customHookCase, refusalCase } from '../error-details.ts';
 import { requireFilled, requireUser } from '../request-parts.ts';
 
-export async function userCreateBranch(
-  request: UserCreateBranchRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserCreateBranchResponseSchema> {
+export const userCreateBranch: Handlers['userCreateBranch'] = async (request, context, deps) => {
   const { branchName: name, startPoint } = request;
   const repository = deps.storages.open(request.repository);
   requireFilled(name, 'empty branch name');
@@ -49,7 +36,7 @@ export async function userCreateBranch(
     updateContextOf(user, context, deps.hooks),
   ).catch(refuse);
   return { branch: { name, targetCommit: toCommitMessage(commit) } };
-}
+};
 
 function refuse(error: unknown): never {
   if (!(error instanceof UpdateFailedError)) throw error;
@@ -62,11 +49,7 @@ function refuse(error: unknown): never {
   throw isRateLimited(cause) ? withCode(cause, 'RESOURCE_EXHAUSTED') : cause;
 }
 
-export async function userDeleteBranch(
-  request: UserDeleteBranchRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserDeleteBranchResponseSchema> {
+export const userDeleteBranch: Handlers['userDeleteBranch'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   requireFilled(request.branchName, 'bad request: empty branch name');
   const user = requireUser(request.user, 'bad request: empty user');
@@ -77,7 +60,7 @@ export async function userDeleteBranch(
     (error: unknown) => refuseDeletion(error, request.branchName),
   );
   return {};
-}
+};
 
 const REFUSALS = {
   'access-check': ['deletion denied by access checks', 'PERMISSION_DENIED'],
@@ -98,11 +81,7 @@ function refuseDeletion(error: unknown, branchName: Uint8Array): never {
 }
 
 /** Moves a branch forward to a commit on behalf of a user. */
-export async function userFFBranch(
-  request: UserFFBranchRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserFFBranchResponseSchema> {
+export const userFFBranch: Handlers['userFFBranch'] = async (request, context, deps) => {
   const { commitId } = request;
   const repository = deps.storages.open(request.repository);
   requireFilled(request.branch, 'empty branch name');
@@ -116,7 +95,7 @@ export async function userFFBranch(
     updateContextOf(user, context, deps.hooks),
   ).catch(refuseForward);
   return { branchUpdate: { commitId } };
-}
+};
 
 function refuseForward(error: unknown): never {
   if (error instanceof ReferenceNotFoundError) throw invalidArgument(error.message);
@@ -141,11 +120,7 @@ function refuseForward(error: unknown): never {
  * Moves a branch on behalf of a user, forwards or not; zeros create and delete. A script's refusal
  * is a response, not an error.
  */
-export async function userUpdateBranch(
-  request: UserUpdateBranchRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserUpdateBranchResponseSchema> {
+export const userUpdateBranch: Handlers['userUpdateBranch'] = async (request, context, deps) => {
   const { branchName } = request;
   const repository = deps.storages.open(request.repository);
   const user = requireUser(request.user);
@@ -165,7 +140,7 @@ export async function userUpdateBranch(
     const message = `Could not update ${Buffer.from(branchName)}. Please refresh and try again.`;
     throw new GitalyError('FAILED_PRECONDITION', message, { cause: error.cause });
   }
-}
+};
 
 function parseRevision(revision: Uint8Array, field: string, repository: Repository): string {
   const problem = objectIdProblem(revision, repository.objectFormat);

@@ -6,28 +6,17 @@ import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
 import { tagReference } from '#domain/revisions/reference-names';
 import { createTag, TagExistsError } from '#domain/tag/create-tag';
 import { validateRevision } from '#git/names/validate-revision';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { updateContextOf } from '#services/convert/request/update-context';
 import { toCommitMessage } from '#services/convert/response/commit';
-import {
-  UserCreateTagErrorSchema,
-  type UserCreateTagRequest,
-  type UserCreateTagResponseSchema,
-  type UserDeleteTagRequest,
-  type UserDeleteTagResponseSchema,
-} from '#wire/gen/operations_pb';
+import { UserCreateTagErrorSchema, type UserCreateTagRequest } from '#wire/gen/operations_pb';
 import type { User } from '#wire/gen/shared_pb';
-import type { OperationDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { refusalCase } from '../error-details.ts';
 import { requireFilled, requireUser } from '../request-parts.ts';
 
 /** Creates a tag on behalf of a user: a tag object if there is a message, else only a reference. */
-export async function userCreateTag(
-  request: UserCreateTagRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserCreateTagResponseSchema> {
+export const userCreateTag: Handlers['userCreateTag'] = async (request, context, deps) => {
   const user = checkFields(request);
   const repository = deps.storages.open(request.repository);
   const { tagName: name, targetRevision: target, message, timestamp } = request;
@@ -45,7 +34,7 @@ export async function userCreateTag(
       ...(isAnnotated && { message, messageSize: BigInt(message.length) }),
     },
   };
-}
+};
 
 /** @throws {GitalyError} INVALID_ARGUMENT. */
 function checkFields({ tagName, user, targetRevision, message }: UserCreateTagRequest): User {
@@ -81,11 +70,7 @@ function detail(error: NonNullable<MessageInitShape<typeof UserCreateTagErrorSch
 }
 
 /** Deletes a tag on behalf of a user. A script's refusal is a response, not an error. */
-export async function userDeleteTag(
-  request: UserDeleteTagRequest,
-  context: HandlerContext,
-  deps: OperationDependencies,
-): ResponseOf<typeof UserDeleteTagResponseSchema> {
+export const userDeleteTag: Handlers['userDeleteTag'] = async (request, context, deps) => {
   const { tagName } = request;
   const repository = deps.storages.open(request.repository);
   requireFilled(tagName, 'empty tag name');
@@ -103,4 +88,4 @@ export async function userDeleteTag(
     if (refusal?.by === 'custom-hook') return { preReceiveError: refusal.error.message };
     throw withCode(cause, refusal?.by === 'git' ? 'FAILED_PRECONDITION' : 'INTERNAL');
   }
-}
+};

@@ -2,20 +2,14 @@ import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { firstWildcard } from '#git/names/wildmatch';
 import type { RefReader } from '#git/refs/ref-reader';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
-import {
-  type FindBranchRequest,
-  FindBranchResponseSchema,
-  type FindDefaultBranchNameRequest,
-  type FindDefaultBranchNameResponseSchema,
-} from '#wire/gen/ref_pb';
+import { FindBranchResponseSchema } from '#wire/gen/ref_pb';
 import { BranchSchema } from '#wire/gen/shared_pb';
-import type { RefDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 const RESPONSE = fieldNumbers(FindBranchResponseSchema, { branch: 'message' });
 const BRANCH = fieldNumbers(BranchSchema, { name: 'bytes', targetCommit: 'message' });
@@ -26,11 +20,7 @@ const BRANCHES = Buffer.from('refs/heads/');
  * pattern, so one that represents another branch, or for the branches below it, is an error: a
  * conflict.
  */
-export async function findBranch(
-  request: FindBranchRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponseOf<typeof FindBranchResponseSchema> {
+export const findBranch: Handlers['findBranch'] = async (request, context, deps) => {
   const { refs, objects } = deps.storages.open(request.repository);
   if (request.name.length === 0) throw invalidArgument('Branch name cannot be empty');
 
@@ -46,7 +36,7 @@ export async function findBranch(
     writer.message(RESPONSE.branch, 0);
   });
   return encodedMessage(FindBranchResponseSchema, encoded);
-}
+};
 
 async function find(refs: RefReader, name: Buffer, signal: AbortSignal): Promise<string | undefined> {
   const exact = firstWildcard(name) === -1 ? await refs.find(name, { signal }) : undefined;
@@ -63,11 +53,7 @@ async function find(refs: RefReader, name: Buffer, signal: AbortSignal): Promise
  * Returns the full name of the default branch, empty in a repository without branches; with
  * `head_only`, the target of HEAD, even if it does not exist.
  */
-export async function findDefaultBranchName(
-  request: FindDefaultBranchNameRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponseOf<typeof FindDefaultBranchNameResponseSchema> {
+export const findDefaultBranchName: Handlers['findDefaultBranchName'] = async (request, context, deps) => {
   const { refs } = deps.storages.open(request.repository);
   const { signal } = context;
 
@@ -77,4 +63,4 @@ export async function findDefaultBranchName(
   } catch (error) {
     throw wrap(error, request.headOnly ? 'head reference' : 'get default branch');
   }
-}
+};

@@ -5,22 +5,17 @@ import type { BranchTip, KnownTip } from '#git/refs/list/branch-tip';
 import { listBranchTips } from '#git/refs/list/list-branch-tips';
 import type { RefReader } from '#git/refs/ref-reader';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { cutPage, itemsOf, type PageBounds, pageOf } from '#services/convert/request/pagination';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { type CommitMessage, toAuthorMessage, toCommitMessage } from '#services/convert/response/commit';
 import type { Repository } from '#storage/repository';
 import {
   type FindAllBranchesRequest,
-  type FindAllBranchesResponseSchema,
-  type FindAllRemoteBranchesRequest,
-  type FindAllRemoteBranchesResponseSchema,
-  type FindLocalBranchesRequest,
   FindLocalBranchesRequest_SortBy,
   FindLocalBranchesRequestSchema,
   FindLocalBranchesResponseSchema,
 } from '#wire/gen/ref_pb';
-import type { RefDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { checkExcludes } from '../exclude-patterns.ts';
 import { findingError, startList } from '../listing-error.ts';
 import { type BranchCommit, branchLines } from './branch-lines.ts';
@@ -56,11 +51,7 @@ const KEYS: Readonly<Record<number, string>> = {
 };
 
 /** Lists branches with their commits. */
-export async function* findLocalBranches(
-  request: FindLocalBranchesRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): AsyncGenerator<Response> {
+export const findLocalBranches: Handlers['findLocalBranches'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   await checkExcludes(request.excludePatterns, NAMESPACE);
   const sort = KEYS[request.sortBy];
@@ -87,7 +78,7 @@ export async function* findLocalBranches(
     produce: () =>
       asGitShows(repository, query, { page, encode, known: deps.knownCommits, signal: context.signal }),
   });
-}
+};
 
 interface ShowOptions {
   readonly page: PageBounds;
@@ -158,11 +149,7 @@ const EVERYWHERE = ['refs/heads', 'refs/remotes'];
  * Lists local and remote branches with their commits, 20 in a message; with `merged_only` those
  * that the default branch contains.
  */
-export async function* findAllBranches(
-  request: FindAllBranchesRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponsesOf<typeof FindAllBranchesResponseSchema> {
+export const findAllBranches: Handlers['findAllBranches'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
 
   const query = request.mergedOnly
@@ -173,7 +160,7 @@ export async function* findAllBranches(
       branches: branches.map(({ ref, commit }) => ({ name: ref.name, target: toCommitMessage(commit) })),
     };
   }
-}
+};
 
 async function mergedQuery(
   { mergedBranches }: FindAllBranchesRequest,
@@ -190,11 +177,11 @@ async function mergedQuery(
 }
 
 /** Lists the branches of one remote with their commits, 20 in a message. */
-export async function* findAllRemoteBranches(
-  request: FindAllRemoteBranchesRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponsesOf<typeof FindAllRemoteBranchesResponseSchema> {
+export const findAllRemoteBranches: Handlers['findAllRemoteBranches'] = async function* (
+  request,
+  context,
+  deps,
+) {
   const repository = deps.storages.open(request.repository);
   if (request.remoteName === '') throw invalidArgument('empty RemoteName');
 
@@ -207,4 +194,4 @@ export async function* findAllRemoteBranches(
       })),
     };
   }
-}
+};

@@ -9,29 +9,22 @@ import { startsWithAny } from '#git/names/prefixes';
 import { validateReference } from '#git/names/validate-reference';
 import { validateRevision } from '#git/names/validate-revision';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import type { Repository } from '#storage/repository';
 import {
   DeleteRefsErrorSchema,
   type DeleteRefsRequest,
-  type DeleteRefsResponseSchema,
   type UpdateReferencesRequest_Update as Update,
   UpdateReferencesErrorSchema,
   type UpdateReferencesRequest,
-  type UpdateReferencesResponseSchema,
 } from '#wire/gen/ref_pb';
-import type { RefDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /**
  * Creates, changes and deletes references, all or none, without access checks and users' hooks.
  * Updates go to git as they come.
  */
-export async function updateReferences(
-  requests: AsyncIterable<UpdateReferencesRequest>,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponseOf<typeof UpdateReferencesResponseSchema> {
+export const updateReferences: Handlers['updateReferences'] = async (requests, context, deps) => {
   const { first, rest } = await openRequests(requests, 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository, { otherwise: 'INTERNAL' });
   const objectFormat = repository.objectFormat;
@@ -55,7 +48,7 @@ export async function updateReferences(
     }
   }).catch(refuse);
   return {};
-}
+};
 
 function requireUpdates({ updates }: UpdateReferencesRequest): void {
   if (updates.length === 0) throw invalidArgument('no updates specified');
@@ -124,11 +117,7 @@ function detail(error: MessageInitShape<typeof UpdateReferencesErrorSchema>['err
 const HEAD = Buffer.from('HEAD');
 
 /** Deletes references by name, or all except those with some prefixes; all or none. */
-export async function deleteRefs(
-  request: DeleteRefsRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponseOf<typeof DeleteRefsResponseSchema> {
+export const deleteRefs: Handlers['deleteRefs'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   checkFields(request);
   const { signal } = context;
@@ -147,7 +136,7 @@ export async function deleteRefs(
   }
   await deleteReferences(repository, names, { vote: deps.voteOf(context), signal }).catch(refuseDeletion);
   return {};
-}
+};
 
 function checkFields({ refs, exceptWithPrefix }: DeleteRefsRequest): void {
   const problem =

@@ -1,13 +1,11 @@
 import { isUtf8 } from 'node:buffer';
-import type { MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import type { ListedRef } from '#git/refs/storage/listed-ref';
-import type { HandlerContext } from '#rpc/server/handler';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldTags } from '#wire/fast/field-numbers';
 import { fieldBytes, writeBytes } from '#wire/fast/fields';
-import { type FindRefsByOIDRequest, FindRefsByOIDResponseSchema } from '#wire/gen/ref_pb';
-import type { RefDependencies } from '../dependencies.ts';
+import { FindRefsByOIDResponseSchema } from '#wire/gen/ref_pb';
+import type { Handlers } from '../dependencies.ts';
 import { pipelineError } from '../listing-error.ts';
 
 const EVERYWHERE = ['refs/tags/', 'refs/heads/'];
@@ -17,11 +15,7 @@ const { refs: REFS } = fieldTags(FindRefsByOIDResponseSchema, { refs: 'text' });
  * Lists the full names of the references that are, or peel to, an object; `limit` 0 means all. A
  * million of them are one message: each batch is encoded as it is found.
  */
-export async function findRefsByOID(
-  request: FindRefsByOIDRequest,
-  { signal }: HandlerContext,
-  deps: RefDependencies,
-): Promise<MessageShape<typeof FindRefsByOIDResponseSchema>> {
+export const findRefsByOID: Handlers['findRefsByOID'] = async (request, { signal }, deps) => {
   const { refs } = deps.storages.open(request.repository);
   if (request.oid === '') throw invalidArgument('empty Oid');
 
@@ -38,7 +32,7 @@ export async function findRefsByOID(
     throw pipelineError(error);
   }
   return encodedMessage(FindRefsByOIDResponseSchema, pieces);
-}
+};
 
 /** Encodes names for a text field, which cannot hold other bytes. */
 function encodeNames(refs: readonly ListedRef[]): Buffer {

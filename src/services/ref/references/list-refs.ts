@@ -3,7 +3,6 @@ import { invalidArgument } from '#base/gitaly-error';
 import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { RefReader } from '#git/refs/ref-reader';
 import type { ListedRef } from '#git/refs/storage/listed-ref';
-import type { HandlerContext } from '#rpc/server/handler';
 import {
   cutPage,
   decodeCursor,
@@ -24,7 +23,7 @@ import {
   ListRefsResponseSchema,
 } from '#wire/gen/ref_pb';
 import type { PaginationParameter } from '#wire/gen/shared_pb';
-import type { RefDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { checkExcludes } from '../exclude-patterns.ts';
 import { listingError, startList } from '../listing-error.ts';
 import { sortKey } from '../sort-key.ts';
@@ -48,11 +47,7 @@ const REFERENCE = fieldTags(ListRefsResponse_ReferenceSchema, {
  * Lists references that match patterns, 20 in a message, HEAD before them if requested. The last
  * message has a cursor when the list goes on behind the page.
  */
-export async function* listRefs(
-  request: ListRefsRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): AsyncGenerator<Response> {
+export const listRefs: Handlers['listRefs'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   if (request.patterns.length === 0) throw invalidArgument('patterns must have at least one entry');
   const sort = sortOf(request.sortBy);
@@ -66,7 +61,7 @@ export async function* listRefs(
     log: context.log,
     produce: () => readRefs(repository.refs, request, sort, context.signal),
   });
-}
+};
 
 async function* readRefs(
   refs: RefReader,

@@ -1,20 +1,10 @@
 import type { ListedRef } from '#git/refs/storage/listed-ref';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import type { HandlerContext } from '#rpc/server/handler';
 import { requireObjectId } from '#services/convert/request/object-id';
 import { chunkBatches } from '#services/convert/response/chunk-batches';
 import type { Repository } from '#storage/repository';
 import { fieldBytes } from '#wire/fast/fields';
-import type {
-  FindAllBranchNamesRequest,
-  FindAllBranchNamesResponseSchema,
-  FindAllTagNamesRequest,
-  FindAllTagNamesResponseSchema,
-  ListBranchNamesContainingCommitRequest,
-  ListBranchNamesContainingCommitResponseSchema,
-  ListTagNamesContainingCommitRequest,
-  ListTagNamesContainingCommitResponseSchema,
-} from '#wire/gen/ref_pb';
-import type { RefDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /** Yields the names of references, without their common prefix, in messages of about 1 MiB. */
 function chunkNames(list: AsyncIterable<readonly ListedRef[]>, prefix = ''): AsyncGenerator<Buffer[], void> {
@@ -29,46 +19,42 @@ async function* namesOf(
 }
 
 /** Lists the full names of all branches. Clients of 15.0 only. */
-export async function* findAllBranchNames(
-  request: FindAllBranchNamesRequest,
-  { signal }: HandlerContext,
-  deps: RefDependencies,
-): ResponsesOf<typeof FindAllBranchNamesResponseSchema> {
+export const findAllBranchNames: Handlers['findAllBranchNames'] = async function* (
+  request,
+  { signal },
+  deps,
+) {
   const { refs } = deps.storages.open(request.repository);
   for await (const names of chunkNames(refs.list({ patterns: ['refs/heads/'] }, { signal }))) yield { names };
-}
+};
 
 /** Lists the full names of all tags. Clients of 15.0 only. */
-export async function* findAllTagNames(
-  request: FindAllTagNamesRequest,
-  { signal }: HandlerContext,
-  deps: RefDependencies,
-): ResponsesOf<typeof FindAllTagNamesResponseSchema> {
+export const findAllTagNames: Handlers['findAllTagNames'] = async function* (request, { signal }, deps) {
   const { refs } = deps.storages.open(request.repository);
   for await (const names of chunkNames(refs.list({ patterns: ['refs/tags/'] }, { signal }))) yield { names };
-}
+};
 
 /** Lists the short names of the branches from which a commit is reached; `limit` 0 means all. */
-export async function* listBranchNamesContainingCommit(
-  request: ListBranchNamesContainingCommitRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponsesOf<typeof ListBranchNamesContainingCommitResponseSchema> {
+export const listBranchNamesContainingCommit: Handlers['listBranchNamesContainingCommit'] = async function* (
+  request,
+  context,
+  deps,
+) {
   const repository = deps.storages.open(request.repository);
   for await (const branchNames of namesContaining(repository, 'refs/heads/', request, context))
     yield { branchNames };
-}
+};
 
 /** Lists the short names of the tags from which a commit is reached; `limit` 0 means all. */
-export async function* listTagNamesContainingCommit(
-  request: ListTagNamesContainingCommitRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponsesOf<typeof ListTagNamesContainingCommitResponseSchema> {
+export const listTagNamesContainingCommit: Handlers['listTagNamesContainingCommit'] = async function* (
+  request,
+  context,
+  deps,
+) {
   const repository = deps.storages.open(request.repository);
   for await (const tagNames of namesContaining(repository, 'refs/tags/', request, context))
     yield { tagNames };
-}
+};
 
 function namesContaining(
   repository: Repository,

@@ -3,7 +3,6 @@ import { GitalyError, invalidArgument, wrap } from '#base/gitaly-error';
 import { tagReference } from '#domain/revisions/reference-names';
 import { findTag as findFirstTag } from '#domain/tag/find-tag';
 import { type RefTag, readRefTags } from '#git/refs/list/read-ref-objects';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import {
   cutPage,
@@ -20,16 +19,13 @@ import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
 import {
-  type FindAllTagsRequest,
   type FindAllTagsRequest_SortBy,
   FindAllTagsRequest_SortBy_Key,
   FindAllTagsRequestSchema,
   FindAllTagsResponseSchema,
   FindTagErrorSchema,
-  type FindTagRequest,
-  type FindTagResponseSchema,
 } from '#wire/gen/ref_pb';
-import type { RefDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 import { pipelineError, startList } from '../listing-error.ts';
 import { sortKey } from '../sort-key.ts';
 
@@ -47,11 +43,7 @@ const KEYS: Readonly<Record<number, string>> = {
 /**
  * Lists tags with their commits, in messages of about 1 MiB. A tag of another object has no commit.
  */
-export async function* findAllTags(
-  request: FindAllTagsRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): AsyncGenerator<Response> {
+export const findAllTags: Handlers['findAllTags'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const sort = sortOf(request.sortBy);
   const page = pageOf(request.paginationParams);
@@ -66,7 +58,7 @@ export async function* findAllTags(
     log: context.log,
     produce: () => readTags(repository, { sort, page, mailmap, signal: context.signal }),
   });
-}
+};
 
 interface TagOptions {
   readonly sort: string;
@@ -127,11 +119,7 @@ function toMessage({ ref, tag, commit, isMissing }: RefTag): TagMessage {
  * Finds a tag by its name, which may be a pattern as for `git tag --list`: the first match is
  * returned.
  */
-export async function findTag(
-  request: FindTagRequest,
-  context: HandlerContext,
-  deps: RefDependencies,
-): ResponseOf<typeof FindTagResponseSchema> {
+export const findTag: Handlers['findTag'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   if (request.tagName.length === 0) throw invalidArgument('tag name is empty');
 
@@ -145,4 +133,4 @@ export async function findTag(
   }
   const { ref, tag, commit } = found;
   return { tag: toTagMessage({ name: ref.name.subarray(NAMESPACE.length), oid: ref.oid, tag, commit }) };
-}
+};

@@ -3,20 +3,13 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { parseTagInTurns } from '#git/objects/parse/parse-tag';
 import { walkObjects } from '#git/objects/walk-objects';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { requireRevisions } from '#services/convert/request/revision';
 import { chunkBatches } from '#services/convert/response/chunk-batches';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
 import { fieldBytes } from '#wire/fast/fields';
-import type {
-  GetTagMessagesRequest,
-  GetTagMessagesResponseSchema,
-  GetTagSignaturesRequest,
-  GetTagSignaturesResponse_TagSignatureSchema,
-  GetTagSignaturesResponseSchema,
-} from '#wire/gen/ref_pb';
-import type { RefDependencies } from '../dependencies.ts';
+import type { GetTagSignaturesResponse_TagSignatureSchema } from '#wire/gen/ref_pb';
+import type { Handlers } from '../dependencies.ts';
 
 type TagSignature = MessageInitShape<typeof GetTagSignaturesResponse_TagSignatureSchema> & {
   readonly $typeName?: never;
@@ -29,11 +22,7 @@ const LF = 0x0a;
  * Sends the tag objects that revisions lead to, each split into what was signed and the signature.
  * No mailmap: it would change what was signed.
  */
-export async function* getTagSignatures(
-  request: GetTagSignaturesRequest,
-  { signal }: HandlerContext,
-  deps: RefDependencies,
-): ResponsesOf<typeof GetTagSignaturesResponseSchema> {
+export const getTagSignatures: Handlers['getTagSignatures'] = async function* (request, { signal }, deps) {
   const repository = deps.storages.open(request.repository);
   const revisions = await requireRevisions(request.tagRevisions);
 
@@ -43,7 +32,7 @@ export async function* getTagSignatures(
   } catch (error) {
     throw wrap(error, 'cat-file iterator stop');
   }
-}
+};
 
 async function* signaturesOf(
   repository: Repository,
@@ -78,11 +67,7 @@ function sizeOf({ tagId, signature, content }: TagSignature): number {
  * Sends the messages of tag objects, whole and as they are: for each its id as it was requested,
  * then its text in pieces.
  */
-export async function* getTagMessages(
-  request: GetTagMessagesRequest,
-  { signal }: HandlerContext,
-  deps: RefDependencies,
-): ResponsesOf<typeof GetTagMessagesResponseSchema> {
+export const getTagMessages: Handlers['getTagMessages'] = async function* (request, { signal }, deps) {
   const { objects } = deps.storages.open(request.repository);
 
   for (const tagId of request.tagIds) {
@@ -92,7 +77,7 @@ export async function* getTagMessages(
       yield { message: message.subarray(start, start + MAX_CHUNK_BYTES) };
     }
   }
-}
+};
 
 async function readMessage(objects: ObjectReader, revision: string, signal: AbortSignal): Promise<Buffer> {
   try {

@@ -2,22 +2,15 @@ import { GitalyError, invalidArgument, messageOf, wrap, wrapped } from '#base/gi
 import { createBackup } from '#domain/backup/create-backup';
 import { LocalSource } from '#domain/backup/local-source';
 import { restoreBackup } from '#domain/backup/restore-backup';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { requireTarget } from '#storage/require-target';
-import type {
-  BackupRepositoryRequest,
-  BackupRepositoryResponseSchema,
-  RestoreRepositoryRequest,
-  RestoreRepositoryResponseSchema,
-} from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /** Stores a full or incremental backup of a repository in the configured bucket. */
-export async function backupRepository(
-  request: BackupRepositoryRequest,
-  { signal }: HandlerContext,
-  { storages, backups }: RepositoryDependencies,
-): ResponseOf<typeof BackupRepositoryResponseSchema> {
+export const backupRepository: Handlers['backupRepository'] = async (
+  request,
+  { signal },
+  { storages, backups },
+) => {
   if (backups === undefined)
     throw new GitalyError('FAILED_PRECONDITION', 'backup repository: server-side backups are not configured');
   const { repository, backupId: id, incremental, latestBackupId: latestId } = request;
@@ -34,14 +27,10 @@ export async function backupRepository(
   });
   await last.stored(storage, id);
   return {};
-}
+};
 
 /** Restores the state of a repository at the time of a backup. */
-export async function restoreRepository(
-  request: RestoreRepositoryRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof RestoreRepositoryResponseSchema> {
+export const restoreRepository: Handlers['restoreRepository'] = async (request, context, deps) => {
   const { storages, backups } = deps;
   if (backups === undefined)
     throw new GitalyError(
@@ -65,7 +54,7 @@ export async function restoreRepository(
     signal: context.signal,
   }).catch(wrapped('restore repository'));
   return {};
-}
+};
 
 function prefixed<T>(prefix: string, check: () => T): T {
   try {

@@ -6,31 +6,17 @@ import { bundleOfAll, bundleOfPatterns } from '#domain/bundle/create-bundle';
 import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';
 import { fetchBundle as fetch } from '#domain/bundle/fetch-bundle';
 import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
-import type { HandlerContext, ResponseOf, ResponsesOf } from '#rpc/server/handler';
 import { bundleStorageOf } from '#services/convert/request/bundle-uri';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
 import { takeBytes } from '#services/convert/request/take-bytes';
-import type {
-  CreateBundleFromRefListRequest,
-  CreateBundleFromRefListResponseSchema,
-  CreateBundleRequest,
-  CreateBundleResponseSchema,
-  FetchBundleRequest,
-  FetchBundleResponseSchema,
-  GenerateBundleURIRequest,
-  GenerateBundleURIResponseSchema,
-} from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { CreateBundleFromRefListRequest } from '#wire/gen/repository_pb';
+import type { Handlers } from '../dependencies.ts';
 
 /** Memory for the patterns of one call: hundreds of thousands of references. */
 const MAX_PATTERN_BYTES = 64 * 1024 * 1024;
 
 /** Streams a bundle of all references. */
-export async function* createBundle(
-  request: CreateBundleRequest,
-  { signal }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof CreateBundleResponseSchema> {
+export const createBundle: Handlers['createBundle'] = async function* (request, { signal }, deps) {
   const repository = deps.storages.open(request.repository);
 
   await cleanWorktrees(repository, { signal });
@@ -40,14 +26,14 @@ export async function* createBundle(
   } catch (error) {
     throw wrap(error, 'create bundle');
   }
-}
+};
 
 /** Streams a bundle of the named references. */
-export async function* createBundleFromRefList(
-  requests: AsyncIterable<CreateBundleFromRefListRequest>,
-  { signal }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof CreateBundleFromRefListResponseSchema> {
+export const createBundleFromRefList: Handlers['createBundleFromRefList'] = async function* (
+  requests,
+  { signal },
+  deps,
+) {
   const { first, rest } = await openRequests(requests);
   const repository = deps.storages.open(first.repository);
 
@@ -61,7 +47,7 @@ export async function* createBundleFromRefList(
     const code = error instanceof EmptyBundleError ? 'FAILED_PRECONDITION' : 'INTERNAL';
     throw wrap(error, 'create bundle', code);
   }
-}
+};
 
 async function collect(
   first: CreateBundleFromRefListRequest,
@@ -82,11 +68,7 @@ async function collect(
 }
 
 /** Copies the references and objects of a bundle into a repository. */
-export async function fetchBundle(
-  requests: AsyncIterable<FetchBundleRequest>,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof FetchBundleResponseSchema> {
+export const fetchBundle: Handlers['fetchBundle'] = async (requests, context, deps) => {
   const opened = await openRequests(requests, 'first request: EOF');
   const { first } = opened;
   const repository = deps.storages.open(first.repository);
@@ -97,18 +79,18 @@ export async function fetchBundle(
   const options = { updateHead, hooks, signal: context.signal };
   await fetch(repository, pieces, options).catch(wrapped('fetch bundle'));
   return {};
-}
+};
 
 /** Stores a bundle of the default branch for clones. */
-export async function generateBundleURI(
-  request: GenerateBundleURIRequest,
-  context: HandlerContext,
-  { storages, bundleUris }: RepositoryDependencies,
-): ResponseOf<typeof GenerateBundleURIResponseSchema> {
+export const generateBundleURI: Handlers['generateBundleURI'] = async (
+  request,
+  context,
+  { storages, bundleUris },
+) => {
   if (bundleUris === undefined)
     throw new GitalyError('FAILED_PRECONDITION', 'no bundle-generation manager available');
   const repository = storages.open(request.repository);
   const options = { storageName: bundleStorageOf(repository, context), signal: context.signal };
   await bundleUris.generate(repository, options).catch(wrapped('generate bundle'));
   return {};
-}
+};

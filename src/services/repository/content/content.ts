@@ -4,43 +4,22 @@ import { defaultAttributes } from '#domain/attributes/default-attributes';
 import { exportHistory } from '#domain/history/export-history';
 import { findMergeBase as findBase } from '#domain/history/find-merge-base';
 import { readConfigFile } from '#domain/settings/read-config-file';
-import type { HandlerContext, ResponseOf, ResponsesOf } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { takeBytes } from '#services/convert/request/take-bytes';
-import type {
-  ApplyGitattributesRequest,
-  ApplyGitattributesResponseSchema,
-  FastExportRequest,
-  FastExportResponseSchema,
-  FindLicenseRequest,
-  FindLicenseResponseSchema,
-  FindMergeBaseRequest,
-  FindMergeBaseResponseSchema,
-  GetConfigRequest,
-  GetConfigResponseSchema,
-  GetInfoAttributesRequest,
-  GetInfoAttributesResponseSchema,
-} from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { FastExportRequest } from '#wire/gen/repository_pb';
+import type { Handlers, RepositoryDependencies } from '../dependencies.ts';
 
 /** Size of a message's data. @see Go: io.Copy */
 const PIECE_BYTES = 32 * 1024;
 
 /** Streams the config file of a repository. */
-export async function* getConfig(
-  request: GetConfigRequest,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof GetConfigResponseSchema> {
+export const getConfig: Handlers['getConfig'] = async function* (request, _context, deps) {
   const repository = deps.storages.open(request.repository);
   for await (const data of readConfigFile(repository, PIECE_BYTES)) yield { data };
-}
+};
 
 /** Returns the license of a project, from the files in the top directory of HEAD. */
-export async function findLicense(
-  request: FindLicenseRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof FindLicenseResponseSchema> {
+export const findLicense: Handlers['findLicense'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const found = await deps.licenses.get(repository, context.signal);
   if (found === undefined) return {};
@@ -52,17 +31,13 @@ export async function findLicense(
     licensePath: path,
     licenseNickname: nickname,
   };
-}
+};
 
 /**
  * Returns the best common ancestor of revisions; an empty id if there is none or a revision has no
  * commit.
  */
-export async function findMergeBase(
-  request: FindMergeBaseRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof FindMergeBaseResponseSchema> {
+export const findMergeBase: Handlers['findMergeBase'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   if (request.revisions.length < 2) throw invalidArgument('at least 2 revisions are required');
 
@@ -76,19 +51,15 @@ export async function findMergeBase(
   } catch (error) {
     throw wrap(error, 'cmd');
   }
-}
+};
 
 /** Streams the whole history in the format of `git fast-import`. */
-export async function* fastExport(
-  request: FastExportRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof FastExportResponseSchema> {
+export const fastExport: Handlers['fastExport'] = async function* (request, context, deps) {
   if (request.repository === undefined) throw invalidArgument('repository is not set');
   const repository = open(request, deps);
   const bytes = exportHistory(repository, context);
   for await (const data of takeBytes(bytes, Number.POSITIVE_INFINITY)) yield { data };
-}
+};
 
 function open({ repository }: FastExportRequest, deps: RepositoryDependencies) {
   try {
@@ -101,11 +72,7 @@ function open({ repository }: FastExportRequest, deps: RepositoryDependencies) {
 const PEEL = Buffer.from('^{commit}');
 
 /** Makes `.gitattributes` of a revision apply to a repository of 15.0 and 16.7. */
-export async function applyGitattributes(
-  request: ApplyGitattributesRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof ApplyGitattributesResponseSchema> {
+export const applyGitattributes: Handlers['applyGitattributes'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.revision, { prefix: 'revision: ' });
   const { signal } = context;
@@ -114,14 +81,10 @@ export async function applyGitattributes(
 
   await applyAttributes(repository, commit.oid, { vote: deps.voteOf(context), signal });
   return {};
-}
+};
 
 /** Streams `.gitattributes` of HEAD; one empty message if there is none. */
-export async function* getInfoAttributes(
-  request: GetInfoAttributesRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof GetInfoAttributesResponseSchema> {
+export const getInfoAttributes: Handlers['getInfoAttributes'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const file = await defaultAttributes(repository, context.signal);
   let isEmpty = true;
@@ -130,4 +93,4 @@ export async function* getInfoAttributes(
     yield { attributes };
   }
   if (isEmpty) yield {};
-}
+};

@@ -7,7 +7,7 @@ import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
 import { sharedArchive } from '#domain/archive/shared-archive';
 import type { ArchiveFormat } from '#domain/archive/write-archive';
 import { lfsIdsOf } from '#domain/settings/lfs-ids';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
+import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { lentMessages } from '#services/convert/response/lent-messages';
 import type { Repository } from '#storage/repository';
@@ -15,9 +15,8 @@ import {
   GetArchiveRequest_Format as Format,
   type GetArchiveRequest,
   GetArchiveRequestSchema,
-  type GetArchiveResponseSchema,
 } from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers, RepositoryDependencies } from '../dependencies.ts';
 
 const FORMATS: Readonly<Partial<Record<Format, ArchiveFormat>>> = {
   [Format.ZIP]: 'zip',
@@ -27,11 +26,7 @@ const FORMATS: Readonly<Partial<Record<Format, ArchiveFormat>>> = {
 };
 
 /** Streams an archive of a revision, or of a file or directory in it. */
-export async function* getArchive(
-  request: GetArchiveRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof GetArchiveResponseSchema> {
+export const getArchive: Handlers['getArchive'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const path = archivePath(request.path);
   const excludes = await mapInTurns(request.exclude, archivePath);
@@ -52,7 +47,7 @@ export async function* getArchive(
   } catch (error) {
     throw withCode(error, 'INTERNAL');
   }
-}
+};
 
 /** Returns a hash that is equal for equal requests, by which logs are searched for them. */
 function hashOf(request: GetArchiveRequest): string {

@@ -4,16 +4,13 @@ import { quote } from '#base/go/quote';
 import { type RawChange, rawChanges } from '#domain/diff/raw-changes';
 import type { ChangeStatus } from '#git/diff/parse/raw-line';
 import { EMPTY_TREE, ZERO_OID } from '#git/names/object-id';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
 import type { Repository } from '#storage/repository';
 import {
-  type GetRawChangesRequest,
   GetRawChangesResponse_RawChangeSchema,
-  type GetRawChangesResponseSchema,
   GetRawChangesResponse_RawChange_Operation as Operation,
 } from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 type Message = MessageInitShape<typeof GetRawChangesResponse_RawChangeSchema>;
 
@@ -30,11 +27,7 @@ const OPERATIONS: Readonly<Partial<Record<ChangeStatus, Operation>>> = {
  * Lists the files that differ between two revisions, with the sizes of their blobs. An id of zeros
  * is a tree without files; compared with it as the second revision, nothing differs.
  */
-export async function* getRawChanges(
-  request: GetRawChangesRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof GetRawChangesResponseSchema> {
+export const getRawChanges: Handlers['getRawChanges'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const { signal } = context;
   const { fromRevision, toRevision } = request;
@@ -46,7 +39,7 @@ export async function* getRawChanges(
   const changes = each(rawChanges(repository, { from, to }, signal));
   const schema = GetRawChangesResponse_RawChangeSchema;
   for await (const chunk of chunkMessages(schema, changes, sizeBound)) yield { rawChanges: chunk };
-}
+};
 
 /** Resolves a revision. @throws {GitalyError} INVALID_ARGUMENT `invalid 'from' revision: "x"`. */
 async function requireObject(

@@ -5,17 +5,11 @@ import { lazyModule } from '#base/lazy-module';
 import { contentMatches, MATCH_END, type MatchPart } from '#domain/search/content-matches';
 import { filesByName } from '#domain/search/files-by-name';
 import { readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
-import {
-  type SearchFilesByContentRequest,
-  SearchFilesByContentResponseSchema,
-  type SearchFilesByNameRequest,
-  type SearchFilesByNameResponseSchema,
-} from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import { SearchFilesByContentResponseSchema } from '#wire/gen/repository_pb';
+import type { Handlers } from '../dependencies.ts';
 
 const MAX_FILTER_BYTES = 1000;
 
@@ -38,17 +32,13 @@ function requireQuery({ query, ref }: Query): { readonly query: string; readonly
 const loadRegexp = lazyModule(() => import('#base/go/regexp/go-regexp'));
 
 /** Lists the files of a revision at or below a path, in one message. */
-export async function* searchFilesByName(
-  request: SearchFilesByNameRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof SearchFilesByNameResponseSchema> {
+export const searchFilesByName: Handlers['searchFilesByName'] = async function* (request, context, deps) {
   const repository = deps.storages.open(request.repository);
   const query = requireQuery(request);
   const filter = await compileFilter(request.filter);
   const { offset, limit } = request;
   yield { files: await filesByName(repository, { ...query, filter, offset, limit }, context) };
-}
+};
 
 /** @throws {GitalyError} INVALID_ARGUMENT `filter did not compile: error parsing regexp: …`. */
 async function compileFilter(filter: string): Promise<GoRegexp | undefined> {
@@ -63,17 +53,17 @@ async function compileFilter(filter: string): Promise<GoRegexp | undefined> {
 }
 
 /** Searches the files of a revision. The data of a match is sent in parts, followed by its end. */
-export async function* searchFilesByContent(
-  request: SearchFilesByContentRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponsesOf<typeof SearchFilesByContentResponseSchema> {
+export const searchFilesByContent: Handlers['searchFilesByContent'] = async function* (
+  request,
+  context,
+  deps,
+) {
   const repository = deps.storages.open(request.repository);
   const query = requireQuery(request);
   const { signal, log } = context;
   for await (const parts of contentMatches(repository, query, { partBytes: MAX_CHUNK_BYTES, signal, log }))
     yield encodeMatches(parts);
-}
+};
 
 const FIELDS = fieldNumbers(SearchFilesByContentResponseSchema, {
   matchData: 'bytes',

@@ -1,23 +1,18 @@
 import { wrap } from '#base/gitaly-error';
 import { createFork as fork, requireBranch } from '#domain/create-copy/create-fork';
 import { LINKED_FORK } from '#rpc/common/header-names';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { remoteConnector } from '#services/convert/request/open-remote';
 import { requireTarget } from '#storage/require-target';
-import type { CreateForkRequest, CreateForkResponseSchema } from '#wire/gen/repository_pb';
+import type { CreateForkRequest } from '#wire/gen/repository_pb';
 import type { Repository } from '#wire/gen/shared_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /**
  * Creates a repository with the branches and tags of another, whole or not at all. A client may
  * want it to borrow its objects, which the nodes of a cluster cannot: they would name the pool
  * differently.
  */
-export async function createFork(
-  request: CreateForkRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof CreateForkResponseSchema> {
+export const createFork: Handlers['createFork'] = async (request, context, deps) => {
   const source = sourceOf(request);
   deps.storages.locate(request.repository);
 
@@ -37,7 +32,7 @@ export async function createFork(
   };
   await fork(deps.storages, request.repository, options).catch(failed);
   return {};
-}
+};
 
 function failed(error: unknown): never {
   throw wrap(error, 'creating fork');

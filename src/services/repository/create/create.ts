@@ -4,29 +4,14 @@ import { quote } from '#base/go/quote';
 import { createFromBundle } from '#domain/create-copy/create-from-bundle';
 import { createFromSnapshot } from '#domain/create-copy/create-from-snapshot';
 import { createFromUrl, isRemoteNotFound } from '#domain/create-copy/create-from-url';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { allBytesOf, openRequests } from '#services/convert/request/first-request';
 import { createRepository as createEmpty } from '#storage/lifecycle/create-repository';
-import {
-  type CreateRepositoryFromBundleRequest,
-  type CreateRepositoryFromBundleResponseSchema,
-  type CreateRepositoryFromSnapshotRequest,
-  type CreateRepositoryFromSnapshotResponseSchema,
-  CreateRepositoryFromURLErrorSchema,
-  type CreateRepositoryFromURLRequest,
-  type CreateRepositoryFromURLResponseSchema,
-  type CreateRepositoryRequest,
-  type CreateRepositoryResponseSchema,
-} from '#wire/gen/repository_pb';
+import { CreateRepositoryFromURLErrorSchema } from '#wire/gen/repository_pb';
 import { ObjectFormat } from '#wire/gen/shared_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /** Creates an empty repository, whole or not at all. */
-export async function createRepository(
-  request: CreateRepositoryRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof CreateRepositoryResponseSchema> {
+export const createRepository: Handlers['createRepository'] = async (request, context, deps) => {
   deps.storages.locate(request.repository);
   const objectFormat = gitObjectFormat(request.objectFormat);
   const initialBranch = request.defaultBranch.length > 0 ? { initialBranch: request.defaultBranch } : {};
@@ -39,7 +24,7 @@ export async function createRepository(
     vote: deps.voteOf(context),
   }).catch(wrapped('creating repository'));
   return {};
-}
+};
 
 /**
  * Returns git's name of the format. The wire format allows numbers that the enumeration does not
@@ -58,11 +43,11 @@ function gitObjectFormat(format: ObjectFormat): 'sha1' | 'sha256' {
 }
 
 /** Creates a repository from the bytes of a bundle, whole or not at all. */
-export async function createRepositoryFromBundle(
-  requests: AsyncIterable<CreateRepositoryFromBundleRequest>,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof CreateRepositoryFromBundleResponseSchema> {
+export const createRepositoryFromBundle: Handlers['createRepositoryFromBundle'] = async (
+  requests,
+  context,
+  deps,
+) => {
   const opened = await openRequests(requests, 'first request failed: EOF');
   const { first } = opened;
   deps.storages.locate(first.repository);
@@ -73,14 +58,14 @@ export async function createRepositoryFromBundle(
     wrapped('creating repository'),
   );
   return {};
-}
+};
 
 /** Creates a repository from a snapshot that a web server sends, whole or not at all. */
-export async function createRepositoryFromSnapshot(
-  request: CreateRepositoryFromSnapshotRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof CreateRepositoryFromSnapshotResponseSchema> {
+export const createRepositoryFromSnapshot: Handlers['createRepositoryFromSnapshot'] = async (
+  request,
+  context,
+  deps,
+) => {
   deps.storages.locate(request.repository);
 
   const source = {
@@ -91,14 +76,14 @@ export async function createRepositoryFromSnapshot(
   const options = { source, vote: deps.voteOf(context), signal: context.signal };
   await createFromSnapshot(deps.storages, request.repository, options).catch(wrapped('creating repository'));
   return {};
-}
+};
 
 /** Creates a repository by cloning a URL, whole or not at all. */
-export async function createRepositoryFromUrl(
-  request: CreateRepositoryFromURLRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof CreateRepositoryFromURLResponseSchema> {
+export const createRepositoryFromUrl: Handlers['createRepositoryFromURL'] = async (
+  request,
+  context,
+  deps,
+) => {
   deps.storages.locate(request.repository);
   if (request.url === '') throw invalidArgument('empty Url');
 
@@ -114,7 +99,7 @@ export async function createRepositoryFromUrl(
     throw wrap(error, 'creating repository', 'INTERNAL', { details: detailsOf(error) });
   });
   return {};
-}
+};
 
 function detailsOf(error: unknown) {
   if (!isRemoteNotFound(error)) return [];

@@ -1,22 +1,11 @@
 import { messageOf, wrap } from '#base/gitaly-error';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { bundleStorageOf } from '#services/convert/request/bundle-uri';
 import { removeAll as removeEverything } from '#storage/lifecycle/remove-all';
 import { removeRepository as remove } from '#storage/lifecycle/remove-repository';
-import type {
-  RemoveAllRequest,
-  RemoveAllResponseSchema,
-  RemoveRepositoryRequest,
-  RemoveRepositoryResponseSchema,
-} from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /** Removes a repository, even if others borrow its objects. */
-export async function removeRepository(
-  request: RemoveRepositoryRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof RemoveRepositoryResponseSchema> {
+export const removeRepository: Handlers['removeRepository'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
 
   await remove(deps.storages, repository, {
@@ -29,17 +18,14 @@ export async function removeRepository(
   if (bundleStorage !== storageName)
     deps.bundleUris?.automatic.removeLater({ storageName: bundleStorage, relativePath });
   return {};
-}
+};
 
 /** Removes everything in a storage. */
-export async function removeAll(
-  { storageName }: RemoveAllRequest,
-  { storages }: RepositoryDependencies,
-): ResponseOf<typeof RemoveAllResponseSchema> {
+export const removeAll: Handlers['removeAll'] = async ({ storageName }, _context, { storages }) => {
   try {
     await removeEverything(storages, storages.storage(storageName));
     return {};
   } catch (error) {
     throw wrap(error, 'remove all');
   }
-}
+};

@@ -1,18 +1,12 @@
 import { invalidArgument, wrapped } from '#base/gitaly-error';
 import { replicateRepository as replicate } from '#domain/replicate/replicate-repository';
 import { DETACHED_HEAD } from '#rpc/common/header-names';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { remoteConnector } from '#services/convert/request/open-remote';
 import { requireTarget } from '#storage/require-target';
-import type { ReplicateRepositoryRequest, ReplicateRepositoryResponseSchema } from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /** Makes a repository the copy of one in another storage. */
-export async function replicateRepository(
-  request: ReplicateRepositoryRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof ReplicateRepositoryResponseSchema> {
+export const replicateRepository: Handlers['replicateRepository'] = async (request, context, deps) => {
   deps.storages.locate(request.repository);
   const target = requireTarget(request.repository);
   const { source } = request;
@@ -34,4 +28,4 @@ export async function replicateRepository(
     onMovedAway: (path) => context.log.add({ replicate_moved_away: path }),
   });
   return {};
-}
+};

@@ -1,9 +1,7 @@
 import { invalidArgument } from '#base/gitaly-error';
 import { fetchRemote as fetch } from '#domain/remote/fetch/fetch-remote';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import type { FetchRemoteRequest, FetchRemoteResponseSchema } from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 const REFSPECS: ReadonlyMap<string, string> = new Map([
   ['all_refs', 'refs/*:refs/*'],
@@ -15,11 +13,7 @@ const PROACTIVE_AUTH: FeatureFlag = { name: 'fetch_remote_proactive_auth', onByD
 const TAGS = Buffer.from('refs/tags');
 
 /** Fetches references and objects from a URL. */
-export async function fetchRemote(
-  request: FetchRemoteRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof FetchRemoteResponseSchema> {
+export const fetchRemote: Handlers['fetchRemote'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const { remoteParams } = request;
   if (remoteParams === undefined) throw invalidArgument('missing remote params');
@@ -45,7 +39,7 @@ export async function fetchRemote(
   context.log.add({ 'fetch.removed': removed.length, 'fetch.updated': updated.length });
   const areTagsChanged = updated.some(({ name }) => TAGS.equals(name.subarray(0, TAGS.length)));
   return { tagsChanged: !request.checkTagsChanged || areTagsChanged, repoChanged: updated.length > 0 };
-}
+};
 
 /** @param seconds 0 for no limit. */
 function withTimeout(signal: AbortSignal, seconds: number): AbortSignal {

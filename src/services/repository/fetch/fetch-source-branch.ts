@@ -1,16 +1,10 @@
 import { fetchSourceBranch as fetch } from '#domain/remote/fetch/fetch-source-branch';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { remoteOpener } from '#services/convert/request/open-remote';
 import { requireRevision } from '#services/convert/request/revision';
-import type { FetchSourceBranchRequest, FetchSourceBranchResponseSchema } from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /** Writes a reference with the commit of a branch of another repository. */
-export async function fetchSourceBranch(
-  request: FetchSourceBranchRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof FetchSourceBranchResponseSchema> {
+export const fetchSourceBranch: Handlers['fetchSourceBranch'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const revision = requireRevision(request.sourceBranch);
   const target = requireRevision(request.targetRef);
@@ -29,7 +23,7 @@ export async function fetchSourceBranch(
   };
   const hooks = deps.transactionHooks(context);
   return { result: await fetch(repository, branch, { hooks, signal: context.signal }) };
-}
+};
 
 /** A repository of no storage. */
 const NOWHERE = { storageName: '', relativePath: '' };

@@ -1,23 +1,18 @@
 import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { migrateReferences } from '#domain/migrate-references/migrate-references';
 import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import {
-  MigrateReferenceBackendRequest_ReferenceBackend as Backend,
-  type MigrateReferenceBackendRequest,
-  type MigrateReferenceBackendResponseSchema,
-} from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import { MigrateReferenceBackendRequest_ReferenceBackend as Backend } from '#wire/gen/repository_pb';
+import type { Handlers } from '../dependencies.ts';
 
 /**
  * Changes the storage format of references. Gitaly serves it only with transactions, so this server
  * serves it if they are enabled, or if the client shows that it wants it in any case.
  */
-export async function migrateReferenceBackend(
-  request: MigrateReferenceBackendRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof MigrateReferenceBackendResponseSchema> {
+export const migrateReferenceBackend: Handlers['migrateReferenceBackend'] = async (
+  request,
+  context,
+  deps,
+) => {
   const repository = deps.storages.open(request.repository);
   if (!deps.migratesReferences && context.headers.get(MIGRATE_REFERENCES) !== 'true')
     throw new GitalyError('INTERNAL', 'transaction not found');
@@ -35,4 +30,4 @@ export async function migrateReferenceBackend(
   }).catch(wrapped('migration failed'));
   const nanos = Math.round((performance.now() - startedMs) * 1e6);
   return { time: { seconds: BigInt(Math.floor(nanos / 1e9)), nanos: nanos % 1e9 } };
-}
+};

@@ -2,11 +2,10 @@ import { mapInTurns } from '#base/async/loop-turns';
 import { invalidArgument } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { diskUsage } from '#domain/history/disk-usage';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import { requireRevision } from '#services/convert/request/revision';
-import type { ObjectsSizeRequest, ObjectsSizeResponseSchema } from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { ObjectsSizeRequest } from '#wire/gen/repository_pb';
+import type { Handlers } from '../dependencies.ts';
 
 /**
  * Limit of all revisions of a call. They are kept in memory, because older versions of git read
@@ -15,11 +14,7 @@ import type { RepositoryDependencies } from '../dependencies.ts';
 const MAX_REVISION_BYTES = 64 << 20;
 
 /** Returns the size on disk, in bytes, of all objects that revisions reach. */
-export async function objectsSize(
-  requests: AsyncIterable<ObjectsSizeRequest>,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof ObjectsSizeResponseSchema> {
+export const objectsSize: Handlers['objectsSize'] = async (requests, context, deps) => {
   const { first, rest } = await openRequests(requests, 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);
   const revisions = [...(await requireRevisions(first))];
@@ -36,7 +31,7 @@ export async function objectsSize(
   }
 
   return { size: await diskUsage(repository, revisions, context.signal) };
-}
+};
 
 async function requireRevisions({ revisions }: ObjectsSizeRequest): Promise<Buffer[]> {
   if (revisions.length === 0) throw invalidArgument('no revisions specified');

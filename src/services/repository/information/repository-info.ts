@@ -1,6 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { TimestampSchema } from '@bufbuild/protobuf/wkt';
-import type { ResponseOf } from '#rpc/server/handler';
 import { isPoolPath } from '#storage/pool-path';
 import type { Bitmap } from '#storage/statistics/bitmap';
 import type { LooseObjects } from '#storage/statistics/loose-objects';
@@ -8,23 +7,19 @@ import type { Packfiles } from '#storage/statistics/packfiles';
 import { type RepositoryStatistics, repositoryStatistics } from '#storage/statistics/repository-statistics';
 import {
   RepositoryInfoResponse_ReferencesInfo_ReferenceBackend as ReferenceBackend,
-  type RepositoryInfoRequest,
   type RepositoryInfoResponse_BitmapInfoSchema,
   type RepositoryInfoResponse_ObjectsInfoSchema,
   type RepositoryInfoResponse_ReferencesInfoSchema,
   type RepositoryInfoResponseSchema,
 } from '#wire/gen/repository_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import type { Handlers } from '../dependencies.ts';
 
 /** Returns the sizes and counts of a repository's references, objects, packs and indexes. */
-export async function repositoryInfo(
-  request: RepositoryInfoRequest,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof RepositoryInfoResponseSchema> {
+export const repositoryInfo: Handlers['repositoryInfo'] = async (request, _context, deps) => {
   const repository = deps.storages.open(request.repository);
   const statistics = await repositoryStatistics(repository, deps.storages);
   return toMessage(statistics, isPoolPath(repository.relativePath));
-}
+};
 
 function toMessage(
   statistics: RepositoryStatistics,

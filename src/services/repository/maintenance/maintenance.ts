@@ -7,38 +7,13 @@ import { repackAsBefore } from '#domain/housekeeping/releases-15/repack-as-befor
 import { repackWithIndex } from '#domain/housekeeping/releases-15/repack-with-index';
 import { updateCommitGraph } from '#domain/housekeeping/releases-15/update-commit-graph';
 import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import {
-  type OptimizeRepositoryRequest,
-  type OptimizeRepositoryResponseSchema,
-  type PruneUnreachableObjectsRequest,
-  type PruneUnreachableObjectsResponseSchema,
-  OptimizeRepositoryRequest_Strategy as Strategy,
-} from '#wire/gen/repository_pb';
-import {
-  type CleanupRequest,
-  type CleanupResponseSchema,
-  type GarbageCollectRequest,
-  type GarbageCollectResponseSchema,
-  type MidxRepackRequest,
-  type MidxRepackResponseSchema,
-  type RepackFullRequest,
-  type RepackFullResponseSchema,
-  type RepackIncrementalRequest,
-  type RepackIncrementalResponseSchema,
-  WriteCommitGraphRequest_SplitStrategy as SplitStrategy,
-  type WriteCommitGraphRequest,
-  type WriteCommitGraphResponseSchema,
-} from '#wire/gen/repository-service_pb';
-import type { RepositoryDependencies } from '../dependencies.ts';
+import { OptimizeRepositoryRequest_Strategy as Strategy } from '#wire/gen/repository_pb';
+import { WriteCommitGraphRequest_SplitStrategy as SplitStrategy } from '#wire/gen/repository-service_pb';
+import type { Handlers } from '../dependencies.ts';
 import { refuseOffloading, refuseRehydration } from './refuse-offloading.ts';
 
 /** Does the maintenance that a repository needs, or all of it. Another run at the time is enough. */
-export async function optimizeRepository(
-  request: OptimizeRepositoryRequest,
-  context: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof OptimizeRepositoryResponseSchema> {
+export const optimizeRepository: Handlers['optimizeRepository'] = async (request, context, deps) => {
   const repository = deps.storages.open(request.repository);
   const { signal } = context;
   const { strategy } = request;
@@ -48,7 +23,7 @@ export async function optimizeRepository(
 
   await deps.housekeeping.optimize(repository, { plan, signal, vote: deps.voteOf(context) });
   return {};
-}
+};
 
 /** The wire format allows numbers that the enumeration does not have. */
 function planOf(strategy: Strategy): NonNullable<OptimizeOptions['plan']> {
@@ -64,23 +39,15 @@ function planOf(strategy: Strategy): NonNullable<OptimizeOptions['plan']> {
 }
 
 /** Removes the work trees that killed calls left. Clients of 15.0 only. */
-export async function cleanup(
-  request: CleanupRequest,
-  { signal }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof CleanupResponseSchema> {
+export const cleanup: Handlers['cleanup'] = async (request, { signal }, deps) => {
   const repository = deps.storages.open(request.repository);
 
   await cleanWorktrees(repository, { signal });
   return {};
-}
+};
 
 /** Runs `git gc`. Clients of 15.0 only. */
-export async function garbageCollect(
-  request: GarbageCollectRequest,
-  { signal, log }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof GarbageCollectResponseSchema> {
+export const garbageCollect: Handlers['garbageCollect'] = async (request, { signal, log }, deps) => {
   const repository = deps.storages.open(request.repository);
 
   await deps.housekeeping.exclusively(repository, signal, (running) =>
@@ -92,28 +59,20 @@ export async function garbageCollect(
     }),
   );
   return {};
-}
+};
 
 /** Packs the loose objects. Clients of 15.0 only. */
-export async function repackIncremental(
-  request: RepackIncrementalRequest,
-  { signal }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof RepackIncrementalResponseSchema> {
+export const repackIncremental: Handlers['repackIncremental'] = async (request, { signal }, deps) => {
   const repository = deps.storages.open(request.repository);
 
   await deps.housekeeping.exclusively(repository, signal, (running) =>
     repackAsBefore(repository, { kind: 'incremental', writeBitmap: false, signal: running }),
   );
   return {};
-}
+};
 
 /** Repacks all objects into one pack. Clients of 15.0 only. */
-export async function repackFull(
-  request: RepackFullRequest,
-  { signal }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof RepackFullResponseSchema> {
+export const repackFull: Handlers['repackFull'] = async (request, { signal }, deps) => {
   const repository = deps.storages.open(request.repository);
   const writeBitmap = request.createBitmap;
 
@@ -121,38 +80,30 @@ export async function repackFull(
     repackAsBefore(repository, { kind: 'full', writeBitmap, signal: running }),
   );
   return {};
-}
+};
 
 /** Combines small packs with the help of a multi-pack-index. Clients of 15.0 only. */
-export async function midxRepack(
-  request: MidxRepackRequest,
-  { signal }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof MidxRepackResponseSchema> {
+export const midxRepack: Handlers['midxRepack'] = async (request, { signal }, deps) => {
   const repository = deps.storages.open(request.repository);
 
   await deps.housekeeping.exclusively(repository, signal, (running) => repackWithIndex(repository, running));
   return {};
-}
+};
 
 /** Drops unreachable objects that are older than half an hour. Object pools are refused. */
-export async function pruneUnreachableObjects(
-  request: PruneUnreachableObjectsRequest,
-  { signal }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof PruneUnreachableObjectsResponseSchema> {
+export const pruneUnreachableObjects: Handlers['pruneUnreachableObjects'] = async (
+  request,
+  { signal },
+  deps,
+) => {
   const repository = deps.storages.open(request.repository);
 
   await pruneUnreachable(deps.housekeeping, repository, signal);
   return {};
-}
+};
 
 /** Updates the commit-graph. Clients of 15.0 only. */
-export async function writeCommitGraph(
-  request: WriteCommitGraphRequest,
-  { signal }: HandlerContext,
-  deps: RepositoryDependencies,
-): ResponseOf<typeof WriteCommitGraphResponseSchema> {
+export const writeCommitGraph: Handlers['writeCommitGraph'] = async (request, { signal }, deps) => {
   const repository = deps.storages.open(request.repository);
   if (request.splitStrategy !== SplitStrategy.SizeMultiple)
     throw invalidArgument(`unsupported split strategy: ${String(request.splitStrategy)}`);
@@ -161,4 +112,4 @@ export async function writeCommitGraph(
     updateCommitGraph(repository, running),
   );
   return {};
-}
+};
