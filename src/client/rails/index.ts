@@ -53,7 +53,7 @@ export { type ReferenceChange, RefService } from './services/ref-service.ts';
 export { RemoteService } from './services/remote-service.ts';
 export { RepositoryService } from './services/repository-service.ts';
 export { HealthCheckService, ServerService } from './services/server-service.ts';
-export type { RepositoryInit, StorageCaller } from './services/storage-calls.ts';
+export type { Items, RepositoryInit, StorageCaller } from './services/storage-calls.ts';
 export type { StorageConfig, StoragesConfig } from './storages.ts';
 export { DEFAULT_TIMEOUTS, type Timeouts } from './timeouts.ts';
 export { TooManyInvocationsError } from './too-many-invocations-error.ts';

@@ -1,7 +1,7 @@
 import { SUBMODULE } from '#base/file-mode';
 import { checkBlobsGenerated } from '#client/split/checks';
 import { type ChangedPaths, ChangedPaths_Status } from '#wire/gen/diff_pb';
-import { RepositoryCalls } from './storage-calls.ts';
+import { type Items, RepositoryCalls } from './storage-calls.ts';
 
 /** A changed file, as `DiffService.findChangedPaths` yields it. */
 export type ChangedFile = Pick<ChangedPaths, 'path' | 'status' | 'oldMode' | 'newMode'>;
@@ -19,7 +19,7 @@ export class AnalysisService extends RepositoryCalls {
     base: string,
     head: string,
     changedFiles: Iterable<ChangedFile>,
-  ): AsyncGenerator<{ readonly path: Uint8Array; readonly generated: boolean }, void, undefined> {
+  ): Items<{ readonly path: Uint8Array; readonly generated: boolean }> {
     const blobs = [...changedFiles]
       .filter(({ newMode, oldMode }) => newMode !== SUBMODULE && oldMode !== SUBMODULE)
       .map(({ path, status }) => ({

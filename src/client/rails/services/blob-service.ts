@@ -1,10 +1,9 @@
 import { blobs, type WholeBlob } from '#client/content/collect/blobs';
-import { eachItem } from '#client/content/collect/each-item';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
 import { type TextOrBytes, toBytes } from '#client/repository/values';
 import type { GetBlobsResponse, LFSPointer, ListAllBlobsResponse_Blob } from '#wire/gen/blob_pb';
 import type { ObjectType } from '#wire/gen/shared_pb';
-import { RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
+import { type Items, RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 
 /** A path of a revision. */
 export type BlobPlace = readonly [revision: string, path: TextOrBytes];
@@ -41,10 +40,7 @@ export class BlobService extends RepositoryCalls {
    * Yields the files at paths of revisions, with at most `limit` bytes each. Missing ones are left
    * out; without paths no call is made.
    */
-  async *getBlobs(
-    places: Iterable<BlobPlace>,
-    limit = -1n,
-  ): AsyncGenerator<WholeBlob<GetBlobsResponse>, void, undefined> {
+  async *getBlobs(places: Iterable<BlobPlace>, limit = -1n): Items<WholeBlob<GetBlobsResponse>> {
     const revisionPaths = Array.from(places, ([revision, path]) => ({ revision, path: toBytes(path) }));
     if (revisionPaths.length === 0) return;
     yield* this.each('fast', (gitaly) =>
@@ -84,7 +80,7 @@ export class BlobService extends RepositoryCalls {
    */
   listAllBlobs(
     options: { limit?: number; bytesLimit?: bigint; ignoresAlternates?: boolean } = {},
-  ): AsyncGenerator<WholeBlob<ListAllBlobsResponse_Blob>, void, undefined> {
+  ): Items<WholeBlob<ListAllBlobsResponse_Blob>> {
     const { ignoresAlternates = false, ...fields } = options;
     const request = { repository: ignoresAlternates ? this.#quarantine : this.repository, ...fields };
     return this.each('medium', (gitaly) => blobs(gitaly.blob.listAllBlobs(request)));
@@ -98,29 +94,22 @@ export class BlobService extends RepositoryCalls {
     fileSizeLimitMegabytes?: number;
     limit?: number;
     ignoresAlternates?: boolean;
-  } = {}): AsyncGenerator<WholeBlob<ListAllBlobsResponse_Blob>, void, undefined> {
+  } = {}): Items<WholeBlob<ListAllBlobsResponse_Blob>> {
     for await (const blob of this.listAllBlobs(options))
       if (blob.size > fileSizeLimitMegabytes * BYTES_PER_MEGABYTE) yield blob;
   }
 
   /** Yields those of the blobs that are LFS pointers. Without blobs no call is made. */
-  async *batchLfsPointers(blobIds: readonly string[]): AsyncGenerator<LFSPointer, void, undefined> {
+  async *batchLfsPointers(blobIds: readonly string[]): Items<LFSPointer> {
     if (blobIds.length === 0) return;
     const request = { repository: this.repository, blobIds: [...blobIds] };
-    yield* this.each('medium', (gitaly) =>
-      eachItem(gitaly.blob.getLFSPointers(request), ({ lfsPointers }) => lfsPointers),
-    );
+    yield* this.items('medium', (gitaly) => gitaly.blob.getLFSPointers(request), 'lfsPointers');
   }
 
   /** Yields the LFS pointers of revisions. */
-  listLfsPointers(
-    revisions: readonly string[],
-    { limit = 0 }: { limit?: number } = {},
-  ): AsyncGenerator<LFSPointer, void, undefined> {
+  listLfsPointers(revisions: readonly string[], { limit = 0 }: { limit?: number } = {}): Items<LFSPointer> {
     const request = { repository: this.repository, revisions: [...revisions], limit };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.blob.listLFSPointers(request), ({ lfsPointers }) => lfsPointers),
-    );
+    return this.items('medium', (gitaly) => gitaly.blob.listLFSPointers(request), 'lfsPointers');
   }
 
   /**
@@ -131,19 +120,18 @@ export class BlobService extends RepositoryCalls {
   getNewLfsPointers(
     revisions: string | readonly string[],
     { limit = 0, notIn = ['--all'] }: { limit?: number; notIn?: readonly string[] } = {},
-  ): AsyncGenerator<LFSPointer, void, undefined> {
+  ): Items<LFSPointer> {
     if ((this.repository.gitObjectDirectory ?? '') === '')
       return this.listLfsPointers([revisions, '--not', ...notIn].flat(), { limit });
-    return this.each('medium', (gitaly) =>
-      eachItem(
-        gitaly.blob.listAllLFSPointers({ repository: this.#quarantine, limit }),
-        ({ lfsPointers }) => lfsPointers,
-      ),
+    return this.items(
+      'medium',
+      (gitaly) => gitaly.blob.listAllLFSPointers({ repository: this.#quarantine, limit }),
+      'lfsPointers',
     );
   }
 
   /** Yields the LFS pointers of all references. */
-  getAllLfsPointers(): AsyncGenerator<LFSPointer, void, undefined> {
+  getAllLfsPointers(): Items<LFSPointer> {
     return this.listLfsPointers(['--all']);
   }
 

@@ -1,10 +1,9 @@
-import { eachItem } from '#client/content/collect/each-item';
 import { type TextOrBytes, toBytes } from '#client/repository/values';
 import { type Content, splitBytes } from '#client/split/split-bytes';
 import { splitItems } from '#client/split/split-items';
 import type { ApplyBfgObjectMapStreamResponse_Entry } from '#wire/gen/cleanup_pb';
 import { ArgumentError } from './rails-errors.ts';
-import { RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
+import { type Items, RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 import { translated } from './translate-errors.ts';
 
 /** Removal of data from the history. @see GitLab: Gitlab::GitalyClient::CleanupService */
@@ -13,17 +12,13 @@ export class CleanupService extends RepositoryCalls {
    * Removes references to rewritten commits, given the object map of BFG or git filter-repo: lines
    * `<old id> <new id>`. Yields the result for each line.
    */
-  applyBfgObjectMapStream(
-    objectMap: Content,
-  ): AsyncGenerator<ApplyBfgObjectMapStreamResponse_Entry, void, undefined> {
+  applyBfgObjectMapStream(objectMap: Content): Items<ApplyBfgObjectMapStreamResponse_Entry> {
     const { repository } = this;
     const requests = async function* () {
       yield { repository };
       for await (const part of splitBytes(objectMap)) yield { objectMap: part };
     };
-    return this.each('long', (gitaly) =>
-      eachItem(gitaly.cleanup.applyBfgObjectMapStream(requests()), ({ entries }) => entries),
-    );
+    return this.items('long', (gitaly) => gitaly.cleanup.applyBfgObjectMapStream(requests()), 'entries');
   }
 
   /**

@@ -28,11 +28,11 @@ import {
   treeEntriesFields,
 } from './commit-options.ts';
 import { ArgumentError } from './rails-errors.ts';
-import { literalPaths, RepositoryCalls } from './storage-calls.ts';
+import { type Items, literalPaths, RepositoryCalls } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 import { TREE_RULES } from './tree-errors.ts';
 
-type Commits = AsyncGenerator<GitCommit, void, undefined>;
+type Commits = Items<GitCommit>;
 
 /** A file with as much of its content as was requested. */
 export interface TreeFile {
@@ -69,9 +69,7 @@ export class CommitService extends RepositoryCalls {
   /** Yields the commits of a log, as pages of histories show them. */
   findCommits(options: FindCommitsOptions): Commits {
     const request = { repository: this.repository, ...findCommitsFields(options) };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.commit.findCommits(request), ({ commits }) => commits),
-    );
+    return this.items('medium', (gitaly) => gitaly.commit.findCommits(request), 'commits');
   }
 
   /** Yields the commits of a revision, or of all branches. `maxCount` 0 means all. */
@@ -85,9 +83,7 @@ export class CommitService extends RepositoryCalls {
   ): Commits {
     const { revision = '', ...others } = options;
     const request = { repository: this.repository, revision: toBytes(revision), ...others };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.commit.findAllCommits(request), ({ commits }) => commits),
-    );
+    return this.items('medium', (gitaly) => gitaly.commit.findAllCommits(request), 'commits');
   }
 
   /** Yields commits of revisions and ranges (`main`, `^old`, `--all`). */
@@ -97,9 +93,7 @@ export class CommitService extends RepositoryCalls {
       revisions: [revisions].flat(),
       ...listCommitsFields(options),
     };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.commit.listCommits(request), ({ commits }) => commits),
-    );
+    return this.items('medium', (gitaly) => gitaly.commit.listCommits(request), 'commits');
   }
 
   /**
@@ -113,10 +107,10 @@ export class CommitService extends RepositoryCalls {
       return;
     }
     const quarantine = { ...this.repository, gitAlternateObjectDirectories: [] };
-    const pushed = await this.call('medium', (gitaly) =>
-      Array.fromAsync(
-        eachItem(gitaly.commit.listAllCommits({ repository: quarantine }), ({ commits }) => commits),
-      ),
+    const pushed = await this.list(
+      'medium',
+      (gitaly) => gitaly.commit.listAllCommits({ repository: quarantine }),
+      'commits',
     );
     // A push may send commits that the repository has already.
     const main = { ...this.repository, gitObjectDirectory: '' };
@@ -136,18 +130,14 @@ export class CommitService extends RepositoryCalls {
   listCommitsByOid(oids: readonly string[]): Promise<GitCommit[]> {
     if (oids.length === 0) return Promise.resolve([]);
     const request = { repository: this.repository, oid: [...oids] };
-    const found = this.call('medium', (gitaly) =>
-      Array.fromAsync(eachItem(gitaly.commit.listCommitsByOid(request), ({ commits }) => commits)),
-    );
+    const found = this.list('medium', (gitaly) => gitaly.commit.listCommitsByOid(request), 'commits');
     return found.catch(insteadOf('NOT_FOUND', []));
   }
 
   /** Returns the commits that references lead to, with the names of the references. */
   listCommitsByRefName(names: readonly TextOrBytes[]): Promise<ListCommitsByRefNameResponse_CommitForRef[]> {
     const request = { repository: this.repository, refNames: names.map(toBytes) };
-    return this.call('medium', (gitaly) =>
-      Array.fromAsync(eachItem(gitaly.commit.listCommitsByRefName(request), ({ commitRefs }) => commitRefs)),
-    );
+    return this.list('medium', (gitaly) => gitaly.commit.listCommitsByRefName(request), 'commitRefs');
   }
 
   /** Yields commits whose message matches `query`. `path` is literal by default. */
@@ -167,9 +157,7 @@ export class CommitService extends RepositoryCalls {
       ...{ query, limit, offset, revision: toBytes(revision), path: toBytes(path) },
       ...literalPaths(literalPathspec),
     };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.commit.commitsByMessage(request), ({ commits }) => commits),
-    );
+    return this.items('medium', (gitaly) => gitaly.commit.commitsByMessage(request), 'commits');
   }
 
   /** Reports whether a commit is an ancestor of another, or the same. */
@@ -208,11 +196,9 @@ export class CommitService extends RepositoryCalls {
     revision: TextOrBytes,
     path: TextOrBytes = '.',
     options: TreeEntriesOptions = {},
-  ): AsyncGenerator<TreeEntry, void, undefined> {
+  ): Items<TreeEntry> {
     const request = { repository: this.repository, ...treeEntriesFields(revision, path, options) };
-    const entries = this.each('medium', (gitaly) =>
-      eachItem(gitaly.commit.getTreeEntries(request), (response) => response.entries),
-    );
+    const entries = this.items('medium', (gitaly) => gitaly.commit.getTreeEntries(request), 'entries');
     return translatedItems(entries, TREE_RULES);
   }
 
@@ -238,9 +224,9 @@ export class CommitService extends RepositoryCalls {
   }
 
   /** Yields the paths of all files of a revision. */
-  lsFiles(revision: TextOrBytes): AsyncGenerator<Uint8Array, void, undefined> {
+  lsFiles(revision: TextOrBytes): Items<Uint8Array> {
     const request = { repository: this.repository, revision: toBytes(revision) };
-    return this.each('medium', (gitaly) => eachItem(gitaly.commit.listFiles(request), ({ paths }) => paths));
+    return this.items('medium', (gitaly) => gitaly.commit.listFiles(request), 'paths');
   }
 
   /** Returns the number of commits of a revision, or of all references (`all`). */
@@ -268,9 +254,7 @@ export class CommitService extends RepositoryCalls {
     const { limit = 25, offset = 0, literalPathspec = false } = options;
     const fields = { revision, path: toBytes(path), limit, offset, ...literalPaths(literalPathspec) };
     const request = { repository: this.repository, ...fields };
-    return this.call('medium', (gitaly) =>
-      Array.fromAsync(eachItem(gitaly.commit.listLastCommitsForTree(request), ({ commits }) => commits)),
-    );
+    return this.list('medium', (gitaly) => gitaly.commit.listLastCommitsForTree(request), 'commits');
   }
 
   /** Returns the last commit that changed a path; `undefined` if none did. */
@@ -322,14 +306,12 @@ export class CommitService extends RepositoryCalls {
   }
 
   /** Yields for each revision whether it exists, under the name that was requested. */
-  objectExistence(
-    revisions: Iterable<TextOrBytes>,
-  ): AsyncGenerator<CheckObjectsExistResponse_RevisionExistence, void, undefined> {
+  objectExistence(revisions: Iterable<TextOrBytes>): Items<CheckObjectsExistResponse_RevisionExistence> {
     return this.each('medium', (gitaly) => checkObjectsExist(gitaly, this.repository, revisions));
   }
 
   /** Yields those of the ids whose commits are signed. */
-  filterShasWithSignatures(shas: Iterable<string>): AsyncGenerator<string, void, undefined> {
+  filterShasWithSignatures(shas: Iterable<string>): Items<string> {
     const { repository } = this;
     async function* requests() {
       yield { repository };

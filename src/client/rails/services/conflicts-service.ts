@@ -6,7 +6,7 @@ import { timestamp } from '#client/repository/values';
 import { type ConflictResolution, resolveConflicts } from '#client/split/resolve-conflicts';
 import type { ResolveConflictsRequestHeaderSchema } from '#wire/gen/conflicts_pb';
 import { ResolutionError } from './rails-errors.ts';
-import { RepositoryCalls } from './storage-calls.ts';
+import { type Items, RepositoryCalls } from './storage-calls.ts';
 
 /** Merge conflicts. @see GitLab: Gitlab::GitalyClient::ConflictsService */
 export class ConflictsService extends RepositoryCalls {
@@ -15,7 +15,7 @@ export class ConflictsService extends RepositoryCalls {
     ours: string,
     theirs: string,
     options: { allowTreeConflicts?: boolean; skipContent?: boolean } = {},
-  ): AsyncGenerator<WholeConflictFile, void, undefined> {
+  ): Items<WholeConflictFile> {
     const request = { repository: this.repository, ourCommitOid: ours, theirCommitOid: theirs, ...options };
     return this.each('long', (gitaly) => conflictFiles(gitaly.conflicts.listConflictFiles(request)));
   }

@@ -1,6 +1,5 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { blobDiffs, diffs, type WholeBlobDiff, type WholeDiff } from '#client/content/collect/diffs';
-import { eachItem } from '#client/content/collect/each-item';
 import type {
   ChangedPaths,
   CommitDelta,
@@ -10,7 +9,7 @@ import type {
   FindChangedPathsRequestSchema,
 } from '#wire/gen/diff_pb';
 import type { GitCommit } from '#wire/gen/shared_pb';
-import { RepositoryCalls } from './storage-calls.ts';
+import { type Items, RepositoryCalls } from './storage-calls.ts';
 
 /** Limits and settings of a difference, as in requests of CommitDiff. */
 export type CommitDiffOptions = Omit<
@@ -61,33 +60,26 @@ export class DiffService extends RepositoryCalls {
    * no patch, and `overflowMarker` ends a list that was cut. `options` replace single limits;
    * `enforceLimits: false` removes all.
    */
-  diff(
-    leftCommitId: string,
-    rightCommitId: string,
-    options: CommitDiffOptions = {},
-  ): AsyncGenerator<WholeDiff, void, undefined> {
+  diff(leftCommitId: string, rightCommitId: string, options: CommitDiffOptions = {}): Items<WholeDiff> {
     const request = { repository: this.repository, leftCommitId, rightCommitId, ...LIMITS, ...options };
     return this.each('medium', (gitaly) => diffs(gitaly.diff.commitDiff(request)));
   }
 
   /** Yields the files that a commit changed, compared with its first parent; see `diff`. */
-  diffFromParent(
-    commit: CommitWithParents,
-    options: CommitDiffOptions = {},
-  ): AsyncGenerator<WholeDiff, void, undefined> {
+  diffFromParent(commit: CommitWithParents, options: CommitDiffOptions = {}): Items<WholeDiff> {
     return this.diff(parentOf(commit), commit.id, options);
   }
 
   /** Yields the changed files without patches. */
-  commitDeltas(leftCommitId: string, rightCommitId: string): AsyncGenerator<CommitDelta, void, undefined> {
+  commitDeltas(leftCommitId: string, rightCommitId: string): Items<CommitDelta> {
     const request = { repository: this.repository, leftCommitId, rightCommitId };
-    return this.each('fast', (gitaly) => eachItem(gitaly.diff.commitDelta(request), ({ deltas }) => deltas));
+    return this.items('fast', (gitaly) => gitaly.diff.commitDelta(request), 'deltas');
   }
 
   /** Yields the numbers of changed lines by file. */
-  diffStats(leftCommitId: string, rightCommitId: string): AsyncGenerator<DiffStats, void, undefined> {
+  diffStats(leftCommitId: string, rightCommitId: string): Items<DiffStats> {
     const request = { repository: this.repository, leftCommitId, rightCommitId };
-    return this.each('medium', (gitaly) => eachItem(gitaly.diff.diffStats(request), ({ stats }) => stats));
+    return this.items('medium', (gitaly) => gitaly.diff.diffStats(request), 'stats');
   }
 
   /**
@@ -97,14 +89,13 @@ export class DiffService extends RepositoryCalls {
   async *findChangedPaths(
     places: readonly ChangedPathsPlace[],
     options: ChangedPathsOptions = {},
-  ): AsyncGenerator<ChangedPaths, void, undefined> {
+  ): Items<ChangedPaths> {
     const requests = places.filter((place) => typeof place !== 'string' || /[^0]/.test(place)).map(compared);
     if (requests.length === 0) return;
-    yield* this.each('medium', (gitaly) =>
-      eachItem(
-        gitaly.diff.findChangedPaths({ repository: this.repository, requests, ...options }),
-        ({ paths }) => paths,
-      ),
+    yield* this.items(
+      'medium',
+      (gitaly) => gitaly.diff.findChangedPaths({ repository: this.repository, requests, ...options }),
+      'paths',
     );
   }
 
@@ -112,7 +103,7 @@ export class DiffService extends RepositoryCalls {
   diffBlobs(
     pairs: Iterable<readonly [left: string, right: string]>,
     options: DiffBlobsOptions = {},
-  ): AsyncGenerator<WholeBlobDiff, void, undefined> {
+  ): Items<WholeBlobDiff> {
     const blobPairs = Array.from(pairs, ([left, right]) => ({
       leftBlob: Buffer.from(left),
       rightBlob: Buffer.from(right),

@@ -18,7 +18,7 @@ import {
   type TagsOptions,
   tagsFields,
 } from './ref-options.ts';
-import { RepositoryCalls } from './storage-calls.ts';
+import { type Items, RepositoryCalls } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 
 /** A change of a reference. The all-zero id represents a reference that does not exist. */
@@ -43,24 +43,22 @@ export class RefService extends RepositoryCalls {
   }
 
   /** Yields all branches, including those of `refs/remotes/`, by full name. */
-  branches(): AsyncGenerator<FindAllBranchesResponse_Branch, void, undefined> {
-    return this.each('fast', (gitaly) =>
-      eachItem(gitaly.ref.findAllBranches({ repository: this.repository }), ({ branches }) => branches),
+  branches(): Items<FindAllBranchesResponse_Branch> {
+    return this.items(
+      'fast',
+      (gitaly) => gitaly.ref.findAllBranches({ repository: this.repository }),
+      'branches',
     );
   }
 
   /** Yields, of these branches (default: of all), those that the default branch contains. */
-  mergedBranches(
-    names: readonly TextOrBytes[] = [],
-  ): AsyncGenerator<FindAllBranchesResponse_Branch, void, undefined> {
+  mergedBranches(names: readonly TextOrBytes[] = []): Items<FindAllBranchesResponse_Branch> {
     const request = { repository: this.repository, mergedOnly: true, mergedBranches: names.map(toBytes) };
-    return this.each('fast', (gitaly) =>
-      eachItem(gitaly.ref.findAllBranches(request), ({ branches }) => branches),
-    );
+    return this.items('fast', (gitaly) => gitaly.ref.findAllBranches(request), 'branches');
   }
 
   /** Yields the branches of a remote. Their names do not contain that of the remote. */
-  remoteBranches(remoteName: string): AsyncGenerator<Branch, void, undefined> {
+  remoteBranches(remoteName: string): Items<Branch> {
     const prefix = Buffer.from(`refs/remotes/${remoteName}/`);
     return this.each('medium', (gitaly) =>
       eachItem(
@@ -76,7 +74,7 @@ export class RefService extends RepositoryCalls {
   }
 
   /** Yields the branches with their commits, by full name. */
-  localBranches(options: LocalBranchesOptions = {}): AsyncGenerator<LocalBranch, void, undefined> {
+  localBranches(options: LocalBranchesOptions = {}): Items<LocalBranch> {
     const request = { repository: this.repository, ...branchesFields(options) };
     return this.each('fast', (gitaly) => localBranches(gitaly.ref.findLocalBranches(request)));
   }
@@ -97,11 +95,9 @@ export class RefService extends RepositoryCalls {
   }
 
   /** Yields the tags. */
-  tags(options: TagsOptions = {}): AsyncGenerator<Tag, void, undefined> {
+  tags(options: TagsOptions = {}): Items<Tag> {
     const request = { repository: this.repository, ...tagsFields(options) };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.ref.findAllTags(request), (response) => response.tags),
-    );
+    return this.items('medium', (gitaly) => gitaly.ref.findAllTags(request), 'tags');
   }
 
   /** Returns a tag; `undefined` if there is none. `name` is without `refs/tags/`. */
@@ -128,31 +124,29 @@ export class RefService extends RepositoryCalls {
   listRefs(
     patterns: readonly TextOrBytes[] = ['refs/heads/'],
     options: ListRefsOptions = {},
-  ): AsyncGenerator<ListRefsResponse_Reference, void, undefined> {
+  ): Items<ListRefsResponse_Reference> {
     const request = {
       repository: this.repository,
       patterns: patterns.map(toBytes),
       ...listRefsFields(options),
     };
-    return this.each('fast', (gitaly) =>
-      eachItem(gitaly.ref.listRefs(request), ({ references }) => references),
-    );
+    return this.items('fast', (gitaly) => gitaly.ref.listRefs(request), 'references');
   }
 
   /** Yields the names of the branches that contain a commit. `limit` 0 means all. */
-  branchNamesContainingSha(commitId: string, limit = 0): AsyncGenerator<Uint8Array, void, undefined> {
+  branchNamesContainingSha(commitId: string, limit = 0): Items<Uint8Array> {
     const request = { repository: this.repository, commitId, limit };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.ref.listBranchNamesContainingCommit(request), ({ branchNames }) => branchNames),
+    return this.items(
+      'medium',
+      (gitaly) => gitaly.ref.listBranchNamesContainingCommit(request),
+      'branchNames',
     );
   }
 
   /** Yields the names of the tags that contain a commit. `limit` 0 means all. */
-  tagNamesContainingSha(commitId: string, limit = 0): AsyncGenerator<Uint8Array, void, undefined> {
+  tagNamesContainingSha(commitId: string, limit = 0): Items<Uint8Array> {
     const request = { repository: this.repository, commitId, limit };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.ref.listTagNamesContainingCommit(request), ({ tagNames }) => tagNames),
-    );
+    return this.items('medium', (gitaly) => gitaly.ref.listTagNamesContainingCommit(request), 'tagNames');
   }
 
   /**

@@ -18,7 +18,7 @@ import type {
 import { OptimizeRepositoryRequest_Strategy } from '#wire/gen/repository_pb';
 import { ObjectFormat, type ObjectPool } from '#wire/gen/shared_pb';
 import { InvalidRepository } from './rails-errors.ts';
-import { RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
+import { type Items, RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 import { translated } from './translate-errors.ts';
 
 /** The fields of a request except its repository. */
@@ -213,7 +213,7 @@ export class RepositoryService extends RepositoryCalls {
   }
 
   /** Yields the bytes of a bundle of all references. */
-  createBundle(): AsyncGenerator<Uint8Array, void, undefined> {
+  createBundle(): Items<Uint8Array> {
     const { repository } = this;
     return this.each('long', (gitaly) =>
       eachItem(gitaly.repository.createBundle({ repository }), ({ data }) => [data]),
@@ -249,14 +249,9 @@ export class RepositoryService extends RepositoryCalls {
   }
 
   /** Yields the files that differ between two revisions. */
-  rawChangesBetween(
-    fromRevision: string,
-    toRevision: string,
-  ): AsyncGenerator<GetRawChangesResponse_RawChange, void, undefined> {
+  rawChangesBetween(fromRevision: string, toRevision: string): Items<GetRawChangesResponse_RawChange> {
     const request = { repository: this.repository, fromRevision, toRevision };
-    return this.each('fast', (gitaly) =>
-      eachItem(gitaly.repository.getRawChanges(request), ({ rawChanges }) => rawChanges),
-    );
+    return this.items('fast', (gitaly) => gitaly.repository.getRawChanges(request), 'rawChanges');
   }
 
   /** Yields the paths that match a query. */
@@ -264,11 +259,9 @@ export class RepositoryService extends RepositoryCalls {
     ref: TextOrBytes,
     query: string,
     { filter = '', limit = 0, offset = 0 }: { filter?: string; limit?: number; offset?: number } = {},
-  ): AsyncGenerator<Uint8Array, void, undefined> {
+  ): Items<Uint8Array> {
     const request = { repository: this.repository, ref: toBytes(ref), query, filter, limit, offset };
-    return this.each('fast', (gitaly) =>
-      eachItem(gitaly.repository.searchFilesByName(request), ({ files }) => files),
-    );
+    return this.items('fast', (gitaly) => gitaly.repository.searchFilesByName(request), 'files');
   }
 
   /** Yields the paths that match a regular expression. */
@@ -276,12 +269,12 @@ export class RepositoryService extends RepositoryCalls {
     ref: TextOrBytes,
     filter: string,
     options: { limit?: number; offset?: number } = {},
-  ): AsyncGenerator<Uint8Array, void, undefined> {
+  ): Items<Uint8Array> {
     return this.searchFilesByName(ref, '.', { ...options, filter });
   }
 
   /** Yields matches in the format of `git grep`, with surrounding lines. */
-  searchFilesByContent(ref: TextOrBytes, query: string): AsyncGenerator<Buffer, void, undefined> {
+  searchFilesByContent(ref: TextOrBytes, query: string): Items<Buffer> {
     const request = { repository: this.repository, ref: toBytes(ref), query, chunkedResponse: true };
     return this.each('default', (gitaly) => searchMatches(gitaly.repository.searchFilesByContent(request)));
   }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
-
 import type { Connection } from '#client/connection';
+import { eachItem } from '#client/content/collect/each-item';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
 import type { CallScope } from '../call-scope.ts';
 
@@ -15,6 +15,14 @@ export type RepositoryInit = Exclude<MessageInitShape<typeof RepositorySchema>, 
   readonly storageName: string;
 };
 
+/** What a call yields, one by one. */
+export type Items<T> = AsyncGenerator<T, void, undefined>;
+
+/** A message with a list in a field. */
+type Lists<Field extends string> = Readonly<Record<Field, readonly unknown[]>>;
+
+type Timeout = NonNullable<CallScope['timeout']>;
+
 /** The calls of one service for one repository. */
 export class RepositoryCalls {
   protected readonly repository: RepositoryInit;
@@ -26,7 +34,7 @@ export class RepositoryCalls {
   }
 
   protected call<T>(
-    timeout: NonNullable<CallScope['timeout']>,
+    timeout: Timeout,
     work: (gitaly: Connection) => Promise<T>,
     scope: CallScope = {},
   ): Promise<T> {
@@ -34,10 +42,7 @@ export class RepositoryCalls {
   }
 
   /** Yields the items of a stream. The call starts at the first `next` and counts once. */
-  protected async *each<T>(
-    timeout: NonNullable<CallScope['timeout']>,
-    start: (gitaly: Connection) => AsyncIterable<T>,
-  ): AsyncGenerator<T, void, undefined> {
+  protected async *each<T>(timeout: Timeout, start: (gitaly: Connection) => AsyncIterable<T>): Items<T> {
     const { iterator, inScope } = await this.call(timeout, async (gitaly) => ({
       iterator: start(gitaly)[Symbol.asyncIterator](),
       // Some helpers start their call only when they are read.
@@ -57,6 +62,25 @@ export class RepositoryCalls {
     } finally {
       if (!isOver) await iterator.return?.();
     }
+  }
+
+  /** Yields the items of a stream of lists, which are in a field of its messages. */
+  protected items<Field extends string, Message extends Lists<Field>>(
+    timeout: Timeout,
+    start: (gitaly: Connection) => AsyncIterable<Message>,
+    field: Field,
+  ): Items<Message[Field][number]> {
+    return this.each(timeout, (gitaly) => eachItem(start(gitaly), (message) => message[field]));
+  }
+
+  /** Returns the items of a stream of lists. */
+  protected list<Field extends string, Message extends Lists<Field>>(
+    timeout: Timeout,
+    start: (gitaly: Connection) => AsyncIterable<Message>,
+    field: Field,
+  ): Promise<Message[Field][number][]> {
+    const listed = (gitaly: Connection) => eachItem(start(gitaly), (message) => message[field]);
+    return this.call(timeout, (gitaly) => Array.fromAsync(listed(gitaly)));
   }
 }
 

@@ -1,5 +1,6 @@
 import type { GitalyError, StatusCode } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
+import type { Items } from './storage-calls.ts';
 
 /** Makes the error that the caller gets. */
 export type Translation = (error: CallError) => GitalyError;
@@ -28,10 +29,7 @@ export async function translated<T>(work: Promise<T>, rules: ErrorRules): Promis
 }
 
 /** Yields `items`, whose errors are translated. */
-export async function* translatedItems<T>(
-  items: AsyncIterable<T>,
-  rules: ErrorRules,
-): AsyncGenerator<T, void, undefined> {
+export async function* translatedItems<T>(items: AsyncIterable<T>, rules: ErrorRules): Items<T> {
   try {
     yield* items;
   } catch (error) {
