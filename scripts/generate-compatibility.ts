@@ -25,8 +25,8 @@ function builtServices(): Map<string, ReadonlySet<string>> {
   const services = join(ROOT, 'src/services');
   for (const file of globSync('*/index.ts', { cwd: services })) {
     const table = readFileSync(join(services, file), 'utf8');
-    const [, service] = /(?:ServiceImplementation|bindHandlers)<typeof (\w+)/.exec(table) ?? [];
-    const body = /(?:return |\(deps, )\{\s+([\s\S]*?)\s\}\)?;\n\}/.exec(table)?.[1] ?? '';
+    const [, service] = / return serve(?:With)?\((\w+), /.exec(table) ?? [];
+    const body = / return serve[^{]*\{\s+([\s\S]*?)\s\}\);\n\}/.exec(table)?.[1] ?? '';
     const methods = new Set([...body.matchAll(/(?<=^(?: {4})?|, )(\w+)/gm)].map(([, name]) => name ?? ''));
     if (service !== undefined) built.set(`gitaly.${service}`, methods);
   }

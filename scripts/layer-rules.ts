@@ -59,6 +59,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'base',
       'wire',
       'rpc/common',
+      'rpc/server/handler',
       'git',
       'object-store/store-error',
       'storage',
@@ -66,7 +67,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'events',
       'services/convert',
     ],
-    types: ['platform', 'rpc/server/handler', 'object-store/object-store', 'archive'],
+    types: ['platform', 'object-store/object-store', 'archive'],
     packages: [PROTOBUF],
   },
   calls: {

@@ -1,20 +1,16 @@
 import { detailsLog } from '#calls/logs/details-log';
+import type { LfsFilterSettings } from '#domain/archive/lfs-filter';
+import { LinkedForks } from '#domain/fork/linked-forks';
 import { LicenseCache } from '#domain/license/license-cache';
-import { type ServedService, serve } from '#rpc/server/handler';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { ServedService } from '#rpc/server/handler';
 import { backupService } from '#services/backup/index';
 import { objectPoolService } from '#services/objectpool/index';
 import { partitionService } from '#services/partition/index';
 import { raftService } from '#services/raft/index';
 import { remoteService } from '#services/remote/index';
 import { repositoryService } from '#services/repository/index';
-import { BackupService } from '#wire/gen/backup_pb';
-import { RaftService } from '#wire/gen/cluster_pb';
-import { ObjectPoolService } from '#wire/gen/objectpool_pb';
-import { PartitionService } from '#wire/gen/partition_pb';
-import { RemoteService } from '#wire/gen/remote_pb';
-import { RepositoryService } from '#wire/gen/repository_pb';
-import { lfsFilterSettings } from './lfs-filter-settings.ts';
-import { linkedForksOf } from './linked-forks.ts';
+import { limitFactory } from '../limits/limit-factory.ts';
 import type { ServiceFoundation } from './service-foundation.ts';
 import { createStreamCache } from './stream-caches.ts';
 
@@ -33,28 +29,73 @@ export async function repositoryServices(
     isCacheEnabled: config.archiveCache.enabled,
   };
   return [
-    serve(BackupService, backupService({ bucket: buckets.backup, storages, last: lastBackups })),
-    serve(ObjectPoolService, objectPoolService({ storages, housekeeping, ...votes })),
-    serve(PartitionService, partitionService({ hasBackups: buckets.backup !== undefined })),
-    serve(RaftService, raftService()),
-    serve(RemoteService, remoteService({ storages })),
-    serve(
-      RepositoryService,
-      repositoryService({
-        archives,
-        logDetails: detailsLog(logger),
-        lfsFilter: lfsFilterSettings(config, programs.path('gitaly-lfs-smudge')),
-        licenses: new LicenseCache(),
-        housekeeping,
-        linkedForks: linkedForksOf(shared),
-        remotes,
-        storages,
-        ...votes,
-        backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups, last: lastBackups },
-        offloading: config.offloading,
-        migratesReferences: config.transactions.enabled,
-        bundleUris,
-      }),
-    ),
+    backupService({ bucket: buckets.backup, storages, last: lastBackups }),
+    objectPoolService({ storages, housekeeping, ...votes }),
+    partitionService({ hasBackups: buckets.backup !== undefined }),
+    raftService(),
+    remoteService({ storages }),
+    repositoryService({
+      archives,
+      logDetails: detailsLog(logger),
+      lfsFilter: lfsFilterSettings(config, programs.path('gitaly-lfs-smudge')),
+      licenses: new LicenseCache(),
+      housekeeping,
+      linkedForks: linkedForksOf(shared),
+      remotes,
+      storages,
+      ...votes,
+      backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups, last: lastBackups },
+      offloading: config.offloading,
+      migratesReferences: config.transactions.enabled,
+      bundleUris,
+    }),
   ];
+}
+
+/** Returns the operation that creates forks. It is limited across all processes of the server. */
+function linkedForksOf({ family, storages }: Pick<ServiceFoundation, 'family' | 'storages'>): LinkedForks {
+  return new LinkedForks(storages, limitFactory(family).keyed('(forks)', { capacityPerOwner: 1 }));
+}
+
+/** Variables with which the libraries of buckets find their credentials and addresses. */
+const OF_BUCKETS = /^(?:AWS|AZURE|GOOGLE|GCE|GCLOUD)_|^(?:STORAGE_EMULATOR_HOST|NODE_EXTRA_CA_CERTS)$/;
+
+/**
+ * Returns the filter for LFS pointers with the configuration that it needs to reach the store of
+ * the server, or else GitLab, in Gitaly's names; `undefined` without both.
+ *
+ * @param program path of `gitaly-lfs-smudge`.
+ */
+function lfsFilterSettings(
+  { gitlab, lfs, tls }: GitalyConfig,
+  program: string,
+): LfsFilterSettings | undefined {
+  if (lfs.url) {
+    const variables = Object.entries(process.env).filter(
+      (entry): entry is [string, string] => OF_BUCKETS.test(entry[0]) && entry[1] !== undefined,
+    );
+    return { program, source: { storeUrl: lfs.url }, env: Object.fromEntries(variables) };
+  }
+  if (!gitlab.url) return undefined;
+  const http = gitlab.httpSettings;
+  return {
+    program,
+    env: {},
+    source: {
+      gitlab: {
+        url: gitlab.url,
+        relative_url_root: gitlab.relativeUrlRoot,
+        http_settings: {
+          read_timeout: http.readTimeout,
+          user: http.user,
+          password: http.password?.reveal(),
+          ca_file: http.caFile,
+          ca_path: http.caPath,
+        },
+        secret_file: gitlab.secretFile,
+        secret: gitlab.secret?.reveal(),
+      },
+      tls: { certificate_path: tls.certificatePath, key_path: tls.keyPath },
+    },
+  };
 }

@@ -1,6 +1,5 @@
-import { type ServedService, serve } from '#rpc/server/handler';
+import type { ServedService } from '#rpc/server/handler';
 import { eventService } from '#services/events/index';
-import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { ClusterFeed, type ClusterFeedOptions } from './cluster-feed.ts';
 
 /** A change feed that makes events, and its RPCs. */
@@ -11,5 +10,5 @@ export interface ServedFeed {
 
 export async function startFeed(options: ClusterFeedOptions): Promise<ServedFeed> {
   const feed = await ClusterFeed.open(options);
-  return { feed, service: serve(EventService, eventService({ feed })) };
+  return { feed, service: eventService({ feed }) };
 }

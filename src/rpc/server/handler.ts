@@ -161,3 +161,20 @@ export function serve<S extends DescService>(
 ): ServedService {
   return { service, implementation, public: options.public ?? false };
 }
+
+/** Any of the handlers of a service: the types of its methods tell them apart. */
+type BoundHandler<D> = (request: unknown, context: HandlerContext, deps: D) => unknown;
+
+/** Pairs a service with its handlers, each of which gets what it depends on. */
+export function serveWith<S extends DescService, D>(
+  service: S,
+  deps: D,
+  handlers: Partial<HandlersOf<S, D>>,
+): ServedService {
+  const bound = Object.entries<BoundHandler<D>>({ ...(handlers as object) }).map(([name, handler]) => {
+    const call = (request: unknown, context: HandlerContext) => handler(request, context, deps);
+    return [name, call] as const;
+  });
+  // Each has the name and the types of its method.
+  return serve(service, Object.fromEntries(bound) as ServiceImplementation<S>);
+}

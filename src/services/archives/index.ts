@@ -3,22 +3,22 @@ import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Archive, RestoreRequest as RestoreOptions } from '#archive/archive';
 import type { LoggedGeneration } from '#archive/log';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
-import type { ResponseOf, ServiceImplementation } from '#rpc/server/handler';
+import { type ResponseOf, type ServedService, serve } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
-import type {
+import {
   ArchiveService,
-  GetStatusRequest,
-  GetStatusResponseSchema,
-  ListGenerationsRequest,
-  ListGenerationsResponseSchema,
-  ListRepositoriesRequest,
-  ListRepositoriesResponseSchema,
-  PruneRequest,
-  PruneResponseSchema,
-  RestoreRequest,
-  RestoreResponseSchema,
-  VerifyRequest,
-  VerifyResponseSchema,
+  type GetStatusRequest,
+  type GetStatusResponseSchema,
+  type ListGenerationsRequest,
+  type ListGenerationsResponseSchema,
+  type ListRepositoriesRequest,
+  type ListRepositoriesResponseSchema,
+  type PruneRequest,
+  type PruneResponseSchema,
+  type RestoreRequest,
+  type RestoreResponseSchema,
+  type VerifyRequest,
+  type VerifyResponseSchema,
 } from '#wire/gen/gitalyts/archives/v1/archives_pb';
 import {
   encodeGeneration,
@@ -59,15 +59,15 @@ export interface ArchiveCalls {
 }
 
 /** Implements the archives of storages. */
-export function archiveService(calls: ArchiveCalls): ServiceImplementation<typeof ArchiveService> {
-  return {
+export function archiveService(calls: ArchiveCalls): ServedService {
+  return serve(ArchiveService, {
     getStatus: (request) => calls.getStatus(request),
     listRepositories: (request, { signal }) => calls.listRepositories(request, signal),
     listGenerations: (request, { signal }) => calls.listGenerations(request, signal),
     restore: (request, { signal }) => calls.restore(request, signal),
     verify: (request, { signal }) => calls.verify(request, signal),
     prune: (request) => calls.prune(request),
-  };
+  });
 }
 
 /** Kinds of generations that change the repository, or represent such. */

@@ -1,9 +1,9 @@
 import { invalidArgument } from '#base/gitaly-error';
 import type { BackupRun } from '#domain/backup/backup-runs';
 import type { LastBackups } from '#domain/backup/last-backups';
-import type { ServiceImplementation } from '#rpc/server/handler';
+import { type ServedService, serve } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
-import type { BackupRunService, ReportRequest } from '#wire/gen/gitalyts/backups/v1/backups_pb';
+import { BackupRunService, type ReportRequest } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { decodeRun, encodeRun } from './messages.ts';
 
 export interface BackupRunDependencies {
@@ -16,11 +16,8 @@ const MAX_NAME_LENGTH = 1024;
 const MAX_PROBLEM_LENGTH = 4096;
 
 /** Implements the last backups of storages. */
-export function backupRunService({
-  lastBackups,
-  storages,
-}: BackupRunDependencies): ServiceImplementation<typeof BackupRunService> {
-  return {
+export function backupRunService({ lastBackups, storages }: BackupRunDependencies): ServedService {
+  return serve(BackupRunService, {
     async report(request) {
       const storage = storages.storage(request.storageName);
       await lastBackups.reported(storage, { ...reportedRun(request), timeMs: Date.now(), isEnded: true });
@@ -31,7 +28,7 @@ export function backupRunService({
       const runs = await (everything ? lastBackups.all(storage) : lastBackups.last(storage));
       return { runs: runs.map(encodeRun) };
     },
-  };
+  });
 }
 
 /** @throws {GitalyError} INVALID_ARGUMENT */

@@ -4,13 +4,13 @@ import type { LastBackups } from '#domain/backup/last-backups';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
 import { FAILED_REPOSITORIES } from '#rpc/common/header-names';
-import type { ResponseOf, ServiceImplementation } from '#rpc/server/handler';
+import { type ResponseOf, type ServedService, serve } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
-import type {
+import {
   BackupService,
-  ReadLatestBackupIDResponseSchema,
-  WriteBackupIDRequest,
-  WriteBackupIDResponseSchema,
+  type ReadLatestBackupIDResponseSchema,
+  type WriteBackupIDRequest,
+  type WriteBackupIDResponseSchema,
 } from '#wire/gen/backup_pb';
 
 export interface BackupDependencies {
@@ -21,12 +21,8 @@ export interface BackupDependencies {
 }
 
 /** Ids of finished backups of all repositories. */
-export function backupService({
-  bucket,
-  last,
-  storages,
-}: BackupDependencies): ServiceImplementation<typeof BackupService> {
-  return {
+export function backupService({ bucket, last, storages }: BackupDependencies): ServedService {
+  return serve(BackupService, {
     writeBackupID: async (request, { headers, signal }) => {
       const failed = parseFailed(headers.get(FAILED_REPOSITORIES));
       const response = await writeId(request, bucket, { failed, signal });
@@ -35,7 +31,7 @@ export function backupService({
       return response;
     },
     readLatestBackupID: (_request, { signal }) => readLatestId(bucket, { signal }),
-  };
+  });
 }
 
 async function writeId(

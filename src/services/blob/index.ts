@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { BlobService } from '#wire/gen/blob_pb';
+import { serveWith } from '#rpc/server/handler';
+import { BlobService } from '#wire/gen/blob_pb';
 import type { BlobDependencies } from './dependencies.ts';
 import { getBlob } from './get-blob.ts';
 import { getBlobs } from './get-blobs.ts';
@@ -8,7 +8,7 @@ import { listAllBlobs, listBlobs } from './list-blobs.ts';
 
 /** Contents of files. */
 export function blobService(deps: BlobDependencies) {
-  return bindHandlers<typeof BlobService, BlobDependencies>(deps, {
+  return serveWith(BlobService, deps, {
     getBlob,
     getBlobs,
     listBlobs,

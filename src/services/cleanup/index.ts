@@ -1,12 +1,12 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { CleanupService } from '#wire/gen/cleanup_pb';
+import { serveWith } from '#rpc/server/handler';
+import { CleanupService } from '#wire/gen/cleanup_pb';
 import { applyBfgObjectMapStream } from './apply-bfg-object-map-stream.ts';
 import type { CleanupDependencies } from './dependencies.ts';
 import { rewriteHistory } from './rewrite-history.ts';
 
 /** Removing files and texts from the whole history of a repository. */
 export function cleanupService(deps: CleanupDependencies) {
-  return bindHandlers<typeof CleanupService, CleanupDependencies>(deps, {
+  return serveWith(CleanupService, deps, {
     applyBfgObjectMapStream,
     rewriteHistory,
   });

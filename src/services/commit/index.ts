@@ -1,6 +1,6 @@
 import { lazyModule } from '#base/lazy-module';
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { CommitService } from '#wire/gen/commit_pb';
+import { serveWith } from '#rpc/server/handler';
+import { CommitService } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from './dependencies.ts';
 import { commitIsAncestor } from './history/commit-is-ancestor.ts';
 import { commitsByMessage, findAllCommits, listAllCommits } from './history/commit-lists.ts';
@@ -27,7 +27,7 @@ const loadLanguages = lazyModule(() => import('./tree/commit-languages.ts'));
 export function commitService(deps: CommitDependencies) {
   let made: Promise<ReturnType<typeof commitLanguages>> | undefined;
   const languages = () => (made ??= loadLanguages().then((loaded) => loaded.commitLanguages(deps)));
-  return bindHandlers<typeof CommitService, CommitDependencies>(deps, {
+  return serveWith(CommitService, deps, {
     checkObjectsExist,
     commitStats,
     commitIsAncestor,

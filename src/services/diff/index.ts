@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { DiffService } from '#wire/gen/diff_pb';
+import { serveWith } from '#rpc/server/handler';
+import { DiffService } from '#wire/gen/diff_pb';
 import { commitDelta } from './commit-delta.ts';
 import { commitDiff } from './commit-diff.ts';
 import type { DiffDependencies } from './dependencies.ts';
@@ -12,7 +12,7 @@ import { rawDiff, rawPatch, rawRangeDiff } from './raw-output.ts';
 
 /** Differences between commits, trees and blobs. */
 export function diffService(deps: DiffDependencies) {
-  return bindHandlers<typeof DiffService, DiffDependencies>(deps, {
+  return serveWith(DiffService, deps, {
     commitDelta,
     commitDiff,
     diffBlobs,

@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { HookService } from '#wire/gen/hook_pb';
+import { serveWith } from '#rpc/server/handler';
+import { HookService } from '#wire/gen/hook_pb';
 import type { HookDependencies } from './dependencies.ts';
 import { packObjectsHook, packObjectsHookWithSidechannel } from './pack-objects-hook.ts';
 import { procReceiveHook } from './proc-receive-hook.ts';
@@ -10,7 +10,7 @@ import { postReceiveHook, preReceiveHook, referenceTransactionHook, updateHook }
  * (see src/hook); other programs may.
  */
 export function hookService(deps: HookDependencies) {
-  return bindHandlers<typeof HookService, HookDependencies>(deps, {
+  return serveWith(HookService, deps, {
     packObjectsHook,
     packObjectsHookWithSidechannel,
     postReceiveHook,

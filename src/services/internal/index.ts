@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { InternalGitaly } from '#wire/gen/internal_pb';
+import { serveWith } from '#rpc/server/handler';
+import { InternalGitaly } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
 import { listPoolUpstreams } from './list-pool-upstreams.ts';
 import { listPoolMetadata, scanPoolMetadata, storePoolMetadata } from './pool-metadata.ts';
@@ -7,7 +7,7 @@ import { walkRepos } from './walk-repos.ts';
 
 /** Calls of Praefect and of operators: the repositories of a storage, and their object pools. */
 export function internalGitaly(deps: InternalDependencies) {
-  return bindHandlers<typeof InternalGitaly, InternalDependencies>(deps, {
+  return serveWith(InternalGitaly, deps, {
     walkRepos,
     scanPoolMetadata,
     storePoolMetadata,

@@ -2,14 +2,14 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '#base/gitaly-error';
 import { readLifetimes } from '#domain/lifetimes/lifetime-file';
 import { setLifetime } from '#domain/lifetimes/set-lifetime';
-import type { HandlerContext, ResponseOf, ServiceImplementation } from '#rpc/server/handler';
+import { type HandlerContext, type ResponseOf, type ServedService, serve } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
-import type {
+import {
   LifetimeService,
-  ListRequest,
-  ListResponseSchema,
-  SetRequest,
-  SetResponseSchema,
+  type ListRequest,
+  type ListResponseSchema,
+  type SetRequest,
+  type SetResponseSchema,
 } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 
 const SECOND_MS = 1000;
@@ -17,13 +17,11 @@ const SECOND_MS = 1000;
 const MAX_SECONDS = 3_155_760_000n;
 
 /** Implements the ends of repositories and references. */
-export function lifetimeService(deps: {
-  readonly storages: Storages;
-}): ServiceImplementation<typeof LifetimeService> {
-  return {
+export function lifetimeService(deps: { readonly storages: Storages }): ServedService {
+  return serve(LifetimeService, {
     set: (request, context) => set(request, context, deps),
     list: (request) => list(request, deps),
-  };
+  });
 }
 
 /** Sets the end of a repository or of one of its references. */

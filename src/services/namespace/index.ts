@@ -1,8 +1,8 @@
 import { invalidArgument } from '#base/gitaly-error';
-import type { ServiceImplementation } from '#rpc/server/handler';
+import { type ServedService, serve } from '#rpc/server/handler';
 import { Namespace } from '#storage/lifecycle/namespaces';
 import type { Storages } from '#storage/storages';
-import type { NamespaceService } from '#wire/gen/namespace_pb';
+import { NamespaceService } from '#wire/gen/namespace_pb';
 import { renameNamespace } from './rename-namespace.ts';
 
 export interface NamespaceDependencies {
@@ -10,15 +10,13 @@ export interface NamespaceDependencies {
 }
 
 /** Directories of repositories. Until 15.0. */
-export function namespaceService({
-  storages,
-}: NamespaceDependencies): ServiceImplementation<typeof NamespaceService> {
+export function namespaceService({ storages }: NamespaceDependencies): ServedService {
   const open = ({ storageName, name }: { storageName: string; name: string }): Namespace => {
     const storage = storages.storage(storageName);
     if (name === '') throw invalidArgument('Name: cannot be empty');
     return new Namespace(storage, name);
   };
-  return {
+  return serve(NamespaceService, {
     addNamespace: async (request) => {
       await open(request).create();
       return {};
@@ -29,5 +27,5 @@ export function namespaceService({
       return {};
     },
     renameNamespace: (request) => renameNamespace(request, storages),
-  };
+  });
 }

@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { ObjectPoolService } from '#wire/gen/objectpool_pb';
+import { serveWith } from '#rpc/server/handler';
+import { ObjectPoolService } from '#wire/gen/objectpool_pb';
 import type { ObjectPoolDependencies } from './dependencies.ts';
 import {
   createObjectPool,
@@ -13,7 +13,7 @@ import {
 
 /** Object pools: objects that several repositories share. */
 export function objectPoolService(deps: ObjectPoolDependencies) {
-  return bindHandlers<typeof ObjectPoolService, ObjectPoolDependencies>(deps, {
+  return serveWith(ObjectPoolService, deps, {
     createObjectPool,
     deleteObjectPool,
     disconnectGitAlternates,

@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { OperationService } from '#wire/gen/operations_pb';
+import { serveWith } from '#rpc/server/handler';
+import { OperationService } from '#wire/gen/operations_pb';
 import { userApplyPatch } from './commits/user-apply-patch.ts';
 import { userCommitFiles } from './commits/user-commit-files.ts';
 import { userCherryPick, userRevert } from './commits/user-pick.ts';
@@ -18,7 +18,7 @@ import { userCreateTag, userDeleteTag } from './references/user-tags.ts';
 
 /** Changes on behalf of users, made by the server instead of by a push. */
 export function operationService(deps: OperationDependencies) {
-  return bindHandlers<typeof OperationService, OperationDependencies>(deps, {
+  return serveWith(OperationService, deps, {
     userApplyPatch,
     userCherryPick,
     userCommitFiles,

@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
-import type { ServiceImplementation } from '#rpc/server/handler';
-import type { PartitionService } from '#wire/gen/partition_pb';
+import { type ServedService, serve } from '#rpc/server/handler';
+import { PartitionService } from '#wire/gen/partition_pb';
 
 /**
  * Responds as a Gitaly 19.0 without transactions: partitions are the units of its write-ahead log,
@@ -11,8 +11,8 @@ export function partitionService({
 }: {
   /** True if server-side backups are configured. */
   readonly hasBackups: boolean;
-}): ServiceImplementation<typeof PartitionService> {
-  return {
+}): ServedService {
+  return serve(PartitionService, {
     backupPartition: () => {
       throw hasBackups
         ? new GitalyError('INTERNAL', 'backup partition: transaction not initialized')
@@ -21,5 +21,5 @@ export function partitionService({
     listPartitions: () => {
       throw new GitalyError('INTERNAL', 'transactions not enabled');
     },
-  };
+  });
 }

@@ -1,14 +1,14 @@
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import type { ServiceImplementation } from '#rpc/server/handler';
-import type { JoinClusterRequest, RaftMessageRequest, RaftService } from '#wire/gen/cluster_pb';
+import { type ServedService, serve } from '#rpc/server/handler';
+import { type JoinClusterRequest, type RaftMessageRequest, RaftService } from '#wire/gen/cluster_pb';
 
 /**
  * Responds as a Gitaly 19.0 whose Raft is switched off: it checks the request, then refuses it.
  * This server does not replicate by Raft.
  */
-export function raftService(): ServiceImplementation<typeof RaftService> {
-  return {
+export function raftService(): ServedService {
+  return serve(RaftService, {
     // biome-ignore lint/correctness/useYield: the stream has no message
     getPartitions: async function* () {
       throw notRaft();
@@ -30,7 +30,7 @@ export function raftService(): ServiceImplementation<typeof RaftService> {
       }
       throw new GitalyError('INTERNAL', 'receive error: EOF');
     },
-  };
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { RefService } from '#wire/gen/ref_pb';
+import { serveWith } from '#rpc/server/handler';
+import { RefService } from '#wire/gen/ref_pb';
 import { findBranch, findDefaultBranchName } from './branches/find-branch.ts';
 import { findAllBranches, findAllRemoteBranches, findLocalBranches } from './branches/find-branches.ts';
 import type { RefDependencies } from './dependencies.ts';
@@ -19,7 +19,7 @@ import { getTagMessages, getTagSignatures } from './tags/tag-objects.ts';
 
 /** Branches, tags and other references. */
 export function refService(deps: RefDependencies) {
-  return bindHandlers<typeof RefService, RefDependencies>(deps, {
+  return serveWith(RefService, deps, {
     deleteRefs,
     findAllBranches,
     findAllBranchNames,

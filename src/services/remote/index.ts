@@ -1,13 +1,13 @@
 import { GitalyError, invalidArgument, wrapped } from '#base/gitaly-error';
 import { existsRemote, findRemoteRootRef as find } from '#domain/remote/mirror/find-remote';
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { RemoteService } from '#wire/gen/remote_pb';
+import { serveWith } from '#rpc/server/handler';
+import { RemoteService } from '#wire/gen/remote_pb';
 import type { Handlers, RemoteDependencies } from './dependencies.ts';
 import { updateRemoteMirror } from './update-remote-mirror.ts';
 
 /** Repositories of other servers. */
 export function remoteService(deps: RemoteDependencies) {
-  return bindHandlers<typeof RemoteService, RemoteDependencies>(deps, {
+  return serveWith(RemoteService, deps, {
     findRemoteRepository,
     findRemoteRootRef,
     updateRemoteMirror,

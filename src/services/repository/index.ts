@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { RepositoryService } from '#wire/gen/repository_pb';
+import { serveWith } from '#rpc/server/handler';
+import { RepositoryService } from '#wire/gen/repository_pb';
 import { backupRepository, restoreRepository } from './backup/backup.ts';
 import { createBundle, createBundleFromRefList, fetchBundle, generateBundleURI } from './bundles/bundles.ts';
 import {
@@ -57,7 +57,7 @@ import { writeRef } from './write-ref.ts';
 
 /** Repositories as a whole: making, removing, looking at them. */
 export function repositoryService(deps: RepositoryDependencies) {
-  return bindHandlers<typeof RepositoryService, RepositoryDependencies>(deps, {
+  return serveWith(RepositoryService, deps, {
     applyGitattributes,
     backupCustomHooks: (request, context) => sendHooks(request, context, deps),
     backupRepository,

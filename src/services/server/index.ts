@@ -3,12 +3,11 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrapped } from '#base/gitaly-error';
 import { systemErrorText } from '#base/go/system-error';
 import { clockSynced } from '#rpc/common/clock-synced';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import { bindHandlers } from '#services/convert/bind-handlers';
+import { type HandlerContext, type ResponseOf, serveWith } from '#rpc/server/handler';
 import type { Storage } from '#storage/repository-target';
-import type {
-  DiskStatisticsResponse_StorageStatusSchema,
-  ReadinessCheckResponseSchema,
+import {
+  type DiskStatisticsResponse_StorageStatusSchema,
+  type ReadinessCheckResponseSchema,
   ServerService,
 } from '#wire/gen/server_pb';
 import type { Handlers, ServerDependencies } from './dependencies.ts';
@@ -18,7 +17,7 @@ type StorageStatus = MessageInitShape<typeof DiskStatisticsResponse_StorageStatu
 
 /** Implements the service that describes this server. */
 export function serverService(deps: ServerDependencies) {
-  return bindHandlers<typeof ServerService, ServerDependencies>(deps, {
+  return serveWith(ServerService, deps, {
     serverInfo,
     diskStatistics,
     clockSynced,

@@ -3,8 +3,8 @@ import { rulesProblem } from '#domain/hooks/push-rules/repository-rules';
 import { readSetting, writeSetting } from '#domain/settings/kept-settings';
 import { isLfsId, lfsIdsIn, lfsIdsOf } from '#domain/settings/lfs-ids';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { SettingsService } from '#wire/gen/gitalyts/settings/v1/settings_pb';
+import { serveWith } from '#rpc/server/handler';
+import { SettingsService } from '#wire/gen/gitalyts/settings/v1/settings_pb';
 import type { Handlers, SettingsDependencies } from './dependencies.ts';
 
 const MAX_CHARACTERS = 1000;
@@ -18,7 +18,7 @@ const MAX_FILES = 4000;
 
 /** Implements the settings of repositories. */
 export function settingsService(deps: SettingsDependencies) {
-  return bindHandlers<typeof SettingsService, SettingsDependencies>(deps, {
+  return serveWith(SettingsService, deps, {
     get,
     setDescription,
     setRules,

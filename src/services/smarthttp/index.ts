@@ -1,5 +1,5 @@
-import { bindHandlers } from '#services/convert/bind-handlers';
-import type { SmartHTTPService } from '#wire/gen/smarthttp_pb';
+import { serveWith } from '#rpc/server/handler';
+import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
 import { infoRefsReceivePack, infoRefsUploadPack } from './info-refs.ts';
 import { postReceivePack } from './post-receive-pack.ts';
@@ -7,7 +7,7 @@ import { postUploadPack, postUploadPackWithSidechannel } from './post-upload-pac
 
 /** Clones, fetches and pushes over HTTP: one request, one response. */
 export function smartHttpService(deps: SmartHttpDependencies) {
-  return bindHandlers<typeof SmartHTTPService, SmartHttpDependencies>(deps, {
+  return serveWith(SmartHTTPService, deps, {
     infoRefsReceivePack,
     infoRefsUploadPack,
     postReceivePack,
