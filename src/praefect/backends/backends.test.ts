@@ -8,7 +8,7 @@ import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import { sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { anyReader } from '../routing/choose-reader.ts';
-import { praefectName } from './praefect-name.ts';
+import { praefectName } from './primaries.ts';
 import { readerChoice } from './reader-choice.ts';
 
 const VIRTUAL_STORAGE = { name: 'default', node: [{ storage: 'a', address: 'unix:/a' }] };

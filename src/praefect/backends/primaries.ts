@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { PraefectConfig } from '../config/schema.ts';
 import type { Database } from '../database/database.ts';
 import { electPrimary } from '../elections/elect-primary.ts';
 import { ErrorThresholds } from '../elections/error-thresholds.ts';
@@ -25,7 +28,6 @@ import type { MetadataReader } from '../store/repository-metadata.ts';
 import type { RepositoryRecords } from '../store/repository-records.ts';
 import type { RepositoryRemovals } from '../store/repository-removals.ts';
 import type { Backend, BackendOptions } from './backend.ts';
-import { praefectName } from './praefect-name.ts';
 import { readerChoice } from './reader-choice.ts';
 
 /** The state of the cluster in PostgreSQL. */
@@ -196,4 +198,10 @@ async function electionsOf(
     onNodeError: (node, operation, error) =>
       elections.get(node.config.virtualStorage)?.callFailed(node, operation, error),
   };
+}
+
+/** Returns the name of this Praefect among all that share a database. It survives restarts. */
+export function praefectName({ listenAddr = '', socketPath = '' }: PraefectConfig): string {
+  const host = hostname();
+  return host === '' ? randomUUID() : `${host}:${listenAddr || socketPath}`;
 }

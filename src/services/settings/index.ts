@@ -3,9 +3,16 @@ import { rulesProblem } from '#domain/hooks/push-rules/repository-rules';
 import { readSetting, writeSetting } from '#domain/settings/kept-settings';
 import { isLfsId, lfsIdsIn, lfsIdsOf } from '#domain/settings/lfs-ids';
 import { lfsPointersOf } from '#domain/settings/lfs-pointers';
-import { serveWith } from '#rpc/server/handler';
+import { type HandlersOf, serveWith } from '#rpc/server/handler';
+import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
+import type { Storages } from '#storage/storages';
 import { SettingsService } from '#wire/gen/gitalyts/settings/v1/settings_pb';
-import type { Handlers, SettingsDependencies } from './dependencies.ts';
+
+export interface SettingsDependencies extends Pick<VotingDependencies, 'voteOf'> {
+  readonly storages: Storages;
+}
+
+type Handlers = HandlersOf<typeof SettingsService, SettingsDependencies>;
 
 const MAX_CHARACTERS = 1000;
 const CONTROL = /\p{Cc}/u;
