@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { clientMessageOf } from '#base/gitaly-error';
 import { listenForStop } from '#platform/process/signals';
 import type { Retention } from '#tools/backup/retention';
@@ -8,6 +9,7 @@ import type {
   WhichBackups,
 } from '#tools/backup/stored-backups';
 import * as commands from '#tools/backup/stored-backups';
+import { timeId } from './commands/option-values.ts';
 import { lfsStoreUrl, notedLfsStore } from './lfs-store-url.ts';
 import { isAddress } from './open-target.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
@@ -26,18 +28,25 @@ async function run(on: Console, work: (context: CommandContext) => Promise<numbe
   }
 }
 
+/** Much of the time is spent on waiting for the disk or the bucket. */
+function defaultJobs(incremental: boolean): number {
+  return availableParallelism() * (incremental ? 4 : 2);
+}
+
+/** What is given of the options of a command, or has a default. */
+type Given<Options> = Partial<Omit<Options, 'connection' | 'storage'>> & { readonly storage: string };
+
 /** Runs `gitaly-ts backup create`. */
-export function createBackup(
-  target: string,
-  options: Omit<BackUpAllOptions, 'connection'>,
-  on: Console,
-): Promise<number> {
+export function createBackup(target: string, given: Given<BackUpAllOptions>, on: Console): Promise<number> {
   return run(on, async (context) => {
-    if (options.to === '') throw new UsageError('--to is missing: name a directory, or the URL of a bucket');
+    const { to = '', storage, id = timeId(new Date()), incremental = false } = given;
+    const { jobs = defaultJobs(incremental), lfs: givenLfs, verify = false, metricsFile } = given;
+    const options = { to, storage, id, jobs, incremental, verify, metricsFile };
+    if (to === '') throw new UsageError('--to is missing: name a directory, or the URL of a bucket');
     await using server = await openServer(target, 'the first argument');
-    const lfs = await lfsStoreOf(target, options.lfs);
+    const lfs = await lfsStoreOf(target, givenLfs);
     const noted = notedLfsStore(target);
-    if (lfs === undefined && options.lfs === undefined && (isAddress(target) || noted !== undefined))
+    if (lfs === undefined && givenLfs === undefined && (isAddress(target) || noted !== undefined))
       on.stderr.write(
         `Files of Git LFS are not backed up: name their store${noted === undefined ? '' : `, ${noted},`} ` +
           'with --lfs URL (or --lfs off).\n',
@@ -49,14 +58,16 @@ export function createBackup(
 /** Runs `gitaly-ts backup restore`. */
 export function restoreBackup(
   url: string,
-  { to, ...options }: Omit<RestoreAllOptions, 'connection'> & { readonly to: string },
+  { to = '', ...given }: Given<RestoreAllOptions> & { readonly to?: string },
   on: Console,
 ): Promise<number> {
   return run(on, async (context) => {
+    const { storage, id = '', repository = '', replace = false, jobs = defaultJobs(false) } = given;
     if (to === '') throw new UsageError('--to is missing: name a directory, a configuration or an address');
     await using server = await openServer(to, '--to', { isMade: true });
-    const lfs = await lfsStoreOf(to, options.lfs, true);
-    return await commands.restoreAll(url, { ...options, lfs, connection: server.connection }, context);
+    const lfs = await lfsStoreOf(to, given.lfs, true);
+    const options = { storage, id, repository, replace, lfs, jobs, connection: server.connection };
+    return await commands.restoreAll(url, options, context);
   });
 }
 
@@ -71,24 +82,42 @@ async function lfsStoreOf(
 }
 
 /** Runs `gitaly-ts backup list`. */
-export function listBackups(url: string, options: { readonly json: boolean }, on: Console): Promise<number> {
-  return run(on, (context) => commands.listBackups(url, options, context));
+export function listBackups(
+  url: string,
+  { json = false }: { readonly json?: boolean },
+  on: Console,
+): Promise<number> {
+  return run(on, (context) => commands.listBackups(url, { json }, context));
 }
 
 /** Runs `gitaly-ts backup verify`. */
-export function verifyBackups(url: string, options: WhichBackups, on: Console): Promise<number> {
-  return run(on, (context) => commands.verifyBackups(url, options, context));
+export function verifyBackups(
+  url: string,
+  { id = '', repository = '' }: Partial<WhichBackups>,
+  on: Console,
+): Promise<number> {
+  return run(on, (context) => commands.verifyBackups(url, { id, repository }, context));
 }
+
+/** `keepDaily` and the others. */
+type KeepOptions = { readonly [Period in keyof Retention as `keep${Capitalize<Period>}`]?: number };
 
 /** Runs `gitaly-ts backup prune`. */
 export function pruneBackups(
   url: string,
-  options: { readonly retention: Retention; readonly isDryRun: boolean },
+  given: KeepOptions & { readonly dryRun?: boolean },
   on: Console,
 ): Promise<number> {
+  const retention: Retention = {
+    last: given.keepLast ?? 0,
+    daily: given.keepDaily ?? 0,
+    weekly: given.keepWeekly ?? 0,
+    monthly: given.keepMonthly ?? 0,
+    yearly: given.keepYearly ?? 0,
+  };
   return run(on, async (context) => {
-    if (Object.values(options.retention).every((count) => count === 0))
+    if (Object.values(retention).every((count) => count === 0))
       throw new UsageError('nothing was removed: name what to keep, such as --keep-daily 7 --keep-weekly 4');
-    return await commands.pruneBackups(url, options, context);
+    return await commands.pruneBackups(url, { retention, isDryRun: given.dryRun ?? false }, context);
   });
 }

@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { backupId, countOption, timeId } from './option-values.ts';
+import { backupId, countOption } from './option-values.ts';
+import { runOnUse } from './tool-command.ts';
 
 /** Adds `gitaly-ts backup`. Its code is loaded on use. */
 export function addBackupCommands(program: Command): void {
@@ -27,36 +27,19 @@ gitaly-backup, and that of Gitaly, can restore them, too. Exit code 0 on success
   addPrune(backup);
 }
 
+const TARGET =
+  'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server ' +
+  'or praefect (with its token in GITALY_TOKEN)';
 const LFS = [
   '--lfs <url>',
   'store of Git LFS, or off (default: as in the configuration, or the folder lfs of the directory)',
 ] as const;
 
-/** Much of the time is spent on waiting for the disk or the bucket. */
-function defaultJobs(incremental: boolean): number {
-  return availableParallelism() * (incremental ? 4 : 2);
-}
-
-interface CreateArguments {
-  readonly to?: string;
-  readonly storage: string;
-  readonly id?: string;
-  readonly incremental?: boolean;
-  readonly jobs?: number;
-  readonly verify?: boolean;
-  readonly lfs?: string;
-  readonly metricsFile?: string;
-}
-
 function addCreate(backup: Command): void {
   backup
     .command('create', { isDefault: true })
     .description('Back up all repositories of a storage (the default command).')
-    .argument(
-      '<target>',
-      'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server ' +
-        'or praefect (with its token in GITALY_TOKEN)',
-    )
+    .argument('<target>', TARGET)
     .option('--to <url>', 'directory, or URL of a bucket')
     .option('--storage <name>', 'name of the storage', 'default')
     .option('--incremental', 'store only what is new since the latest backup, if there is one')
@@ -83,23 +66,7 @@ Examples:
   gitaly-ts backup /srv/git --to /var/opt/backups
   gitaly-ts backup unix:/run/gitaly/gitaly.socket --to s3://my-backups --incremental --verify`,
     )
-    .action(async (target: string, given: CreateArguments) => {
-      const { createBackup } = await import('../backup.ts');
-      const { to = '', storage, id = timeId(new Date()), incremental = false } = given;
-      const { jobs = defaultJobs(incremental), lfs, verify = false, metricsFile } = given;
-      const options = { to, storage, id, jobs, incremental, lfs, verify, metricsFile };
-      process.exitCode = await createBackup(target, options, process);
-    });
-}
-
-interface RestoreArguments {
-  readonly to?: string;
-  readonly storage: string;
-  readonly id?: string;
-  readonly repository?: string;
-  readonly replace?: boolean;
-  readonly lfs?: string;
-  readonly jobs?: number;
+    .action(runOnUse(process, async () => (await import('../backup.ts')).createBackup));
 }
 
 function addRestore(backup: Command): void {
@@ -107,11 +74,7 @@ function addRestore(backup: Command): void {
     .command('restore')
     .description('Restore all repositories of a backup, or one of them.')
     .argument('<url>', 'directory, or URL of a bucket')
-    .option(
-      '--to <target>',
-      'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server ' +
-        'or praefect (with its token in GITALY_TOKEN)',
-    )
+    .option('--to <target>', TARGET)
     .option('--storage <name>', 'name of the storage', 'default')
     .option('--id <name>', 'name of a backup (default: the newest of each repository)')
     .option('--repository <path>', 'path of one repository')
@@ -127,13 +90,7 @@ Examples:
   gitaly-ts backup restore /var/opt/backups --to /srv/git
   gitaly-ts backup restore s3://my-backups --to /srv/git --repository team/project.git --replace`,
     )
-    .action(async (url: string, given: RestoreArguments) => {
-      const { restoreBackup } = await import('../backup.ts');
-      const { to = '', storage, id = '', repository = '', replace = false } = given;
-      const { jobs = defaultJobs(false), lfs } = given;
-      const options = { to, storage, id, repository, replace, lfs, jobs };
-      process.exitCode = await restoreBackup(url, options, process);
-    });
+    .action(runOnUse(process, async () => (await import('../backup.ts')).restoreBackup));
 }
 
 function addList(backup: Command): void {
@@ -143,10 +100,7 @@ function addList(backup: Command): void {
     .argument('<url>', 'directory, or URL of a bucket')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  gitaly-ts backup list s3://my-backups --json')
-    .action(async (url: string, { json = false }: { readonly json?: boolean }) => {
-      const { listBackups } = await import('../backup.ts');
-      process.exitCode = await listBackups(url, { json }, process);
-    });
+    .action(runOnUse(process, async () => (await import('../backup.ts')).listBackups));
 }
 
 function addVerify(backup: Command): void {
@@ -157,20 +111,7 @@ function addVerify(backup: Command): void {
     .option('--id <name>', 'name of a backup (default: the newest of each repository)')
     .option('--repository <path>', 'path of one repository')
     .addHelpText('after', '\nExample:\n  gitaly-ts backup verify /var/opt/backups --repository hello.git')
-    .action(async (url: string, given: { readonly id?: string; readonly repository?: string }) => {
-      const { verifyBackups } = await import('../backup.ts');
-      const { id = '', repository = '' } = given;
-      process.exitCode = await verifyBackups(url, { id, repository }, process);
-    });
-}
-
-interface PruneArguments {
-  readonly keepLast?: number;
-  readonly keepDaily?: number;
-  readonly keepWeekly?: number;
-  readonly keepMonthly?: number;
-  readonly keepYearly?: number;
-  readonly dryRun?: boolean;
+    .action(runOnUse(process, async () => (await import('../backup.ts')).verifyBackups));
 }
 
 function addPrune(backup: Command): void {
@@ -194,15 +135,5 @@ Examples:
   gitaly-ts backup prune /var/opt/backups --keep-daily 7 --keep-weekly 4 --dry-run
   gitaly-ts backup prune s3://my-backups --keep-last 10`,
     )
-    .action(async (url: string, given: PruneArguments) => {
-      const { pruneBackups } = await import('../backup.ts');
-      const retention = {
-        last: given.keepLast ?? 0,
-        daily: given.keepDaily ?? 0,
-        weekly: given.keepWeekly ?? 0,
-        monthly: given.keepMonthly ?? 0,
-        yearly: given.keepYearly ?? 0,
-      };
-      process.exitCode = await pruneBackups(url, { retention, isDryRun: given.dryRun ?? false }, process);
-    });
+    .action(runOnUse(process, async () => (await import('../backup.ts')).pruneBackups));
 }
