@@ -22,6 +22,8 @@ interface Fake {
   readonly signals: (string | number | undefined)[];
   /** The number of checks whether the group lives. */
   readonly checks: () => number;
+  /** Whether standard input was open when each of `signals` was sent. */
+  readonly wasOpen: readonly boolean[];
   /** State that signals find: a living group, none, or one of another user. */
   readonly group: { state: 'alive' | 'gone' | 'not ours' };
   readonly end: (exit: ChildExit) => void;
@@ -36,6 +38,7 @@ function fake(context: TestContext, options: Partial<GitProcessOptions> = {}): F
   assert.ok(stdin && stdout && stderr && socket);
   const child: SpawnedChild = { pid: PID, stdin, stdout, stderr, extra: [socket], exited: promise };
   const signals: (string | number | undefined)[] = [];
+  const wasOpen: boolean[] = [];
   const group: Fake['group'] = { state: 'alive' };
   let checks = 0;
   // Not a mock: with two of them in a test, the end of it restores the first one.
@@ -45,7 +48,10 @@ function fake(context: TestContext, options: Partial<GitProcessOptions> = {}): F
   process.kill = (pid, signal) => {
     assert.equal(pid, -PID);
     if (signal === 0) checks++;
-    else if (group.state === 'alive') signals.push(signal);
+    else if (group.state === 'alive') {
+      signals.push(signal);
+      wasOpen.push(!stdin.destroyed);
+    }
     if (group.state === 'alive') return true;
     throw Object.assign(new Error(), { code: group.state === 'gone' ? 'ESRCH' : 'EPERM' });
   };
@@ -72,6 +78,7 @@ function fake(context: TestContext, options: Partial<GitProcessOptions> = {}): F
     exits,
     signals,
     checks: () => checks,
+    wasOpen,
     group,
     end,
   };
@@ -95,6 +102,18 @@ test('who is told to end gets one SIGTERM, and its streams are closed at once', 
   assert.equal((await process.exited).code, 1);
   await process.groupEnded();
   assert.deepEqual(signals, ['SIGTERM']);
+});
+
+// A push that was stopped on purpose was logged as an error: `fatal: early EOF`.
+test('the signal to end is sent before git can notice the end of its input', async (context) => {
+  const { process, wasOpen, group, end } = fake(context);
+
+  process.kill();
+
+  assert.deepEqual(wasOpen, [true]);
+  group.state = 'gone';
+  end(KILLED);
+  await process.exited;
 });
 
 test('a group that goes on after the grace is killed, until it is gone', async (context) => {

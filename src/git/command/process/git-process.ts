@@ -184,9 +184,10 @@ export class GitProcess implements AsyncDisposable {
     if (this.#reaped || this.#termSent) return;
     this.#termSent = true;
     this.#ended = reason;
+    // First the signal: git would report the end of its input as an error before it gets it.
+    this.#endGroup();
     // Wakes a process that is blocked in a write or a read, even if it ignores the signal.
     this.#destroyStreams();
-    this.#endGroup();
   }
 
   /**
