@@ -74,6 +74,15 @@ for (const command of REFUSED) {
   });
 }
 
+test('the refusal of an unknown command names all that are served', () => {
+  const ofGit = 'git-upload-pack, git-receive-pack and git-upload-archive with a repository';
+
+  assert.deepEqual(parseGitCommand('id'), { refusal: `Only ${ofGit} are allowed here.` });
+  assert.deepEqual(parseGitCommand('id', ['help', 'repo']), {
+    refusal: `Only ${ofGit}, and the commands help, repo are allowed here.`,
+  });
+});
+
 for (const command of [
   "git-lfs-authenticate 'a.git' download",
   'git-lfs-authenticate a.git upload',

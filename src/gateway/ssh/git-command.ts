@@ -28,16 +28,23 @@ const LFS_REFUSED = 'Files of Git LFS are not sent over SSH. Set lfs.url to the 
 /** Length limit of commands; the longest path fits, even if all of it is quotes. */
 const MAX_COMMAND_LENGTH = 8192;
 
-/** Parses a client's command without a shell. @returns the command, or the reason of a refusal. */
-export function parseGitCommand(text: string): ServedCommand | { readonly refusal: string } {
+/**
+ * Parses a client's command without a shell.
+ *
+ * @param others names of the commands that are served besides those of git, for a refusal.
+ * @returns the command, or the reason of a refusal.
+ */
+export function parseGitCommand(
+  text: string,
+  others: readonly string[] = [],
+): ServedCommand | { readonly refusal: string } {
   if (text.length > MAX_COMMAND_LENGTH) return { refusal: 'The command is too long.' };
   if (LFS.test(text)) return { refusal: LFS_REFUSED };
   const [, name, argument] = COMMAND.exec(text) ?? [];
   if (name === undefined || argument === undefined) {
-    return {
-      refusal:
-        'Only git-upload-pack, git-receive-pack and git-upload-archive with a repository are allowed here.',
-    };
+    const ofGit = 'git-upload-pack, git-receive-pack and git-upload-archive with a repository';
+    const rest = others.length === 0 ? '' : `, and the commands ${others.join(', ')}`;
+    return { refusal: `Only ${ofGit}${rest} are allowed here.` };
   }
   const decoded = unquote(argument);
   if (decoded === undefined)

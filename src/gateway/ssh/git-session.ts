@@ -130,7 +130,7 @@ export class GitSession {
     output: ChannelOutput,
     { access, identity, stdin }: CommandParts & { readonly stdin: SshChannel },
   ): Promise<number> {
-    const command = parseGitCommand(text);
+    const command = parseGitCommand(text, this.#options.commands?.names);
     if ('refusal' in command) {
       if (access !== undefined) access.purpose = 'command';
       access?.ended('refused', command.refusal);
