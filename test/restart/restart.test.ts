@@ -214,6 +214,18 @@ test('a new process that cannot start leaves the old one serving', async () => {
   await connection.server.serverInfo({});
 });
 
+// It stopped the server.
+test('SIGHUP to a server that is not ready yet is refused', async () => {
+  const preload = join(import.meta.dirname, 'hangup-at-start.ts');
+
+  await using gitaly = await startGitalyProcess({ preload, env: { GITALY_UPGRADES_ENABLED: 'true' } });
+
+  assert.match(gitaly.log(), /level=warning msg="SIGHUP was ignored" .*reason="the process is not ready yet"/);
+  await (await gitaly.connect()).server.serverInfo({});
+  gitaly.kill('SIGTERM');
+  assert.equal(await gitaly.exited, 0, gitaly.log());
+});
+
 test('the new process reads the configuration, the certificate and the log level again', async () => {
   const certificates = makeScratchDirectory('restart-certificates');
   after(() => rmSync(certificates, { recursive: true, force: true }));

@@ -133,8 +133,8 @@ async function serve(path: string): Promise<number> {
   for (const message of misspeltVariables()) logger.warn(message);
   using signals = listenForStop();
   try {
-    const { runPraefect } = await import('#praefect/run-praefect');
     const life = processLife(logger, signals, stream);
+    const { runPraefect } = await import('#praefect/run-praefect');
     const openConsole = await consoleOf(config, logger, life.inherited.predecessor !== undefined);
     const companion = withOperator(openConsole, ({ calls }) => calls);
     return await runPraefect(config, { logger, life, openConsole: companion });

@@ -35,9 +35,9 @@ async function run(
   { logger, signals, stream }: { logger: Logger; signals: StopSignals; stream: FdLogStream },
 ): Promise<number> {
   try {
+    const life = processLife(logger, signals, stream);
     // Loaded here, so that the other commands start without the server's code.
     const { runGitaly } = await import('#gitaly/run-gitaly');
-    const life = processLife(logger, signals, stream);
     const hasPredecessor = life.inherited.predecessor !== undefined;
     const openConsole = withOperator(await consoleOf(config, { logger, hasPredecessor }), (server) => server);
     return await runGitaly(config, { logger, life, openConsole });

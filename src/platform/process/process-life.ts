@@ -1,3 +1,4 @@
+import { parseBool } from '#base/go/strconv';
 import type { FdLogStream } from '../log/log-stream.ts';
 import type { Logger } from '../log/logger.ts';
 import { InheritedSockets } from './handover/inherited-sockets.ts';
@@ -6,12 +7,15 @@ import type { ProcessLife } from './serve-until-stopped.ts';
 import { ServiceManager } from './service-manager.ts';
 import type { StopSignals } from './signals.ts';
 
+/** Variable that makes SIGHUP a restart; `gitaly-wrapper` sets it. */
+export const UPGRADES_VARIABLE = 'GITALY_UPGRADES_ENABLED';
 /** Variable in which a launcher leaves `<pid>:<its own path>`. */
 const LAUNCHER_VARIABLE = 'GITALY_TS_LAUNCHER';
 
 /**
  * Takes from the environment what only this process may use: inherited sockets, the socket of
- * systemd, the launcher. Call it once, before the server starts.
+ * systemd, the launcher. Call it once, before the server starts: if SIGHUP is a restart, it is
+ * refused until the server is ready.
  *
  * @throws {Error} when the variables for inherited sockets are invalid.
  */
@@ -28,10 +32,14 @@ export function processLife(
       log.isShared = false;
     });
   }
+  const restartsOnHangup = parseBool(process.env[UPGRADES_VARIABLE] ?? '') === true;
+  const refuse = (): void => logger.warn({ reason: 'the process is not ready yet' }, 'SIGHUP was ignored');
+  if (restartsOnHangup) signals.useHangup(refuse, { always: true });
   return {
     signals,
     inherited,
     log,
+    restartsOnHangup,
     serviceManager: new ServiceManager({
       onProblem: (error) => logger.warn({ error }, 'systemd cannot be notified'),
     }),

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '#testkit/until';
 import { createLogger } from '../log/logger.ts';
-import { type GracefulStopOptions, gracefulStop } from './serve-until-stopped.ts';
+import { InheritedSockets } from './handover/inherited-sockets.ts';
+import { type GracefulStopOptions, gracefulStop, serveUntilStopped } from './serve-until-stopped.ts';
+import { ServiceManager } from './service-manager.ts';
+import { listenForStop } from './signals.ts';
 
 function arrange(options: Partial<GracefulStopOptions> = {}) {
   const events: string[] = [];
@@ -49,4 +53,49 @@ test('a second signal ends the grace period', async () => {
 
   assert.equal((await stop)?.message, 'received signal "terminated": wait: force shutdown');
   assert.deepEqual(events.slice(2), ['killed']);
+});
+
+// A supervisor that sent SIGHUP as soon as there was a PID file stopped the server.
+test('SIGHUP restarts a server from the moment at which it says that it is ready', async () => {
+  using signals = listenForStop();
+  const events: string[] = [];
+  let isReady = false;
+  const serviceManager = new ServiceManager({
+    onProblem: assert.fail,
+    env: { NOTIFY_SOCKET: '/notify' },
+    send: (message) => {
+      events.push(message.split('\n')[0] ?? '');
+      if (!isReady) process.emit('SIGHUP', 'SIGHUP');
+      isReady = true;
+    },
+  });
+  const stream = { write: (line: string) => events.push(JSON.parse(line).msg) };
+  const serving = serveUntilStopped(
+    { sockets: [], drain: async () => {}, [Symbol.asyncDispose]: async () => {} },
+    {
+      name: 'Gitaly',
+      logger: createLogger({ format: 'json', level: 'info', stream }),
+      graceMs: 60_000,
+      life: {
+        signals,
+        inherited: InheritedSockets.fromEnvironment({}),
+        serviceManager,
+        log: { isShared: false, hasWorkers: false },
+        restartsOnHangup: true,
+        successor: { file: process.execPath, args: ['--eval', 'process.exit(1)'] },
+      },
+    },
+  );
+
+  await until(() => events.includes('Upgrade failed') || signals.stop.aborted, () => events.join('\n'));
+  process.emit('SIGTERM', 'SIGTERM');
+
+  assert.equal(await serving, 0);
+  assert.deepEqual(events.slice(0, 5), [
+    'READY=1',
+    'RELOADING=1',
+    'Upgrade failed',
+    'READY=1',
+    'STOPPING=1',
+  ]);
 });

@@ -1,5 +1,4 @@
 import { waitAtMost } from '#base/async/wait-at-most';
-import { parseBool } from '#base/go/strconv';
 import type { FdLogStream } from '../log/log-stream.ts';
 import type { Logger } from '../log/logger.ts';
 import type { InheritedSockets, Predecessor } from './handover/inherited-sockets.ts';
@@ -37,12 +36,11 @@ export interface ProcessLife {
   readonly serviceManager: ServiceManager;
   /** The descriptor of the log, which the processes of a restart share. */
   readonly log: Pick<FdLogStream, 'isShared' | 'hasWorkers'>;
+  /** True if SIGHUP is a restart, and not a stop. */
+  readonly restartsOnHangup: boolean;
   /** Starts the next process of a restart. */
   readonly successor: SuccessorCommand;
 }
-
-/** Variable that makes SIGHUP a restart; `gitaly-wrapper` sets it. */
-export const UPGRADES_VARIABLE = 'GITALY_UPGRADES_ENABLED';
 
 /**
  * Reports that a server is ready: to a supervisor by the PID file, to systemd, and to the process
@@ -57,15 +55,12 @@ export async function serveUntilStopped(server: RunningServer, options: ServeOpt
   const { signals, inherited, serviceManager } = life;
   for (const address of inherited.closeRest())
     logger.warn({ address }, 'an inherited socket is not in the configuration, and was closed');
-  const removePidFile = await writePidFile();
-  serviceManager.ready();
-  inherited.predecessor?.ready();
-
+  const announced = announceReady(life);
   const stops = [signals.stop, ...(exceptions === undefined ? [] : [exceptions.stop])];
   const stop = AbortSignal.any(stops);
   const replaced = new AbortController();
-  if (parseBool(process.env[UPGRADES_VARIABLE] ?? '') === true)
-    restartOnHangup(server, options, { stop, replaced });
+  if (life.restartsOnHangup) restartOnHangup(server, options, { announced, stop, replaced });
+  const removePidFile = await announced;
   await aborted(AbortSignal.any([stop, replaced.signal]));
 
   const isReplaced = replaced.signal.aborted;
@@ -101,11 +96,26 @@ async function refuseWhileRunning(predecessor: Predecessor | undefined): Promise
   if (predecessor?.isRunning) throw new Error("parent hasn't exited");
 }
 
+/** Resolves to a function that removes the PID file. */
+async function announceReady({ inherited, serviceManager }: ProcessLife): Promise<() => void> {
+  const removePidFile = await writePidFile();
+  serviceManager.ready();
+  inherited.predecessor?.ready();
+  return removePidFile;
+}
+
+interface RestartSignals {
+  /** Resolves when this process has reported that it is ready; a restart begins after that. */
+  readonly announced: Promise<unknown>;
+  readonly stop: AbortSignal;
+  readonly replaced: AbortController;
+}
+
 /** Makes SIGHUP start a successor, as long as none has taken over. */
 function restartOnHangup(
   server: RunningServer,
   { logger, life }: ServeOptions,
-  { stop, replaced }: { readonly stop: AbortSignal; readonly replaced: AbortController },
+  { announced, stop, replaced }: RestartSignals,
 ): void {
   const { inherited, serviceManager, successor } = life;
   let isBusy = false;
@@ -140,7 +150,9 @@ function restartOnHangup(
       isBusy = false;
     }
   };
-  life.signals.useHangup(() => void restart(), { always: true });
+  // A supervisor may send the signal as soon as there is a PID file. If that cannot be written, the
+  // process ends.
+  life.signals.useHangup(() => void announced.then(restart, () => {}), { always: true });
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

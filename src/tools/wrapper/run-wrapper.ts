@@ -9,7 +9,7 @@ import { systemErrorCode } from '#base/go/system-error';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger } from '#platform/log/logger';
 import { PID_FILE_VARIABLE } from '#platform/process/pid-file';
-import { UPGRADES_VARIABLE } from '#platform/process/serve-until-stopped';
+import { UPGRADES_VARIABLE } from '#platform/process/process-life';
 import { findServer, isAlive } from './find-server.ts';
 
 /** Interval of the checks, Gitaly's. */
