@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { removeKilledSocketDirectories } from './socket-directory.ts';
 import { DirectoryInUseError, openUpDirectory } from './up-directory.ts';
 
 function withTemporaryDirectory(work: (directory: string) => Promise<void>): () => Promise<void> {
@@ -73,6 +74,79 @@ test(
     }
 
     assert.equal(existsSync(sockets), false);
+  }),
+);
+
+/** Sets `TMPDIR` to an empty directory. */
+function temporaryPlace(): { path: string } & Disposable {
+  const before = process.env.TMPDIR;
+  const path = mkdtempSync(join(tmpdir(), 'up-'));
+  process.env.TMPDIR = path;
+  return {
+    path,
+    [Symbol.dispose]() {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Opens a directory with a long name in a process, which is killed. Returns its sockets' directory. */
+async function killedOn(directory: string): Promise<string> {
+  const script = `import { openUpDirectory } from '${import.meta.resolve('./up-directory.ts')}';
+    const { socketDirectory } = await openUpDirectory(process.argv[1]);
+    console.log(socketDirectory);
+    setInterval(() => {}, 1000);`;
+  const args = ['--conditions=source', '--input-type=module', '--eval', script, directory];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return String(line).trim();
+}
+
+// It stayed in the temporary directory for ever.
+test(
+  'a start removes the directories of sockets that killed processes have left, and no other',
+  withTemporaryDirectory(async (directory) => {
+    using place = temporaryPlace();
+    const other = join(place.path, 'gitaly-ts-0123456789ab');
+    mkdirSync(other); // without a lock it may be anything
+    await using running = await openUpDirectory(join(directory, 'y'.repeat(120)));
+    const sockets = await killedOn(join(directory, 'x'.repeat(120)));
+    assert.deepEqual(readdirSync(sockets).sort(), ['run', 'up.lock']);
+
+    await using _opened = await openUpDirectory(join(directory, 'short'));
+
+    assert.deepEqual(
+      readdirSync(place.path).sort(),
+      [other, running.socketDirectory].map((path) => basename(path)).sort(),
+    );
+    assert.equal(existsSync(running.runtime), true);
+  }),
+);
+
+// Without attention, a start failed while another one removed what its predecessor had left.
+test(
+  'a start succeeds while others remove what a killed process left',
+  withTemporaryDirectory(async (directory) => {
+    using _place = temporaryPlace();
+    for (let round = 0; round < 10; round++) {
+      const target = join(directory, `${round}`.repeat(120));
+      const sockets = await killedOn(target);
+
+      const [opened, ...removals] = await Promise.allSettled([
+        openUpDirectory(target),
+        ...Array.from({ length: 3 }, () => removeKilledSocketDirectories()),
+      ]);
+
+      assert.ok(opened.status === 'fulfilled', String(opened.status === 'rejected' && opened.reason));
+      assert.deepEqual(new Set(removals.map(({ status }) => status)), new Set(['fulfilled']));
+      assert.equal(opened.value.socketDirectory, sockets);
+      assert.deepEqual(readdirSync(sockets).sort(), ['run', 'up.lock']);
+      await opened.value[Symbol.asyncDispose]();
+    }
   }),
 );
 

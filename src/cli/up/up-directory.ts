@@ -1,11 +1,16 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { lstat, readdir, realpath, rm, rmdir, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, realpath, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '#base/files/make-directory';
 import { messageOf } from '#base/gitaly-error';
-import { LockHeldError, takeLock, type UpLock } from './up-lock.ts';
+import {
+  leaveSocketDirectory,
+  removeKilledSocketDirectories,
+  socketDirectoryOf,
+  takeOwnLock,
+  takeSocketDirectory,
+} from './socket-directory.ts';
+import { LockHeldError, type UpLock } from './up-lock.ts';
 
 /** The paths of `gitaly-ts up` in one directory, which is locked until this is disposed. */
 export interface UpDirectory extends AsyncDisposable {
@@ -36,14 +41,8 @@ export type UpKind = 'server' | 'cluster';
 /** Name of Praefect's configuration in the directory of a cluster. */
 export const PRAEFECT_CONFIG = 'praefect.toml';
 
-/**
- * Limit that leaves space for the names of sockets: the system accepts paths of about 104 bytes.
- */
-const MAX_SOCKET_DIRECTORY_BYTES = 60;
-const LOCK = 'up.lock';
 const SOCKET = 'gitaly.socket';
 const REPOSITORIES = 'repositories';
-const WRITABLE_BY_OTHERS = 0o022;
 
 /**
  * Creates or opens the directory and locks it. The lock is a socket on which this process listens:
@@ -65,19 +64,19 @@ export async function openUpDirectory(directory: string, kind: UpKind = 'server'
 async function takeDirectory(directory: string, kind: UpKind): Promise<UpDirectory> {
   await makeDirectory(directory);
   const path = await realpath(directory);
-  const sockets = socketsOf(path);
-  if (sockets !== path) await makePrivate(sockets, (await stat(path)).uid);
+  const sockets = socketDirectoryOf(path);
   const runtime = join(sockets, 'run');
   const lock = await lockOf(sockets, path);
   const release = async (): Promise<void> => {
     await rm(runtime, { recursive: true, force: true });
     if (sockets === path) await lock.release();
-    else await leave(sockets, lock);
+    else await leaveSocketDirectory(sockets, lock);
   };
   try {
     await checkKind(path, kind);
     await makeDirectory(runtime, { mode: 0o700 });
     if (kind === 'server') await makeDirectory(join(path, REPOSITORIES));
+    await removeKilledSocketDirectories();
   } catch (error) {
     await release();
     throw error;
@@ -95,32 +94,13 @@ async function takeDirectory(directory: string, kind: UpKind): Promise<UpDirecto
 
 /** @throws {DirectoryInUseError} */
 async function lockOf(sockets: string, directory: string): Promise<UpLock> {
-  return await takeLock(join(sockets, LOCK)).catch((error: unknown) => {
+  try {
+    if (sockets === directory) return await takeOwnLock(directory);
+    return await takeSocketDirectory(sockets, (await stat(directory)).uid);
+  } catch (error) {
     if (!(error instanceof LockHeldError)) throw error;
     throw new DirectoryInUseError(`${directory} is in use: gitaly-ts already runs there (${error.message})`);
-  });
-}
-
-/**
- * Makes the directory of sockets, which is in a directory of all users.
- *
- * @param owner of the repositories.
- * @throws {Error} if another user can exchange the sockets.
- */
-async function makePrivate(directory: string, owner: number): Promise<void> {
-  await makeDirectory(directory, { mode: 0o700 });
-  const stats = await lstat(directory);
-  const isTrusted = stats.uid === owner || stats.uid === process.getuid?.();
-  if (isTrusted && stats.isDirectory() && (stats.mode & WRITABLE_BY_OTHERS) === 0) return;
-  throw new Error(`other users can change ${directory}, which is needed for sockets: remove it`);
-}
-
-/** Removes a directory of sockets, unless another process takes the lock before it is gone. */
-async function leave(sockets: string, lock: UpLock): Promise<void> {
-  for (const name of await readdir(sockets))
-    if (name !== LOCK) await rm(join(sockets, name), { recursive: true, force: true });
-  await lock.release();
-  await rmdir(sockets).catch(() => {}); // it is used again
+  }
 }
 
 async function checkKind(directory: string, kind: UpKind): Promise<void> {
@@ -143,10 +123,5 @@ async function checkKind(directory: string, kind: UpKind): Promise<void> {
  * directory.
  */
 export async function upSocket(directory: string): Promise<string> {
-  return join(socketsOf(await realpath(directory)), SOCKET);
-}
-
-function socketsOf(path: string): string {
-  if (Buffer.byteLength(path) <= MAX_SOCKET_DIRECTORY_BYTES) return path;
-  return join(tmpdir(), `gitaly-ts-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`);
+  return join(socketDirectoryOf(await realpath(directory)), SOCKET);
 }

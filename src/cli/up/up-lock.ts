@@ -31,10 +31,11 @@ const PAUSE_MS = 10;
  * Takes a lock. It is a socket on which this process listens: it cannot outlive the process, and it
  * reports its holder.
  *
+ * @param initial description of the holder, until it is set.
  * @throws {LockHeldError}; the system's error.
  */
-export async function takeLock(path: string): Promise<UpLock> {
-  let description = `process ${process.pid}`;
+export async function takeLock(path: string, initial = `process ${process.pid}`): Promise<UpLock> {
+  let description = initial;
   const server = createServer((socket) => socket.on('error', () => {}).end(description)).unref();
   let refused: string | undefined;
   for (let tries = 1; !(await isListening(server, path)); tries++) {
