@@ -32,25 +32,26 @@ export async function putUnlessEmpty(
   options: PutOptions,
 ): Promise<number> {
   const iterator = pieces[Symbol.asyncIterator]();
-  let first: Uint8Array | undefined;
-  while (first === undefined || first.length === 0) {
-    const next = await iterator.next();
-    if (next.done === true) return 0;
-    first = next.value;
-  }
-  let size = first.length;
-  const start = first;
-  async function* counted(): AsyncGenerator<Uint8Array> {
-    try {
-      yield start;
-      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
-        size += next.value.length;
-        yield next.value;
-      }
-    } finally {
-      await iterator.return?.();
+  let size = 0;
+  async function* counted(first: Uint8Array): AsyncGenerator<Uint8Array> {
+    for (let piece: Uint8Array | undefined = first; piece !== undefined; piece = await nextOf(iterator)) {
+      size += piece.length;
+      yield piece;
     }
   }
-  await store.put(key, counted(), options);
-  return size;
+  try {
+    let first: Uint8Array | undefined;
+    do first = await nextOf(iterator);
+    while (first?.length === 0);
+    if (first !== undefined) await store.put(key, counted(first), options);
+    return size;
+  } finally {
+    // Also if the store has read nothing.
+    await iterator.return?.();
+  }
+}
+
+async function nextOf<T>(iterator: AsyncIterator<T>): Promise<T | undefined> {
+  const { done, value } = await iterator.next();
+  return done === true ? undefined : value;
 }

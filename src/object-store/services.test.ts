@@ -71,6 +71,27 @@ for (const kind of ['s3', 'gs', 'azblob'] as const) {
       String(error.message.length),
     );
   });
+
+  test(`${kind}: what was aborted before sends nothing, and reads nothing of its source`, async (context) => {
+    setVariable(context, 'AZURE_STORAGE_SAS_TOKEN', 'sig=x');
+    let requests = 0;
+    await using service = await startService((response) => {
+      requests++;
+      response.writeHead(200, FACTS).end();
+    });
+    const store = await openStore(service.urls[kind]);
+    const reason = new Error('the client has left');
+    const aborted = AbortSignal.abort(reason);
+    let isRead = false;
+    const pieces = async function* () {
+      isRead = true;
+      yield Buffer.from('content');
+    };
+
+    await assert.rejects(store.put('key', pieces(), { signal: aborted }), (error) => error === reason);
+
+    assert.deepEqual([requests, isRead], [0, false]);
+  });
 }
 
 // Born failing: a folder of another program ended the removal of files of Git LFS.

@@ -66,7 +66,6 @@ export class AzureStore implements ObjectStore {
 
   async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     requireKey(key);
-    options.signal.throwIfAborted();
     return await uploadBlob(pieces, options, {
       key,
       blob: this.#blob(key),

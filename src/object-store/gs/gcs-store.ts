@@ -68,7 +68,6 @@ export class GcsStore implements ObjectStore {
 
   async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     requireKey(key);
-    options.signal.throwIfAborted();
     const { client, bucket, endpoint, partBytes } = this.#options;
     const name = encodeURIComponent(escapeKey(key, 'gs'));
     return await uploadObject(pieces, options, {

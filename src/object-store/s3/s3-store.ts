@@ -63,7 +63,6 @@ export class S3Store implements ObjectStore {
 
   async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<string> {
     requireKey(key);
-    options.signal.throwIfAborted();
     const { sdk, client, bucket, encryption, partBytes } = this.#options;
     return await upload(pieces, options, {
       sdk,
