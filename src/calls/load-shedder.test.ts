@@ -11,11 +11,11 @@ import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { type HandlerContext, serve } from '#rpc/server/handler';
 import { listen } from '#testkit/clients/in-process-rpc';
 import { lineLogger } from '#testkit/line-logger';
-import { until } from '#testkit/until';
+import { never, until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
-import { logBurden } from './call-reports.ts';
+import { logBurden, startCallReports } from './call-reports.ts';
 import { LoadShedder, type LoadShedderOptions } from './load-shedder.ts';
 import { rememberCall, runningCall } from './running-call.ts';
 import { RunningCalls } from './running-calls.ts';
@@ -93,6 +93,7 @@ async function start(others?: LoadShedderOptions['others']) {
   return {
     connection,
     log,
+    startReports: () => startCallReports(calls, { registry }, logger),
     logBurden: () => logBurden(calls, logger),
     shedder,
     state,
@@ -221,6 +222,26 @@ test('the calls with the highest costs are logged with their processes', async (
   assert.ok(Number(most) > Number(least) && Number(line['top_memory_2.total_memory_bytes']) > 0);
   // Calls that write are not among them.
   assert.ok(!Object.keys(line).some((name) => name.startsWith('top_cpu_3')));
+});
+
+test('the costs are logged every five minutes, until the reports end', async ({ mock }) => {
+  await using fixture = await start();
+  const { connection, log, logBurden, ready, startReports } = fixture;
+  follow(connection.commit.findCommit({ revision: Buffer.from('0') }));
+  await until(() => ready() === 1);
+  mock.timers.enable({ apis: ['setInterval'] });
+  const reports = startReports();
+
+  mock.timers.tick(299_999);
+  await logBurden();
+  assert.equal(log.length, 1);
+  mock.timers.tick(1);
+  await until(() => log.length === 2);
+  reports[Symbol.dispose]();
+  mock.timers.tick(300_000);
+
+  await never(() => log.length > 2);
+  assert.equal(log[1]?.msg, 'burden monitor stats');
 });
 
 test('calls of other processes count among the ten', async () => {

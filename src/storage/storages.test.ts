@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { RepositoryCaches } from '#git/repository-caches';
 import { assertCpuBelow } from '#testkit/measure/cpu-limit';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { quarantinePrefix } from './quarantine/quarantine-path.ts';
@@ -215,6 +216,23 @@ test('a repository that an operator moved to another disk and linked is opened',
   symlinkSync('../moved.git', path);
 
   assert.equal(fixture.storages.open(at('x.git')).path, path);
+});
+
+// A comparison of all repositories replaced those that calls use.
+test('a repository that was opened with caches of its own is checked at the next opening', async () => {
+  await using fixture = await StorageFixture.create({ now: laterThanAnyChange });
+  const { storage, storages } = fixture;
+  const caches = new RepositoryCaches(fixture.git);
+  fixture.runGit(storage.path, ['init', '--quiet', '--bare', 'group/x.git']); // opened by nobody
+  storages.open(at('group/x.git'), { caches });
+
+  renameSync(`${storage.path}/group`, `${fixture.root}/group`);
+  symlinkSync('../group', `${storage.path}/group`);
+
+  assert.deepEqual(
+    refusal(() => storages.open(at('group/x.git'))),
+    ESCAPES,
+  );
 });
 
 test('a change of a repository that was opened before is seen', async () => {

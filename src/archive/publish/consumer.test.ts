@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { RepositoryEvent } from '#events/event';
 import { FollowedEvents } from '#events/event-source';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
@@ -24,12 +25,17 @@ after(() => rmSync(scratch, { recursive: true }));
 const PATH = 'a.git';
 const retention = { keepAllMs: 0, hourly: 0, daily: 0, weekly: 0, removedMs: 0 };
 
+interface StartOptions {
+  readonly joinMs?: number;
+  /** The repository could not be archived, and its next work waits for `release`. */
+  readonly isFailed?: boolean;
+  readonly maintainMs?: number;
+}
+
 /**
  * A consumer of a journal in memory, of a storage with one repository.
- *
- * @param options `isFailed`: it could not be archived, and its next work waits for `release`.
  */
-async function startConsumer(name: string, { joinMs = 0, isFailed = false } = {}) {
+async function startConsumer(name: string, { joinMs = 0, isFailed = false, maintainMs }: StartOptions = {}) {
   await using stack = new AsyncDisposableStack();
   const ending = new AbortController();
   const { signal } = ending;
@@ -65,6 +71,7 @@ async function startConsumer(name: string, { joinMs = 0, isFailed = false } = {}
     ...{ archiver, bucket, journal, joinMs, onProblem, progress, repositories, retention, signal },
     idle: new IdleRepositories(bucket, retention),
     marks: new MarkedSettings(directory),
+    ...(maintainMs !== undefined && { maintainMs }),
     onDone: () => {},
     storage: fixture.storage,
   });
@@ -102,6 +109,7 @@ async function startConsumer(name: string, { joinMs = 0, isFailed = false } = {}
     fixture,
     progress,
     release,
+    repositories,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
@@ -174,6 +182,20 @@ test('a mark for all repositories has them compared', async () => {
   await until(() => progress.comparisons === 1, 'the request');
   await until(() => progress.toCompare === 'none', 'the comparison');
   await until(() => readdirSync(directory).every((name) => !name.startsWith('marks')), 'the mark goes');
+});
+
+test('repositories that have changed are maintained, one time after another', async () => {
+  await using started = await startConsumer('maintained', { maintainMs: 20 });
+  const { add, fixture, repositories } = started;
+  const checkpoint = async (): Promise<number> =>
+    (await repositories.get(PATH))?.owned.state?.checkpoint ?? 0;
+  await until(async () => (await checkpoint()) > 0, 'a checkpoint');
+  const before = await checkpoint();
+
+  gitOutput(join(fixture.storage.path, PATH), ['config', 'a.b', 'c']);
+  add({ kind: 'resync' });
+
+  await until(async () => (await checkpoint()) > before, 'one of the change');
 });
 
 // Each step takes memory: with 10,000 repositories, 2,000 of them waited.

@@ -41,6 +41,8 @@ export interface ConsumerOptions {
   /** Called when something was archived. */
   readonly onDone: () => void;
   readonly joinMs: number;
+  /** Time between two looks for repositories to maintain. Default: an hour. */
+  readonly maintainMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -258,11 +260,11 @@ export class Consumer {
     }
   }
 
-  /** Maintains the repositories that have changed, every hour. */
+  /** Maintains the repositories that have changed, one time after another. */
   async #maintain(): Promise<never> {
-    const { repositories, signal } = this.#options;
+    const { maintainMs = MAINTAIN_MS, repositories, signal } = this.#options;
     for (;;) {
-      await delay(MAINTAIN_MS, undefined, { signal, ref: false });
+      await delay(maintainMs, undefined, { signal, ref: false });
       for (const path of repositories.changed()) await this.#maintainSoon(path);
     }
   }

@@ -154,3 +154,14 @@ test('a HEAD that is no branch is restored, and no branch moves with it', async 
   assert.deepEqual([git('rev-parse', 'HEAD'), git('rev-parse', 'main')], [first[0], second[0]]);
   assert.throws(() => git('symbolic-ref', '-q', 'HEAD'));
 });
+
+test('a state whose HEAD names a missing commit is not restored', async () => {
+  await using made = await startPublishing('lost-head');
+  const blob = made.blob('content');
+  const tree = made.treeOf(blob);
+  await made.publish('lost.git', [[made.commitOf(tree), tree, blob]], '1'.repeat(40));
+
+  await assert.rejects(made.restore('lost.git'), { code: 'DATA_LOSS' });
+
+  assert.equal(existsSync(made.restored('lost.git')), false);
+});

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { Limit } from '#base/limits/limit';
 import { pendingDirectory } from '#storage/cache/cache-generations';
 import type { Repository } from '#storage/repository';
+import { tempRoot } from '#storage/storage-layout';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { until } from '#testkit/until';
 import { MaintenanceRuns, type RecordedRuns } from '../housekeeping/maintenance-runs.ts';
 import { deletePool } from '../object-pool/delete-pool.ts';
+import { excludeNewMembers } from '../object-pool/pool-membership.ts';
 import { LinkedForks } from './linked-forks.ts';
 import { findSourcePool } from './source-pool.ts';
 
@@ -88,4 +90,42 @@ test('a fork that is being published keeps the pool until it has its objects', a
     readdirSync(`${path}/objects/info`).filter((name) => name === 'alternates'),
     [],
   );
+});
+
+/** Begins a fork that has to wait, when it is complete, until nobody excludes new members. */
+async function startWaitingFork({ fixture, pool, source }: Awaited<ReturnType<typeof start>>) {
+  const exclusion = await excludeNewMembers(pool, signal);
+  const ending = new AbortController();
+  const forks = new LinkedForks(fixture.storages, new Limit<string>({ capacityPerOwner: 1 }));
+  const options = { branch: undefined, signal: ending.signal };
+  const forking = forks.create(at('late.git'), source.target, options);
+  forking.catch(() => {}); // the test awaits it later
+  const drafts = tempRoot(pool.storage);
+  await until(() =>
+    readdirSync(drafts).some((name) => existsSync(`${drafts}/${name}/objects/info/alternates`)),
+  );
+  return { exclusion, ending, forking };
+}
+
+test('a fork is to be tried again if its pool was deleted meanwhile', async () => {
+  const started = await start();
+  await using _fixture = started.fixture;
+  const { exclusion, forking } = await startWaitingFork(started);
+
+  rmSync(started.pool.path, { recursive: true });
+  await exclusion[Symbol.asyncDispose]();
+
+  await assert.rejects(forking, { code: 'ABORTED', message: 'the object pool of the source was deleted' });
+});
+
+test('a fork that is cancelled while it waits for its pool fails with that', async () => {
+  const started = await start();
+  await using _fixture = started.fixture;
+  const { exclusion, ending, forking } = await startWaitingFork(started);
+  const reason = new Error('the client has left');
+
+  ending.abort(reason);
+
+  await assert.rejects(forking, (error) => error === reason);
+  await exclusion[Symbol.asyncDispose]();
 });
