@@ -230,6 +230,22 @@ test('only what is missing after a gap ends: a comparison leaves it to the event
   assert.equal(await repositories.get(PATH), undefined);
 });
 
+test('what was archived of a repository without getting a name is not that of the next one', async () => {
+  await using started = await startArchiver('unnamed');
+  const { add, archiver, fixture, repositories } = started;
+  const path = 'b.git';
+  const repository = fixture.init(path, { commits: 1 });
+  const former = await repositories.create(path, Date.now());
+  const changes = new Map([['refs/heads/former', fixture.runGit(repository.path, ['rev-parse', 'main'])]]);
+  await former.publish({ repository, changes, settings: {}, timeMs: Date.now(), signal });
+  add({ sequence: 2, kind: 'created', relativePath: path });
+
+  await archiver.created(path, { sequence: 2, timeMs: Date.now() });
+
+  const head = await (await repositories.get(path))?.head();
+  assert.deepEqual([...(head?.references.keys() ?? [])].sort(), ['HEAD', MAIN]);
+});
+
 test('a lender that several repositories wait for is archived once', async () => {
   await using started = await startArchiver('lenders');
   const { archiver, bucket, fixture } = started;

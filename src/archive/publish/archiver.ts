@@ -101,6 +101,8 @@ export class Archiver {
     if (existing !== undefined || (await lendersOf(repository)).length > 0)
       return void (await this.compare(path, at));
     const archived = await repositories.create(path, at.timeMs);
+    // It may be that of another repository, which was removed before its archive had a name.
+    if ((await archived.head()).references.size > 0) return void (await this.compare(path, at));
     const head = await readReference(repository, HEAD_NAME, this.#options.signal);
     const changes = new Map(head?.startsWith(SYMBOLIC) ? [[HEAD_NAME, head]] : []);
     if (await this.#publishSettings(archived, repository, { changes, at, from: at }))

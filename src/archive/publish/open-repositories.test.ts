@@ -96,6 +96,34 @@ test('a creation that was interrupted is continued, and one that came too late i
   ended.abort();
 });
 
+// All of a large repository was uploaded again.
+test('a repository that gets no name at once is continued, until the path has one', async () => {
+  const ended = new AbortController();
+  const url = pathToFileURL(join(directory, 'unnamed')).href;
+  const bucket = await openArchiveBucket(url, { signal: ended.signal });
+  const writer = new WriterLease(bucket, 'test');
+  await writer.lease.start();
+  const repositories = new OpenRepositories({ bucket, writer });
+  const { bucket: objects } = bucket.environment;
+  const create = objects.create.bind(objects);
+  const first = await repositories.create('a.git', Date.now());
+  objects.create = () => Promise.reject(new Error('the bucket is away'));
+  await assert.rejects(repositories.name('a.git', first), { problem: 'unknown' });
+
+  assert.equal(await repositories.create('a.git', Date.now()), first);
+  objects.create = async (...args) => {
+    await create(...args);
+    throw new Error('the response is lost');
+  };
+  await repositories.name('a.git', first);
+  objects.create = create;
+
+  assert.equal(await repositories.get('a.git'), first);
+  await repositories.remove('a.git', first, Date.now());
+  assert.notEqual(await repositories.create('a.git', Date.now()), first);
+  ended.abort();
+});
+
 test('a repository that is only opened, again and again, has few generations to read', async () => {
   const ended = new AbortController();
   const url = pathToFileURL(join(directory, 'opened')).href;

@@ -88,12 +88,13 @@ export class OpenRepositories {
   /** Names a repository that was created. @throws {ProtocolError} `exists` */
   async name(path: string, archived: ArchivedRepository): Promise<void> {
     const { bucket } = this.#options;
-    this.#unnamed.delete(path);
     try {
       await bucket.paths.create(path, archived.id);
     } catch (error) {
+      // Without a response it is named by the next attempt.
       if (!(error instanceof ProtocolError && error.problem === 'exists')) throw error;
       if ((await bucket.paths.resolve(path)) !== archived.id) {
+        this.#unnamed.delete(path);
         await noteGivenUp(bucket, archived.id, path); // it is deleted later
         throw error;
       }
@@ -170,6 +171,7 @@ export class OpenRepositories {
   }
 
   #use(path: string, archived: ArchivedRepository): void {
+    this.#unnamed.delete(path); // the path has a repository
     this.#open.delete(path);
     this.#open.set(path, archived);
     let bytes = 0;
