@@ -136,9 +136,11 @@ export class Steps {
 
   /** Runs a step until it succeeds or is given up. Never rejects. @returns whether it succeeded. */
   async #work(queued: Queued): Promise<boolean> {
-    const { onFailure, run, signal } = this.#options;
+    const { joinMs, onFailure, run, signal } = this.#options;
     const { step } = queued;
-    await this.#pause(timeLeftMs(step.firstMs + this.#options.joinMs, Date.now()), this.#hurry.signal);
+    // The clock may have been set back since the event.
+    const leftMs = Math.min(timeLeftMs(step.firstMs + joinMs, Date.now()), joinMs);
+    await this.#pause(leftMs, this.#hurry.signal);
     for (let attempt = 1; !signal.aborted; attempt++) {
       const { release } = await this.#running.acquire(step.path);
       queued.isStarted = true;
