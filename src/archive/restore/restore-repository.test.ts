@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Publisher } from '#generations/repository/publisher';
+import { tempRoot } from '#storage/storage-layout';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { never } from '#testkit/until';
 import { openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { WriterLease } from '../bucket/writer-lease.ts';
 import { OpenRepositories } from '../publish/open-repositories.ts';
 import { findState, type RestoreOptions, restoreState } from './restore-repository.ts';
+import { restoreRepositories } from './restore-storage.ts';
 
 const directory = makeScratchDirectory('restore-repository');
 after(() => rmSync(directory, { recursive: true }));
@@ -55,7 +58,7 @@ async function startPublishing(name: string) {
   };
   const kept = stack.move();
   const restored = (as: string): string => join(fixture.storage.path, as);
-  const tools = { blob, commitOf, fixture, publish, restore, restored, treeOf };
+  const tools = { blob, bucket, commitOf, fixture, publish, restore, restored, treeOf };
   return { ...tools, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
@@ -136,6 +139,66 @@ test('a repository stays if the restored one cannot take its place', async () =>
   await assert.rejects(made.restore('stays.git', { replaces: true }), /the disk has failed/);
 
   assert.equal(git('rev-parse', 'later'), commit);
+});
+
+/** A bucket with three repositories, and the restore of all. */
+async function startRestoringAll(name: string) {
+  const made = await startPublishing(name);
+  const blob = made.blob('content');
+  const tree = made.treeOf(blob);
+  const paths = ['a.git', 'b.git', 'c.git'];
+  for (const path of paths) await made.publish(path, [[made.commitOf(tree), tree, blob]]);
+  const ending = new AbortController();
+  const { bucket, fixture } = made;
+  const { storages } = fixture;
+  const restoring = restoreRepositories({
+    ...{ bucket, storages, storage: 'default', timeMs: undefined },
+    signal: ending.signal,
+  });
+  return { ...made, ending, restoring, storages };
+}
+
+// Those that the call did not wait for were unhandled rejections, which stop a server.
+test('a restore of all that is cancelled fails with that, and with nothing else', async () => {
+  await using made = await startRestoringAll('all-cancelled');
+  const { ending, fixture, restoring, storages } = made;
+  const reason = new Error('the client has left');
+  storages.lifecycleRecorder = {
+    recordWhile: async () => {
+      ending.abort(reason);
+      throw reason;
+    },
+  };
+
+  await assert.rejects(Array.fromAsync(restoring), (error) => error === reason);
+
+  assert.deepEqual(readdirSync(tempRoot(fixture.storage)), []);
+});
+
+test('a restore of all that is left ends when nothing is restored any more', async () => {
+  await using made = await startRestoringAll('all-left');
+  const { fixture, restoring, storages } = made;
+  const released = Promise.withResolvers<void>();
+  let isFirst = true;
+  storages.lifecycleRecorder = {
+    recordWhile: async (_change, make) => {
+      if (!isFirst) await released.promise;
+      isFirst = false;
+      await make();
+    },
+  };
+  const first = await restoring.next();
+  assert.equal(first.value?.result, 'restored');
+  let hasEnded = false;
+  const leaving = restoring.return().then(() => {
+    hasEnded = true;
+  });
+
+  await never(() => hasEnded);
+  released.resolve();
+  await leaving;
+
+  assert.deepEqual(readdirSync(tempRoot(fixture.storage)), []);
 });
 
 test('a HEAD that is no branch is restored, and no branch moves with it', async () => {

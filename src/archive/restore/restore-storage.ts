@@ -31,31 +31,48 @@ const AT_ONCE = 4;
 
 /**
  * Restores all repositories that an archive has, or had at a time, under their paths at that time.
- * Existing ones stay as they are. Yields each with its result, in any order.
+ * Existing ones stay as they are. Yields each with its result, in any order. When it ends, so have
+ * all restores.
  */
 export async function* restoreRepositories(
   options: RestoreStorageOptions,
 ): AsyncGenerator<RestoredRepository, void, undefined> {
-  const running = new Map<string, Promise<RestoredRepository>>();
-  for await (const found of allStates(options)) {
-    const path = 'state' in found ? (found.state.settings.get(SETTING.path) ?? '') : found.path;
-    if (isThere(options.storages, { storageName: options.storage, relativePath: path })) {
-      yield { path, result: 'exists', reason: '' };
-      continue;
+  const { signal, storage: storageName, storages } = options;
+  const ending = new AbortController();
+  const whole = { ...options, signal: AbortSignal.any([signal, ending.signal]) };
+  const running = new Set<Promise<void>>();
+  const done: RestoredRepository[] = [];
+  const start = (path: string, found: FoundState): void => {
+    const work = restoreOne(path, found, whole).then((result) => {
+      running.delete(work);
+      done.push(result);
+    });
+    running.add(work);
+  };
+  try {
+    for await (const found of allStates(options)) {
+      const path = 'state' in found ? (found.state.settings.get(SETTING.path) ?? '') : found.path;
+      if (isThere(storages, { storageName, relativePath: path })) {
+        yield { path, result: 'exists', reason: '' };
+      } else if ('state' in found) start(path, found);
+      else yield { path, result: 'failed', reason: found.reason };
+      if (running.size === AT_ONCE) await Promise.race(running);
+      signal.throwIfAborted();
+      yield* done.splice(0);
     }
-    if (!('state' in found)) {
-      yield { path, result: 'failed', reason: found.reason };
-      continue;
+    while (running.size > 0) {
+      await Promise.race(running);
+      signal.throwIfAborted();
+      yield* done.splice(0);
     }
-    running.set(path, restoreOne(path, found, options));
-    if (running.size < AT_ONCE) continue;
-    const done = await Promise.race(running.values());
-    running.delete(done.path);
-    yield done;
+    yield* done;
+  } finally {
+    ending.abort(new Error('the restore of the storage has ended'));
+    await Promise.all(running);
   }
-  for (const each of running.values()) yield await each;
 }
 
+/** Restores a repository. Never rejects. */
 async function restoreOne(
   path: string,
   found: FoundState,
@@ -66,7 +83,6 @@ async function restoreOne(
     const reason = await restoreState(found, { ...options, target, replaces: false });
     return { path, result: 'restored', reason };
   } catch (error) {
-    options.signal.throwIfAborted();
     return { path, result: 'failed', reason: messageOf(error) };
   }
 }
