@@ -26,6 +26,7 @@ export class PendingFiles {
   readonly #path: string;
   readonly #files = new Map<string, PendingFile>();
   #isChanged = false;
+  #writing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, files: readonly PendingFile[]) {
     this.#path = path;
@@ -56,11 +57,22 @@ export class PendingFiles {
     return [...this.#files.values()];
   }
 
-  /** Writes the file, if anything has changed. */
+  /** Writes the file, if anything has changed; one write after another. */
   async save(): Promise<void> {
+    const writing = this.#writing.then(() => this.#write());
+    this.#writing = writing.catch(() => {}); // who waits for it gets the error
+    await writing;
+  }
+
+  async #write(): Promise<void> {
     if (!this.#isChanged) return;
     this.#isChanged = false;
-    await replaceFile(this.#path, JSON.stringify([...this.#files.values()]), { durable: true });
+    try {
+      await replaceFile(this.#path, JSON.stringify([...this.#files.values()]), { durable: true });
+    } catch (error) {
+      this.#isChanged = true;
+      throw error;
+    }
   }
 }
 
