@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
+import { garbageCollector } from '#base/memory/garbage-collector';
 import { processIdsIn } from '#testkit/measure/process-usage';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { runGit } from '#testkit/repositories/run-git';
@@ -60,6 +61,28 @@ test('four lookups of a repository have a process of their own at once, and othe
   for (const lookup of others) assert.equal((await lookup.answer)?.type, 'commit');
   assert.equal(pool.counts.started, others.length);
   await until(() => pool.counts.running === 0);
+});
+
+// Each stayed in memory as long as no lookup was shared, which is seldom with reads in process.
+test('a repository whose lookups all had processes of their own is forgotten when it is idle', async () => {
+  await using storage = await StorageFixture.create();
+  const { path } = storage.init('x.git', { commits: 1 });
+  await using git = await GitFixture.start({ catFileIdleMs: 1 });
+  const lookUp = async (): Promise<WeakRef<object>> => {
+    const repository = git.open(path);
+    const lookup = new Lookup('info', Buffer.from(FOR_GIT), 0);
+    git.caches.catFiles.submitAlone(repository, lookup);
+    await lookup.answer;
+    return new WeakRef(repository);
+  };
+
+  const repository = await lookUp();
+
+  const collectGarbage = garbageCollector();
+  await until(() => {
+    collectGarbage({ type: 'major', flavor: 'last-resort' });
+    return repository.deref() === undefined;
+  });
 });
 
 for (const { what, ageMs, started } of [

@@ -272,6 +272,7 @@ export class CatFilePool {
     // The last entry of the map is the most recently used.
     this.#slots.delete(key);
     this.#slots.set(key, slot);
+    this.#sweeper ??= this.#detached(() => setInterval(() => this.#sweep(), SWEEP_MS).unref());
     return slot;
   }
 
@@ -354,7 +355,6 @@ export class CatFilePool {
         if (slot.current === process) slot.current = undefined;
         this.#onDied(slot, unanswered, run.stderr());
       });
-      this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
       return process;
     });
   }
