@@ -114,3 +114,22 @@ test('an archive that ends gives its lease up', async () => {
 
   assert.equal(await lease(), 'released');
 });
+
+test('a verification that is cancelled while the archive waits ends at once', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storage, storages } = fixture;
+  const url = pathToFileURL(join(scratch, 'waiting')).href;
+  const observer = { problem: assert.ifError, refused: assert.ifError };
+  const takenOver = new Promise<void>(() => {});
+  await using archive = await StorageArchive.start({
+    ...{ ...OPTIONS, journal: noEvents(), storage, storages, url, observer, takenOver },
+  });
+  assert.equal(archive.status().state, 'waiting');
+  const ending = new AbortController();
+  const reason = new Error('the client has left');
+
+  const verifying = archive.verify(false, ending.signal).next();
+  ending.abort(reason);
+
+  await assert.rejects(verifying, (error) => error === reason);
+});

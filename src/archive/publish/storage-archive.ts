@@ -176,7 +176,7 @@ export class StorageArchive implements AsyncDisposable {
 
   /** Reads all of the archive back. @throws {Error} when the archive ends before. */
   async *verify(isFull: boolean, signal: AbortSignal): AsyncGenerator<VerifiedRepository> {
-    const consumer = await this.#started.promise;
+    const consumer = await abortable(this.#started.promise, signal);
     const { lfs, storage, storages } = this.options;
     const repair = (path: string, damage: Damage): Promise<boolean> => consumer.repair(path, damage);
     const environment = { ...this.bucket.environment, bucket: this.bucket.direct };
