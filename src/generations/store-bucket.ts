@@ -1,10 +1,12 @@
-import { type LimitedSignal, limitedSignal } from '#base/async/limited-signal';
+import { limitedSignal } from '#base/async/limited-signal';
 import type { ObjectStore } from '#object-store/object-store';
 import { MissingObjectError, PreconditionError } from '#object-store/store-error';
 import type { Bucket, CreateResult, ListedObject, StoredObject } from './environment.ts';
 
 /** Time of a request, with the repetitions of the service's library. */
 const REQUEST_MS = 10_000;
+/** Further time for contents, over a slow connection: references and joined packs may be large. */
+const MS_PER_BYTE = 4000 / 2 ** 20;
 
 export interface StoreBucketOptions {
   /** Ends all requests. */
@@ -27,8 +29,12 @@ export class StoreBucket implements Bucket {
       facts = found;
     };
     try {
-      using limited = this.#limited();
-      const pieces = await Array.fromAsync(this.#store.get(key, { signal: limited.signal, onFacts }));
+      using limited = limitedSignal(REQUEST_MS, this.#options.signal);
+      const pieces: Buffer[] = [];
+      for await (const piece of this.#store.get(key, { signal: limited.signal, onFacts })) {
+        pieces.push(piece);
+        limited.extend(piece.length * MS_PER_BYTE);
+      }
       return { content: Buffer.concat(pieces), ...facts };
     } catch (error) {
       if (error instanceof MissingObjectError) return undefined;
@@ -64,13 +70,9 @@ export class StoreBucket implements Bucket {
   }
 
   async #put(key: string, content: Buffer, onlyIf: 'absent' | { readonly version: string }): Promise<string> {
-    using limited = this.#limited();
+    using limited = limitedSignal(REQUEST_MS + content.length * MS_PER_BYTE, this.#options.signal);
     const options = { signal: limited.signal, onlyIf, sizeBytes: content.length };
     return await this.#store.put(key, once(content), options);
-  }
-
-  #limited(): LimitedSignal {
-    return limitedSignal(REQUEST_MS, this.#options.signal);
   }
 }
 

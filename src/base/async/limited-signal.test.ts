@@ -39,3 +39,18 @@ test('disposing it leaves no timer and no listener', (t) => {
   assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
   assert.equal(limited.signal.aborted, false);
 });
+
+test('more time puts the timeout off', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  using limited = limitedSignal(5000);
+
+  limited.extend(2000);
+  t.mock.timers.tick(4000);
+  limited.extend(1000);
+  t.mock.timers.tick(1000);
+  t.mock.timers.tick(2999);
+  assert.equal(limited.signal.aborted, false);
+  t.mock.timers.tick(1);
+
+  assert.equal(limited.signal.reason.name, 'TimeoutError');
+});
