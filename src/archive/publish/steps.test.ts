@@ -4,7 +4,7 @@ import { until } from '#testkit/until';
 import { type Step, Steps } from './steps.ts';
 
 // The archive of a repository waited for an hour, and so did the cursor.
-test('a step does not wait until the clock, which was set back, has the time of its event again', async () => {
+test('a step does not wait until a clock that was set back has the time of its event', async () => {
   const ending = new AbortController();
   const done: Step[] = [];
   const steps = new Steps({

@@ -16,7 +16,7 @@ const MAX_SOCKET_DIRECTORY_BYTES = 60;
 const NAME = /^gitaly-ts-[0-9a-f]{12}$/;
 const LOCK = 'up.lock';
 const WRITABLE_BY_OTHERS = 0o022;
-/** What the lock says of a process that removes a directory which another one has left. */
+/** Description of a process that holds the lock to remove what another one has left. */
 const REMOVING = 'its sockets are being removed';
 /** Directories that one start looks at, so that it does not take minutes. */
 const MAX_LEFT = 1000;

@@ -22,7 +22,7 @@ interface Fake {
   readonly signals: (string | number | undefined)[];
   /** The number of checks whether the group lives. */
   readonly checks: () => number;
-  /** Whether standard input was open when each of `signals` was sent. */
+  /** True for each of `signals` that was sent while standard input was open. */
   readonly wasOpen: readonly boolean[];
   /** State that signals find: a living group, none, or one of another user. */
   readonly group: { state: 'alive' | 'gone' | 'not ours' };
