@@ -11,8 +11,8 @@ import { anonymousBytes } from './anonymous-bytes.ts';
 
 /**
  * Counts the resource usage of child processes: in the metrics by method and command, and as sums
- * in the fields `command.*` of the call's log line. Standard error of a process that failed or
- * wrote to it is logged.
+ * in the fields `command.*` of the call's log line. What a process wrote to standard error is
+ * logged: as an error if it failed, and was not killed by us.
  */
 export function observeCommands(
   metrics: CommandMetrics,
@@ -117,7 +117,7 @@ function addToLine(
 }
 
 function logStderr(logger: Logger, stats: ProcessStats, call: ServerCall | undefined): void {
-  const { argv, pid, exit, stderrHead, repositoryPath, controlGroupPath } = stats;
+  const { argv, pid, exit, stderrHead, repositoryPath, controlGroupPath, wasKilled } = stats;
   const fields = {
     pid,
     args: argv.map(String),
@@ -131,7 +131,7 @@ function logStderr(logger: Logger, stats: ProcessStats, call: ServerCall | undef
       'grpc.service': call.method.service,
     }),
   };
-  logger.log(exit.code === 0 ? 'warn' : 'error', fields, stderrHead.toString());
+  logger.log(exit.code === 0 || wasKilled ? 'warn' : 'error', fields, stderrHead.toString());
 }
 
 /** The same interval as Gitaly's. A process that ends before the first sample has none. */

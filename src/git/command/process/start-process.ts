@@ -26,6 +26,8 @@ export interface ProcessStart {
 /** Facts about a process after its end. `stderrHead` is not empty if there is something to log. */
 export interface ProcessStats extends ProcessStart {
   readonly exit: GitExit;
+  /** True if it died of a signal that we sent. */
+  readonly wasKilled: boolean;
   readonly stderrHead: Buffer;
 }
 
@@ -118,7 +120,8 @@ export function startProcess(options: StartProcessOptions): GitProcess {
     .map((observe) => observe(start))
     .filter((finish) => finish !== undefined);
   const onExit = (process: GitProcess, exit: GitExit): void => {
-    for (const finish of finishers) finish({ ...start, exit, stderrHead: process.stderrHead });
+    const wasKilled = process.isEnding && exit.signal !== undefined;
+    for (const finish of finishers) finish({ ...start, exit, wasKilled, stderrHead: process.stderrHead });
   };
   const title = options.subcommand === '' ? options.program : `${options.program} ${options.subcommand}`;
   const process = new GitProcess(child, {
