@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -108,6 +108,32 @@ test('a removed repository is erased after its time, but not before all that bor
     assert.equal((await chainOf(bucket, id).follow()).state.isErased, true);
   }
   assert.deepEqual(await Array.fromAsync(logOf(bucket, 'lender.git')), []);
+});
+
+test('a generation that an interrupted erasure has left is deleted', async () => {
+  const opened = await openPlace('interrupted');
+  const { due, place, repositories, writer } = opened;
+  const archived = await createAt(opened, 'a.git');
+  await archived.maintain(RETENTION);
+  await repositories.remove('a.git', archived, Date.now());
+  place.aheadMs = RETENTION.removedMs;
+  const { keys } = archived.owned.options.chain.options;
+  const first = join(place.path, keys.generation(1));
+  const content = readFileSync(first);
+  const eraseAll = async (): Promise<void> => {
+    for (let turn = 0; turn < 4 && (await due()).length > 0; turn++) {
+      await writer.lease.renew();
+      await repositories.erase(archived.id, RETENTION);
+    }
+  };
+  await eraseAll();
+  assert.equal(existsSync(first), false);
+
+  writeFileSync(first, content);
+
+  assert.deepEqual(await due(), [{ id: archived.id }]);
+  await eraseAll();
+  assert.equal(existsSync(first), false);
 });
 
 test('an idle repository loses old states without a checkpoint, and then costs no request', async () => {
