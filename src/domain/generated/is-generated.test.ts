@@ -43,6 +43,20 @@ test('what stands behind the first bytes has no say', () => {
   );
 });
 
+// linguist reads `lines[0..9]` for the creator, and `lines[0..4]` for the title that EAGLE writes.
+test('a PostScript file names its creator in the first ten lines, and EAGLE in the first five', () => {
+  const isProgram = (line: number, creator: string, title?: string): boolean => {
+    const lines = title === undefined ? ['%!PS'] : ['%!PS', creator];
+    while (lines.length < line - 1) lines.push('%');
+    return isGenerated('a.ps', Buffer.from([...lines, title ?? creator, ''].join('\n')));
+  };
+
+  assert.equal(isProgram(10, '%%Creator: cairo 1.2'), true);
+  assert.equal(isProgram(11, '%%Creator: cairo 1.2'), false);
+  assert.equal(isProgram(5, '%%Creator: EAGLE', '%%Title: EAGLE Drawing x'), true);
+  assert.equal(isProgram(6, '%%Creator: EAGLE', '%%Title: EAGLE Drawing x'), false);
+});
+
 test('hostile paths and contents take no time', () => {
   const paths = ['.sqlx/query-a/', '/.pnp.', 'vendor/a.', '/esy', 'a.zep.', '.designer.'].map((part) =>
     part.repeat(100_000),
