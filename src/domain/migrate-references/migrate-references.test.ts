@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
@@ -65,6 +65,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
 
     for (const format of ['reftable', 'files'] as const) {
       await migrate(gitaly, format);
+      const sinceSwitchMs = Date.now() - statSync(join(path, 'config')).mtimeMs;
+      assert.ok(sinceSwitchMs > 450, 'a git that has read the old config file opens the old references');
       assertFormat(path, format);
       assert.equal(references(path), all);
       assert.equal(gitOutput(path, ['fsck', '--strict']), '');
