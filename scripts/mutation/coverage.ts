@@ -23,7 +23,7 @@ interface Coverage {
 }
 
 /** A test that takes longer is not repeated for every mutant. */
-const MAX_SECONDS = 150;
+const MAX_SECONDS = 300;
 
 /** Returns the known run of a test file, unless the file has changed since. */
 export function knownRun(cache: string, test: string, source: string): TestRun | undefined {

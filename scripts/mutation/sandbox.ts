@@ -44,7 +44,7 @@ export class Sandbox implements Disposable {
   readonly #originals = new Map<string, string>();
   #stop = (): void => {};
 
-  /** Copies the files that git tracks or would track; installed packages are shared. */
+  /** Copies the files that git tracks or would track; installed packages and built programs are shared. */
   constructor(root: string, directory: string) {
     this.directory = directory;
     this.#root = root;
@@ -58,7 +58,7 @@ export class Sandbox implements Disposable {
       mkdirSync(dirname(join(directory, file)), { recursive: true });
       cpSync(join(root, file), join(directory, file), { verbatimSymlinks: true });
     }
-    for (const shared of ['node_modules', '.node'])
+    for (const shared of ['node_modules', '.node', 'dist'])
       if (existsSync(join(root, shared))) symlinkSync(join(root, shared), join(directory, shared));
     findPackagedPostgres(); // adds links to a package, which is read-only for the tests
   }
