@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { executes, knownRun, measure, type TestRun } from './mutation/coverage.ts';
 import { EQUIVALENT } from './mutation/equivalent.ts';
-import { applyMutant, type Mutant, mutantsOf } from './mutation/operators.ts';
+import { applyMutant, canBeParsed, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
 import { writeRecord } from './records.ts';
 import { affectedTests, readSources } from './tests/changed-tests.ts';
@@ -264,14 +264,19 @@ function sourcesIn(module: string): readonly string[] {
 }
 
 function sampleOf(module: string): readonly Mutant[] {
-  const files = sourcesIn(module);
+  const read = (file: string): string => readFileSync(join(root, file), 'utf8');
   const rank = ({ id }: Mutant): string => hashOf(`${values.seed} ${id}`);
-  return files
+  return sourcesIn(module)
     .filter((file) => file.includes(values.file))
-    .flatMap((file) => mutantsOf(file, readFileSync(join(root, file), 'utf8')))
+    .flatMap((file) => mutantsOf(file, read(file)))
     .filter((mutant) => !EQUIVALENT.some(({ id }) => mutant.id.startsWith(id)))
-    .sort((a, b) => (rank(a) < rank(b) ? -1 : 1))
-    .slice(0, Number(values.sample));
+    .map((mutant) => ({ mutant, rank: rank(mutant) }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+    .values()
+    .map(({ mutant }) => mutant)
+    .filter((mutant) => canBeParsed(mutant, read(mutant.file)))
+    .take(Number(values.sample))
+    .toArray();
 }
 
 /** Returns the first of each list, then the second of each, and so on. */

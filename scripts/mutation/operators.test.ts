@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { applyMutant, mutantsOf } from './operators.ts';
+import { applyMutant, canBeParsed, mutantsOf } from './operators.ts';
 
 /** Returns the changed sources by operator. */
 function mutate(source: string): string[] {
-  return mutantsOf('x.ts', source).map((mutant) => `${mutant.operator}: ${applyMutant(mutant, source)}`);
+  return mutantsOf('x.ts', source)
+    .filter((mutant) => canBeParsed(mutant, source))
+    .map((mutant) => `${mutant.operator}: ${applyMutant(mutant, source)}`);
 }
 
 for (const [source, expected] of [

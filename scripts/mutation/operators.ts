@@ -70,14 +70,14 @@ const EFFECTS = new Set([
 /** Wrappers of TypeScript that contain an expression; all other `TS…` nodes are types. */
 const EXPRESSIONS = new Set(['TSAsExpression', 'TSSatisfiesExpression', 'TSNonNullExpression']);
 
-/** Returns the mutants of a file in the order of the source. Each of them can be parsed. */
+/** Returns the mutants of a file in the order of the source. A few cannot be parsed. */
 export function mutantsOf(file: string, source: string): readonly Mutant[] {
   const changes: Change[] = [];
   visit(parse(file, source), { source, isCaught: false, isReturned: false }, changes);
   const seen = new Map<string, number>();
   return changes
     .sort((a, b) => a.start - b.start || a.end - b.end)
-    .map((change): Mutant => {
+    .map((change) => {
       const lineStart = source.lastIndexOf('\n', change.start - 1) + 1;
       const lineEnd = source.indexOf('\n', change.start);
       const text = source.slice(lineStart, lineEnd === -1 ? undefined : lineEnd).trim();
@@ -86,8 +86,7 @@ export function mutantsOf(file: string, source: string): readonly Mutant[] {
       seen.set(key, nth);
       const line = source.slice(0, change.start).split('\n').length;
       return { ...change, file, line, text, id: nth === 1 ? key : `${key} #${nth}` };
-    })
-    .filter((mutant) => canBeParsed(mutant, source));
+    });
 }
 
 /** Returns the changed source. */
@@ -95,7 +94,8 @@ export function applyMutant({ start, end, replacement }: Change, source: string)
   return source.slice(0, start) + replacement + source.slice(end);
 }
 
-function canBeParsed(mutant: Mutant, source: string): boolean {
+/** Reports whether the changed source is a program. This parses it as a whole. */
+export function canBeParsed(mutant: Mutant, source: string): boolean {
   return parseSync(mutant.file, applyMutant(mutant, source)).errors.length === 0;
 }
 
