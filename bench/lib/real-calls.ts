@@ -72,19 +72,6 @@ export function realCalls(
   history: History,
 ): RealCalls[] {
   const { wire } = repository;
-  const diff = ([left, right]: readonly [string, string]) =>
-    one(DiffService.method.commitDiff, {
-      ...{ repository: wire, leftCommitId: left, rightCommitId: right },
-      ...RAILS_LIMITS,
-    })(channel);
-  const neighbours = (index: number): readonly [string, string] => {
-    const [commit, parent] = at(history.neighbours, index);
-    return [parent, commit];
-  };
-  const sides = (index: number) => {
-    const [leftCommitId, rightCommitId] = neighbours(index);
-    return { repository: wire, leftCommitId, rightCommitId };
-  };
   const file = (index: number) => Buffer.from(at(history.files, index));
   const revision = (index: number) => Buffer.from(at(history.line, index));
   const post = (request: Buffer) => fetching.post(repository, request);
@@ -94,7 +81,41 @@ export function realCalls(
       call: (index) =>
         one(CommitService.method.findCommit, { repository: wire, revision: revision(index) })(channel),
     },
-    { name: 'CommitDiff of neighbours', call: (index) => diff(neighbours(index)) },
+    ...diffs(channel, repository, history),
+    {
+      name: 'history of a file, 20 commits',
+      call: (index) => {
+        const request = { revisions: ['HEAD'], paths: [file(index)], paginationParams: { limit: 20 } };
+        return one(CommitService.method.listCommits, { repository: wire, ...request })(channel);
+      },
+    },
+    {
+      name: 'blame of a file',
+      call: (index) => {
+        const request = { revision: revision(0), path: file(index) };
+        return one(CommitService.method.rawBlame, { repository: wire, ...request })(channel);
+      },
+    },
+    ...fetches(history).map(({ name, request }) => ({ name, call: (index: number) => post(request(index)) })),
+  ];
+}
+
+/** Returns the diffs of commits with their parents, and of merge requests. */
+function diffs(channel: GrpcChannel, { wire }: StoredRepository, history: History): RealCalls[] {
+  const commitDiff = ([leftCommitId, rightCommitId]: readonly [string, string]) => {
+    const request = { repository: wire, leftCommitId, rightCommitId, ...RAILS_LIMITS };
+    return one(DiffService.method.commitDiff, request)(channel);
+  };
+  const neighbours = (index: number): readonly [string, string] => {
+    const [commit, parent] = at(history.neighbours, index);
+    return [parent, commit];
+  };
+  const sides = (index: number) => {
+    const [leftCommitId, rightCommitId] = neighbours(index);
+    return { repository: wire, leftCommitId, rightCommitId };
+  };
+  return [
+    { name: 'CommitDiff of neighbours', call: (index) => commitDiff(neighbours(index)) },
     {
       name: 'DiffStats of neighbours',
       call: (index) => one(DiffService.method.diffStats, sides(index))(channel),
@@ -111,22 +132,7 @@ export function realCalls(
         return one(DiffService.method.findChangedPaths, { repository: wire, requests })(channel);
       },
     },
-    { name: 'CommitDiff of merge requests', call: (index) => diff(at(history.requests, index)) },
-    {
-      name: 'history of a file, 20 commits',
-      call: (index) => {
-        const request = { revisions: ['HEAD'], paths: [file(index)], paginationParams: { limit: 20 } };
-        return one(CommitService.method.listCommits, { repository: wire, ...request })(channel);
-      },
-    },
-    {
-      name: 'blame of a file',
-      call: (index) => {
-        const request = { revision: revision(0), path: file(index) };
-        return one(CommitService.method.rawBlame, { repository: wire, ...request })(channel);
-      },
-    },
-    ...fetches(history).map(({ name, request }) => ({ name, call: (index: number) => post(request(index)) })),
+    { name: 'CommitDiff of merge requests', call: (index) => commitDiff(at(history.requests, index)) },
   ];
 }
 
