@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { makeDirectory } from '#base/files/make-directory';
 import { systemErrorCode } from '#base/go/system-error';
 import { mapAhead } from '#base/streams/map-ahead';
-import { LockHeldError, takeLock, type UpLock } from './up-lock.ts';
+import { IN_TRANSITION, LockHeldError, takeLock, type UpLock } from './up-lock.ts';
 
 /**
  * Limit that leaves space for the names of sockets: the system accepts paths of about 104 bytes.
@@ -58,7 +58,7 @@ export async function takeSocketDirectory(directory: string, owner: number): Pro
 }
 
 function isBeingRemoved(directory: string, error: unknown): boolean {
-  if (error instanceof LockHeldError) return error.message === REMOVING;
+  if (error instanceof LockHeldError) return error.message === REMOVING || error.message === IN_TRANSITION;
   // A socket in a missing directory is refused with EACCES.
   return systemErrorCode(error) === 'ENOENT' || !existsSync(directory);
 }

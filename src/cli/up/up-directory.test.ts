@@ -1,10 +1,23 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { ownIdentity } from '#base/process-identity';
+import { never } from '#testkit/until';
 import { removeKilledSocketDirectories } from './socket-directory.ts';
 import { DirectoryInUseError, openUpDirectory } from './up-directory.ts';
 
@@ -147,6 +160,28 @@ test(
       assert.deepEqual(readdirSync(sockets).sort(), ['run', 'up.lock']);
       await opened.value[Symbol.asyncDispose]();
     }
+  }),
+);
+
+test(
+  'a start waits for a process that was interrupted while it removes what a killed one left',
+  withTemporaryDirectory(async (directory) => {
+    using _place = temporaryPlace();
+    const target = join(directory, 'x'.repeat(120));
+    const sockets = await killedOn(target);
+    const { ctimeNs, ino } = lstatSync(join(sockets, 'up.lock'), { bigint: true });
+    const claim = join(sockets, `up.lock.${ino}-${ctimeNs}`);
+    symlinkSync(JSON.stringify(ownIdentity()), claim);
+    let isOver = false;
+    const opening = openUpDirectory(target).finally(() => {
+      isOver = true;
+    });
+
+    await never(() => isOver, 'the end of the start', 1000); // twenty looks take less
+    unlinkSync(claim);
+    await using opened = await opening;
+
+    assert.equal(opened.socketDirectory, sockets);
   }),
 );
 

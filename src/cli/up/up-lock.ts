@@ -21,6 +21,8 @@ export class LockHeldError extends Error {
 
 const ANSWER_TIMEOUT_MS = 1000;
 const NO_ANSWER = 'it does not respond';
+/** Instead of the description of a holder: others have tried to take the lock all the time. */
+export const IN_TRANSITION = 'its start has not ended';
 /** Errors of a connection to a file that nobody listens on, or that is gone. */
 const GONE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT']);
 /** Others take and release the lock meanwhile, each in some milliseconds. */
@@ -42,10 +44,10 @@ export async function takeLock(path: string, initial = `process ${process.pid}`)
     const stamp = stampOf(path);
     const holder = await askHolder(path);
     if (holder !== undefined) throw new LockHeldError(holder);
-    if (tries === MAX_ATTEMPTS) throw new LockHeldError('its start has not ended');
+    if (tries === MAX_ATTEMPTS) throw new LockHeldError(IN_TRANSITION);
     // A process that has made its socket does not yet listen for a moment.
-    if (stamp !== undefined && stamp === refused) removeStale(path, stamp);
-    else await delay(PAUSE_MS);
+    const isStale = stamp !== undefined && stamp === refused;
+    if (!isStale || !removeStale(path, stamp)) await delay(PAUSE_MS);
     refused = stamp;
   }
   return {
@@ -87,21 +89,24 @@ function stampOf(path: string): string | undefined {
 /**
  * Removes the file that a killed process has left. Of several processes that find it, one has the
  * claim on it: the others must not remove the socket that this one makes in its place.
+ *
+ * @returns false if another process has the claim.
  */
-function removeStale(path: string, stamp: string): void {
+function removeStale(path: string, stamp: string): boolean {
   const claim = `${path}.${stamp}`;
   try {
     symlinkSync(JSON.stringify(ownIdentity()), claim);
   } catch (error) {
     if (systemErrorCode(error) !== 'EEXIST') throw error;
     const owner = parseIdentity(attempt(() => readlinkSync(claim)) ?? '');
-    if (owner === undefined || isRunning(owner) !== false) return;
+    if (owner === undefined || isRunning(owner) !== false) return false;
     unlinkSync(claim); // it was killed in between
-    return;
+    return true;
   }
   try {
     if (stampOf(path) === stamp) unlinkSync(path);
   } finally {
     unlinkSync(claim);
   }
+  return true;
 }
