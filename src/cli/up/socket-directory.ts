@@ -47,8 +47,8 @@ export async function takeOwnLock(directory: string): Promise<UpLock> {
  */
 export async function takeSocketDirectory(directory: string, owner: number): Promise<UpLock> {
   for (let tries = 1; ; tries++) {
-    await makePrivate(directory, owner);
     try {
+      await makePrivate(directory, owner);
       return await takeOwnLock(directory);
     } catch (error) {
       if (tries === MAX_ATTEMPTS || !isBeingRemoved(directory, error)) throw error;
