@@ -11,7 +11,13 @@ import {
   type ShownStatus,
 } from '#tools/archive/archives';
 import { ProgressLine } from '#tools/progress-line';
-import { printResult, type ToolConsole, type ToolResult } from './commands/tool-command.ts';
+import {
+  commandsIn,
+  printResult,
+  type ToolConsole,
+  type ToolResult,
+  type Used,
+} from './commands/tool-command.ts';
 import { lfsStoreUrl } from './lfs-store-url.ts';
 import { openServer, UsageError } from './serve/open-server.ts';
 
@@ -32,27 +38,31 @@ export interface RestoreRepositoryOptions extends ArchiveCommandOptions {
 /** Characters of an id of a repository. */
 const SHOWN_ID = 8;
 
-function run(
-  { archive, json, storage, to }: ArchiveCommandOptions,
-  on: ToolConsole,
-  [group, option]: readonly [group: 'archive' | 'repo', option: string],
-  work: (archives: Archives) => Promise<ToolResult>,
-): Promise<number> {
-  const connected = async (): Promise<ToolResult> => {
-    await using target = await openServer(to, option);
-    return await work(new Archives(target.connection, { storage, archive }));
-  };
-  const isUsage = (error: unknown): boolean => error instanceof UsageError;
-  return printResult(connected, { group, json, on, isUsage });
+interface Opened {
+  readonly archives: Archives;
 }
 
-/** Runs `gitaly-ts archive status`. */
-export function archiveStatus(options: ArchiveCommandOptions, on: ToolConsole): Promise<number> {
-  return run(options, on, ['archive', '--to'], async (archives) => {
-    const all = await archives.status();
-    return { json: all, lines: all.flatMap(linesOfStatus) };
+type Use<Options> = Used<Opened, ArchiveCommandOptions & Options, ToolConsole>;
+
+/** @param option names the server. */
+const command = (group: 'archive' | 'repo', option: '--to' | '--in') =>
+  commandsIn<ArchiveCommandOptions, ToolConsole, Opened>(({ archive, json, storage, to }, on, work) => {
+    const connected = async (): Promise<ToolResult> => {
+      await using target = await openServer(to, option);
+      return await work({ archives: new Archives(target.connection, { storage, archive }) });
+    };
+    const isUsage = (error: unknown): boolean => error instanceof UsageError;
+    return printResult(connected, { group, json, on, isUsage });
   });
-}
+const archiveCommand = command('archive', '--to');
+const logCommand = command('repo', '--to');
+const restoreCommand = command('repo', '--in');
+
+/** Runs `gitaly-ts archive status`. */
+export const archiveStatus = archiveCommand(async ({ archives }) => {
+  const all = await archives.status();
+  return { json: all, lines: all.flatMap(linesOfStatus) };
+});
 
 function linesOfStatus(status: ShownStatus): string[] {
   const { archivedEvent, behindSeconds, failed, isComplete, lastEvent, problem, state, url } = status;
@@ -73,21 +83,16 @@ function linesOfStatus(status: ShownStatus): string[] {
 }
 
 /** Runs `gitaly-ts archive log`: prints the repositories of an archive. */
-export function archiveLog(options: ArchiveCommandOptions, on: ToolConsole): Promise<number> {
-  return run(options, on, ['archive', '--to'], async (archives) => {
-    const all = await Array.fromAsync(archives.repositories());
-    const lineOf = ({ generation, name, problem, time }: ShownRepository): string =>
-      problem === undefined ? `${time} ${generation} ${name}` : `${name} cannot be read: ${problem}`;
-    return { json: all, lines: all.map(lineOf) };
-  });
-}
+export const archiveLog = archiveCommand(async ({ archives }) => {
+  const all = await Array.fromAsync(archives.repositories());
+  const lineOf = ({ generation, name, problem, time }: ShownRepository): string =>
+    problem === undefined ? `${time} ${generation} ${name}` : `${name} cannot be read: ${problem}`;
+  return { json: all, lines: all.map(lineOf) };
+});
 
 /** Runs `gitaly-ts archive restore`: restores all repositories that the storage lacks. */
-export function restoreStorage(
-  options: ArchiveCommandOptions & { readonly at?: Moment },
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, ['archive', '--to'], async (archives) => {
+export const restoreStorage = archiveCommand(
+  async ({ archives, on, options }: Use<{ readonly at?: Moment }>) => {
     const timeMs = timeOf(options.at);
     let state: Readonly<RestoredStorage> | undefined;
     using _progress = new ProgressLine(on.stderr, () =>
@@ -97,8 +102,8 @@ export function restoreStorage(
       state = now;
     });
     return restoredResult(result);
-  });
-}
+  },
+);
 
 /**
  * Runs `gitaly-ts archive restore URL`: restores from an archive that another server may write,
@@ -148,11 +153,8 @@ function restoredResult(result: RestoredStorage): ToolResult {
 }
 
 /** Runs `gitaly-ts archive verify`. Fails if something is damaged and was not repaired. */
-export function verifyArchive(
-  options: ArchiveCommandOptions & { readonly full?: boolean },
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, ['archive', '--to'], async (archives) => {
+export const verifyArchive = archiveCommand(
+  async ({ archives, on, options }: Use<{ readonly full?: boolean }>) => {
     const read = { repositories: 0, bytes: 0 };
     const damaged: DamagedRepository[] = [];
     const shown = (): string => `${read.repositories} repositories, ${formatShortBytes(read.bytes)}`;
@@ -168,24 +170,18 @@ export function verifyArchive(
     const left = damaged.filter(({ isRepaired }) => !isRepaired).length;
     if (left > 0) throw new Error([`${left} repositories are damaged`, ...lines].join('\n  '));
     return { json: { ...read, damaged }, lines: [...lines, `verified ${shown()}`] };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts archive prune`. */
-export function pruneArchives(options: ArchiveCommandOptions, on: ToolConsole): Promise<number> {
-  return run(options, on, ['archive', '--to'], async (archives) => {
-    await archives.prune();
-    return { json: { pruned: options.storage }, lines: [`pruned the archives of ${options.storage}`] };
-  });
-}
+export const pruneArchives = archiveCommand(async ({ archives, options }) => {
+  await archives.prune();
+  return { json: { pruned: options.storage }, lines: [`pruned the archives of ${options.storage}`] };
+});
 
 /** Runs `gitaly-ts repo log`. */
-export function repositoryLog(
-  name: string,
-  options: ArchiveCommandOptions & { readonly limit: number },
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, ['repo', '--to'], async (archives) => {
+export const repositoryLog = logCommand(
+  async ({ archives, options }: Use<{ readonly limit: number }>, name: string) => {
     const all = await Array.fromAsync(archives.generations(name, options.limit));
     const hasSeveral = new Set(all.map(({ repositoryId }) => repositoryId)).size > 1;
     const lines = all.map(({ changedReferences, changedSettings, generation, kind, repositoryId, time }) =>
@@ -196,19 +192,15 @@ export function repositoryLog(
       ].join(', '),
     );
     return { json: all, lines };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts repo restore`. */
-export function restoreRepository(
-  name: string,
-  options: RestoreRepositoryOptions,
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, ['repo', '--in'], async (archives) => {
+export const restoreRepository = restoreCommand(
+  async ({ archives, options }: Use<RestoreRepositoryOptions>, name: string) => {
     const { at, name: to, replace } = options;
     const { name: restored, problem } = await archives.restore(name, { at, replace, to });
     if (problem !== '') throw new Error(`restored ${restored}, but ${problem}`);
     return { json: { restored }, lines: [`restored ${restored}`] };
-  });
-}
+  },
+);

@@ -63,6 +63,26 @@ function wordsTo(group: Command): string {
   return `${before}${group.name()}`;
 }
 
+/** What the work of a command uses, apart from its arguments. */
+export type Used<Context, Options, Console> = Context & { readonly options: Options; readonly on: Console };
+
+/**
+ * Returns a function that makes a command of its work. A command takes arguments, its options and
+ * the streams. `run` provides what the work uses, and prints its result.
+ */
+export function commandsIn<Base, Console, Context>(
+  run: (options: Base, on: Console, work: (context: Context) => Promise<ToolResult>) => Promise<number>,
+) {
+  return <Args extends readonly unknown[], Options extends Base = Base>(
+    work: (used: Used<Context, Options, Console>, ...args: Args) => Promise<ToolResult>,
+  ) =>
+    (...given: [...args: Args, options: Options, on: Console]): Promise<number> => {
+      const args = given.slice(0, -2) as unknown as Args; // the options and the streams are last
+      const [options, on] = given.slice(-2) as [Options, Console];
+      return run(options, on, (context) => work({ ...context, options, on }, ...args));
+    };
+}
+
 export interface PrintOptions {
   /** Name of the group, for messages. */
   readonly group: string;

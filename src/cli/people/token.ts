@@ -5,7 +5,7 @@ import { RuleError } from '#tokens/push-rule';
 import { pushRuleKinds } from '#tokens/push-rules';
 import { describeScope, formatScope, parseScope } from '#tokens/scope';
 import { type IssuedToken, TokenStore } from '#tokens/token-store';
-import { printResult, type ToolConsole, type ToolResult } from '../commands/tool-command.ts';
+import { commandsIn, printResult, type ToolConsole, type Used } from '../commands/tool-command.ts';
 
 /** Options of all commands `gitaly-ts token`. */
 export interface TokenOptions {
@@ -27,42 +27,39 @@ export function tokensIn(directory: string): string {
   return join(directory, 'tokens');
 }
 
-function run(
-  { json, to }: TokenOptions,
-  on: ToolConsole,
-  work: (store: TokenStore) => Promise<ToolResult>,
-): Promise<number> {
-  const isUsage = (error: unknown): boolean => error instanceof RuleError || error instanceof RangeError;
-  return printResult(() => work(new TokenStore(tokensIn(to))), { group: 'token', json, on, isUsage });
-}
+type Use<Options> = Used<{ readonly store: TokenStore }, TokenOptions & Options, ToolConsole>;
+
+const command = commandsIn<TokenOptions, ToolConsole, { readonly store: TokenStore }>(
+  ({ json, to }, on, work) => {
+    const isUsage = (error: unknown): boolean => error instanceof RuleError || error instanceof RangeError;
+    const store = new TokenStore(tokensIn(to));
+    return printResult(() => work({ store }), { group: 'token', json, on, isUsage });
+  },
+);
 
 /** Runs `gitaly-ts token create`. */
-export function createToken(name: string, options: CreateTokenOptions, on: ToolConsole): Promise<number> {
-  return run(options, on, async (store) => {
-    const { access, expires, repository: repositories, rules } = options;
-    if (repositories === undefined) throw new RangeError('name repositories: --repository PATTERN');
-    const given = pushRuleKinds().flatMap(([kind, { option }]) => {
-      const values = rules[kind];
-      return values === undefined || option === undefined ? [] : [[kind, option.parse(values)]];
-    });
-    const scope = parseScope({ access, repositories, ...Object.fromEntries(given) });
-    const made = await issueToken(store, { subject: name, scope, lifetimeSeconds: expires });
-    on.stderr.write(`Token ${made.id} for ${name}, valid ${endOf(made.expiresAt)}. It is shown only once:\n`);
-    return { json: made, lines: [made.token] };
+export const createToken = command(async ({ on, options, store }: Use<CreateTokenOptions>, name: string) => {
+  const { access, expires, repository: repositories, rules } = options;
+  if (repositories === undefined) throw new RangeError('name repositories: --repository PATTERN');
+  const given = pushRuleKinds().flatMap(([kind, { option }]) => {
+    const values = rules[kind];
+    return values === undefined || option === undefined ? [] : [[kind, option.parse(values)]];
   });
-}
+  const scope = parseScope({ access, repositories, ...Object.fromEntries(given) });
+  const made = await issueToken(store, { subject: name, scope, lifetimeSeconds: expires });
+  on.stderr.write(`Token ${made.id} for ${name}, valid ${endOf(made.expiresAt)}. It is shown only once:\n`);
+  return { json: made, lines: [made.token] };
+});
 
 /** Runs `gitaly-ts token list`. */
-export function listTokens(options: TokenOptions, on: ToolConsole): Promise<number> {
-  return run(options, on, async (store) => {
-    const tokens = await store.list();
-    const json = tokens.map(({ scope, ...token }) => ({
-      ...token,
-      ...(scope && { scope: formatScope(scope) }),
-    }));
-    return { json, lines: tokens.map(lineOf) };
-  });
-}
+export const listTokens = command(async ({ store }) => {
+  const tokens = await store.list();
+  const json = tokens.map(({ scope, ...token }) => ({
+    ...token,
+    ...(scope && { scope: formatScope(scope) }),
+  }));
+  return { json, lines: tokens.map(lineOf) };
+});
 
 function lineOf({ expiresAt, id, isExpired, isRevoked, scope, subject }: IssuedToken): string {
   const state = isRevoked ? 'revoked' : isExpired ? `expired ${timeOf(expiresAt)}` : endOf(expiresAt);
@@ -80,12 +77,8 @@ function timeOf(seconds: number): string {
 }
 
 /** Runs `gitaly-ts token revoke`. */
-export function revokeTokens(
-  ids: readonly string[],
-  options: TokenOptions & { readonly name?: string },
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, async (store) => {
+export const revokeTokens = command(
+  async ({ options, store }: Use<{ readonly name?: string }>, ids: readonly string[]) => {
     const { name } = options;
     const listed = name === undefined ? [] : await store.list();
     const named = listed.filter(({ isExpired, subject }) => subject === name && !isExpired);
@@ -96,15 +89,12 @@ export function revokeTokens(
       );
     for (const id of all) await store.revoke(id);
     return { json: { revoked: all }, lines: all.map((id) => `revoked ${id}`) };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts token rotate-keys`. */
-export function rotateKeys(
-  options: TokenOptions & { readonly remove?: readonly string[] },
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, async (store) => {
+export const rotateKeys = command(
+  async ({ options, store }: Use<{ readonly remove?: readonly string[] }>) => {
     await store.prepare();
     const { remove = [] } = options;
     const before = await store.keyIds();
@@ -115,5 +105,5 @@ export function rotateKeys(
     const keys = await store.keyIds();
     const lines = [`created key ${created}`, ...remove.map((id) => `removed key ${id}`)];
     return { json: { created, removed: remove, keys }, lines: [...lines, `keys: ${keys.join(' ')}`] };
-  });
-}
+  },
+);

@@ -14,7 +14,7 @@ import { fingerprint, isKey, removeSecret } from '#gateway/people/own-secrets';
 import { PeopleFileError } from '#gateway/people/toml-table';
 import { RIGHTS, type Right } from '#gateway/rights';
 import { parseAuthorizedKeys } from '#gateway/ssh/keys/authorized-keys';
-import { printResult, type ToolConsole, type ToolResult } from '../commands/tool-command.ts';
+import { commandsIn, printResult, type ToolConsole, type Used } from '../commands/tool-command.ts';
 import { peopleIn } from '../up/up-people.ts';
 import { NoPasswordError, readPassword } from './read-password.ts';
 
@@ -52,17 +52,25 @@ export interface AddKeyOptions extends UserOptions {
 
 const FIRST_TOKEN = 'first';
 
-function run(options: UserOptions, on: ToolConsole, work: () => Promise<ToolResult>): Promise<number> {
+interface Changing {
+  /** Changes the file of people. */
+  readonly change: <T>(edit: (all: PeopleDocument) => T) => Promise<T>;
+}
+
+type Use<Options> = Used<Changing, UserOptions & Options, UserConsole>;
+
+const command = commandsIn<UserOptions, UserConsole, Changing>((options, on, work) => {
   const isUsage = (error: unknown): boolean =>
     error instanceof RangeError || error instanceof PeopleFileError || error instanceof NoPasswordError;
-  return printResult(work, { group: 'user', json: options.json, on, isUsage });
-}
+  const changing: Changing = { change: (edit) => changePeople(options, on, edit) };
+  return printResult(() => work(changing), { group: 'user', json: options.json, on, isUsage });
+});
 
 function pathOf({ people, to }: UserOptions): string {
   return people ?? peopleIn(to);
 }
 
-async function change<T>(
+async function changePeople<T>(
   options: UserOptions,
   on: ToolConsole,
   edit: (all: PeopleDocument) => T,
@@ -75,12 +83,8 @@ async function change<T>(
 }
 
 /** Runs `gitaly-ts user add`. */
-export function addUser(
-  name: string,
-  options: UserOptions & AccessOptions & SecretOptions,
-  on: UserConsole,
-): Promise<number> {
-  return run(options, on, async () => {
+export const addUser = command(
+  async ({ change, on, options }: Use<AccessOptions & SecretOptions>, name: string) => {
     const { key: keyFile, passwordStdin = false, token: wantsToken = false } = options;
     const asks = passwordStdin || (!wantsToken && keyFile === undefined && on.stdin.isTTY === true);
     if (!asks && !wantsToken && keyFile === undefined)
@@ -89,7 +93,7 @@ export function addUser(
     const key = keyFile === undefined ? undefined : await readKey(keyFile);
     const password = asks ? await hashPassword(await readPassword(on.stdin)) : undefined;
     const made = wantsToken ? createToken() : undefined;
-    await change(options, on, ({ person }) => {
+    await change(({ person }) => {
       if (person.some((one) => one.name === name)) throw new RangeError(`there is another ${name}`);
       person.push({
         ...{ name, ...rights },
@@ -101,8 +105,8 @@ export function addUser(
     if (made === undefined) return { json: { added: name }, lines: [`added ${name}`] };
     on.stderr.write(`Added ${name}. The token is shown only once:\n`);
     return { json: { added: name, token: made.token }, lines: [made.token] };
-  });
-}
+  },
+);
 
 function rightsOf({ access, path }: AccessOptions): Pick<PersonEntry, Right> {
   if (access === 'admin' && path !== undefined)
@@ -111,45 +115,37 @@ function rightsOf({ access, path }: AccessOptions): Pick<PersonEntry, Right> {
 }
 
 /** Runs `gitaly-ts user list`. Secrets are not shown. */
-export function listUsers(options: UserOptions, on: ToolConsole): Promise<number> {
-  return run(options, on, async () => {
-    const { deploy_key, person } = await readPeople(pathOf(options));
-    const people = person.map(({ admin, key = [], name, password, read, token = [], write }) => ({
-      ...{ name, ...(read && { read }), ...(write && { write }), ...(admin && { admin }) },
-      password: password !== undefined,
-      tokens: token.map((each) => each.name),
-      keys: key.map(shownKey),
-    }));
-    const deployKeys = deploy_key.map(shownKey);
-    const lines = people.map((one) => {
-      const rights = RIGHTS.filter((right) => one[right] !== undefined);
-      const shown = rights.map((right) =>
-        [right, ...(Array.isArray(one[right]) ? one[right] : [])].join(' '),
-      );
-      const secrets = [
-        ...(one.password ? ['password'] : []),
-        ...one.tokens.map((token) => `token ${token}`),
-        ...one.keys.map((key) => `key ${key.name} ${key.fingerprint}`),
-      ];
-      return `${one.name}  ${shown.join(', ') || 'no right'}  ${secrets.join(', ') || 'no secret'}`;
-    });
-    return { json: { people, deployKeys }, lines: [...lines, ...deployKeys.map(keyLine)] };
+export const listUsers = command(async ({ options }) => {
+  const { deploy_key, person } = await readPeople(pathOf(options));
+  const people = person.map(({ admin, key = [], name, password, read, token = [], write }) => ({
+    ...{ name, ...(read && { read }), ...(write && { write }), ...(admin && { admin }) },
+    password: password !== undefined,
+    tokens: token.map((each) => each.name),
+    keys: key.map(shownKey),
+  }));
+  const deployKeys = deploy_key.map(shownKey);
+  const lines = people.map((one) => {
+    const rights = RIGHTS.filter((right) => one[right] !== undefined);
+    const shown = rights.map((right) => [right, ...(Array.isArray(one[right]) ? one[right] : [])].join(' '));
+    const secrets = [
+      ...(one.password ? ['password'] : []),
+      ...one.tokens.map((token) => `token ${token}`),
+      ...one.keys.map((key) => `key ${key.name} ${key.fingerprint}`),
+    ];
+    return `${one.name}  ${shown.join(', ') || 'no right'}  ${secrets.join(', ') || 'no secret'}`;
   });
-}
+  return { json: { people, deployKeys }, lines: [...lines, ...deployKeys.map(keyLine)] };
+});
 
 /** Runs `gitaly-ts user key list`. @param wanted the person; `undefined` for all keys. */
-export function listKeys(wanted: string | undefined, options: UserOptions, on: ToolConsole): Promise<number> {
-  return run(options, on, async () => {
-    const all = await readPeople(pathOf(options));
-    const people = wanted === undefined ? all.person : [personOf(all, wanted)];
-    const keys = people.flatMap(({ key = [], name }) =>
-      key.map((one) => ({ person: name, ...shownKey(one) })),
-    );
-    const deployKeys = wanted === undefined ? all.deploy_key.map(shownKey) : [];
-    const lines = [...keys.map((key) => `${key.person}  ${keyLine(key)}`), ...deployKeys.map(keyLine)];
-    return { json: { keys, deployKeys }, lines };
-  });
-}
+export const listKeys = command(async ({ options }, wanted: string | undefined) => {
+  const all = await readPeople(pathOf(options));
+  const people = wanted === undefined ? all.person : [personOf(all, wanted)];
+  const keys = people.flatMap(({ key = [], name }) => key.map((one) => ({ person: name, ...shownKey(one) })));
+  const deployKeys = wanted === undefined ? all.deploy_key.map(shownKey) : [];
+  const lines = [...keys.map((key) => `${key.person}  ${keyLine(key)}`), ...deployKeys.map(keyLine)];
+  return { json: { keys, deployKeys }, lines };
+});
 
 function shownKey({ key, ...entry }: KeyEntry | DeployKeyEntry) {
   return { ...entry, fingerprint: fingerprint(key) };
@@ -161,103 +157,68 @@ function keyLine(key: ReturnType<typeof shownKey>): string {
 }
 
 /** Runs `gitaly-ts user access`: replaces the rights of a person. */
-export function setAccess(
-  name: string,
-  options: UserOptions & AccessOptions,
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, async () => {
-    const rights = rightsOf(options);
-    await change(options, on, (all) => {
-      const person = personOf(all, name);
-      for (const right of RIGHTS) delete person[right];
-      Object.assign(person, rights);
-    });
-    return { json: { changed: name }, lines: [`changed ${name}`] };
+export const setAccess = command(async ({ change, options }: Use<AccessOptions>, name: string) => {
+  const rights = rightsOf(options);
+  await change((all) => {
+    const person = personOf(all, name);
+    for (const right of RIGHTS) delete person[right];
+    Object.assign(person, rights);
   });
-}
+  return { json: { changed: name }, lines: [`changed ${name}`] };
+});
 
 /** Runs `gitaly-ts user remove`. */
-export function removeUsers(
-  names: readonly string[],
-  options: UserOptions,
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, async () => {
-    await change(options, on, (all) => {
-      for (const name of names) personOf(all, name);
-      all.person = all.person.filter(({ name }) => !names.includes(name));
-    });
-    return { json: { removed: names }, lines: names.map((name) => `removed ${name}`) };
+export const removeUsers = command(async ({ change }, names: readonly string[]) => {
+  await change((all) => {
+    for (const name of names) personOf(all, name);
+    all.person = all.person.filter(({ name }) => !names.includes(name));
   });
-}
+  return { json: { removed: names }, lines: names.map((name) => `removed ${name}`) };
+});
 
 /** Runs `gitaly-ts user password`. */
-export function setPassword(
-  name: string,
-  options: UserOptions & { readonly remove?: boolean },
-  on: UserConsole,
-): Promise<number> {
-  return run(options, on, async () => {
+export const setPassword = command(
+  async ({ change, on, options }: Use<{ readonly remove?: boolean }>, name: string) => {
     personOf(await readPeople(pathOf(options)), name); // before somebody types a password
     const hash = options.remove === true ? undefined : await hashPassword(await readPassword(on.stdin));
-    await change(options, on, (all) => {
+    await change((all) => {
       const person = personOf(all, name);
       if (hash === undefined) delete person.password;
       else person.password = hash;
     });
     return { json: { changed: name }, lines: [`changed ${name}`] };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts user token add`. */
-export function addUserToken(
-  person: string,
-  name: string,
-  options: UserOptions,
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, async () => {
-    const { hash, token } = createToken();
-    await change(options, on, (all) => {
-      const found = personOf(all, person);
-      found.token = [...(found.token ?? []), { name, hash }];
-    });
-    on.stderr.write(`Token ${name} for ${person}. It is shown only once:\n`);
-    return { json: { person, name, token }, lines: [token] };
+export const addUserToken = command(async ({ change, on }, person: string, name: string) => {
+  const { hash, token } = createToken();
+  await change((all) => {
+    const found = personOf(all, person);
+    found.token = [...(found.token ?? []), { name, hash }];
   });
-}
+  on.stderr.write(`Token ${name} for ${person}. It is shown only once:\n`);
+  return { json: { person, name, token }, lines: [token] };
+});
 
 /** Runs `gitaly-ts user token remove`. */
-export function removeUserToken(
-  person: string,
-  name: string,
-  options: UserOptions,
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, async () => {
-    await change(options, on, (all) => {
-      if (!removeSecret(personOf(all, person), { kind: 'token', name }))
-        throw new RangeError(`${person} has no token ${name}`);
-    });
-    return { json: { removed: name }, lines: [`removed ${name}`] };
+export const removeUserToken = command(async ({ change }, person: string, name: string) => {
+  await change((all) => {
+    if (!removeSecret(personOf(all, person), { kind: 'token', name }))
+      throw new RangeError(`${person} has no token ${name}`);
   });
-}
+  return { json: { removed: name }, lines: [`removed ${name}`] };
+});
 
 /** Runs `gitaly-ts user key add`. @param holder the person, or the repository of a deploy key. */
-export function addKey(
-  holder: string,
-  file: string,
-  options: AddKeyOptions,
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, async () => {
+export const addKey = command(
+  async ({ change, options }: Use<AddKeyOptions>, holder: string, file: string) => {
     const { deploy = false, readOnly = false, repository, write = false } = options;
     if (!deploy && write) throw new RangeError('--write is for --deploy');
     if (deploy && (readOnly || repository !== undefined))
       throw new RangeError('--read-only and --repository are for the keys of people');
     const key = await readKey(file, options.name);
-    await change(options, on, (all) => {
+    await change((all) => {
       if (deploy) all.deploy_key.push(deployKey(key, holder, write));
       else {
         const person = personOf(all, holder);
@@ -269,23 +230,18 @@ export function addKey(
       }
     });
     return { json: { added: key.name }, lines: [`added ${key.name}`] };
-  });
-}
+  },
+);
 
 function deployKey({ key, name }: KeyEntry, repository: string, write: boolean): DeployKeyEntry {
   return { name, repository, ...(write && { access: 'write' }), key };
 }
 
 /** Runs `gitaly-ts user key remove`. @param holder the person, or the repository of a deploy key. */
-export function removeKey(
-  holder: string,
-  wanted: string,
-  options: UserOptions & { readonly deploy?: boolean },
-  on: ToolConsole,
-): Promise<number> {
-  return run(options, on, async () => {
+export const removeKey = command(
+  async ({ change, options }: Use<{ readonly deploy?: boolean }>, holder: string, wanted: string) => {
     const isDeployed = (key: DeployKeyEntry): boolean => key.repository === holder && isKey(key, wanted);
-    await change(options, on, (all) => {
+    await change((all) => {
       const isFound =
         options.deploy === true
           ? all.deploy_key.some(isDeployed)
@@ -294,8 +250,8 @@ export function removeKey(
       if (options.deploy === true) all.deploy_key = all.deploy_key.filter((key) => !isDeployed(key));
     });
     return { json: { removed: wanted }, lines: [`removed ${wanted}`] };
-  });
-}
+  },
+);
 
 function personOf({ person }: PeopleDocument, name: string): PersonEntry {
   const found = person.find((one) => one.name === name);

@@ -8,7 +8,7 @@ import type { Repositories } from '#tools/repo/repositories';
 import type { ToolResult } from '../commands/tool-command.ts';
 import { isAddress } from '../open-target.ts';
 import { UsageError } from '../serve/open-server.ts';
-import { type RepoConsole, type RepoOptions, runWork } from './repo.ts';
+import { type RepoOptions, type RepoUse, repoCommand } from './repo.ts';
 
 /** Options of `gitaly-ts repo mirror`. */
 export interface MirrorOptions extends RepoOptions {
@@ -22,13 +22,8 @@ const MIN_SECONDS = 60;
 const REASON = 'it is a mirror of ';
 
 /** Runs `gitaly-ts repo mirror`. */
-export function mirror(
-  text: string,
-  url: string | undefined,
-  options: MirrorOptions,
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories) => {
+export const mirror = repoCommand(
+  async ({ options, repositories }: RepoUse<MirrorOptions>, text: string, url: string | undefined) => {
     const isOfUp = statSync(options.to, { throwIfNoEntry: false })?.isDirectory() === true;
     if (isAddress(options.to) || !isOfUp || existsSync(join(options.to, 'config.toml')))
       throw new UsageError('--to: mirrors are in the directory of gitaly-ts up: name it');
@@ -37,8 +32,8 @@ export function mirror(
     if (options.stop === true) return await stop(await repositories.nameOf(text), directory, repositories);
     if (text !== 'list') throw new UsageError('give a URL, or --stop');
     return await list(directory);
-  });
-}
+  },
+);
 
 interface StartOptions extends MirrorOptions {
   readonly directory: MirrorDirectory;

@@ -3,37 +3,25 @@ import { text as textOf } from 'node:stream/consumers';
 import { parseRulesDocument } from '#tokens/push-rules';
 import type { ToolResult } from '../commands/tool-command.ts';
 import { UsageError } from '../serve/open-server.ts';
-import { type RepoConsole, type RepoOptions, runWork } from './repo.ts';
+import { type RepoOptions, type RepoUse, repoCommand } from './repo.ts';
 
 /** Runs `gitaly-ts repo default-branch`. */
-export function defaultBranch(
-  text: string,
-  branch: string | undefined,
-  options: RepoOptions,
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories) => {
+export const defaultBranch = repoCommand(
+  async ({ repositories }, text: string, branch: string | undefined) => {
     const name = await repositories.nameOf(text);
     if (branch !== undefined) await repositories.setDefaultBranch(name, branch);
     const now = await repositories.defaultBranch(name);
     return { json: { name, defaultBranch: now }, lines: [now] };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts repo description`. */
-export function description(
-  text: string,
-  given: string | undefined,
-  options: RepoOptions,
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories) => {
-    const name = await repositories.nameOf(text);
-    if (given !== undefined) await repositories.setDescription(name, given);
-    const now = await repositories.description(name);
-    return { json: { name, description: now }, lines: now === '' ? [] : [now] };
-  });
-}
+export const description = repoCommand(async ({ repositories }, text: string, given: string | undefined) => {
+  const name = await repositories.nameOf(text);
+  if (given !== undefined) await repositories.setDescription(name, given);
+  const now = await repositories.description(name);
+  return { json: { name, description: now }, lines: now === '' ? [] : [now] };
+});
 
 /** Options of `gitaly-ts repo rules`. */
 export interface RulesOptions extends RepoOptions {
@@ -43,8 +31,8 @@ export interface RulesOptions extends RepoOptions {
 }
 
 /** Runs `gitaly-ts repo rules`. */
-export function rules(text: string, options: RulesOptions, on: RepoConsole): Promise<number> {
-  return runWork(options, on, async (repositories): Promise<ToolResult> => {
+export const rules = repoCommand(
+  async ({ on, options, repositories }: RepoUse<RulesOptions>, text: string): Promise<ToolResult> => {
     const { check, remove = false, set } = options;
     if ([check !== undefined, remove, set !== undefined].filter(Boolean).length > 1)
       throw new UsageError('give one of --set, --check and --remove');
@@ -64,5 +52,5 @@ export function rules(text: string, options: RulesOptions, on: RepoConsole): Pro
     const document = await repositories.rules(name);
     const lines = document === undefined ? [`${name}: no rules`] : document.trimEnd().split('\n');
     return { json: { name, rules: document === undefined ? null : JSON.parse(document) }, lines };
-  });
-}
+  },
+);

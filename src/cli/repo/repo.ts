@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import { formatShortBytes } from '#base/format-bytes';
 import { describeMirror, MirrorDirectory } from '#tools/mirror/mirror-directory';
 import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
-import { printResult, type ToolResult } from '../commands/tool-command.ts';
+import { commandsIn, printResult, type ToolResult, type Used } from '../commands/tool-command.ts';
 import { isAddress } from '../open-target.ts';
 import { openServer, UsageError } from '../serve/open-server.ts';
 
@@ -21,55 +21,51 @@ export interface RepoConsole {
   readonly stderr: NodeJS.WritableStream;
 }
 
-type Work = (repositories: Repositories, token: string | undefined) => Promise<ToolResult>;
-
-/** Runs a command on the repositories of a server, and prints its result. */
-export function runWork({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): Promise<number> {
-  const connected = async (): Promise<ToolResult> => {
-    await using target = await openServer(to, '--to');
-    return await work(new Repositories(target.connection, storage), target.token);
-  };
-  const isUsage = (error: unknown): boolean => error instanceof UsageError;
-  return printResult(connected, { group: 'repo', json, on, isUsage });
+interface Connected {
+  readonly repositories: Repositories;
+  readonly token: string | undefined;
 }
 
+export type RepoUse<Options> = Used<Connected, RepoOptions & Options, RepoConsole>;
+
+/** Makes a command on the repositories of a server. */
+export const repoCommand = commandsIn<RepoOptions, RepoConsole, Connected>(
+  ({ json, storage, to }, on, work) => {
+    const connected = async (): Promise<ToolResult> => {
+      await using target = await openServer(to, '--to');
+      return await work({
+        repositories: new Repositories(target.connection, storage),
+        token: target.token,
+      });
+    };
+    const isUsage = (error: unknown): boolean => error instanceof UsageError;
+    return printResult(connected, { group: 'repo', json, on, isUsage });
+  },
+);
+
 /** Runs `gitaly-ts repo list`. */
-export function listRepositories(
-  options: RepoOptions & { readonly all?: boolean },
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories) => {
+export const listRepositories = repoCommand(
+  async ({ options, repositories }: RepoUse<{ readonly all?: boolean }>) => {
     const found = await Array.fromAsync(repositories.list({ pools: options.all === true }));
     const json = options.json === true ? await Array.fromAsync(repositories.described(found)) : found;
     return { json, lines: found.map(({ name }) => name) };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts repo create`. */
-export function createRepository(
-  name: string,
-  options: RepoOptions & CreateRepositoryOptions,
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories) => {
+export const createRepository = repoCommand(
+  async ({ options, repositories }: RepoUse<CreateRepositoryOptions>, name: string) => {
     const created = await repositories.create(name, options);
     return { json: { created }, lines: [`created ${created}`] };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts repo rename`. */
-export function renameRepository(
-  from: string,
-  to: string,
-  options: RepoOptions,
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories) => {
-    const name = await repositories.nameOf(from);
-    const renamed = await repositories.rename(name, to);
-    return { json: { from: name, to: renamed }, lines: [`renamed ${name} to ${renamed}`] };
-  });
-}
+export const renameRepository = repoCommand(async ({ repositories }, from: string, to: string) => {
+  const name = await repositories.nameOf(from);
+  const renamed = await repositories.rename(name, to);
+  return { json: { from: name, to: renamed }, lines: [`renamed ${name} to ${renamed}`] };
+});
 
 /** Options of `gitaly-ts repo fork`. */
 export interface ForkRepositoryOptions {
@@ -81,13 +77,8 @@ export interface ForkRepositoryOptions {
 }
 
 /** Runs `gitaly-ts repo fork`. */
-export function forkRepository(
-  source: string,
-  text: string,
-  options: RepoOptions & ForkRepositoryOptions,
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories, token) => {
+export const forkRepository = repoCommand(
+  async ({ options, repositories, token }: RepoUse<ForkRepositoryOptions>, source: string, text: string) => {
     const { branch, copy, expires, rules } = options;
     const from = await repositories.nameOf(source);
     const created = await repositories.fork(from, text, {
@@ -98,8 +89,8 @@ export function forkRepository(
       ...(token !== undefined && { token }),
     });
     return { json: { source: from, created }, lines: [`created ${created}, a fork of ${from}`] };
-  });
-}
+  },
+);
 
 /** Options of `gitaly-ts repo expire`. */
 export interface ExpireOptions extends RepoOptions {
@@ -111,8 +102,8 @@ export interface ExpireOptions extends RepoOptions {
 }
 
 /** Runs `gitaly-ts repo expire`: sets a time, and prints all of the repository. */
-export function expireRepository(text: string, options: ExpireOptions, on: RepoConsole): Promise<number> {
-  return runWork(options, on, async (repositories) => {
+export const expireRepository = repoCommand(
+  async ({ options, repositories }: RepoUse<ExpireOptions>, text: string) => {
     const { in: seconds, never = false, ref } = options;
     if (seconds !== undefined && never) throw new UsageError('give either --in or --never');
     if (seconds === undefined && !never && ref !== undefined)
@@ -122,23 +113,19 @@ export function expireRepository(text: string, options: ExpireOptions, on: RepoC
     const expiries = await repositories.expiries(name);
     const lines = expiries.map(({ reference, expires }) => `${expires} ${reference ?? name}`);
     return { json: expiries, lines: lines.length > 0 ? lines : [`${name}: nothing expires`] };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts repo remove`. Without `yes` a person must confirm it on a terminal. */
-export function removeRepositories(
-  texts: readonly string[],
-  options: RepoOptions & { readonly yes?: boolean },
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories) => {
+export const removeRepositories = repoCommand(
+  async ({ on, options, repositories }: RepoUse<{ readonly yes?: boolean }>, texts: readonly string[]) => {
     const names: string[] = [];
     for (const text of texts) names.push(await repositories.nameOf(text));
     if (options.yes !== true) await confirm(names, on);
     await repositories.remove(names);
     return { json: { removed: names }, lines: names.map((name) => `removed ${name}`) };
-  });
-}
+  },
+);
 
 async function confirm(names: readonly string[], { stdin, stderr }: RepoConsole): Promise<void> {
   if (stdin.isTTY !== true)
@@ -152,12 +139,11 @@ async function confirm(names: readonly string[], { stdin, stderr }: RepoConsole)
 }
 
 /** Runs `gitaly-ts repo gc`: for the named repositories, or all of the storage. */
-export function collectGarbage(
-  texts: readonly string[],
-  options: RepoOptions & { readonly all?: boolean; readonly full?: boolean },
-  on: RepoConsole,
-): Promise<number> {
-  return runWork(options, on, async (repositories) => {
+export const collectGarbage = repoCommand(
+  async (
+    { options, repositories }: RepoUse<{ readonly all?: boolean; readonly full?: boolean }>,
+    texts: readonly string[],
+  ) => {
     if (options.all === true ? texts.length > 0 : texts.length === 0)
       throw new UsageError('name repositories, or give --all');
     const names: string[] = [];
@@ -166,19 +152,17 @@ export function collectGarbage(
       for await (const { name } of repositories.list({ pools: true })) names.push(name);
     for (const name of names) await repositories.collectGarbage(name, { full: options.full === true });
     return { json: { optimized: names }, lines: names.map((name) => `optimized ${name}`) };
-  });
-}
+  },
+);
 
 /** Runs `gitaly-ts repo info`. */
-export function showRepository(text: string, options: RepoOptions, on: RepoConsole): Promise<number> {
-  return runWork(options, on, async (repositories) => {
-    const facts = await repositories.facts(await repositories.nameOf(text));
-    const mirror = isAddress(options.to) ? undefined : await mirrorOf(options.to, facts.name);
-    const json = mirror === undefined ? facts : { ...facts, mirror };
-    const lines = mirror === undefined ? [] : [`${'mirror'.padEnd(18)}${mirror}`];
-    return { json, lines: [...linesOf(facts), ...lines] };
-  });
-}
+export const showRepository = repoCommand(async ({ options, repositories }, text: string) => {
+  const facts = await repositories.facts(await repositories.nameOf(text));
+  const mirror = isAddress(options.to) ? undefined : await mirrorOf(options.to, facts.name);
+  const json = mirror === undefined ? facts : { ...facts, mirror };
+  const lines = mirror === undefined ? [] : [`${'mirror'.padEnd(18)}${mirror}`];
+  return { json, lines: [...linesOf(facts), ...lines] };
+});
 
 /** Describes a mirror; `undefined` for another repository. */
 async function mirrorOf(directory: string, name: string): Promise<string | undefined> {
