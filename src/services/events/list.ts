@@ -1,18 +1,14 @@
 import { isWanted, type RepositoryEvent } from '#events/event';
-import type { EventSource, EventSources } from '#events/event-source';
-import type { HandlerContext, ResponseOf } from '#rpc/server/handler';
-import type { ListRequest, ListResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
+import type { EventSource } from '#events/event-source';
+import type { ListRequest } from '#wire/gen/gitalyts/events/v1/events_pb';
+import type { Handlers } from './dependencies.ts';
 import { encodeEvent } from './encode-event.ts';
 import { cursorOf, filterOf, refuseOld } from './request.ts';
 
 const MAX_EVENTS = 1000;
 
 /** Returns a page of events. */
-export async function list(
-  request: ListRequest,
-  { signal }: HandlerContext,
-  { feed }: { readonly feed: EventSources },
-): ResponseOf<typeof ListResponseSchema> {
+export const list: Handlers['list'] = async (request, { signal }, { feed }) => {
   const { storageName, limit } = request;
   const journal = await feed.journal(storageName);
   const filter = filterOf(request.filter);
@@ -49,7 +45,7 @@ export async function list(
       journal: id,
     };
   }
-}
+};
 
 interface Part {
   /** Only events with greater numbers are wanted. */

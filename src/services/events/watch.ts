@@ -3,9 +3,7 @@ import { limitedSignal } from '#base/async/limited-signal';
 import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError } from '#base/gitaly-error';
 import { isWanted, type RepositoryEvent } from '#events/event';
-import type { EventSources } from '#events/event-source';
-import type { HandlerContext, ResponsesOf } from '#rpc/server/handler';
-import type { WatchRequest, WatchResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
+import type { Handlers } from './dependencies.ts';
 import { encodeEvents } from './encode-events.ts';
 import { cursorOf, filterOf, refuseOld } from './request.ts';
 
@@ -18,11 +16,11 @@ const SECOND_MS = 1000;
  * Sends events from a cursor on until the client or the server stops. No events are held for a slow
  * client.
  */
-export async function* watch(
-  { storageName, after, fromNow, filter: wanted, heartbeatSeconds }: WatchRequest,
-  { signal }: HandlerContext,
-  { feed }: { readonly feed: EventSources },
-): ResponsesOf<typeof WatchResponseSchema> {
+export const watch: Handlers['watch'] = async function* (
+  { storageName, after, fromNow, filter: wanted, heartbeatSeconds },
+  { signal },
+  { feed },
+) {
   const journal = await feed.journal(storageName);
   const filter = filterOf(wanted);
   const beatMs = Math.min(heartbeatSeconds || DEFAULT_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS) * SECOND_MS;
@@ -61,7 +59,7 @@ export async function* watch(
     signal.throwIfAborted();
     if (feed.ending.signal.aborted) throw new GitalyError('UNAVAILABLE', 'the server is stopping');
   }
-}
+};
 
 /** Yields events in parts for one message. @throws {GitalyError} OUT_OF_RANGE. */
 async function* pagesOf(

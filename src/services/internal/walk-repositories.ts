@@ -1,8 +1,11 @@
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { invalidArgument, withCode, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/memory/held-bytes';
 import { remoteIpOf } from '#services/convert/request/push-context';
+import { walkRepositories } from '#storage/walk-repositories';
 import type { ListPoolUpstreamsRequest } from '#wire/gen/internal_pb';
 import type { Handlers } from './dependencies.ts';
+import { storageNamed } from './storage-named.ts';
 
 /** GitLab's limit of the pools in one request. */
 const BATCH = 500;
@@ -57,3 +60,11 @@ async function readRequests(
   if (storageName === undefined) throw invalidArgument('receive request: EOF');
   return { storageName, given };
 }
+
+/** Yields the repositories of a storage, one a message, with the last change of their directory. */
+export const walkRepos: Handlers['walkRepos'] = async function* ({ storageName }, { signal }, { storages }) {
+  for await (const found of walkRepositories(storageNamed(storages, storageName, 'looking up storage'), {
+    signal,
+  }))
+    yield { relativePath: found.relativePath, modificationTime: timestampFromDate(found.modifiedAt) };
+};
