@@ -28,7 +28,7 @@ import type { Foundation } from '../foundation.ts';
 import type { ServerRepositories } from '../repositories.ts';
 import { gitProtocolServices } from './git-protocol.ts';
 import { repositoryServices } from './repositories.ts';
-import type { ServiceFoundation } from './service-foundation.ts';
+import type { ServiceFoundation } from './shared-operations.ts';
 import { createSharedOperations } from './shared-operations.ts';
 import { createDiffCache } from './stream-caches.ts';
 

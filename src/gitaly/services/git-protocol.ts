@@ -17,7 +17,7 @@ import { smartHttpService } from '#services/smarthttp/index';
 import { sshService } from '#services/ssh/index';
 import { PoolMetadataStore } from '#storage/pool-metadata/pool-metadata-store';
 import type { OpenCacheOptions } from './open-cache.ts';
-import type { ServiceFoundation } from './service-foundation.ts';
+import type { ServiceFoundation } from './shared-operations.ts';
 import { createAdvertisementCache, createStreamCache } from './stream-caches.ts';
 
 /** Returns the services for git clients, and for git's own processes. `resources` ends them. */

@@ -11,7 +11,7 @@ import { raftService } from '#services/raft/index';
 import { remoteService } from '#services/remote/index';
 import { repositoryService } from '#services/repository/index';
 import { limitFactory } from '../limits/limit-factory.ts';
-import type { ServiceFoundation } from './service-foundation.ts';
+import type { ServiceFoundation } from './shared-operations.ts';
 import { createStreamCache } from './stream-caches.ts';
 
 /** Returns the services that create, keep and copy whole repositories. `resources` ends them. */

@@ -21,9 +21,9 @@ import { transactionOf } from '#services/convert/request/push-context';
 import { bundleRemovalsRoot } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
 import type { Foundation } from '../foundation.ts';
+import type { ServerRepositories } from '../repositories.ts';
 import { openBuckets } from './buckets.ts';
 import { internalApi } from './internal-api.ts';
-import type { SharedOperations } from './service-foundation.ts';
 
 const KEY_UNUSABLE = 'a signing key cannot be used: calls that need it fail until its file is replaced';
 
@@ -32,7 +32,7 @@ export async function createSharedOperations(
   foundation: Foundation,
   storages: Storages,
   resources: AsyncDisposableStack,
-): Promise<SharedOperations> {
+) {
   const { backchannels, config, logger, metrics, programs, runtime } = foundation;
   const { committerName, committerEmail } = config.git;
   const connect = votesOverBackchannels(backchannels);
@@ -54,7 +54,7 @@ export async function createSharedOperations(
     onHookError,
     voter,
     voteOf,
-    transactionHooks: (context) => {
+    transactionHooks: (context: HandlerContext) => {
       const [transaction, limits] = [transactionOf(context), { signal: context.signal }];
       const vote = voter.voteOf(transaction, limits);
       const enter = voter.orderOf(transaction, limits);
@@ -65,9 +65,16 @@ export async function createSharedOperations(
     commitSigning: new CommitSigning({ keys, committerName, committerEmail }),
     buckets,
     bundleUris: buckets.bundleUri && openBundleUris(buckets.bundleUri, foundation, storages, resources),
+    /** Fills fields that clients of 15.0 read and later ones do not. */
     fillsOldFields: Number.parseFloat(config.compatibility.oldestClient) < 16,
   };
 }
+
+/** All that the groups of services are built from. */
+export interface ServiceFoundation
+  extends Foundation,
+    ServerRepositories,
+    Awaited<ReturnType<typeof createSharedOperations>> {}
 
 const HOOKS_BYPASSED =
   'skipping GitLab API client creation since hooks are bypassed via GITALY_TESTING_NO_GIT_HOOKS';
