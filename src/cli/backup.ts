@@ -33,7 +33,7 @@ function defaultJobs(incremental: boolean): number {
   return availableParallelism() * (incremental ? 4 : 2);
 }
 
-/** What is given of the options of a command, or has a default. */
+/** Options of a command that are given, or have a default. */
 type Given<Options> = Partial<Omit<Options, 'connection' | 'storage'>> & { readonly storage: string };
 
 /** Runs `gitaly-ts backup create`. */

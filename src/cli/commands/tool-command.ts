@@ -63,7 +63,7 @@ function wordsTo(group: Command): string {
   return `${before}${group.name()}`;
 }
 
-/** What the work of a command uses, apart from its arguments. */
+/** The means of the work of a command, apart from its arguments. */
 export type Used<Context, Options, Console> = Context & { readonly options: Options; readonly on: Console };
 
 /**

@@ -15,7 +15,7 @@ export type RepositoryInit = Exclude<MessageInitShape<typeof RepositorySchema>, 
   readonly storageName: string;
 };
 
-/** What a call yields, one by one. */
+/** Items that a call yields, one by one. */
 export type Items<T> = AsyncGenerator<T, void, undefined>;
 
 /** A message with a list in a field. */
