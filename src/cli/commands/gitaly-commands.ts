@@ -6,6 +6,7 @@ import {
   type Options,
   optionalText,
   REPOSITORY_OPTION,
+  type Run,
   textOf,
 } from './declared-command.ts';
 import { addUnsupportedCommands } from './unsupported-commands.ts';
@@ -28,48 +29,42 @@ export function addGitalyCommands(root: Command, exit: (code: number) => void): 
 
 function addHooks(hooks: Command, act: Act): void {
   hooks.description('Manage the custom hooks of repositories.');
-  act({
-    command: hooks
-      .command('set')
-      .description(
-        'Replace the custom hooks of a repository with a tar archive read from standard input; an empty ' +
-          'archive removes them.',
-      )
-      .option(...STORAGE)
-      .option(...REPOSITORY_OPTION)
-      .option(...CONFIG)
-      .addHelpText(
-        'after',
-        '\nExamples:\n  gitaly hooks set --repository a.git --config config.toml < hooks.tar\n' +
-          '  tar -c custom_hooks | gitaly hooks set --storage default --repository a.git -c config.toml',
-      ),
-    required: ['repository', 'config'],
-    run: async (options) => {
-      const { setHooks } = await import('#tools/admin/set-hooks');
-      return await setHooks(repositoryOf(options), process);
-    },
+  const set = hooks
+    .command('set')
+    .description(
+      'Replace the custom hooks of a repository with a tar archive read from standard input; an empty ' +
+        'archive removes them.',
+    );
+  const examples =
+    '\nExamples:\n  gitaly hooks set --repository a.git --config config.toml < hooks.tar\n' +
+    '  tar -c custom_hooks | gitaly hooks set --storage default --repository a.git -c config.toml';
+  addOnRepository(set, examples, act, async (options) => {
+    const { setHooks } = await import('#tools/admin/set-hooks');
+    return await setHooks(repositoryOf(options), process);
   });
 }
 
 function addBundleUri(root: Command, act: Act): void {
-  act({
-    command: root
-      .command('bundle-uri')
-      .description('Generate the bundle that the running server offers to fetches of a repository.')
-      .option(...STORAGE)
-      .option(...REPOSITORY_OPTION)
-      .option(...CONFIG)
-      .addHelpText(
-        'after',
-        '\nExamples:\n  gitaly bundle-uri --repository a.git --config config.toml\n' +
-          '  gitaly bundle-uri --storage default --repository a.git -c config.toml',
-      ),
-    required: ['repository', 'config'],
-    run: async (options) => {
-      const { generateBundle } = await import('#tools/admin/generate-bundle');
-      return await generateBundle(repositoryOf(options), process);
-    },
+  const bundleUri = root
+    .command('bundle-uri')
+    .description('Generate the bundle that the running server offers to fetches of a repository.');
+  const examples =
+    '\nExamples:\n  gitaly bundle-uri --repository a.git --config config.toml\n' +
+    '  gitaly bundle-uri --storage default --repository a.git -c config.toml';
+  addOnRepository(bundleUri, examples, act, async (options) => {
+    const { generateBundle } = await import('#tools/admin/generate-bundle');
+    return await generateBundle(repositoryOf(options), process);
   });
+}
+
+/** Adds the options and the action of a command on one repository. */
+function addOnRepository(command: Command, examples: string, act: Act, run: Run): void {
+  command
+    .option(...STORAGE)
+    .option(...REPOSITORY_OPTION)
+    .option(...CONFIG)
+    .addHelpText('after', examples);
+  act({ command, required: ['repository', 'config'], run });
 }
 
 function addGit(root: Command, act: Act): void {

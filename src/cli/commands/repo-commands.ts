@@ -3,7 +3,7 @@ import type { RepoConsole } from '../repo/repo.ts';
 import { addRepoArchiveCommands } from './archive-commands.ts';
 import { parseSeconds } from './option-values.ts';
 import { addRepoSettings } from './repo-settings-commands.ts';
-import { addToolCommand, runOnUse } from './tool-command.ts';
+import { addToolCommand, runOnUse, type ToolProcess } from './tool-command.ts';
 
 const TO = [
   '--to <target>',
@@ -22,9 +22,7 @@ const EXPIRES = [
 ] as const;
 
 /** Receives the output and the exit code of the commands. */
-export interface RepoProcess extends RepoConsole {
-  exitCode?: number | string | null | undefined;
-}
+export type RepoProcess = RepoConsole & ToolProcess;
 
 /** Adds `gitaly-ts repo`. Its code is loaded on use. */
 export function addRepoCommands(program: Command, on: RepoProcess = process): void {

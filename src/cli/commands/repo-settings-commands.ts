@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { RepoConsole } from '../repo/repo.ts';
 import { parseSeconds } from './option-values.ts';
-import { runOnUse } from './tool-command.ts';
+import { runOnUse, type ToolProcess } from './tool-command.ts';
 
 /** Receives the output and the exit code. */
-type Process = RepoConsole & { exitCode?: number | string | null | undefined };
+type Process = RepoConsole & ToolProcess;
 
 /** Adds a command with the options of all. */
 type Add = (repo: Command, name: string, description: string, examples: readonly string[]) => Command;

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { AccessOptions, UserConsole, UserOptions } from '../people/user.ts';
-import { addToolCommand, runOnUse } from './tool-command.ts';
+import { addToolCommand, runOnUse, type ToolProcess } from './tool-command.ts';
 
 const OPTIONS = [['--to <dir>', 'the directory of "gitaly-ts up", for its people.toml', 'data']] as const;
 
@@ -9,9 +9,7 @@ const DEPLOY = ['--deploy', 'a key that belongs to a repository, and to no perso
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 /** Receives the output and the exit code of the commands. */
-interface UserProcess extends UserConsole {
-  exitCode?: number | string | null | undefined;
-}
+type UserProcess = UserConsole & ToolProcess;
 
 /** Adds `gitaly-ts user`. Its code is loaded on use. */
 export function addUserCommands(program: Command, on: UserProcess = process): void {
