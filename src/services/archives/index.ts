@@ -1,25 +1,10 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Archive, RestoreRequest as RestoreOptions } from '#archive/archive';
 import type { LoggedGeneration } from '#archive/log';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
-import { type ResponseOf, type ServedService, serve } from '#rpc/server/handler';
+import { type ServedService, type ServiceImplementation, serve } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
-import {
-  ArchiveService,
-  type GetStatusRequest,
-  type GetStatusResponseSchema,
-  type ListGenerationsRequest,
-  type ListGenerationsResponseSchema,
-  type ListRepositoriesRequest,
-  type ListRepositoriesResponseSchema,
-  type PruneRequest,
-  type PruneResponseSchema,
-  type RestoreRequest,
-  type RestoreResponseSchema,
-  type VerifyRequest,
-  type VerifyResponseSchema,
-} from '#wire/gen/gitalyts/archives/v1/archives_pb';
+import { ArchiveService, type RestoreRequest } from '#wire/gen/gitalyts/archives/v1/archives_pb';
 import {
   encodeGeneration,
   encodeRepository,
@@ -36,27 +21,19 @@ export interface ArchiveDependencies {
     | undefined;
 }
 
+type Handlers = Required<ServiceImplementation<typeof ArchiveService>>;
+type Single = 'getStatus' | 'prune';
+type Request<Name extends keyof Handlers> = Parameters<Handlers[Name]>[0];
+
 /** The calls of the service: the first process of a server answers them for all. */
-export interface ArchiveCalls {
-  getStatus(request: GetStatusRequest): ResponseOf<typeof GetStatusResponseSchema>;
-  listRepositories(
-    request: ListRepositoriesRequest,
+export type ArchiveCalls = {
+  readonly [N in Single]: (request: Request<N>) => Extract<ReturnType<Handlers[N]>, Promise<unknown>>;
+} & {
+  readonly [N in Exclude<keyof Handlers, Single>]: (
+    request: Request<N>,
     signal: AbortSignal,
-  ): AsyncIterable<MessageInitShape<typeof ListRepositoriesResponseSchema>>;
-  listGenerations(
-    request: ListGenerationsRequest,
-    signal: AbortSignal,
-  ): AsyncIterable<MessageInitShape<typeof ListGenerationsResponseSchema>>;
-  restore(
-    request: RestoreRequest,
-    signal: AbortSignal,
-  ): AsyncIterable<MessageInitShape<typeof RestoreResponseSchema>>;
-  verify(
-    request: VerifyRequest,
-    signal: AbortSignal,
-  ): AsyncIterable<MessageInitShape<typeof VerifyResponseSchema>>;
-  prune(request: PruneRequest): ResponseOf<typeof PruneResponseSchema>;
-}
+  ) => ReturnType<Handlers[N]>;
+};
 
 /** Implements the archives of storages. */
 export function archiveService(calls: ArchiveCalls): ServedService {
