@@ -63,3 +63,18 @@ test('the source keeps no listener after the stop', async () => {
   assert.equal(source.listenerCount('readable') + source.listenerCount('error'), 0);
   assert.equal(source.destroyed, false);
 });
+
+test('each chunk is reported once, when it is read', async () => {
+  const chunks = [Buffer.from('one'), Buffer.from('two')];
+  const reported: Uint8Array[] = [];
+  const source = (async function* () {
+    yield* chunks;
+  })();
+  const input = new RepeatableInput(source, (chunk) => void reported.push(chunk));
+
+  for await (const _ of input) break;
+  assert.deepEqual(reported, chunks.slice(0, 1));
+
+  assert.deepEqual(await Array.fromAsync(input), chunks);
+  assert.deepEqual(reported, chunks);
+});
