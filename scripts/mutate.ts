@@ -109,7 +109,8 @@ const candidates = new Map<string, readonly string[]>();
 const samples = new Map(modules.map((module) => [module, sampleOf(module)]));
 if (!values.report) await runAll();
 const { isReached, isGoalReached, lines: figures } = printReport();
-if (values.module === undefined && values.tests === undefined && values.file === '')
+const isOfEverything = values.module === undefined || values.module.includes('.');
+if (isOfEverything && values.tests === undefined && values.file === '')
   writeRecord('mutation', isGoalReached, figures);
 process.exitCode = isReached ? 0 : 1;
 
@@ -318,7 +319,7 @@ function printReport(): { isReached: boolean; isGoalReached: boolean; lines: rea
   const together = shareOf([...samples.values()].flat());
   if (samples.size > 1) lines.push(`together: ${together.summary}`);
   for (const line of lines.slice(1)) console.log(line);
-  return { isReached, isGoalReached: together.share >= GOAL_PERCENT, lines };
+  return { isReached, isGoalReached: together.left === 0 && together.share >= GOAL_PERCENT, lines };
 }
 
 /** Prints the mutants that were not killed. */
@@ -329,8 +330,11 @@ function printAlive(): void {
   }
 }
 
-/** Returns the percentage of killed mutants among those with a known fate, and a line with all fates. */
-function shareOf(sample: readonly Mutant[]): { share: number; summary: string } {
+/**
+ * Returns the percentage of killed mutants among those with a known fate, the number of those that
+ * no run has reached yet, and a line with all fates.
+ */
+function shareOf(sample: readonly Mutant[]): { share: number; left: number; summary: string } {
   const count: Record<Fate, number> = {
     killed: 0,
     'timed out': 0,
@@ -346,6 +350,11 @@ function shareOf(sample: readonly Mutant[]): { share: number; summary: string } 
   const known = killed + count.survived + count['not executed'];
   const share = known === 0 ? 0 : (100 * killed) / known;
   const alive = `${count.survived} survived, ${count['not executed']} not executed`;
-  const leftOut = `${count['not tried']} not tried and left out`;
-  return { share, summary: `${killed} of ${known} killed, ${share.toFixed(1)} %; ${alive}; ${leftOut}` };
+  const left = sample.filter(({ id }) => !results.has(id)).length;
+  const leftOut = `${count['not tried']} not tried and left out${left === 0 ? '' : `; ${left} left`}`;
+  return {
+    share,
+    left,
+    summary: `${killed} of ${known} killed, ${share.toFixed(1)} %; ${alive}; ${leftOut}`,
+  };
 }
