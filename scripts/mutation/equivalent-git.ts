@@ -256,4 +256,8 @@ export const EQUIVALENT_IN_GIT = [
     id: 'src/git/refs/update/ref-transaction.ts: remove the await: await this.process[Symbol.asyncDispose](); #2',
     reason: 'the process has ended, unless it hangs',
   },
+  {
+    id: 'src/git/lines/split-lines.ts: drop the default: const [known, knownStart]',
+    reason: 'the array has an entry at each position of a known line',
+  },
 ];

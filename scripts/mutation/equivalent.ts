@@ -212,4 +212,8 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: 'src/cli/praefect-commands/repository-commands.ts: another number: const WALK_BATCH',
     reason: 'only the size of batches differs',
   },
+  {
+    id: 'src/client/connect/subconnection.ts: another number: const max = (options.maxTransports ?? 1)',
+    reason: 'less than one more transport is none',
+  },
 ];
