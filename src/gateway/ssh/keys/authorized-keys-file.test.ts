@@ -75,6 +75,19 @@ test('while the file cannot be read, every login is refused', async () => {
   });
 });
 
+test('a file of up to 8 MiB is read', async () => {
+  await inDirectory(async (path) => {
+    const ann = newLogin();
+    const write = (bytes: number): void => writeFileSync(path, `${ann.line}\n#`.padEnd(bytes, 'x'));
+    const { authenticate } = authorizedKeysFile(path);
+
+    write(8 << 20);
+    assert.ok((await authenticate(ann)) !== undefined);
+    write((8 << 20) + 1);
+    await assert.rejects(authenticate(ann), /is larger than 8388608 bytes/);
+  });
+});
+
 test('refused lines are reported once per read of the file', async () => {
   await inDirectory(async (path) => {
     const ann = newLogin();
