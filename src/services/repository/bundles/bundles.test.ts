@@ -291,8 +291,11 @@ test('CreateBundle removes working trees that dead operations have left', async 
   mkdirSync(join(path, 'worktrees/broken'));
   writeFileSync(join(path, 'worktrees/broken/gitdir'), '/nowhere/.git\n');
   gitOutput(path, ['-C', '/', '--git-dir', path, 'config', 'gc.worktreePruneExpire', 'now']);
-  const old = new Date(Date.now() - 7 * 3600 * 1000);
-  utimesSync(join(path, 'gitlab-worktree/old'), old, old);
+  // The limit of Gitaly is six hours.
+  for (const [name, hours] of [['old', 7] as const, ['young', 5] as const]) {
+    const time = new Date(Date.now() - hours * 3600 * 1000);
+    utimesSync(join(path, 'gitlab-worktree', name), time, time);
+  }
 
   await bytesOf(gitaly.connection.repository.createBundle({ repository: source }));
 
