@@ -193,12 +193,13 @@ test('with another way to log in, the file of the directory is not used, and thi
   assert.equal(readFileSync(users, 'utf8'), '');
 });
 
-test('a password works over HTTP, also in several processes', async () => {
+test('a password works over HTTP until it is replaced, also in several processes', async () => {
   await using site = new PeopleSite();
-  await site.user(['add', 'ann', '--password-stdin'], 'secret\n');
+  await site.user(['add', 'ann', '--password-stdin'], 'former\n');
+  await site.user(['password', 'ann'], 'secret\n');
   await site.start('--workers', '2');
   const code = async (http: string): Promise<number | null> =>
     (await site.git({}, 'ls-remote', site.url({ http }, 'hello'))).code;
 
-  assert.deepEqual(await Promise.all(['ann:secret', 'ann:wrong', 'bob:secret'].map(code)), [0, 128, 128]);
+  assert.deepEqual(await Promise.all(['ann:secret', 'ann:former', 'bob:secret'].map(code)), [0, 128, 128]);
 });
