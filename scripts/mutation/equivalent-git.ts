@@ -253,8 +253,8 @@ export const EQUIVALENT_IN_GIT = [
     reason: 'the objects are found to be stored when they are written again',
   },
   {
-    id: 'src/git/refs/update/ref-transaction.ts: remove the await: await this.process[Symbol.asyncDispose](); #2',
-    reason: 'the process has ended, unless it hangs',
+    id: 'src/git/refs/update/ref-transaction.ts: remove the await: await this.process[Symbol.asyncDispose]()',
+    reason: 'the process ends all the same, a moment later',
   },
   {
     id: 'src/git/lines/split-lines.ts: drop the default: const [known, knownStart]',
