@@ -308,7 +308,7 @@ function describe({ file, line, operator, text }: Mutant): string {
  * @returns whether each module reaches `--min`, whether all together reach the goal, and the lines.
  */
 function printReport(): { isReached: boolean; isGoalReached: boolean; lines: readonly string[] } {
-  const lines = [`${values.sample} mutants of each module, seed ${values.seed}`];
+  const lines = [`samples of ${values.sample} mutants, seed ${values.seed}`];
   if (values.report) printAlive();
   let isReached = true;
   for (const [module, sample] of samples) {
