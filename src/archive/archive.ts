@@ -113,9 +113,13 @@ export class Archive implements AsyncDisposable {
       const storage = storages.storage(name);
       const shared = { storage, storages, journal, lfs, retention, storeObserver, takenOver };
       const parts = { ...shared, observer: observer(name) };
-      const started = await Promise.all(
+      const results = await Promise.allSettled(
         urls.map(async (url) => starting.use(await StorageArchive.start({ ...parts, url }))),
       );
+      const started = results.map((result) => {
+        if (result.status === 'rejected') throw result.reason;
+        return result.value;
+      });
       archives.set(name, started);
     }
     starting.move();
