@@ -58,6 +58,8 @@ const LOOKS_PER_MARK = 3;
 /** Looks until the git processes of a server that was killed have ended, which may change settings. */
 const ORPHAN_LOOKS = 10;
 const READ_PAUSE_MS = 5000;
+/** A damaged file of the journal may be found at each of its events. */
+const GAP_PAUSE_MS = 1000;
 const MAINTAIN_MS = 3600_000;
 /** Ids are random, so that two digits divide repositories into equal parts. */
 const PARTS = 256;
@@ -77,6 +79,8 @@ export class Consumer {
   /** Number of times that the marks were read. */
   #looks = 0;
   #comparing: Promise<void> = Promise.resolve();
+  /** The comparison that has not started: it is also that of later requests. */
+  #nextComparison: Promise<void> | undefined;
   /** Steps of comparisons of all. */
   readonly #ofAll = new Limit<string>({ capacity: MAX_OF_ALL });
 
@@ -121,6 +125,7 @@ export class Consumer {
     const looks = this.#looks + LOOKS_PER_MARK;
     while (this.#looks < looks || this.#isReading || this.#position < last)
       await delay(10, undefined, { signal });
+    await this.#comparing; // of what the journal no longer had
     await this.steps.idle();
   }
 
@@ -153,15 +158,18 @@ export class Consumer {
     }
   }
 
-  /** Compares everything when the journal does not reach back; else tries again later. */
+  /**
+   * Has everything compared when the journal does not reach back; else tries again later. What
+   * follows is read meanwhile: the journal may not keep it until all comparisons have ended.
+   */
   async #gap(error: unknown): Promise<void> {
-    const { journal, onProblem, progress, signal } = this.#options;
+    const { journal, onProblem, signal } = this.#options;
     onProblem(error, { path: '', isLast: false });
     if (!(error instanceof TooOldError))
       return void (await delay(READ_PAUSE_MS, undefined, { signal, ref: false }));
     this.#position = journal.last;
-    progress.requestComparison('all');
-    await this.#compareAll();
+    this.#compareAllSoon();
+    await delay(GAP_PAUSE_MS, undefined, { signal, ref: false });
   }
 
   async #followMarks(): Promise<never> {
@@ -200,7 +208,11 @@ export class Consumer {
 
   /** Compares the repositories that are to be compared, and does so one time after another. */
   async #compareAll(): Promise<void> {
-    const comparing = this.#comparing.then(() => this.#comparePending());
+    this.#nextComparison ??= this.#comparing.then(() => {
+      this.#nextComparison = undefined;
+      return this.#comparePending();
+    });
+    const comparing = this.#nextComparison;
     this.#comparing = comparing.catch(() => {});
     await comparing;
   }
