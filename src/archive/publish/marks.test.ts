@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { moduleOptions } from '#testkit/programs/program-command';
@@ -52,6 +52,26 @@ test('a change that is under way is marked again before its marks are forgotten'
 
   assert.deepEqual(marked?.paths, ['a.git']);
   assert.deepEqual((await new MarkedSettings(own).left())?.paths, ['a.git']);
+});
+
+// Symptom: changes of settings were archived only after the next start.
+test('marks that could not be read are read again', async () => {
+  const own = join(directory, 'unreadable');
+  const mark = settingsMarker(own);
+  mark('a.git', 'end');
+  const marks = new MarkedSettings(own);
+  await marks.take();
+  const file = join(own, 'marks.0');
+  renameSync(file, join(directory, 'kept-marks'));
+  mkdirSync(file);
+  mark('b.git', 'end');
+  await assert.rejects(marks.take(), { code: 'EISDIR' });
+
+  rmdirSync(file);
+  renameSync(join(directory, 'kept-marks'), file);
+
+  assert.deepEqual((await marks.take())?.paths, ['a.git']);
+  assert.deepEqual((await marks.take())?.paths, ['b.git']);
 });
 
 // Symptom: the file grew for ever while another server wrote the archive.

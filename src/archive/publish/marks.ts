@@ -63,6 +63,12 @@ export interface Marked {
   readonly paths: readonly string[];
 }
 
+/** Changes of a repository that are under way: the calls that run, and since when. */
+interface UnderWay {
+  readonly count: number;
+  readonly sinceMs: number;
+}
+
 /** Reads the marks of all processes of a server. */
 export class MarkedSettings {
   readonly #directory: string;
@@ -71,8 +77,8 @@ export class MarkedSettings {
   #renamed: string | undefined;
   /** Those that {@link take} has returned, and that were not forgotten. */
   readonly #kept = new Set<Marked>();
-  /** Changes under way: of each path, the calls that run, and since when. */
-  readonly #underWay = new Map<string, { count: number; readonly sinceMs: number }>();
+  /** Changes under way, by path. */
+  #underWay: ReadonlyMap<string, UnderWay> = new Map();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -101,35 +107,43 @@ export class MarkedSettings {
     return { file, paths: [...paths] };
   }
 
-  /** Returns the changes that have ended since the last call but one, if there are any. */
+  /**
+   * Returns the changes that have ended since the last call but one, if there are any. After a
+   * failure, the next call returns them.
+   */
   async take(): Promise<Marked | undefined> {
     const file = this.#renamed;
-    this.#renamed = undefined;
+    const content = file && (await readFile(file, 'utf8').catch(ignoreMissing));
+    const paths = content === undefined ? [] : this.#endedOf(content);
     const size = (await stat(join(this.#directory, NAME)).catch(ignoreMissing))?.size ?? 0;
-    if (size > 0) this.#renamed = join(this.#directory, await this.#rename());
+    this.#renamed = size > 0 ? join(this.#directory, await this.#rename()) : undefined;
     if (file === undefined) return undefined;
+    const marked = { file, paths };
+    this.#kept.add(marked);
+    return marked;
+  }
+
+  /** Returns the changes that have ended according to a file, and marks those under way again. */
+  #endedOf(content: string): readonly string[] {
     const ended = new Set<string>();
-    const before = new Map(this.#underWay);
-    this.#underWay.clear();
-    for (const line of (await readFile(file, 'utf8')).split('\n')) {
+    const underWay = new Map<string, UnderWay>();
+    for (const line of content.split('\n')) {
       if (line === '') continue;
       const path = line.slice(1);
       if (line.startsWith(ENDED)) ended.add(path);
-      const { count = 0, sinceMs = Date.now() } = this.#underWay.get(path) ?? before.get(path) ?? {};
-      const isKnown = this.#underWay.has(path);
-      const next = (isKnown ? count : 0) + (line.startsWith(BEGUN) ? 1 : -1);
-      this.#underWay.set(path, { count: next, sinceMs });
+      const { count = 0 } = underWay.get(path) ?? {};
+      const { sinceMs = Date.now() } = this.#underWay.get(path) ?? {};
+      underWay.set(path, { count: count + (line.startsWith(BEGUN) ? 1 : -1), sinceMs });
     }
     // What is under way is marked again, before this file is forgotten.
     const mark = settingsMarker(this.#directory);
-    for (const [path, { count, sinceMs }] of this.#underWay) {
+    for (const [path, { count, sinceMs }] of underWay) {
       if (count > 0 && Date.now() - sinceMs > MAX_UNDER_WAY_MS) ended.add(path);
       else for (let left = count; left > 0; left--) mark(path, 'begin');
-      if (count <= 0) this.#underWay.delete(path);
+      if (count <= 0) underWay.delete(path);
     }
-    const marked = { file, paths: [...ended] };
-    this.#kept.add(marked);
-    return marked;
+    this.#underWay = underWay;
+    return [...ended];
   }
 
   async #rename(): Promise<string> {
