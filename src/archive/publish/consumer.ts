@@ -197,13 +197,21 @@ export class Consumer {
   }
 
   #addMarked(marked: Marked): void {
-    const { marks, onProblem, progress } = this.#options;
+    const { onProblem, signal } = this.#options;
     this.#addSettings(marked.paths);
-    void this.steps
-      .idleOf(marked.paths)
-      .then(() => (marked.paths.includes(ALL_REPOSITORIES) ? progress.save() : undefined))
-      .then(() => (this.#options.signal.aborted ? undefined : marks.forget(marked)))
-      .catch((error: unknown) => onProblem(error, { path: '', isLast: false }));
+    void this.#forgetArchived(marked).catch((error: unknown) => {
+      if (!signal.aborted) onProblem(error, { path: '', isLast: false });
+    });
+  }
+
+  /** Forgets marks once all that they have caused is archived, or is noted to be. */
+  async #forgetArchived(marked: Marked): Promise<void> {
+    const { marks, progress, signal } = this.#options;
+    await this.steps.idleOf(marked.paths);
+    const isOfAll = marked.paths.includes(ALL_REPOSITORIES);
+    while (isOfAll && !signal.aborted && !(await progress.save()))
+      await delay(READ_PAUSE_MS, undefined, { signal, ref: false });
+    if (!signal.aborted) await marks.forget(marked);
   }
 
   /** Compares the repositories that are to be compared, and does so one time after another. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { Progress } from './progress.ts';
 
 const scratch = makeScratchDirectory('progress');
@@ -55,7 +56,7 @@ test('what was saved is read again, unless it is of another bucket or beyond the
     ['bucket', 8],
   ] as const) {
     const fresh = await open(incarnation, last);
-    opened.defer(() => fresh.save()); // and not later
+    opened.defer(() => fresh.close()); // and not later
     assert.deepEqual(stateOf(fresh), { cursor: last, nextPart: 0, toCompare: 'present', failed: [] });
     assert.notEqual(fresh.journalId, first.journalId);
   }
@@ -72,7 +73,7 @@ test('the cursor alone is written every ten seconds, all else after half a secon
   const save = progress.save.bind(progress);
   progress.save = async () => {
     saved.push(progress.cursor);
-    await save();
+    return await save();
   };
   const pass = (seconds: number): void => {
     for (let half = 0; half < 2 * seconds; half++) context.mock.timers.tick(500);
@@ -93,4 +94,34 @@ test('the cursor alone is written every ten seconds, all else after half a secon
   pass(20);
   assert.deepEqual(saved, [9, 10]);
   await save();
+});
+
+// Symptom: after a full disk, the file had the state before it until the next change.
+test('a write that failed is repeated after a pause, until the progress is closed', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const path = join(scratch, 'repeated.json');
+  const problems: unknown[] = [];
+  const open = () => Progress.open(path, { incarnation: 'bucket', last: 0 }, (error) => problems.push(error));
+  const progress = await open();
+  mkdirSync(path);
+  progress.addFailed('a.git');
+  assert.equal(await progress.save(), false);
+  assert.equal(problems.length, 1);
+
+  context.mock.timers.tick(5000);
+  await until(() => problems.length === 2, 'the second attempt');
+  rmdirSync(path);
+  context.mock.timers.tick(5000);
+  await until(() => existsSync(path), 'the third attempt');
+  assert.deepEqual([...(await open()).failed], ['a.git']);
+
+  rmSync(path);
+  mkdirSync(path);
+  await progress.close();
+  assert.equal(problems.length, 3);
+  rmdirSync(path);
+  progress.changed();
+  context.mock.timers.tick(5000);
+  await progress.save();
+  assert.ok(!existsSync(path));
 });

@@ -28,6 +28,8 @@ export type ProgressFields = Shaped<typeof shape>;
 const SAVE_MS = 500;
 /** With an older cursor, a few events more are read again: each write takes time of a push. */
 const SAVE_CURSOR_MS = 10_000;
+/** Time after which a failed write is repeated, as on a full disk. */
+const REPEAT_SAVE_MS = 5000;
 /** With more of them, all repositories are compared. */
 const MAX_FAILED = 1000;
 
@@ -48,7 +50,8 @@ export class Progress {
   #saving: NodeJS.Timeout | undefined;
   /** Time of the next save, by `performance.now()`. */
   #saveAtMs = 0;
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<boolean> = Promise.resolve(true);
+  #isClosed = false;
 
   private constructor(
     path: string,
@@ -140,14 +143,37 @@ export class Progress {
     this.#saveWithin(SAVE_MS);
   }
 
-  async save(): Promise<void> {
+  /** Writes the file now. @returns false if that failed: it is repeated later. */
+  async save(): Promise<boolean> {
+    return this.#isClosed || (await this.#saveNow());
+  }
+
+  /** Writes the file for the last time. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#saveNow();
+  }
+
+  async #saveNow(): Promise<boolean> {
     clearTimeout(this.#saving);
     this.#saving = undefined;
-    this.#writing = this.#writing.then(() => this.#write()).catch(this.#onProblem);
-    await this.#writing;
+    this.#writing = this.#writing.then(() => this.#tryToWrite());
+    return await this.#writing;
+  }
+
+  async #tryToWrite(): Promise<boolean> {
+    try {
+      await this.#write();
+      return true;
+    } catch (error) {
+      this.#onProblem(error);
+      this.#saveWithin(REPEAT_SAVE_MS);
+      return false;
+    }
   }
 
   #saveWithin(ms: number): void {
+    if (this.#isClosed) return;
     const atMs = performance.now() + ms;
     if (this.#saving !== undefined && this.#saveAtMs <= atMs) return;
     clearTimeout(this.#saving);

@@ -251,7 +251,7 @@ export class StorageArchive implements AsyncDisposable {
     } finally {
       ended.abort(new Error('the lease of the archive has ended'));
       await consuming;
-      await this.#progress?.save(); // and not later: the next attempt reads it
+      await this.#progress?.close(); // and not later: the next attempt reads it
       if (this.#consumer !== undefined) {
         this.#started = ignorable();
         this.#idle = { sinceMs: Date.now(), event: this.#consumer.archived };
