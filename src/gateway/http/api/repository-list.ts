@@ -1,18 +1,24 @@
 import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 
-/** A list is used for this long before a request has it read again. */
+/** A list is used for this long, once it is read, before a request has it read again. */
 const FRESH_MS = 2000;
 /** A list that no request uses is forgotten. */
 const KEEP_MS = 60_000;
 /** Directories of object pools, which are not repositories of users. */
 const POOLS = '@pools/';
 
+interface Walk {
+  readonly paths: Promise<readonly string[]>;
+  /** By `performance.now()`; `undefined` while it runs. */
+  endedAtMs: number | undefined;
+}
+
 /** The paths of the repositories of a storage, in order. Requests share one walk of the storage. */
 export class RepositoryList {
   readonly #connection: Connection;
   readonly #storage: string;
-  #paths: { readonly list: Promise<readonly string[]>; readonly startedAtMs: number } | undefined;
+  #walk: Walk | undefined;
   #forget: NodeJS.Timeout | undefined;
 
   constructor(connection: Connection, storage: string) {
@@ -24,23 +30,23 @@ export class RepositoryList {
   async paths({ timeoutMs }: CallOptions): Promise<readonly string[]> {
     clearTimeout(this.#forget);
     this.#forget = setTimeout(() => {
-      this.#paths = undefined;
+      this.#walk = undefined;
     }, KEEP_MS).unref();
-    if (this.#paths === undefined || performance.now() - this.#paths.startedAtMs > FRESH_MS)
-      this.#paths = {
-        list: this.#walk(timeoutMs === undefined ? {} : { timeoutMs }),
-        startedAtMs: performance.now(),
-      };
-    const { list } = this.#paths;
+    const now = performance.now();
+    if (this.#walk === undefined || now - (this.#walk.endedAtMs ?? now) > FRESH_MS)
+      this.#walk = { paths: this.#read(timeoutMs === undefined ? {} : { timeoutMs }), endedAtMs: undefined };
+    const walk = this.#walk;
     try {
-      return await list;
+      const paths = await walk.paths;
+      walk.endedAtMs ??= performance.now();
+      return paths;
     } catch (error) {
-      if (this.#paths?.list === list) this.#paths = undefined;
+      if (this.#walk === walk) this.#walk = undefined;
       throw error;
     }
   }
 
-  async #walk(options: CallOptions): Promise<readonly string[]> {
+  async #read(options: CallOptions): Promise<readonly string[]> {
     const paths: string[] = [];
     const walked = this.#connection.internal.walkRepos({ storageName: this.#storage }, options);
     for await (const { relativePath } of walked)
