@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Limit } from '#base/limits/limit';
 import { openStore } from '#object-store/open-store';
 import { PrefixedStore } from '#object-store/prefixed-store';
 import { PreconditionError } from '#object-store/store-error';
 import { LfsLocks } from './lfs-locks.ts';
 
 const { signal } = new AbortController();
+const turns = () => new Limit<string>({ capacityPerOwner: 1 });
+const USERS = 30;
 
 /** A store that refuses the repetition of each first put, whose response was lost. */
 class LossyStore extends PrefixedStore {
@@ -21,7 +24,7 @@ class LossyStore extends PrefixedStore {
 
 // Born failing: the one who had created a lock got it as that of somebody else.
 test('a lock is created and removed although the response of the bucket is lost', async () => {
-  const locks = new LfsLocks(new LossyStore(await openStore('mem://'), ''), 'id');
+  const locks = new LfsLocks(new LossyStore(await openStore('mem://'), ''), 'id', turns());
 
   const { lock, isNew } = await locks.lock('film.mp4', 'ann', signal);
   assert.deepEqual([isNew, await locks.list(signal)], [true, [lock]]);
@@ -32,4 +35,20 @@ test('a lock is created and removed although the response of the bucket is lost'
   await assert.rejects(locks.unlock(lock.id, { isForced: false, owner: 'ann' }, signal), {
     code: 'NOT_FOUND',
   });
+});
+
+// Symptom: of 30 users who locked files of a repository in a bucket at once, 20 got an error.
+test('many users lock files at once', async () => {
+  const store = await openStore('mem://');
+  const shared = turns();
+  const names = Array.from({ length: USERS }, (_, number) => `${number}.mp4`).sort();
+
+  const locks = names.map((name) => new LfsLocks(store, 'id', shared).lock(name, 'ann', signal));
+  await Promise.all(locks);
+
+  const listed = await new LfsLocks(store, 'id', shared).list(signal);
+  assert.deepEqual(
+    listed.map(({ path }) => path),
+    names,
+  );
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { GitalyError, invalidArgument } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
+import type { CallersLimit } from '#base/limits/limit';
 import { once } from '#base/streams/once';
 import type { ObjectStore } from '#object-store/object-store';
 import { PreconditionError } from '#object-store/store-error';
@@ -18,17 +19,23 @@ export interface LfsLock {
 /** Parsing a larger list would take longer than a few milliseconds. */
 const MAX_LIST_BYTES = 512 << 10;
 const MAX_PATH_CHARACTERS = 4096;
-/** Attempts to replace the list while others do. */
+/** Attempts to replace the list while other processes do. */
 const MAX_ATTEMPTS = 10;
+
+/** Returns the locks after a change; without them, there is nothing to change. */
+type Change<T> = (locks: readonly LfsLock[]) => { readonly result: T; readonly after?: readonly LfsLock[] };
 
 /** The locks of one repository: a document that is replaced as a whole, or not. */
 export class LfsLocks {
   readonly #store: ObjectStore;
   readonly #key: string;
+  readonly #turns: CallersLimit;
 
-  constructor(store: ObjectStore, id: string) {
+  /** @param turns gives one change of a list at a time a turn: of many at once, most would fail. */
+  constructor(store: ObjectStore, id: string, turns: CallersLimit) {
     this.#store = store;
     this.#key = `${id}/locks.json`;
+    this.#turns = turns;
   }
 
   /** Returns all locks, in the order of their paths. */
@@ -71,10 +78,16 @@ export class LfsLocks {
     });
   }
 
-  async #change<T>(
-    signal: AbortSignal,
-    change: (locks: readonly LfsLock[]) => { readonly result: T; readonly after?: readonly LfsLock[] },
-  ): Promise<T> {
+  async #change<T>(signal: AbortSignal, change: Change<T>): Promise<T> {
+    const turn = await this.#turns.acquire(this.#key, { signal });
+    try {
+      return await this.#changeNow(signal, change);
+    } finally {
+      turn.release();
+    }
+  }
+
+  async #changeNow<T>(signal: AbortSignal, change: Change<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const { locks, version } = await this.#read(signal);
       const { after, result } = change(locks);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { codeOf, messageOf } from '#base/gitaly-error';
+import { Limit } from '#base/limits/limit';
 import type { Secret } from '#base/secret';
 import { mapAhead } from '#base/streams/map-ahead';
 import { CallError } from '#client/call/call-error';
@@ -76,6 +77,8 @@ export type LfsFinder = Pick<LfsServer, 'present'>;
 export class LfsServer {
   readonly #options: LfsServerOptions;
   readonly #uploads: DirectUploads;
+  /** One change of a list of locks at a time. */
+  readonly #lockTurns = new Limit<string>({ capacityPerOwner: 1 });
 
   constructor(options: LfsServerOptions) {
     this.#options = options;
@@ -176,7 +179,7 @@ export class LfsServer {
         const [own] = ids;
         const user = identity.username === '' ? identity.glId : identity.username;
         const lockRequest = { call, query: new URLSearchParams(query), body, user, signal };
-        return await answerLocks(lockRequest, new LfsLocks(store, own));
+        return await answerLocks(lockRequest, new LfsLocks(store, own, this.#lockTurns));
       }
     }
   }
