@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CryptoKey, JWK } from 'jose';
@@ -16,6 +16,8 @@ const DIRECTORY_MODE = 0o700;
 const ID_BYTES = 16;
 /** Ids become names of files, so nothing else does. */
 const ID = /^[\w-]{1,128}$/;
+/** Ids of other issuers, such as `urn:uuid:…`; the files of their revocations have other names. */
+const FOREIGN_ID = /^[\w.:+=~@-]{1,128}$/;
 const MAX_KEYS = 32;
 
 /** A token that was issued; never the token itself. */
@@ -161,15 +163,17 @@ export class TokenStore {
 
   /** Revokes a token by its id, also one of another issuer. @throws {RangeError} */
   async revoke(id: string): Promise<void> {
-    if (!ID.test(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a token`);
-    const expiresAt = (await this.#readable('issued', id)).number('expiresAt');
-    await this.#write('revoked', id, { expiresAt });
+    if (!FOREIGN_ID.test(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a token`);
+    const expiresAt = ID.test(id) ? (await this.#readable('issued', id)).number('expiresAt') : undefined;
+    await this.#write('revoked', nameOfRevoked(id), { expiresAt });
   }
 
   /** Reports whether a token was revoked. An id that no token has counts as revoked. */
   async isRevoked(id: string): Promise<boolean> {
-    if (!ID.test(id)) return true;
-    return (await stat(join(this.directory, 'revoked', id)).catch(ignoreMissing)) !== undefined;
+    if (!FOREIGN_ID.test(id)) return true;
+    return (
+      (await stat(join(this.directory, 'revoked', nameOfRevoked(id))).catch(ignoreMissing)) !== undefined
+    );
   }
 
   async #removeExpired(): Promise<void> {
@@ -205,6 +209,11 @@ export class TokenStore {
 function scopeOrNone(fields: JsonFields): TokenScope | undefined {
   // On failure: the caller reports it
   return attempt(() => parseScope(fields.value('scope')));
+}
+
+/** Returns the name of the file of a revoked id. */
+function nameOfRevoked(id: string): string {
+  return ID.test(id) ? id : `sha256.${hash('sha256', id)}`;
 }
 
 /** Returns an id that no command takes for an option. */

@@ -140,6 +140,37 @@ test('time, audience, issuer, subject and id are checked', async () => {
   assert.equal(await isValid({}), false, 'revoked');
 });
 
+// Symptom: tokens of issuers whose ids have colons or points were refused without a word.
+test('ids of other issuers are accepted, and can be revoked', async () => {
+  using opened = open();
+  const { directory, store } = opened;
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const jwks = join(directory, 'jwks.json');
+  writeFileSync(jwks, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'theirs' }] }));
+  const issuer = 'https://id.example.com';
+  const verifier = new TokenVerifier({ store, foreign: { jwks, issuer } });
+  await verifier.prepare();
+  const isAccepted = async (id: string): Promise<boolean> => {
+    const token = await new SignJWT({ gitaly_ts: { access: 'read', repositories: ['**'] } })
+      .setProtectedHeader({ alg: 'ES256', kid: 'theirs' })
+      .setIssuer(issuer)
+      .setAudience('gitaly-ts')
+      .setSubject('ann')
+      .setJti(id)
+      .setExpirationTime('1h')
+      .sign(privateKey);
+    return (await verifier.verify(token)) !== undefined;
+  };
+
+  for (const id of ['urn:uuid:0b9c', 'AT.0mP4', 'plain', '..']) {
+    assert.equal(await isAccepted(id), true, id);
+    await store.revoke(id);
+    assert.equal(await isAccepted(id), false, id);
+  }
+  assert.equal(await isAccepted('a/b'), false);
+  assert.equal(readdirSync(join(directory, 'revoked')).length, 4);
+});
+
 // Symptom: an id with a leading hyphen was an option to `token revoke`.
 test('ids of tokens and keys are arguments of commands as they are', async () => {
   using opened = open();
