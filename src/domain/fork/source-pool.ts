@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile } from 'node:fs/promises';
+import { isError } from '#base/is-error';
 import { createRepository } from '#storage/lifecycle/create-repository';
+import { removeRepository } from '#storage/lifecycle/remove-repository';
+import { LockTakenError } from '#storage/locks/repository-lock';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
@@ -48,7 +51,13 @@ export async function createSourcePool(
   };
   const { objectFormat } = source;
   const pool = await createRepository(storages, target, { objectFormat, seed, signal });
-  await linkMember(pool, source, { borrowers: storages.borrowers, signal });
+  try {
+    await linkMember(pool, source, { borrowers: storages.borrowers, signal });
+  } catch (error) {
+    // Nobody borrows from it then. After another error, the source may.
+    if (isError(error) && error.cause instanceof LockTakenError) await removeRepository(storages, pool);
+    throw error;
+  }
   return pool;
 }
 
