@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
@@ -60,10 +61,10 @@ async function adoptFile(source: string, target: string): Promise<'added' | 'the
   return await adoptCopy(source, target);
 }
 
-/** A copy gets its name when it is complete. */
+/** A copy gets its name when it is complete. Others may make the same copy at the same time. */
 async function adoptCopy(source: string, target: string): Promise<'added' | 'there' | 'gone'> {
   if ((await lstat(target).catch(ignoreMissing)) !== undefined) return 'there';
-  const draft = `${posix.dirname(target)}/tmp_adopted_${posix.basename(target)}`;
+  const draft = `${posix.dirname(target)}/tmp_obj_${randomUUID()}`;
   try {
     await copyFile(source, draft);
     await syncPath(draft);
