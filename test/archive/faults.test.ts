@@ -128,7 +128,12 @@ test('a bucket with faults of all kinds delays the archive, and changes nothing 
   faults.isOn = true;
   const endMs = performance.now() + FAULT_SECONDS * 1000;
   for (let count = 0; count < MIN_CHANGES || performance.now() < endMs; count++) await changes.next();
-  await until(() => faults.count >= MIN_CHANGES / 20);
+  // An archive without changes sends few requests, to which faults may happen.
+  const changeUntilFaults = async (): Promise<boolean> => {
+    await changes.next();
+    return faults.count >= MIN_CHANGES / 20;
+  };
+  await until(changeUntilFaults, 'the faults');
   faults.isOn = false;
 
   await checkEqual(archived);
