@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { codeOf } from '#base/gitaly-error';
+import { acceptsGzip } from '#base/network/accepts-gzip';
 import type { Connection } from '#client/connection';
 import type { PageAnswer, PageRequest } from '#gateway/http/pages/page-source';
 import { assetAt } from './assets.ts';
@@ -321,9 +322,8 @@ async function sent(
         isSignedIn: access.isOpen || access.hasCredentials,
       });
   const type = `${asJson ? 'application/json' : 'text/html'}; charset=utf-8`;
-  const accepts = /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
   const body = Buffer.from(text);
-  const isCompressed = accepts && body.length >= COMPRESS_BYTES;
+  const isCompressed = body.length >= COMPRESS_BYTES && acceptsGzip(headers['accept-encoding']);
   return withHeaders({
     status: page.status ?? 200,
     headers: {

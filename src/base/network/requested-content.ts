@@ -40,7 +40,13 @@ export function requestedContent(
   };
 }
 
-/** Reports whether a client has a content, by its header `If-None-Match`. @param etag with its quotes. */
+/**
+ * Reports whether a client has a content, by its header `If-None-Match`. Proxies that compress mark
+ * the ids in it as weak.
+ *
+ * @param etag with its quotes.
+ */
 export function hasContent(request: IncomingHttpHeaders, etag: string): boolean {
-  return request['if-none-match']?.split(',').some((each) => each.trim() === etag) === true;
+  const ids = request['if-none-match']?.split(',').map((each) => each.trim().replace(/^W\//, ''));
+  return ids?.some((each) => each === etag || each === '*') === true;
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { timeLeftMs } from '#base/async/time-left';
 import { isError } from '#base/is-error';
 import { lazyModule } from '#base/lazy-module';
+import { acceptsGzip } from '#base/network/accepts-gzip';
 import { framingProblem, refuseFraming } from '#base/network/http-framing';
 import { createServer } from '#base/network/node-http';
 import { descriptorOf } from '#base/streams/stream-handle';
@@ -15,7 +16,7 @@ import {
   tcpSocketName,
 } from '../process/handover/listening-socket.ts';
 import { ProfileEndpoint } from '../profiling/serve-profile.ts';
-import { acceptsGzip, Rendered } from './compressed-text.ts';
+import { Rendered } from './compressed-text.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 import { mergeReports, type OtherProcesses } from './process-group.ts';
 import type { ProcessMetrics } from './process-metrics.ts';

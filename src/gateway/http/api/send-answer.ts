@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { acceptsGzip } from '#base/network/accepts-gzip';
 import { hasContent } from '#base/network/requested-content';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
 import type { HttpExchange } from '../http-exchange.ts';
@@ -89,8 +90,7 @@ export async function sendJson(
   { headers, status = 200, type = 'application/json', value }: JsonAnswer,
 ): Promise<void> {
   const plain = Buffer.from(`${JSON.stringify(value)}\n`);
-  const isCompressed =
-    plain.length > COMPRESS_BYTES && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  const isCompressed = plain.length > COMPRESS_BYTES && acceptsGzip(request.headers['accept-encoding']);
   const bytes = isCompressed ? await compress(plain) : plain;
   response.writeHead(status, {
     ...FRESH,
