@@ -140,7 +140,7 @@ interface StartGitOptions {
 /**
  * Checks the git of this server, and prepares what runs it. @throws {Error} without a usable git.
  */
-async function startGit(options: StartGitOptions): Promise<Git> {
+export async function startGit(options: StartGitOptions): Promise<Git> {
   const { config, logger, family, metrics, gitCalls, calls, tracing, groups, copyTo } = options;
   let gitVersion = '';
   const testedGit = process.env.GITALY_TESTING_GIT_BINARY;
