@@ -8,7 +8,7 @@ import { tempRoot } from '#storage/storage-layout';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { never } from '#testkit/until';
+import { never, until } from '#testkit/until';
 import { openArchiveBucket } from '../bucket/archive-bucket.ts';
 import { WriterLease } from '../bucket/writer-lease.ts';
 import { OpenRepositories } from '../publish/open-repositories.ts';
@@ -179,16 +179,17 @@ test('a restore of all that is left ends when nothing is restored any more', asy
   await using made = await startRestoringAll('all-left');
   const { fixture, restoring, storages } = made;
   const released = Promise.withResolvers<void>();
-  let isFirst = true;
+  let begun = 0;
   storages.lifecycleRecorder = {
     recordWhile: async (_change, make) => {
-      if (!isFirst) await released.promise;
-      isFirst = false;
+      if (++begun > 1) await released.promise;
       await make();
     },
   };
   const first = await restoring.next();
   assert.equal(first.value?.result, 'restored');
+  // Before that, the end of all would end it at once.
+  await until(() => begun > 1);
   let hasEnded = false;
   const leaving = restoring.return().then(() => {
     hasEnded = true;
