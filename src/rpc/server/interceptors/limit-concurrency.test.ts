@@ -42,7 +42,9 @@ function setUp({ rate, hasOwn = false, isFlagEnabled = true, ...options }: SetUp
     unauthenticated: hasOwn ? { limit: limit(), configKey: 'unauthenticated' } : undefined,
   };
   const failures: unknown[] = [];
-  const keepEnd: ServerInterceptor = () => ({
+  const signals: AbortSignal[] = [];
+  const keepEnd: ServerInterceptor = ({ context }) => ({
+    request: () => void signals.push(context.signal),
     end: ({ logFields }, failure) => {
       lines.push({ ...logFields });
       if (failure !== undefined) failures.push(failure);
@@ -77,6 +79,7 @@ function setUp({ rate, hasOwn = false, isFlagEnabled = true, ...options }: SetUp
     running,
     lines,
     failures,
+    signals,
     waits,
     call: (relativePath = 'x.git', metadata: Readonly<Record<string, string>> = USER, timeoutMs = 60_000) => {
       const request = relativePath === '' ? {} : { repository: { storageName: 'default', relativePath } };
@@ -277,6 +280,7 @@ test('calls wait for the buckets of another process, and for no turn when they h
   const leaving = server.call('x.git', USER, 2000);
   await until(() => asked.length === 2);
   await assert.rejects(leaving, { message: /context deadline exceeded/ });
+  await until(() => server.signals[1]?.aborted === true); // the client sees the end first
   asked[1]?.resolve(true);
   await until(() => server.failures.length === 2);
   const allowed = server.call();
