@@ -87,15 +87,12 @@ test('SIGHUP restarts a server from the moment at which it says that it is ready
     },
   );
 
-  await until(() => events.includes('Upgrade failed') || signals.stop.aborted, () => events.join('\n'));
+  await until(
+    () => events.includes('Upgrade failed') || signals.stop.aborted,
+    () => events.join('\n'),
+  );
   process.emit('SIGTERM', 'SIGTERM');
 
   assert.equal(await serving, 0);
-  assert.deepEqual(events.slice(0, 5), [
-    'READY=1',
-    'RELOADING=1',
-    'Upgrade failed',
-    'READY=1',
-    'STOPPING=1',
-  ]);
+  assert.deepEqual(events.slice(0, 5), ['READY=1', 'RELOADING=1', 'Upgrade failed', 'READY=1', 'STOPPING=1']);
 });
