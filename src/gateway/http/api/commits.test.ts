@@ -19,6 +19,9 @@ test('a commit is read as git has it, with an ETag that is its id', async () => 
   assert.equal(headers.get('etag'), `"${id}"`);
   const known = await api.send('GET', `commits/${id}`, { headers: { 'If-None-Match': `"${id}"` } });
   assert.equal(known.status, 304);
+  // As a proxy that compresses names it.
+  const compressed = await api.send('GET', `commits/${id}`, { headers: { 'If-None-Match': `W/"${id}"` } });
+  assert.equal(compressed.status, 304);
 });
 
 test('files are committed without a clone, and a moved branch is a conflict with its commit', async () => {

@@ -19,3 +19,14 @@ test('the OpenAPI document is valid, and has every operation of the table', asyn
     .map(({ operationId }) => operationId);
   assert.deepEqual(ids.sort(), OPERATIONS.map(({ id }) => id).sort());
 });
+
+test('a document is compressed only for a client that accepts it', async () => {
+  await using api = await startApi();
+  const encodingFor = async (accepted: string): Promise<string | null> => {
+    const headers = { 'Accept-Encoding': accepted };
+    return (await api.send('GET', '/openapi.json', { headers })).headers.get('content-encoding');
+  };
+
+  assert.equal(await encodingFor('gzip'), 'gzip');
+  assert.equal(await encodingFor('gzip;q=0, identity'), null);
+});
