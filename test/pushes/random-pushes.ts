@@ -206,6 +206,22 @@ export function randomPush(
   }
 }
 
+/** Returns a push of one command with nothing odd: a server receives it in process. */
+export function plainPush(
+  random: Random,
+  { ids, pack }: PushFixture,
+  values: ReadonlyMap<string, string>,
+): RandomPush {
+  const name = USUAL[Math.floor(random() * 5)] ?? '';
+  const target = (['child', 'merge', 'moved', 'orphan'] as const)[Math.floor(random() * 4)] ?? 'child';
+  const format = ids.none.length === 40 ? 'sha1' : 'sha256';
+  const line = `${values.get(name) ?? ids.none} ${ids[target]} ${name}`;
+  const words = `report-status side-band-64k object-format=${format}`;
+  const sent = random() < 0.5 ? pack([target]) : pack([target], []);
+  const body = Buffer.concat([packetOf(`${line}\0${words}`), FLUSH, sent]);
+  return { what: `plain ${target} ${name}`, body, settings: [], cut: Math.floor(random() * body.length) };
+}
+
 const FLUSH = Buffer.from('0000');
 
 function packetOf(text: string): Buffer {
