@@ -14,11 +14,11 @@
 // reason is not in skip-reasons.ts fails the run.
 
 import { spawnSync } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { globSync, statSync } from 'node:fs';
 import { isRecorded, writeRecord } from '../records.ts';
 import { changedFiles, readSources } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
+import { commitSeed } from './commit-seed.ts';
 import { Durations } from './durations.ts';
 import { executingTests, sourceChanges } from './executing-tests.ts';
 import { FlakyFiles } from './flaky-files.ts';
@@ -78,7 +78,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
     return 2;
   }
   const startMs = performance.now();
-  process.env.TEST_SEED ||= String(randomInt(2 ** 31));
+  process.env.TEST_SEED ||= String(commitSeed(process.cwd()));
   const only =
     change === undefined ? selection.files : testsOfChange(selection.files, change.split('=')[1] ?? 'HEAD');
   const directory = makeTemporaryDirectory();
