@@ -25,8 +25,17 @@ const PATTERNS = [
 ];
 const DIRECTORIES = ['docs', 'src', 'src/deep'];
 const HEAD = 'refs/heads/main';
-const PUSHES = 60;
+const PUSHES = 84;
 const RULES_EVERY = 12;
+const NO_RULES: ModelRules = { protected: [], paths: [], largestFile: [], message: [] };
+/**
+ * The first rules, so that some pushes are accepted and some refused whatever the others are:
+ * nothing is forbidden, and then everything.
+ */
+const FIRST_RULES: readonly ModelRules[] = [
+  NO_RULES,
+  { ...NO_RULES, protected: [{ on: 'refs/**', create: [], update: [], force: [], delete: [] }] },
+];
 
 /** Random choices of a seed. */
 class Choices {
@@ -124,11 +133,12 @@ class Commits {
     return await this.#commit(await this.#git('write-tree'), { parents, path, bytes: Math.max(bytes, 3) });
   }
 
+  /** Each message is another one: two merges of the same commits would be one object. */
   async #commit(tree: string, facts: Omit<ModelCommit, 'oid' | 'message'>): Promise<ModelCommit> {
     const message = this.#choices.of([
       `GIT-${this.all.length}: change`,
-      'fix it',
-      'Other\n\nGIT-1: in the body',
+      `fix ${this.all.length}`,
+      `Other ${this.all.length}\n\nGIT-1: in the body`,
     ]);
     const parents = facts.parents.flatMap(({ oid }) => ['-p', oid]);
     const oid = await this.#git('commit-tree', tree, ...parents, '-m', message);
@@ -148,10 +158,10 @@ test('random pushes are accepted and refused as the model says', async () => {
   const state = new Map<string, ModelCommit>([[HEAD, await commits.make()]]);
   await site.push('alice', `${commits.all[0]?.oid}:${HEAD}`);
   let [refused, accepted] = [0, 0];
-  let rules = randomRules(choices);
+  let rules = NO_RULES;
   for (let number = 0; number < PUSHES; number++) {
     if (number % RULES_EVERY === 0) {
-      rules = randomRules(choices);
+      rules = FIRST_RULES[number / RULES_EVERY] ?? randomRules(choices);
       await site.rule(rules);
     }
     const reference = choices.of(REFERENCES);
