@@ -13,7 +13,7 @@ import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { type ArchivedServer, startArchived } from './archived-server.ts';
 import { checkEqual, checkWhole } from './check-archive.ts';
-import { RandomChanges, repositoriesIn } from './random-changes.ts';
+import { createKept, RandomChanges, repositoriesIn } from './random-changes.ts';
 import { stateOf } from './repository-state.ts';
 
 const server = await startS3Server();
@@ -124,6 +124,7 @@ test('a bucket with faults of all kinds delays the archive, and changes nothing 
   const { connection, server: gitaly, storage } = archived;
   const address = gitaly.addresses.unix ?? '';
   const changes = new RandomChanges({ connection, address, random, objectFormat: 'sha1' });
+  await createKept(connection);
 
   faults.isOn = true;
   const endMs = performance.now() + FAULT_SECONDS * 1000;

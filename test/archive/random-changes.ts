@@ -152,6 +152,12 @@ export class RandomChanges {
   }
 }
 
+/** Creates a repository that random changes do not touch: they may remove all others. */
+export async function createKept({ repository }: Connection): Promise<void> {
+  const target = { storageName: 'default', relativePath: 'kept.git', glRepository: 'project-1' };
+  await repository.createRepository({ repository: target });
+}
+
 /** Returns a tar archive of one executable file. */
 export function tarOf(name: string, content: string): Buffer {
   const bytes = Buffer.from(content);

@@ -8,7 +8,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { testSeed } from '#testkit/test-seed';
 import { startArchived } from './archived-server.ts';
 import { statesIn } from './check-archive.ts';
-import { RandomChanges } from './random-changes.ts';
+import { createKept, RandomChanges } from './random-changes.ts';
 
 const directory = makeScratchDirectory('ars');
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -33,6 +33,7 @@ test('a storage comes back from the bucket alone, also at an earlier time, and g
     const { archive, connection, server, storage } = archived;
     const address = server.addresses.unix ?? '';
     const changes = new RandomChanges({ connection, address, random, objectFormat: 'sha1' });
+    await createKept(connection);
     for (let count = 0; count < CHANGES; count++) await changes.next();
     await archive.settle('default');
     earlier = { timeMs: Date.now(), states: statesIn(storage) };
