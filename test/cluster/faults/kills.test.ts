@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runGit } from '#testkit/repositories/run-git';
 import { withoutOwnPostgres } from '#testkit/servers/start-postgres';
 import { extent, repetitions } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { FaultCluster, type FaultPraefect, NODES, type Strategy } from './fault-cluster.ts';
 import type { Pusher } from './pusher.ts';
@@ -15,7 +15,7 @@ import { VOTE_POINTS } from './vote-points.ts';
 /** Kills of each strategy. */
 const KILLS = repetitions('CLUSTER_KILLS', { short: 1, long: 12 });
 /** Also chooses the first strategy. */
-const SEED = extent('CLUSTER_KILLS_SEED', { short: randomInt(2 ** 31), long: 0 });
+const SEED = testSeed('CLUSTER_KILLS_SEED');
 const ALL: readonly Strategy[] = ['per_repository', 'sql', 'local'];
 const STRATEGIES = Array.from(
   { length: extent('CLUSTER_KILLS_STRATEGIES', { short: 1, long: ALL.length }) },

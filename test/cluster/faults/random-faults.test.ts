@@ -1,8 +1,8 @@
-import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { withoutOwnPostgres } from '#testkit/servers/start-postgres';
-import { extent, repetitions } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { checkLoss, checkRecovery, RECOVERY_MS } from './checks.ts';
 import { choicesOf } from './choices.ts';
@@ -12,7 +12,7 @@ import { canMount } from './small-storage.ts';
 import { startPushers } from './start-pushers.ts';
 
 const SECONDS = repetitions('CLUSTER_FAULTS_SECONDS', { short: 5, long: 240 });
-const SEED = extent('CLUSTER_FAULTS_SEED', { short: randomInt(2 ** 31), long: randomInt(2 ** 31) });
+const SEED = testSeed('CLUSTER_FAULTS_SEED');
 const REPOSITORIES = 2;
 const BRANCHES = 2;
 /** Longest fault: long enough for the election of another primary. */

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { withoutOwnPostgres } from '#testkit/servers/start-postgres';
 import { extent, repetitions } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { reportedLoss } from './checks.ts';
 import { choicesOf } from './choices.ts';
@@ -18,7 +18,7 @@ import { startPushers } from './start-pushers.ts';
 
 const SECONDS = repetitions('CLUSTER_WRITERS_SECONDS', { short: 6, long: 600 });
 const WRITERS = extent('CLUSTER_WRITERS', { short: 4, long: 20 });
-const SEED = extent('CLUSTER_WRITERS_SEED', { short: randomInt(2 ** 31), long: randomInt(2 ** 31) });
+const SEED = testSeed('CLUSTER_WRITERS_SEED');
 const VALUES = 64;
 const MAX_FAULT_MS = extent('CLUSTER_WRITERS_FAULT_MS', { short: 2000, long: 8000 });
 /** Time after a fault in which calls may still fail: the nodes' health is checked. */
