@@ -93,7 +93,7 @@ describe('routes by the database', { skip: withoutPostgres, concurrency: false }
 
   /** Returns the results, of enough calls to see each that may come. */
   const seen = async (call: () => Promise<string>): Promise<string[]> =>
-    [...new Set(await Promise.all(Array.from({ length: 40 }, call)))].sort();
+    [...new Set(await Promise.all(Array.from({ length: 60 }, call)))].sort();
 
   for (const { healthy, local = '', onPrimary = false, expected } of [
     { healthy: 'abc', expected: ['a', 'b'] },
