@@ -1,4 +1,3 @@
-/** Bytes of a block. */
 const BLOCK_BYTES = 64;
 /** Bytes of the length at the end of the last block. */
 const LENGTH_BYTES = 8;

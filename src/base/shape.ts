@@ -4,7 +4,6 @@ export type Shape<T> = (value: unknown) => value is T;
 /** The type of the values of a shape. */
 export type Shaped<S> = S extends Shape<infer T> ? T : never;
 
-/** A field that may be absent. */
 interface OptionalField<T> {
   readonly ifPresent: Shape<T>;
 }

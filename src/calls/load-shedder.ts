@@ -24,7 +24,6 @@ const REASON = 'high CPU usage';
 
 type Resource = 'cpu' | 'memory' | 'io';
 
-/** A call that may be ended. */
 export interface SheddableCall {
   readonly cpuMs: number;
   /** @returns false if it has ended. */

@@ -26,7 +26,6 @@ export interface CallCost {
   readonly cpuMs: number;
   /** Anonymous memory of the processes. */
   readonly memoryBytes: number;
-  /** Running processes. */
   readonly processes: readonly ProcessCost[];
 }
 
@@ -104,7 +103,6 @@ export class RunningCalls {
     return [...this.#calls].sort((a, b) => a.startedAtMs - b.startedAtMs);
   }
 
-  /** Number of calls for which the filter holds. */
   count(filter: (call: ServerCall) => boolean): number {
     let count = 0;
     for (const call of this.#calls) if (filter(call)) count++;
@@ -118,7 +116,6 @@ export class RunningCalls {
     return false;
   }
 
-  /** Returns the costs of the calls for which the filter holds. */
   async costs(filter: (call: ServerCall) => boolean): Promise<CallCost[]> {
     const chosen = [...this.#calls].filter(filter);
     const processes = Map.groupBy(this.#processes, ({ call }) => call);

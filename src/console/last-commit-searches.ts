@@ -30,7 +30,6 @@ export function directoryKey({ commit, path, repository }: ShownDirectory): stri
 
 /** A search of git through an old history; its result is kept by the server. */
 const SEARCH_LIMIT_MS = 60_000;
-/** Searches at a time. */
 const MAX_SEARCHES = 2;
 const MAX_FAILED = 1000;
 /** After this time a failed search is tried again: the server may have been restarted. */

@@ -23,7 +23,6 @@ export class Listings {
     weigh: ({ shown }) => shown.length + 1,
   });
 
-  /** Returns the listing of a directory that is kept. */
   get(directory: ShownDirectory): Listing | undefined {
     return this.#known.get(directoryKey(directory));
   }

@@ -16,7 +16,6 @@ export interface MirrorRun {
   readonly succeededAt: string | undefined;
 }
 
-/** Returns the mirrors of a server. */
 export interface MirrorSource {
   hasSome(): Promise<boolean>;
   states(): Promise<readonly MirrorState[]>;

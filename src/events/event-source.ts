@@ -1,6 +1,5 @@
 import type { RepositoryEvent } from './event.ts';
 
-/** The position of a feed. */
 export interface FeedPosition {
   /**
    * Id of the events since the start of the server; empty while some may be missing, because they

@@ -27,7 +27,6 @@ const MAX_FREE = 64;
 /** A larger file is removed. */
 const MAX_FREE_BYTES = 64 * 1024;
 
-/** The file of an intent. */
 export interface IntentFile {
   readonly path: string;
   readonly handle: FileHandle;

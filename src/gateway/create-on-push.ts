@@ -55,7 +55,6 @@ export class RepositoryCreator {
     return emptyAdvertisement(format === 'sha256' ? 'sha256' : 'sha1', gitProtocol);
   }
 
-  /** Reports whether the repository exists. */
   async exists(repository: RepositoryInit, options: CallOptions): Promise<boolean> {
     return (await this.#connection.repository.repositoryExists({ repository }, options)).exists;
   }

@@ -1,7 +1,6 @@
 import { Writable } from 'node:stream';
 import { FLUSH_PACKET, packetAt, sizeOfPacket, textPacket } from '#base/pkt-line/packet';
 
-/** Object format of a repository. */
 export type ObjectFormatName = 'sha1' | 'sha256';
 
 /**

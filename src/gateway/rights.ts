@@ -9,7 +9,6 @@ export interface Grant {
   readonly paths: readonly string[];
 }
 
-/** Returns a right in words. */
 export function describeGrant({ paths, right }: Grant): string {
   return `${right} ${paths.length === 0 ? 'everything' : paths.join(', ')}`;
 }

@@ -73,7 +73,6 @@ export async function* restoreFrom(
   yield* restoreRepositories({ bucket, storages, storage, lfs, timeMs, signal });
 }
 
-/** Reports whether a storage of a configuration is archived. */
 export function hasArchive({ storage }: Pick<GitalyConfig, 'storage'>): boolean {
   return storage.some(({ archive }) => archive.length > 0);
 }

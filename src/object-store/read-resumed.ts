@@ -9,7 +9,6 @@ const MAX_RESUMES = 4;
 /** Time without any byte from the service, after which a connection counts as broken. */
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Position of a read in an object. */
 export interface ReadState {
   position: number;
   readonly end: number;

@@ -1,4 +1,3 @@
-/** An object was requested that the store does not have. */
 export class MissingObjectError extends Error {
   override readonly name = 'MissingObjectError';
 

@@ -69,7 +69,6 @@ interface PraefectState {
   readonly endWatching: (() => void) | undefined;
 }
 
-/** A running Praefect. */
 export class PraefectServer implements AsyncDisposable {
   /** `unix:<path>`, `tcp://host:port` and `tls://host:port` of the listeners. */
   readonly addresses: readonly string[];

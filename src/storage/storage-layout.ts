@@ -6,7 +6,6 @@ import type { Storage } from './repository-target.ts';
  */
 export const OWN_DIRECTORY = '+gitaly';
 
-/** Mode of directories that the server creates. */
 export const DIRECTORY_MODE = 0o700;
 
 /**

@@ -7,7 +7,6 @@ import { isGitDirectory } from './git-directory.ts';
 import type { Storage } from './repository-target.ts';
 import { isOwnPath } from './storage-layout.ts';
 
-/** A repository that was found on disk. */
 export interface FoundRepository {
   readonly relativePath: string;
   /** Absolute directory. */

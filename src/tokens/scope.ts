@@ -54,7 +54,6 @@ export function describeScope(scope: TokenScope): string {
   return `${scope.access} ${scope.repositories.join(' ')}${described}`;
 }
 
-/** Reports whether a token has all rights to all repositories. */
 export function hasAllRights(scope: TokenScope): boolean {
   return scope.access === 'admin' && scope.repositories.some(fitsAll) && isUnrestricted(scope);
 }

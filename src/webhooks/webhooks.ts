@@ -5,7 +5,6 @@ import { WebhookSender } from './sender.ts';
 import type { Webhook } from './webhook.ts';
 import type { WebhookStatus } from './webhook-status.ts';
 
-/** The events of a storage. */
 export interface StorageEvents {
   readonly storage: string;
   readonly journal: DeliverySource;

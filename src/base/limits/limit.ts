@@ -81,12 +81,10 @@ export class Limit<K> {
     this.#capacityPerOwner = policy.capacityPerOwner ?? policy.capacity ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Units in use. */
   get inUse(): number {
     return this.#inUse;
   }
 
-  /** Requests that wait. */
   get waiting(): number {
     return this.#waiting;
   }

@@ -109,7 +109,6 @@ export class BoundedMap<K, V> {
     return this;
   }
 
-  /** Deletes an entry and reports whether there was one. */
   delete(key: K): boolean {
     const entry = this.#entries.get(key);
     if (entry === undefined) return false;

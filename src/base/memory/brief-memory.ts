@@ -3,7 +3,6 @@ import { BoundedMap } from './bounded-map.ts';
 export interface BriefMemoryOptions<V> {
   /** Limit of the bytes of all values together. */
   readonly maxBytes: number;
-  /** Limit of the bytes of one value. */
   readonly maxValueBytes: number;
   /** Time after which a value is forgotten, however often it is read. */
   readonly maxAgeMs: number;

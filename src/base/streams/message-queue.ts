@@ -7,7 +7,6 @@ export class MessageQueue<T> implements AsyncIterableIterator<T, undefined> {
   #isEnded = false;
   #onMessage: ((result: IteratorResult<T, undefined>) => void) | undefined;
 
-  /** Number of messages that are not read yet. */
   get size(): number {
     return this.#messages.length;
   }

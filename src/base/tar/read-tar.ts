@@ -6,7 +6,6 @@ export class TarFormatError extends Error {
   override readonly name = 'TarFormatError';
 }
 
-/** One entry of an archive. */
 export interface TarEntry {
   /** Bytes of the path as they are in the archive: unchecked. */
   readonly name: Buffer;

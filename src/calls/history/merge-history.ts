@@ -1,6 +1,5 @@
 import type { HistorySample, ServerHistory } from './call-history.ts';
 
-/** Limit of the slow calls in one history. */
 const MAX_SLOW_CALLS = 100;
 
 /**

@@ -64,7 +64,6 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
     .action(runOnUse(on, async () => (await import('../archive.ts')).pruneArchives));
 }
 
-/** Adds the commands of `gitaly-ts repo` that read the archive. */
 export function addRepoArchiveCommands(repo: Command, on: ToolProcess): void {
   add(repo, 'log', 'Print the archived states of a repository, the newest first.', [
     'log team/project --to /srv/git',

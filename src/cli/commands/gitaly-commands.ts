@@ -57,7 +57,6 @@ function addBundleUri(root: Command, act: Act): void {
   });
 }
 
-/** Adds the options and the action of a command on one repository. */
 function addOnRepository(command: Command, examples: string, act: Act, run: Run): void {
   command
     .option(...STORAGE)

@@ -33,7 +33,6 @@ export interface PraefectInput {
   readonly options: OptionValues;
   readonly args: readonly string[];
   readonly output: PraefectOutput;
-  /** Prints a line of the result. */
   readonly print: (line: string) => void;
 }
 
@@ -51,7 +50,6 @@ export interface PraefectCommand {
 }
 
 export interface AddCommandsOptions {
-  /** Receives the exit code. */
   readonly exit: (code: number) => void;
   readonly output: PraefectOutput;
 }
@@ -64,7 +62,6 @@ const RANGES = {
   uint: { parser: 'ParseUint', pattern: /^\d+$/, min: 0n, max: 2n ** 64n - 1n },
 };
 
-/** Adds subcommands to `praefect`. */
 export function addCommands(
   root: Command,
   commands: readonly PraefectCommand[],
@@ -98,7 +95,6 @@ export function optionText({ options }: PraefectInput, name: string): string {
   return options[name] ?? '';
 }
 
-/** Reports whether a flag is set. */
 export function isSet(input: PraefectInput, name: string): boolean {
   return parseBool(optionText(input, name)) ?? false;
 }

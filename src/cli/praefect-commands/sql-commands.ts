@@ -116,7 +116,6 @@ export async function openDatabase({ database }: PraefectConfig, prefix = 'sql o
     .catch(prefixed(prefix));
 }
 
-/** Prints a header and rows. */
 function printTable(
   print: PraefectInput['print'],
   [header, ...rows]: readonly [readonly string[], ...(readonly string[])[]],

@@ -34,7 +34,6 @@ function workerCount(text: string): number | 'auto' {
   return count;
 }
 
-/** Returns the command line of `gitaly-ts`. */
 export function gitalyTsProgram(): Command {
   const program = new Command('gitaly-ts')
     .description('Run and manage a Git server; no configuration needed.')

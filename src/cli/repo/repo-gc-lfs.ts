@@ -6,7 +6,6 @@ import { lfsStoreUrl } from '../lfs-store-url.ts';
 import { openServer, UsageError } from '../serve/open-server.ts';
 import type { RepoConsole, RepoOptions } from './repo.ts';
 
-/** Options of `gitaly-ts repo gc-lfs`. */
 export interface CollectLfsCommandOptions extends RepoOptions {
   /** URL of the store. */
   readonly store?: string;

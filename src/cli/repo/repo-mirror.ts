@@ -10,7 +10,6 @@ import { isAddress } from '../open-target.ts';
 import { UsageError } from '../serve/open-server.ts';
 import { type RepoOptions, type RepoUse, repoCommand } from './repo.ts';
 
-/** Options of `gitaly-ts repo mirror`. */
 export interface MirrorOptions extends RepoOptions {
   /** Seconds. */
   readonly every: number;

@@ -23,7 +23,6 @@ export const description = repoCommand(async ({ repositories }, text: string, gi
   return { json: { name, description: now }, lines: now === '' ? [] : [now] };
 });
 
-/** Options of `gitaly-ts repo rules`. */
 export interface RulesOptions extends RepoOptions {
   readonly set?: string;
   readonly check?: string;

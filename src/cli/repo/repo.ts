@@ -67,7 +67,6 @@ export const renameRepository = repoCommand(async ({ repositories }, from: strin
   return { json: { from: name, to: renamed }, lines: [`renamed ${name} to ${renamed}`] };
 });
 
-/** Options of `gitaly-ts repo fork`. */
 export interface ForkRepositoryOptions {
   readonly branch?: string;
   readonly copy?: boolean;
@@ -92,7 +91,6 @@ export const forkRepository = repoCommand(
   },
 );
 
-/** Options of `gitaly-ts repo expire`. */
 export interface ExpireOptions extends RepoOptions {
   /** Seconds from now. */
   readonly in?: number;

@@ -59,7 +59,6 @@ export function upLogger(): Logger {
   return createLogger({ ...LOGGING, stream: process.stderr });
 }
 
-/** Returns the configuration of the server. */
 export function upConfig(
   directory: UpDirectory,
   { archive, bundles, events, grpc: { listen, token }, lfs, metrics }: UpServerOptions,
@@ -108,7 +107,6 @@ export interface StartUpServerOptions {
   readonly family: ProcessFamily | undefined;
 }
 
-/** Starts the server of this process. */
 export async function startUpServer(
   directory: UpDirectory,
   { config, family, logger, problems, settings }: StartUpServerOptions,

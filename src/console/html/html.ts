@@ -54,7 +54,6 @@ const INVISIBLE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
-/** Returns text as markup. */
 export function escapeText(text: string): string {
   return visible(text).replace(SPECIAL, (character) => ENTITIES[character] ?? '');
 }

@@ -23,7 +23,6 @@ export interface DocumentOptions {
   readonly apiAddress: string | undefined;
 }
 
-/** Returns the whole document of a page. */
 export function document(
   { body, isLive = false, section, title }: ConsolePage,
   { apiAddress, isSignedIn, sections }: DocumentOptions,

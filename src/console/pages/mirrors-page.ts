@@ -39,7 +39,6 @@ export function mirrorData({ everySeconds, lastRun, repository, url }: MirrorSta
   return { repository, url, everySeconds, lastRun: lastRun ?? null };
 }
 
-/** Describes the mirror of one repository. */
 export function describedMirror(mirror: MirrorState): Html {
   return html`<dl>${cellsOf(mirror).map((cell, index) =>
     cell === undefined ? undefined : html`<dt>${HEADINGS[index + 1]}</dt><dd>${cell}</dd>`,

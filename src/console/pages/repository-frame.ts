@@ -73,7 +73,6 @@ export function nameOf(path: string): string {
   return path.replace(/\.git$/, '');
 }
 
-/** Returns the addresses of a repository for git. */
 export function cloneAddresses({
   httpAddress,
   path,

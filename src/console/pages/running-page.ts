@@ -130,7 +130,6 @@ function workOfNodes({ correlation_id, nodes: names = [] }: Call, nodes: readonl
   return lines.map((line, index) => (index === 0 ? line : html`, ${line}`));
 }
 
-/** Returns the button that ends a call. */
 function cancelButton({ correlation_id, method }: Call, parameters: Query): Html {
   const address = withQuery(ADDRESS, { cancel: correlation_id, ...parameters });
   const button = html`<button aria-label="Cancel ${method}">Cancel</button>`;

@@ -119,7 +119,6 @@ export class RepositoryTable {
     return this.#names;
   }
 
-  /** Reports whether there is a repository of a name. */
   has(name: string): boolean {
     return this.#names[this.positionOf(name)] === name;
   }
@@ -140,7 +139,6 @@ export class RepositoryTable {
     return this.#measured;
   }
 
-  /** Returns the repository at a position. */
   at(index: number): ListedRepository {
     const name = this.#names[index];
     if (name === undefined) throw new RangeError(`no repository at ${index}`);

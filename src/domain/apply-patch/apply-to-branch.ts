@@ -19,7 +19,6 @@ export interface BranchPatches extends UserChange {
   readonly worktreeHooks: TransactionHooks | undefined;
 }
 
-/** The result of patches on a branch. */
 export interface PatchedBranch {
   readonly newOid: string;
   readonly isNewBranch: boolean;

@@ -39,7 +39,6 @@ export async function findManifest(
   );
 }
 
-/** Reports whether a repository has a backup with an id. */
 export async function hasManifest(
   bucket: ObjectStore,
   name: BackupName,
@@ -49,7 +48,6 @@ export async function hasManifest(
   return (await bucket.head(manifestKey(name, id), options)) !== undefined;
 }
 
-/** Reports whether any repository has a backup. */
 export async function hasAnyManifest(bucket: ObjectStore, options: ObjectCall): Promise<boolean> {
   for await (const page of bucket.list(FOLDER, options)) if (page.length > 0) return true;
   return false;

@@ -8,7 +8,6 @@ import { HeaderScan } from './header-scan.ts';
 /** Reads a bundle from its start. */
 export type BundleOpener = () => AsyncIterable<Buffer>;
 
-/** The header of a combined bundle. */
 export interface CombinedHeader {
   /** References in the order of names, without HEAD. */
   readonly references: readonly { readonly oid: string; readonly name: Buffer }[];

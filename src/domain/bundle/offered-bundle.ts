@@ -1,4 +1,3 @@
-/** A bundle that a fetch is offered. */
 export interface OfferedBundle {
   /** Name in git's list. */
   readonly id: string;

@@ -40,7 +40,6 @@ export interface BranchChange extends UserCommit {
 export interface ChangeSteps {
   /** Returns the error text for a commit that does not exist. */
   notFound(commit: string): string;
-  /** Returns the author of the new commit. */
   authorOf(picked: Commit, user: Ident): Ident;
   /** Applies the change. @returns the id of the tree. */
   makeTree(workspace: MergeWorkspace, start: Commit, picked: Commit): Promise<string>;

@@ -14,7 +14,6 @@ export interface FilesCommit extends Omit<NewCommit, 'treeOid' | 'parentOids'> {
 export interface CommitFilesOptions {
   /** The repository that has the parent. */
   readonly repository: Repository;
-  /** Writes the new objects. */
   readonly writer: ObjectWriter;
   readonly signal: AbortSignal;
 }

@@ -17,7 +17,6 @@ const MAX_SEARCHES = 2;
 /** Bytes of the largest tree object that is read: a million entries. */
 const MAX_TREE_BYTES = 64 * 1024 * 1024;
 
-/** The source of tree objects. */
 export interface TreeSource {
   readonly objects: ObjectReader;
   readonly objectFormat: ObjectFormatName;

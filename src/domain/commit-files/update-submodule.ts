@@ -4,7 +4,6 @@ import type { Repository } from '#storage/repository';
 import { pathInTree, requireTreePath } from './paths.ts';
 import { TreeEditor } from './tree-editor.ts';
 
-/** There is no submodule at the path. */
 export class NoSubmoduleError extends Error {
   override readonly name = 'NoSubmoduleError';
 
@@ -13,7 +12,6 @@ export class NoSubmoduleError extends Error {
   }
 }
 
-/** The submodule is at the commit already. */
 export class SubmoduleUnchangedError extends Error {
   override readonly name = 'SubmoduleUnchangedError';
 

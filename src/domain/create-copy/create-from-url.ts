@@ -18,7 +18,6 @@ export interface CreateFromUrlOptions extends CreateFromBundleOptions {
   readonly isMirror: boolean;
 }
 
-/** There is no repository at the URL. */
 class RemoteNotFoundError extends Error {
   override readonly name = 'RemoteNotFoundError';
 

@@ -49,7 +49,6 @@ export class ApiRequestHeaders {
   }
 }
 
-/** The claims of a token of the internal API. */
 interface TokenClaims {
   readonly iss: string;
   /** Seconds since 1970. */

@@ -46,7 +46,6 @@ export function restrictPlan(plan: MaintenancePlan, tasks: ReadonlySet<Maintenan
   };
 }
 
-/** Reports whether a plan has nothing to do. */
 export function isEmptyPlan({ repack, prune, packReferences, commitGraph }: MaintenancePlan): boolean {
   return repack === undefined && prune === undefined && !packReferences && commitGraph === undefined;
 }

@@ -11,7 +11,6 @@ import { countLooseObjects, type LooseObjects } from '#storage/statistics/loose-
 import { countPackfiles, type Packfiles } from '#storage/statistics/packfiles';
 import { countReferences } from '#storage/statistics/references';
 
-/** How a repository stores its references. */
 export type ReferencesState =
   | { readonly backend: 'files'; readonly looseCount: number; readonly packedSizeBytes: number }
   /** Sizes in bytes, the oldest table first. */

@@ -21,7 +21,6 @@ export interface CountedFile {
   readonly oid: string;
 }
 
-/** Files to count. */
 export interface FileList {
   readonly files: readonly CountedFile[];
   /** Paths that no longer exist. */

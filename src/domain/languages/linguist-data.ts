@@ -93,7 +93,6 @@ export class LinguistData {
     this.#documentation = one('documentation');
   }
 
-  /** Reads the file. */
   static async read(): Promise<LinguistData> {
     const text = await readFile(join(import.meta.dirname, 'linguist.jsonl'), 'utf8');
     // A script of this project writes the file in this form.

@@ -10,7 +10,6 @@ export type ByteCounts = Shaped<typeof bytes>;
 const storedFiles = record(bytes);
 const storedHead = object({ version: oneOf(VERSION), commit_id: text, totals: bytes });
 
-/** Counts as they are stored. */
 export interface StoredStats {
   readonly commitId: string;
   readonly totals: [language: string, bytes: number][];

@@ -3,7 +3,6 @@ import type { LfsPointer } from '#git/objects/parse/parse-lfs-pointer';
 import { walkObjects } from '#git/objects/walk-objects';
 import type { GitRepository } from '#git/repository';
 
-/** A blob that is a pointer of Git LFS. */
 export interface PointerBlob extends LfsPointer {
   /** Id of the blob. */
   readonly blob: string;

@@ -1,6 +1,5 @@
 import type { Stats } from 'node:fs';
 
-/** A part of a snapshot. */
 export interface SnapshotEntry {
   /** Path in the archive; the path of a directory ends with a slash. */
   readonly name: string;

@@ -16,7 +16,6 @@ const MAX_NAME_BYTES = 1024;
 
 const PREFIX = Buffer.from('refs/');
 
-/** The change of one reference. */
 export interface NamedChange {
   readonly name: Uint8Array;
   /** Zeros for a deletion. */

@@ -1,7 +1,6 @@
 import { FLUSH_PACKET } from '#base/pkt-line/packet';
 import { type FetchCommand, RequestParser } from './request-parser.ts';
 
-/** The next request of a client. */
 export interface ClientRequest {
   /** `undefined` for a request that only git understands. */
   readonly command: FetchCommand | undefined;

@@ -5,7 +5,6 @@ import type { PackRequester } from '../pack-objects/pack-limits.ts';
 import type { ClientRequest } from './client-input.ts';
 import type { NegotiationStatistics } from './negotiation.ts';
 
-/** Parameters of a fetch. */
 export interface Fetch extends ServiceRequest {
   /** Bundles that are offered to the client; absent for none. */
   readonly bundles?: readonly OfferedBundle[];

@@ -28,7 +28,6 @@ const ARGUMENT = /^(?:thin-pack|no-progress|include-tag|ofs-delta|done|deepen \d
 /** git's responses end with it. */
 const FLUSH = Buffer.from('0000');
 
-/** Place of an answer. */
 export interface KeptPlace {
   readonly answer: Buffer | undefined;
   /** Keeps an answer that was made since the look-up, unless the repository has changed. */

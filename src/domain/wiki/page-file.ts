@@ -1,7 +1,6 @@
 import { pathInTree } from '../commit-files/paths.ts';
 import { folded, isPathPart } from './page-names.ts';
 
-/** The path of a file for a page. */
 export interface PageFile {
   /** Empty for the root. */
   readonly directory: Buffer;
@@ -25,7 +24,6 @@ export function fileForPage(title: Uint8Array, format: string): PageFile | undef
   return pageFileOf(Buffer.from(`${stem}.${format === 'markdown' ? 'md' : format}`, 'latin1'));
 }
 
-/** Returns the parts of a path. */
 export function pageFileOf(path: Buffer): PageFile {
   const slash = path.lastIndexOf('/');
   return { path, directory: path.subarray(0, Math.max(slash, 0)), fileName: path.subarray(slash + 1) };

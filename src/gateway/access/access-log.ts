@@ -39,7 +39,6 @@ export class AccessLog implements AsyncDisposable {
     return new AccessLog(options, openFile(options));
   }
 
-  /** Adds a line. */
   readonly add = (record: AccessRecord): void => {
     this.#file.stream.write(accessLine(record, this.#options.format));
   };

@@ -49,7 +49,6 @@ export class HttpConnections {
     return new HttpConnections(server, renewTls);
   }
 
-  /** Serves an accepted connection. */
   serve(socket: Socket): void {
     this.#server.emit('connection', socket);
   }

@@ -108,7 +108,6 @@ export async function serveReceivePack(
   response.end();
 }
 
-/** A push and its repository. */
 interface PushTarget {
   readonly repository: RepositoryInit;
   readonly stdin: AsyncIterable<Uint8Array>;

@@ -79,7 +79,6 @@ export class GitSession {
     return (this.#channel?.readableLength ?? 0) > MAX_UNREAD_BYTES;
   }
 
-  /** Reports whether a command is running. */
   get isRunning(): boolean {
     return this.#isRunning;
   }

@@ -5,7 +5,6 @@ import { ProtocolError } from '../errors.ts';
 const CHECKSUM_BYTES = 32;
 const VERSION = 1;
 
-/** A record as it is stored. */
 export interface SealedRecord {
   readonly bytes: Buffer;
   /** SHA-256 of what precedes it in the record, in hexadecimal. */

@@ -2,7 +2,6 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { unquotePath } from '../names/unquote-path.ts';
 import { compileWildmatch, firstWildcard, type MatchWork } from '../names/wildmatch.ts';
 
-/** The state that a line gives to an attribute. */
 export type AttributeState = 'set' | 'unset' | 'unspecified' | { readonly value: string };
 
 export interface AttributeAssignment {
@@ -18,7 +17,6 @@ export interface PathPositions {
   readonly name: number;
 }
 
-/** A line of an attributes file. */
 export interface AttributeLine {
   /**
    * Reports whether the line applies to a path, and adds the cost to `work`. `undefined` in a

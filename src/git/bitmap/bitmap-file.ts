@@ -151,12 +151,10 @@ export function firstGap(bits: Uint32Array, from: number, end: number): number {
   return Math.min(bit, end);
 }
 
-/** Sets some bits. */
 export function addBits(bits: Uint32Array, others: Uint32Array): void {
   for (let at = 0; at < others.length; at++) bits[at] = (bits[at] ?? 0) | (others[at] ?? 0);
 }
 
-/** Clears some bits. */
 export function removeBits(bits: Uint32Array, others: Uint32Array): void {
   for (let at = 0; at < others.length; at++) bits[at] = (bits[at] ?? 0) & ~(others[at] ?? 0);
 }

@@ -87,7 +87,6 @@ export function parseGitVersion(output: string): GitVersion | undefined {
   return { major: Number(match[1]), minor: Number(match[2]), patch: Number(match[3] ?? 0) };
 }
 
-/** Reports whether a version is the given one or newer. */
 export function isAtLeast(
   version: GitVersion,
   wanted: { readonly major: number; readonly minor: number },
@@ -100,7 +99,6 @@ export function versionWith(capability: GitCapability): string {
   return SINCE[capability].join('.');
 }
 
-/** Returns the features of a version. */
 export function capabilitiesOf(version: GitVersion): GitCapabilities {
   return mapFields(SINCE, ([major, minor]) => isAtLeast(version, { major, minor }));
 }

@@ -4,7 +4,6 @@ import { OutputBeforeFailure, outputBytes } from '../command/output.ts';
 import type { GitRepository } from '../repository.ts';
 import { type MergeTreeOutput, parseMergeTree } from './parse-merge-tree.ts';
 
-/** The result tree of a merge. */
 export interface MergedTree extends MergeTreeOutput {
   readonly isClean: boolean;
 }

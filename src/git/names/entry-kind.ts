@@ -1,6 +1,5 @@
 import { DIRECTORY, EXECUTABLE, FILE, LINK, REGULAR, SUBMODULE, typeOf } from '#base/file-mode';
 
-/** The kind of a tree entry. */
 export type EntryKind = 'blob' | 'tree' | 'submodule';
 
 const OWNER_MAY_EXECUTE = 0o100;

@@ -16,7 +16,6 @@ export interface RawObject extends ObjectInfo {
   readonly isCached?: boolean;
 }
 
-/** Reports whether a word names an object type. */
 export function isObjectType(word: string): word is ObjectType {
   return word === 'commit' || word === 'tree' || word === 'blob' || word === 'tag';
 }

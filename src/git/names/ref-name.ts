@@ -28,7 +28,6 @@ export function trustedRefName(name: Buffer): RefName {
   return name as RefName; // trusted by the caller; every other name was checked
 }
 
-/** Returns the bytes of a name. */
 export function bytesOfName(name: UncheckedRefName): Buffer {
   return typeof name === 'string'
     ? Buffer.from(name)

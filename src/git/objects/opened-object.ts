@@ -5,7 +5,6 @@ import type { Oid } from '../names/object-id.ts';
 import type { ObjectInfo } from '../names/object-info.ts';
 import type { FoundObject } from './cat-file/lookup.ts';
 
-/** An object that is open for reading. */
 export interface OpenObject extends ObjectInfo {
   /** The whole contents of a small object; `stream` is not needed then. */
   readonly data: Buffer | undefined;

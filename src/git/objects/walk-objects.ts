@@ -9,7 +9,6 @@ import { parseHeader } from './cat-file/cat-file-header.ts';
 import { revListFailure } from './rev-list-failure.ts';
 import { revisionInput } from './revision-input.ts';
 
-/** An object found by a walk. */
 export interface WalkedObject {
   readonly oid: string;
   /**

@@ -11,7 +11,6 @@ const ZERO = 0x30;
 /** A canonical mode is this much longer than the shortest one of an entry, which has 24 bytes. */
 const MAX_GROWTH = 5 / 24;
 
-/** Change of one name in a tree. */
 export interface TreeChange {
   readonly name: Buffer;
   /** The current mode of the name; `undefined` if it does not exist. */

@@ -73,7 +73,6 @@ export class EntryFinder {
   }
 }
 
-/** A directory of a tree. */
 export interface Directory {
   /** Without a trailing slash; empty for the top. */
   readonly path: Buffer;

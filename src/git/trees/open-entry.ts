@@ -5,7 +5,6 @@ import { OpenedObject, type OpenObject } from '../objects/opened-object.ts';
 import { findInTree, searchTree } from '../objects/parse/find-in-tree.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 
-/** A tree entry and its object. */
 export interface OpenEntry {
   readonly entry: TreeEntry;
   readonly kind: EntryKind;

@@ -15,7 +15,6 @@ export interface ControlGroupSettings extends GroupLimits {
   readonly repositories: GroupLimits & { readonly count: number; readonly maxCgroupsPerRepo: number };
 }
 
-/** A group for processes of a repository. */
 export interface RepositoryGroup {
   /** Directories of the group, one for each hierarchy. */
   readonly directories: readonly string[];

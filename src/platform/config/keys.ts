@@ -47,7 +47,6 @@ export interface Key<K extends KeyKind = KeyKind, V = unknown> extends KeyFacts 
   readonly acceptsOne?: boolean;
 }
 
-/** A TOML table. */
 export interface ConfigTable<F extends Fields = Fields> {
   readonly kind: 'table';
   readonly doc: string;

@@ -9,7 +9,6 @@ export interface EventLoopDelay extends Disposable {
   read(): number;
 }
 
-/** Starts measuring. */
 export function startEventLoopDelay(): EventLoopDelay {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delays.enable();

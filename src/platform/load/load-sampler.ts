@@ -16,7 +16,6 @@ export interface LoadSamplerOptions {
   readonly groupDirectories?: readonly string[] | undefined;
 }
 
-/** Starts sampling. */
 export function startLoadSampler({ mountpoint, groupDirectories }: LoadSamplerOptions): LoadSampler {
   const delays = startEventLoopDelay();
   return {

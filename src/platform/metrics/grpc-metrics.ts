@@ -10,7 +10,6 @@ export interface MethodLabels {
   readonly method: string;
 }
 
-/** The series of one method. */
 export interface MethodMetrics {
   readonly started: Counter;
   readonly messagesReceived: Counter;

@@ -24,7 +24,6 @@ export interface ReachableNodesOptions {
   readonly waitMs?: number;
 }
 
-/** A route to find. */
 export interface RouteSearch<R> {
   readonly virtualStorage: string;
   /** Finds a route among the nodes that are healthy now. */

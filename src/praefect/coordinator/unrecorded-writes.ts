@@ -63,7 +63,6 @@ export class UnrecordedWrites implements Disposable {
     return entry === undefined ? run() : this.#record(entry).then(run);
   }
 
-  /** Forgets all writes. */
   [Symbol.dispose](): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);

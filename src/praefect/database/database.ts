@@ -74,7 +74,6 @@ export class Database implements AsyncDisposable {
     return new Database(await probe(settings), limits);
   }
 
-  /** Runs a statement and returns its rows. */
   async rows<Row>(statement: RawBuilder<Row>): Promise<Row[]> {
     return (await this.#execute(() => statement.execute(this.#kysely))).rows;
   }

@@ -2,7 +2,6 @@ import type { Duplex } from 'node:stream';
 import type { PraefectConfig } from '../config/schema.ts';
 import { GitalyNode, type NodeDialOptions, type NodesByStorage } from './gitaly-node.ts';
 
-/** The connections to all nodes. */
 export class Nodes implements AsyncDisposable {
   readonly byStorage: NodesByStorage;
 

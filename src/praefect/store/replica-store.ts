@@ -16,7 +16,6 @@ export interface CreatedRepository {
   readonly isAssigned: boolean;
 }
 
-/** A write to a repository. */
 export interface RecordedWrite extends Omit<CreatedRepository, 'replicaPath' | 'isAssigned'> {
   /**
    * Groups of storages that are recorded instead: the first group of which a storage was up to

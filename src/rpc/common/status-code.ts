@@ -2,7 +2,6 @@ import { STATUS_CODES, type StatusCode } from '#base/gitaly-error';
 
 const NUMBERS = new Map(STATUS_CODES.map((code, number) => [code, number]));
 
-/** Returns the number of a status on the wire. */
 export function statusNumber(code: StatusCode): number {
   return NUMBERS.get(code) ?? 2;
 }

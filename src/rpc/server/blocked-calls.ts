@@ -62,7 +62,6 @@ function causeOf({ blockedMs, processorMs, stack }: Facts, call: ServerCall | un
 
 type Facts = Pick<LoopBlock<Suspects>, 'blockedMs' | 'processorMs' | 'isOver' | 'stack'>;
 
-/** The calls that may have caused a block. */
 interface Suspects {
   readonly call: ServerCall | undefined;
   readonly candidates: readonly CallNames[];

@@ -90,7 +90,6 @@ export class GrpcServer {
     return this.#calls.size;
   }
 
-  /** Number of open connections. */
   get connections(): number {
     return this.#connections.size;
   }

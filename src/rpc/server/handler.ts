@@ -115,7 +115,6 @@ export type BidiHandler<I extends DescMessage, O extends DescMessage> = (
   context: HandlerContext,
 ) => AsyncIterable<MessageInitShape<O>>;
 
-/** The handler type for a method descriptor. */
 export type HandlerFor<M> =
   M extends DescMethodUnary<infer I, infer O>
     ? UnaryHandler<I, O>

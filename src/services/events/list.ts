@@ -7,7 +7,6 @@ import { cursorOf, filterOf, refuseOld } from './request.ts';
 
 const MAX_EVENTS = 1000;
 
-/** Returns a page of events. */
 export const list: Handlers['list'] = async (request, { signal }, { feed }) => {
   const { storageName, limit } = request;
   const journal = await feed.journal(storageName);

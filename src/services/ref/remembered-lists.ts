@@ -13,7 +13,6 @@ interface Remembered {
   readonly parts: readonly ReadyResponses[];
 }
 
-/** A call that lists references. */
 export interface ListCall<I extends DescMessage, O extends DescMessage> {
   readonly repository: Repository;
   readonly input: I;

@@ -34,7 +34,6 @@ export function settingsService(deps: SettingsDependencies) {
   });
 }
 
-/** Returns the settings of a repository. */
 const get: Handlers['get'] = async (request, _context, { storages }) => {
   const repository = storages.open(request.repository);
   const description = await readSetting(repository, 'description');

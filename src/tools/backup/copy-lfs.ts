@@ -15,7 +15,6 @@ export function lfsOfBackups(backups: ObjectStore): ObjectStore {
   return new PrefixedStore(backups, FOLDER);
 }
 
-/** The result of a copy. */
 export interface LfsCopy {
   copied: number;
   /** Files that were there already. */

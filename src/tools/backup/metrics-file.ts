@@ -4,7 +4,6 @@ import { replaceFile } from '#base/files/replace-file';
 import { gauge } from '#platform/metrics/metric';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 
-/** Result of a backup of a storage. */
 export interface BackupResult {
   readonly storage: string;
   /** True if all repositories are in the backup. */

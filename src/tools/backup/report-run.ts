@@ -7,7 +7,6 @@ import type { Servers } from './servers.ts';
 /** The result of a backup of a storage, as the server shows it. */
 export interface ReportedRun {
   readonly id: string;
-  /** Name of the program. */
   readonly program: string;
   /** Repositories that were stored, or had nothing to store. */
   readonly repositories: number;

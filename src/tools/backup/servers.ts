@@ -2,7 +2,6 @@ import { describeJsonError } from '#base/go/encoding/json-error';
 import { JsonFields } from '#base/json-fields';
 import { type Connection, Pool } from '#client/index';
 
-/** How a server is reached. */
 export interface ServerAddress {
   readonly address: string;
   /** Empty for a server without a token. */

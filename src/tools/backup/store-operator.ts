@@ -128,7 +128,6 @@ export class StoreOperator implements BackupOperator {
     }
   }
 
-  /** Reports whether the store has any object. */
   async #hasAny(signal: AbortSignal): Promise<boolean> {
     for await (const page of this.#store.list('', { signal })) if (page.length > 0) return true;
     return false;

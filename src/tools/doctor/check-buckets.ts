@@ -26,7 +26,6 @@ export async function* checkBuckets(config: GitalyConfig): AsyncGenerator<Findin
   if (finding.level === 'ok') yield* checkSignature(subject, bundleUri.goCloudUrl);
 }
 
-/** Checks one store. */
 export async function checkBucket(subject: string, url: string): Promise<Finding> {
   const directory = localDirectoryOf(url);
   // Only the server creates the directory: another user's would be useless to it.

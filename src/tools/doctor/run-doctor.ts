@@ -84,7 +84,6 @@ export function isUpDirectory(directory: string): boolean {
   return [CLUSTER, REPOSITORIES].some((name) => existsSync(join(directory, name)));
 }
 
-/** Checks a directory of `gitaly-ts up`. */
 export async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, void, undefined> {
   let names: string[];
   try {

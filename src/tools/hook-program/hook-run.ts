@@ -2,7 +2,6 @@ import type { ServiceCaller } from '#client/call/typed-client';
 import type { Stdio } from '#client/git/git-streams';
 import type { HooksPayload } from '#domain/hooks/payload';
 
-/** One run of a hook by git. */
 export interface HookRun {
   readonly connection: ServiceCaller;
   readonly payload: HooksPayload;

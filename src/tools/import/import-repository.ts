@@ -27,7 +27,6 @@ export interface ImportSettings {
 /** Called with the number of fetched bytes, then with the number of sent bytes. */
 export type OnBytes = (bytes: number) => void;
 
-/** Result of one import. */
 export interface Imported {
   readonly outcome: 'imported' | 'skipped';
   /** Number of bytes sent to the server. */

@@ -1,7 +1,6 @@
 import { formatShortBytes } from '#base/format-bytes';
 import { formatSeconds } from './format-seconds.ts';
 
-/** Contents of a progress bar. */
 export interface BarState {
   readonly total: number;
   readonly done: number;

@@ -3,7 +3,6 @@ import { quote } from '../quote.ts';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const CONTROL_CHARACTER = /[\x00-\x1f\x7f]/;
 
-/** The parts of a URL. */
 export interface ParsedUrl {
   /** In lower case. */
   readonly scheme: string;

@@ -17,7 +17,6 @@ export interface UpWorkers {
 export interface UpFamily {
   readonly family: Supervising;
   readonly gateways: GatewaySupervisor;
-  /** Log of this process. */
   readonly logger: Logger;
 }
 

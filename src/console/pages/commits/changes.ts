@@ -44,7 +44,6 @@ export async function changesBetween(
   };
 }
 
-/** Returns the files of a change, each with its hunks. */
 export function fileDiffs({ files, isCut }: ShownChanges): Html {
   return html`<h2>${formatCount(files.length, 'changed file')}</h2>
 ${files.map(fileDiff)}

@@ -12,7 +12,6 @@ import { rulesOfRepository } from './repository-rules.ts';
 /** @throws {RuleRefusal} that names the rule, and any error if the push cannot be checked. */
 type Check<V> = (rule: V, push: PushChanges) => Promise<void> | void;
 
-/** The check of each kind of rule. */
 export const PUSH_RULE_CHECKS: { readonly [N in keyof PushRules]-?: Check<PushRules[N]> } = {
   references: checkReferences,
   protected: checkProtected,

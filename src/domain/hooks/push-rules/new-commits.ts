@@ -35,7 +35,6 @@ export function knownCommits(head: PushedHead, { oldOid }: PushChange, on: strin
   return [...(isNew ? [] : [`^${oldOid}`]), ...(knowsHead ? [`^${head.oid}`] : [])];
 }
 
-/** A new commit. */
 export interface PushedCommit {
   readonly oid: string;
   readonly header: string;

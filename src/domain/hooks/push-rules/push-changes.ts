@@ -10,7 +10,6 @@ export class RuleRefusal extends Error {
   override readonly name = 'RuleRefusal';
 }
 
-/** A change of a reference. */
 export interface PushChange {
   readonly oldOid: string;
   readonly newOid: string;

@@ -61,7 +61,6 @@ function pruneStale({ isPool }: RepositoryState, nowMs: number): PrunePlan | und
   return isPool ? undefined : { expireBeforeMs: nowMs - STALE_OBJECTS_MS };
 }
 
-/** Reports whether the references should be packed. */
 export function shouldPackReferences(references: ReferencesState): boolean {
   switch (references.backend) {
     case 'files':

@@ -63,7 +63,6 @@ export function tasksForEntries(entries: number): ReadonlySet<MaintenanceTask> {
   return new Set(TASKS.filter((task) => entries > ENTRIES[task]));
 }
 
-/** Returns every task. */
 export function allTasks(): ReadonlySet<MaintenanceTask> {
   return new Set(TASKS);
 }

@@ -9,7 +9,6 @@ export interface FetchedChanges {
   readonly updated: readonly FetchedReference[];
 }
 
-/** A reference with its new value. */
 export interface FetchedReference {
   readonly name: Buffer;
   readonly newOid: string;

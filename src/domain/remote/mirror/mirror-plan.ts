@@ -13,7 +13,6 @@ export interface MirrorQuestion {
   readonly isAncestor: (remoteOid: string, localOid: string) => Promise<boolean>;
 }
 
-/** Changes of a mirror. */
 export interface MirrorPlan {
   /** References for `git push`; the default branch is the first. */
   readonly refspecs: readonly string[];

@@ -70,7 +70,6 @@ interface CopyEntriesOptions {
   readonly signal: AbortSignal;
 }
 
-/** Numbers of copied entries. */
 interface CopiedEntries {
   readonly count: number;
   readonly deltas: number;

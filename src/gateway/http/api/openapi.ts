@@ -10,7 +10,6 @@ const JSON_TYPE = 'application/json';
 
 let document: object | undefined;
 
-/** Returns the OpenAPI document of the table. */
 export function openApiDocument(): object {
   document ??= build();
   return document;
@@ -92,7 +91,6 @@ function operationObject({
   };
 }
 
-/** The parameter `repository`. */
 export const REPOSITORY_PARAMETER = Type.String({
   minLength: 1,
   description: 'Path of the repository, with or without .git; slashes as %2F.',

@@ -77,7 +77,6 @@ interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Returns the problem of anything that was thrown. */
 export function problemOf(thrown: unknown): Problem {
   const error = typedError(thrown);
   if (error instanceof Problem) return error;

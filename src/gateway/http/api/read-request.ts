@@ -102,7 +102,6 @@ export function queryParts(query: string): (readonly [string, Buffer])[] {
     });
 }
 
-/** Reads a body to its end. */
 export async function wholeBody(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(chunks));
 }

@@ -48,7 +48,6 @@ export interface OperationValues {
   readonly maxPatchBytes: number;
 }
 
-/** An operation that its caller may run. */
 export interface AdmittedOperation {
   /**
    * Runs it.

@@ -33,7 +33,6 @@ interface JsonAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Sends what an operation returned. */
 export async function sendReply(
   { access, request, response, signal }: HttpExchange,
   query: Readonly<Record<string, unknown>>,

@@ -10,7 +10,6 @@ const MAX_OBJECTS = 1000;
 const AHEAD = 16;
 const OID = /^[0-9a-f]{64}$/;
 
-/** The body of a batch. */
 export interface BatchRequest {
   readonly operation: 'download' | 'upload';
   readonly objects: readonly LfsPointer[];

@@ -8,7 +8,6 @@ export { LLMS_PATH } from '../api/api-path.ts';
 /** Address below which a gateway serves pages for people. */
 export const PAGES_PATH = '/-/console';
 
-/** Returns the address of the page of a repository. */
 export function pageOfRepository(path: string): string {
   return `${PAGES_PATH}/repository/${path.split('/').map(encodeURIComponent).join('/')}`;
 }

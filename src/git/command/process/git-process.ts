@@ -142,7 +142,6 @@ export class GitProcess implements AsyncDisposable {
     if (exit.code !== 0) throw this.failure(exit);
   }
 
-  /** Returns the error that describes the exit. */
   exitError(exit: GitExit): GitExitError {
     return new GitExitError(this.argv, exit, this.stderr());
   }

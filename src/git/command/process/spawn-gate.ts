@@ -61,7 +61,6 @@ export class SpawnGate {
     this.#waits = waits;
   }
 
-  /** Number of waiting starts. */
   get queueLength(): number {
     return this.#beginning.waiting;
   }

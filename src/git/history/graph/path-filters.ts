@@ -9,7 +9,6 @@ export interface PathFilters {
   readonly data: Buffer;
 }
 
-/** A path as filters know it. */
 export interface PathKey {
   readonly hashes: readonly [first: number, step: number];
   /** Version 1 of the hash treats other bytes differently on some machines. */

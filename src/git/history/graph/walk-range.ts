@@ -15,7 +15,6 @@ export interface RangeStart {
   readonly isLeft?: boolean;
 }
 
-/** A commit of a range. */
 export interface RangeCommit {
   readonly node: CommitNode;
   /** True if a left start reaches it. */

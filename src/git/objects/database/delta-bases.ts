@@ -7,7 +7,6 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** Memory of an entry in addition to its contents. */
 const ENTRY_BYTES = 200;
 
-/** The contents of an object in a pack. */
 export interface PackedObject {
   readonly type: ObjectType;
   readonly data: Buffer;

@@ -24,7 +24,6 @@ const EXPECTED_BYTES = 4096;
 const MAX_FILE_BYTES = 2 * READ_LIMITS.objectBytes;
 const HEADER = /^(commit|tree|blob|tag) (0|[1-9]\d{0,14})$/;
 
-/** Returns the path of a loose object. */
 export function loosePath(objectDirectory: string, oid: string): string {
   return `${objectDirectory}/${oid.slice(0, 2)}/${oid.slice(2)}`;
 }

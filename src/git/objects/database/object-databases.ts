@@ -146,7 +146,6 @@ export class ObjectDatabases {
     if (own !== undefined) this.#close(own);
   }
 
-  /** Closes all files. */
   close(): void {
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;

@@ -5,7 +5,6 @@ import type { ObjectType } from '#git/names/object-info';
 export type PackEntry = {
   /** Size of the object, or of the delta. */
   readonly size: number;
-  /** Bytes of this header. */
   readonly headerBytes: number;
 } & (
   | { readonly kind: 'object'; readonly type: ObjectType }

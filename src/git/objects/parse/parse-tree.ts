@@ -2,7 +2,6 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { type Oid, type OidBytes, oidAt } from '#git/names/object-id';
 
-/** One entry of a tree object. */
 export interface TreeEntry {
   /**
    * File type and permissions as in git: 0o100644, 0o100755, 0o120000, 0o040000, 0o160000, and

@@ -65,7 +65,6 @@ export class TreeCursor {
     return oidAt(this.data, this.nameEnd + 1, this.oidBytes);
   }
 
-  /** Reports whether the current entry has this name. */
   isNamed(name: Uint8Array): boolean {
     if (this.nameEnd - this.nameAt !== name.length) return false;
     // Names of one directory often begin alike. A native comparison costs as much as 40 of these.

@@ -6,7 +6,6 @@ const SLASH = 0x2f;
 /** Looking at as many entries takes less than a millisecond. */
 const FEW_ENTRIES = 4000;
 
-/** An entry of a tree that is to be written. */
 export interface NewTreeEntry {
   readonly mode: number;
   /** Raw bytes, one path component. */

@@ -12,7 +12,6 @@ export function objectHeader(type: ObjectType, sizeBytes: number): Buffer {
   return Buffer.from(`${type} ${sizeBytes}\0`);
 }
 
-/** Returns the id of an object. */
 export function hashObject(objectFormat: ObjectFormatName, type: ObjectType, data: Uint8Array): Oid {
   return oidAt(createHash(objectFormat).update(objectHeader(type, data.length)).update(data).digest());
 }

@@ -25,7 +25,6 @@ export interface RefQuery {
   readonly contains?: string;
   /** Lists only references that are reachable from this commit. */
   readonly merged?: Arg;
-  /** Maximum number of references. */
   readonly limit?: number;
 }
 

@@ -158,7 +158,6 @@ export class StoredRefs {
     });
   }
 
-  /** Reports whether there is any branch. */
   hasBranch(): boolean {
     return this.storage.hasBranch();
   }

@@ -70,7 +70,6 @@ export interface RefStorage {
    */
   mayLog(name: RefName): boolean;
 
-  /** Reports whether there is any branch. */
   hasBranch(): boolean;
 
   /**

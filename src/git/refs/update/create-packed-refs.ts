@@ -18,7 +18,6 @@ import {
 import { PackedRefsCache, type PackedRefsFile } from '../storage/files/packed-refs-cache.ts';
 import { RefTransaction } from './ref-transaction.ts';
 
-/** A reference to create. */
 export interface NewRef {
   readonly name: RefName;
   readonly oid: string;

@@ -39,7 +39,6 @@ interface Source {
   readonly isAsleep?: boolean;
 }
 
-/** Pool of processes. */
 interface Pool {
   start(): Promise<GitProcess>;
   giveBack(process: GitProcess): void;

@@ -29,7 +29,6 @@ interface Available {
   readonly givenName: string;
 }
 
-/** The predecessor of this process. */
 export interface Predecessor {
   /** Reports that this process accepts calls, on the sockets it has taken; the predecessor stops. */
   ready(): void;

@@ -1,7 +1,6 @@
 import { FRAME_TYPE, HEADER_BYTES } from './frame.ts';
 import { YamuxError } from './yamux-error.ts';
 
-/** Receiver of parsed frames. */
 export interface FrameSink {
   /**
    * Handles a header. For data frames the payload follows in `payload` calls that sum up to

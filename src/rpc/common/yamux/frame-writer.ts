@@ -16,7 +16,6 @@ const FLOOD_LIMIT_BYTES = 256 * 1024;
 /** Number of checks of a stalled connection before it is closed. */
 const LOOKS = 2;
 
-/** A source of payload. */
 export interface FrameSource {
   /** Sends at most one frame. Returns whether another one is ready. */
   sendFrame(): boolean;

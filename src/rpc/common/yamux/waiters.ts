@@ -35,7 +35,6 @@ export class Waiters<T> {
     return true;
   }
 
-  /** Ends all waits. */
   resolveAll(value: T): void {
     while (this.resolveFirst(value));
   }

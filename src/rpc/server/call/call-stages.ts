@@ -1,6 +1,5 @@
 import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
-/** The call to which stages belong. */
 export interface StagesOwner extends ServerCall {
   /** Called when all stages have started. */
   onBegun(): void;

@@ -12,7 +12,6 @@ import { MissingRequestError } from './missing-request-error.ts';
  */
 const MESSAGES_PER_LOOK = 8;
 
-/** The call to which a reader belongs. */
 export interface RequestReaderOwner {
   readonly route: CallRoute;
   readonly incoming: IncomingFrames;
@@ -22,7 +21,6 @@ export interface RequestReaderOwner {
   onFirstRequest(message: unknown): unknown;
 }
 
-/** Reads and decodes the requests of a call. */
 export class RequestReader {
   messages = 0;
   bytes = 0;

@@ -20,7 +20,6 @@ const TRAILERS_ONLY = { endStream: true, sendDate: false } as const;
 /** Interval for checking whether the status has been sent to a client that reads slowly. */
 const RELEASE_RETRY_MS = 20;
 
-/** The call to which a writer belongs. */
 export interface ResponseWriterOwner {
   readonly route: CallRoute;
   readonly context: CallContext;
@@ -162,7 +161,6 @@ async function returnQuietly(iterator: AsyncIterator<unknown>): Promise<void> {
   }
 }
 
-/** Responds with only a status. */
 export function respondTrailersOnly(
   stream: ServerStream,
   trailers: OutgoingHttpHeaders,

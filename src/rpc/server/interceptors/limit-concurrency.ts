@@ -127,7 +127,6 @@ function isOwnLimitEnabled({ context }: ServerCall): boolean {
   return context.flags.isEnabled(LIMIT_UNAUTHENTICATED);
 }
 
-/** Returns the limit that applies to a call, if any. */
 function limitOf(call: ServerCall, limiters: MethodLimiters): ConcurrencyLimit | undefined {
   const isAuthenticated = call.headers.has(USERNAME);
   const own = isAuthenticated || !isOwnLimitEnabled(call) ? undefined : limiters.unauthenticated;

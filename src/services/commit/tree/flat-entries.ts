@@ -41,7 +41,6 @@ export async function* withFlatPaths(
   }
 }
 
-/** Yields the entries without flat paths. */
 export async function* withoutFlatPaths(batches: Batches): AsyncGenerator<SentEntry[]> {
   for await (const batch of batches) yield batch.map((entry) => ({ entry, flatPath: undefined }));
 }

@@ -8,7 +8,6 @@ import { noteClone, offeredBundles } from './bundle-uri.ts';
 import type { GitTransportDependencies } from './git-transport-dependencies.ts';
 import { packRequesterOf } from './pack-requester.ts';
 
-/** A fetch as an RPC requests it. */
 export type RequestedFetch = Omit<Fetch, 'bundles' | 'requester'>;
 
 /**

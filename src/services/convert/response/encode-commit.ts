@@ -97,7 +97,6 @@ export function writePerson(
   writer.message(field, end);
 }
 
-/** Writes the fields of a `Tag`. */
 export function encodeTag(writer: ReverseWriter, tag: TagMessage): void {
   writer.number(TAG.signatureType, tag.signatureType);
   writePerson(writer, TAG.tagger, tag.tagger);

@@ -20,7 +20,6 @@ export const removeRepository: Handlers['removeRepository'] = async (request, co
   return {};
 };
 
-/** Removes everything in a storage. */
 export const removeAll: Handlers['removeAll'] = async ({ storageName }, _context, { storages }) => {
   try {
     await removeEverything(storages, storages.storage(storageName));

@@ -22,7 +22,6 @@ export interface MaintenanceMoment {
   readonly host: HostLoad;
 }
 
-/** Why maintenance waits. */
 export type WaitReason = 'calls' | 'recent-writes' | 'host-calls' | 'event-loop' | 'cpu-pressure';
 
 export type StartDecision =

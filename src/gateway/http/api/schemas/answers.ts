@@ -10,7 +10,6 @@ const Person = Type.Object({
   timezone: Type.String({ description: 'As in git: +0200.' }),
 });
 
-/** A commit in answers. */
 export const CommitAnswer = Type.Object(
   {
     id: objectId('Id of the commit.'),
@@ -26,7 +25,6 @@ export const CommitAnswer = Type.Object(
   { title: 'Commit' },
 );
 
-/** The id of a new commit. */
 export const NewCommitAnswer = Type.Object({ id: objectId('Id of the new commit.') }, { title: 'NewCommit' });
 
 export function commitAnswer(commit: Commit): Static<typeof CommitAnswer> {

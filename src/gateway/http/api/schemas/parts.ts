@@ -63,7 +63,6 @@ export function isBytes(schema: TSchema | undefined): schema is BytesSchema {
   return schema !== undefined && 'x-bytes' in schema;
 }
 
-/** The parameters of a list. */
 export const LIST_QUERY = {
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 1000, description: 'Items of a page. Default 100; of lines, all.' }),

@@ -7,13 +7,11 @@ import { STACK_LIMITS } from './limits.ts';
 /** The kinds of blocks that lead to references. */
 export type BlockType = 'ref' | 'index';
 
-/** The bytes of a block. */
 export interface BlockBytes {
   /** The block from its start, in the first one with the header of the file. */
   readonly data: Buffer;
   /** Length of the file's header, in the first block. */
   readonly headerBytes: number;
-  /** Bytes of an object id. */
   readonly oidBytes: number;
 }
 
@@ -201,7 +199,6 @@ export class Block {
 interface Restarts {
   readonly positions: ReadonlySet<number>;
   readonly recordsStart: number;
-  /** End of the records. */
   readonly recordsEnd: number;
 }
 
