@@ -49,11 +49,6 @@ export interface PraefectCommand {
   run(input: PraefectInput): Promise<number | undefined>;
 }
 
-export interface AddCommandsOptions {
-  readonly exit: (code: number) => void;
-  readonly output: PraefectOutput;
-}
-
 /** Type of an option's value: a whole number of 64 bits, a duration like `10s`, true or false. */
 type ValueType = 'int' | 'uint' | 'duration' | 'bool';
 
@@ -65,7 +60,7 @@ const RANGES = {
 export function addCommands(
   root: Command,
   commands: readonly PraefectCommand[],
-  { exit, output }: AddCommandsOptions,
+  { exit, output }: { readonly exit: (code: number) => void; readonly output: PraefectOutput },
 ): void {
   for (const each of commands) {
     const command = root

@@ -7,11 +7,6 @@ import { replaceLocked } from '#storage/locks/locked-file';
 import type { Repository } from '#storage/repository';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
 
-export interface ApplyOptions {
-  readonly vote: Vote | undefined;
-  readonly signal: AbortSignal;
-}
-
 const FILE_MODE = 0o644;
 /** Limit of a file that git reads. @see git: attr.h, ATTR_MAX_FILE_SIZE */
 const MAX_BYTES = 100 << 20;
@@ -27,7 +22,7 @@ const NO_CONTENT = new Uint8Array(20);
 export async function applyAttributes(
   repository: Repository,
   commitId: string,
-  { vote, signal }: ApplyOptions,
+  { vote, signal }: { readonly vote: Vote | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
   const file = `${repository.path}/info/attributes`;
   const options = { maxBytes: MAX_BYTES, signal };

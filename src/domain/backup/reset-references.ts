@@ -6,11 +6,6 @@ import { inRefTransaction } from '../ref-update/update-reference.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackedUpReference } from './reference-lines.ts';
 
-export interface ResetOptions {
-  readonly hooks: TransactionHooks | undefined;
-  readonly signal: AbortSignal;
-}
-
 /** Changes that make the references of a repository those of a backup. */
 export interface ReferenceChanges {
   /** Names that the backup does not have. */
@@ -77,7 +72,7 @@ async function inOrder(
 export async function applyChanges(
   repository: Repository,
   { removed, changed }: ReferenceChanges,
-  { hooks, signal }: ResetOptions,
+  { hooks, signal }: { readonly hooks: TransactionHooks | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
   if (removed.length + changed.length === 0) return;
   const zero = '0'.repeat(repository.objectFormat === 'sha256' ? 64 : 40);

@@ -21,10 +21,6 @@ const PARENT_MODE = 0o755;
 const MODE_MASK = 0o755;
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-export interface ExtractHooksOptions {
-  readonly signal: AbortSignal;
-}
-
 /**
  * Unpacks the entries `custom_hooks` of a tar archive, which may be hostile, into a directory that
  * only the caller uses. Other entries are skipped; without any, `custom_hooks` is an empty
@@ -38,7 +34,7 @@ export interface ExtractHooksOptions {
 export async function extractHooks(
   bytes: AsyncIterable<Uint8Array>,
   directory: string,
-  { signal }: ExtractHooksOptions,
+  { signal }: { readonly signal: AbortSignal },
 ): Promise<string> {
   let entries = 0;
   let unpackedBytes = 0;

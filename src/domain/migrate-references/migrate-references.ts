@@ -68,11 +68,6 @@ export async function migrateReferences(
   return true;
 }
 
-interface SwitchOptions {
-  readonly target: StoredBackend;
-  readonly signal: AbortSignal;
-}
-
 const CONFIG_MODE = 0o644;
 /**
  * Time for which the old references stay readable: a git that has read the old config file opens
@@ -87,7 +82,7 @@ const OLD_READERS_MS = 500;
 async function switchReferences(
   repository: Repository,
   draft: ReferencesDraft,
-  { target, signal }: SwitchOptions,
+  { target, signal }: { readonly target: StoredBackend; readonly signal: AbortSignal },
 ): Promise<void> {
   signal.throwIfAborted();
   await beginMoves(draft.path, target);
@@ -104,11 +99,6 @@ interface ReferencesDraft {
   readonly path: string;
   /** Checksum of all references, those outside `refs/` among them; the same in both formats. */
   readonly sum: string;
-}
-
-interface DraftConfigOptions {
-  readonly target: StoredBackend;
-  readonly signal: AbortSignal;
 }
 
 const VERSION = 'core.repositoryformatversion';
@@ -176,7 +166,7 @@ async function sumReferences(repository: Repository, signal: AbortSignal): Promi
 async function draftConfig(
   repository: Repository,
   draft: string,
-  { target, signal }: DraftConfigOptions,
+  { target, signal }: { readonly target: StoredBackend; readonly signal: AbortSignal },
 ): Promise<void> {
   const file = `${draft}/config`;
   await copyFile(`${repository.path}/config`, file);

@@ -8,11 +8,6 @@ import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 
-export interface CreatePoolOptions {
-  readonly vote?: Vote | undefined;
-  readonly signal: AbortSignal;
-}
-
 /**
  * Creates an object pool with the objects, branches and tags of a repository. On the same file
  * system its files are hard links of the origin's, so that it takes no space.
@@ -24,7 +19,7 @@ export async function createPool(
   storages: Storages,
   target: RepositoryTarget,
   origin: RepositoryTarget,
-  { vote, signal }: CreatePoolOptions,
+  { vote, signal }: { readonly vote?: Vote | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
   const seed = async (pool: Repository): Promise<void> => {
     const source = openOrigin(storages, origin);

@@ -15,11 +15,6 @@ export async function fullPath(repository: Repository, signal: AbortSignal): Pro
   return output.subarray(0, -1);
 }
 
-export interface SetFullPathOptions {
-  readonly vote: Vote | undefined;
-  readonly signal: AbortSignal;
-}
-
 /**
  * Writes the full path to the config file: git edits a copy while the file is locked.
  *
@@ -28,7 +23,7 @@ export interface SetFullPathOptions {
 export async function setFullPath(
   repository: Repository,
   path: string,
-  { vote, signal }: SetFullPathOptions,
+  { vote, signal }: { readonly vote: Vote | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
   const file = `${repository.path}/config`;
   await using directory = await createTempDirectory(repository.storage, 'config-');

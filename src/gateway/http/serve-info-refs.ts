@@ -19,18 +19,13 @@ import type { GitExchange } from './git-exchange.ts';
  */
 const OBJECT_FORMAT_HEADER = 'x-git-object-format';
 
-export interface InfoRefsOptions {
-  readonly link: GitalyLink;
-  readonly creator: RepositoryCreator | undefined;
-}
-
 /**
  * Serves `GET …/info/refs?service=…`. It changes nothing: a push to a missing repository receives
  * the references of an empty one, if pushes create repositories.
  */
 export async function serveInfoRefs(
   exchange: GitExchange,
-  { creator, link }: InfoRefsOptions,
+  { creator, link }: { readonly link: GitalyLink; readonly creator: RepositoryCreator | undefined },
 ): Promise<void> {
   try {
     await advertise(exchange, link, creator);

@@ -14,10 +14,6 @@ export const WITHOUT_REPLACEMENTS = { GIT_NO_REPLACE_OBJECTS: '1' };
 /** Limit of the output; a longer list of conflicts is useless. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
-export interface MergeTreeOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
  * Merges two commits with `git merge-tree --write-tree`: renames are found, files are merged line
  * by line, several merge bases become one. Trees, merged files and files with conflict markers
@@ -30,7 +26,7 @@ export interface MergeTreeOptions {
 export async function mergeTreeOfCommits(
   repository: GitRepository,
   { ours, theirs }: { readonly ours: string; readonly theirs: string },
-  { signal }: MergeTreeOptions = {},
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<MergedTree> {
   const words = [flag('--write-tree'), flag('-z'), flag('--allow-unrelated-histories')];
   const command = gitCommand('merge-tree', { options: words, revisions: [ours, theirs] });

@@ -49,11 +49,6 @@ interface SourceBranch {
   readonly expectedOid: string;
 }
 
-interface FetchOptions {
-  readonly hooks: TransactionHooks | undefined;
-  readonly signal: AbortSignal;
-}
-
 /**
  * Points a reference to the commit that a revision of another repository names, and fetches the
  * commit if necessary.
@@ -65,7 +60,7 @@ interface FetchOptions {
 export async function fetchSourceBranch(
   repository: Repository,
   { source, revision, target, expectedOid }: SourceBranch,
-  { hooks, signal }: FetchOptions,
+  { hooks, signal }: { readonly hooks: TransactionHooks | undefined; readonly signal: AbortSignal },
 ): Promise<boolean> {
   const oid =
     source === undefined
