@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
 import { dial } from '#client/index';
+import { Repository } from '#client/repository/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import { type Finding, failure, ok } from './finding.ts';
 
-const REPOSITORY = { storageName: 'doctor', relativePath: 'doctor.git', glRepository: 'doctor.git' };
+const STORAGE = 'doctor';
+const USER = { id: 'user-1', username: 'doctor', name: 'Doctor', email: 'doctor@localhost' };
 const CONTENT = 'written and read back\n';
 const CALL_LIMIT_MS = 20_000;
 
@@ -40,44 +42,18 @@ async function writeAndRead(directory: string, gitBinary: string): Promise<strin
     config: configFrom({
       socket_path: join(directory, 's'),
       runtime_dir: join(directory, 'run'),
-      storage: [{ name: REPOSITORY.storageName, path: join(directory, 'storage') }],
+      storage: [{ name: STORAGE, path: join(directory, 'storage') }],
       ...(gitBinary.includes('/') && { git: { bin_path: gitBinary } }), // otherwise the one on the PATH
     }),
     logger: createLogger({ format: 'text', level: 'panic', stream: process.stderr }),
   });
   await using connection = await dial(server.addresses.unix ?? '', { defaultTimeoutMs: CALL_LIMIT_MS });
-  const [repository, branchName] = [REPOSITORY, Buffer.from('main')];
-  await connection.repository.createRepository({ repository, defaultBranch: branchName });
-  const user = {
-    glId: 'user-1',
-    glUsername: 'doctor',
-    name: Buffer.from('Doctor'),
-    email: Buffer.from('doctor@localhost'),
-  };
-  const header = { repository, user, branchName, commitMessage: Buffer.from('Round trip') };
-  const action = { action: 0, filePath: Buffer.from('file') };
-  await connection.operation.userCommitFiles([
-    { userCommitFilesRequestPayload: { case: 'header', value: header } },
-    {
-      userCommitFilesRequestPayload: {
-        case: 'action',
-        value: { userCommitFilesActionPayload: { case: 'header', value: action } },
-      },
-    },
-    {
-      userCommitFilesRequestPayload: {
-        case: 'action',
-        value: { userCommitFilesActionPayload: { case: 'content', value: Buffer.from(CONTENT) } },
-      },
-    },
-  ]);
-  const chunks: Uint8Array[] = [];
-  for await (const { data } of connection.commit.treeEntry({
-    repository,
-    revision: branchName,
-    path: Buffer.from('file'),
-  }))
-    chunks.push(data);
-  await connection.repository.removeRepository({ repository });
-  return Buffer.concat(chunks).toString();
+  const path = 'doctor.git';
+  const repository = new Repository(connection, { storage: STORAGE, path, glRepository: path, user: USER });
+  await repository.create();
+  const action = { type: 'create', path: 'file', content: CONTENT } as const;
+  await repository.commit({ branch: 'main', message: 'Round trip', actions: [action] });
+  const content = await repository.readFile('main', 'file');
+  await repository.remove();
+  return content;
 }
