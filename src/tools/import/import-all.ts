@@ -1,6 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import { CallError } from '#client/index';
 import { GitExitError } from '#git/command/process/exit-error';
+import { eachConcurrently } from '#object-store/each-concurrently';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
 import { gitErrorText } from './git-error-text.ts';
 import { type Imported, type ImportSettings, importRepository } from './import-repository.ts';
@@ -31,14 +32,8 @@ export async function importAll(
   { jobs, signal, listener }: { jobs: number; signal: AbortSignal; listener: ImportListener },
 ): Promise<ImportTotals> {
   const totals: ImportTotals = { imported: 0, skipped: 0, failed: 0, bytes: 0 };
-  const queue = sources.values();
-  const work = async (): Promise<void> => {
-    for (const source of queue) {
-      if (signal.aborted) return;
-      await importOne(source);
-    }
-  };
-  const importOne = async (source: ImportSource): Promise<void> => {
+  await eachConcurrently(sources, jobs, async (source) => {
+    if (signal.aborted) return;
     listener.onStart(source);
     try {
       const onProgress = (bytes: number): void => listener.onProgress(source, bytes);
@@ -55,8 +50,7 @@ export async function importAll(
           : '';
       listener.onFailed(source, maskUrlCredentials(reasonOf(error) + advice));
     }
-  };
-  await Promise.all(Array.from({ length: Math.min(jobs, sources.length) }, work));
+  });
   return totals;
 }
 

@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import { eachConcurrently } from '#object-store/each-concurrently';
 import type { ReferenceFormat, Repositories } from './repositories.ts';
 
 /** Notified of each repository. */
@@ -33,10 +34,7 @@ export async function migrateAll(
     await repositories.migrateReferences(name, format);
     listener.onDone(name, 'migrated');
   };
-  const waiting = names.values();
-  const work = async (): Promise<void> => {
-    for (const name of waiting)
-      await migrate(name).catch((error: unknown) => listener.onFailed(name, messageOf(error)));
-  };
-  await Promise.all(Array.from({ length: jobs }, work));
+  await eachConcurrently(names, jobs, (name) =>
+    migrate(name).catch((error: unknown) => listener.onFailed(name, messageOf(error))),
+  );
 }
