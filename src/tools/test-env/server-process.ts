@@ -1,20 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { closeSync, openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
+import { type StartingServer, untilAccepting } from './server-socket.ts';
 
 /** A server to start. */
-export interface ServerCommand {
+export interface ServerCommand extends Omit<StartingServer, 'program'> {
   /** The program and its arguments. */
   readonly command: readonly string[];
   /** Working directory. */
   readonly directory: string;
-  /** File for the output. */
-  readonly log: string;
-  /** Socket on which it is ready. */
-  readonly socket: string;
 }
 
 /** A server that ends when this process ends, for whatever reason. */
@@ -23,10 +18,6 @@ export interface ChildServer extends AsyncDisposable {
   readonly exited: Promise<unknown>;
 }
 
-const START_LIMIT_MS = 60_000;
-const CONNECT_EVERY_MS = 5;
-/** Characters of the log in an error; the reason is at its end. */
-const LOG_TAIL_LENGTH = 3000;
 /**
  * Ends the server when descriptor 3 is closed, which happens with this process even if that is
  * killed. The server does not inherit the descriptor.
@@ -61,38 +52,10 @@ export async function startServer(server: ServerCommand, signal: AbortSignal): P
     await exited;
   };
   try {
-    await accepting(server, child, signal);
+    await untilAccepting(child, { ...server, program: 'the server' }, signal);
   } catch (error) {
     await stop();
     throw error;
   }
   return { exited, [Symbol.asyncDispose]: stop };
-}
-
-async function accepting(server: ServerCommand, child: ChildProcess, signal: AbortSignal): Promise<void> {
-  const limit = performance.now() + START_LIMIT_MS;
-  while (!(await connects(server.socket))) {
-    signal.throwIfAborted();
-    const hasEnded = child.exitCode !== null || child.signalCode !== null;
-    if (!hasEnded && performance.now() < limit) await delay(CONNECT_EVERY_MS);
-    else {
-      const tail = readFileSync(server.log, 'utf8').slice(-LOG_TAIL_LENGTH);
-      throw new Error(
-        `the server ${hasEnded ? 'ended' : 'does not accept connections'}. ${server.log}:\n${tail}`,
-      );
-    }
-  }
-}
-
-/** Reports whether a server listens on a socket. */
-export async function connects(socketPath: string): Promise<boolean> {
-  const socket = connect(socketPath);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false; // not yet
-  } finally {
-    socket.destroy();
-  }
 }

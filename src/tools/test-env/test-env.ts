@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#base/network/listening-port';
 import { type EnvironmentFiles, isGone, prepareDirectory, writeFiles } from './environment-files.ts';
 import { type BuildChoice, type ServerBuild, serverBuild } from './server-build.ts';
-import { type ChildServer, connects, startServer } from './server-process.ts';
+import { type ChildServer, startServer } from './server-process.ts';
+import { hasEndedBy } from './server-socket.ts';
 
 export interface TestEnvOptions extends BuildChoice {
   readonly directory: string;
@@ -115,10 +115,6 @@ async function startAll(
 
 /** Waits until an earlier server has ended. @throws {Error} if it keeps running */
 async function unused({ directory, socket }: EnvironmentFiles): Promise<void> {
-  const limit = performance.now() + EARLIER_LIMIT_MS;
-  while (await connects(socket)) {
-    if (performance.now() > limit)
-      throw new Error(`${directory} is in use by another test server. Stop it, or choose another directory`);
-    await delay(CHECK_EVERY_MS);
-  }
+  if (!(await hasEndedBy(performance.now() + EARLIER_LIMIT_MS, socket)))
+    throw new Error(`${directory} is in use by another test server. Stop it, or choose another directory`);
 }

@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { addAbortListener, once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { connects } from '#tools/test-env/server-process';
+import { hasEnded, type StartingServer, untilAccepting } from '#tools/test-env/server-socket';
 import type { Link } from '#workers/link';
 import { linkTo, OPERATED_VARIABLE } from '#workers/operator-link';
 
@@ -19,23 +18,15 @@ export interface RunningProcess {
 }
 
 /** How to start a `gitaly` or a `praefect`. */
-export interface ServerStart {
+export interface ServerStart extends StartingServer {
   readonly program: 'gitaly' | 'praefect';
   readonly args: readonly string[];
-  /** Socket on which it is ready. */
-  readonly socket: string;
-  /** File that its output is added to. */
-  readonly log: string;
   /** The process shall answer questions about its calls. */
   readonly isOperated: boolean;
 }
 
-const START_LIMIT_MS = 60_000;
-const CONNECT_EVERY_MS = 10;
 /** Calls have this long after a request to stop; their clients have gone before. */
 const STOP_LIMIT_MS = 8000;
-/** Characters of the log in an error; the reason is at its end. */
-const LOG_TAIL_LENGTH = 2000;
 /** Variables that are meant for the process of `gitaly-ts` alone. */
 const OWN_VARIABLES = ['GITALY_UPGRADES_ENABLED', 'GITALY_PID_FILE', 'NOTIFY_SOCKET', 'LISTEN_FDS'];
 
@@ -76,28 +67,10 @@ export async function startServerProcess(
     await exited;
   };
   try {
-    await accepting(start, child, signal);
+    await untilAccepting(child, start, signal);
   } catch (error) {
     await stop(AbortSignal.abort());
     throw error;
   }
   return { pid: child.pid ?? 0, exited, stop, link };
-}
-
-async function accepting(start: ServerStart, child: ChildProcess, signal: AbortSignal): Promise<void> {
-  const { log, program, socket } = start;
-  const limit = performance.now() + START_LIMIT_MS;
-  while (!(await connects(socket))) {
-    signal.throwIfAborted();
-    const isOver = hasEnded(child);
-    if (!isOver && performance.now() < limit) await delay(CONNECT_EVERY_MS);
-    else {
-      const tail = readFileSync(log, 'utf8').slice(-LOG_TAIL_LENGTH).trim();
-      throw new Error(`${program} ${isOver ? 'exited' : 'accepts no connections'}. ${log}:\n${tail}`);
-    }
-  }
-}
-
-function hasEnded({ exitCode, pid, signalCode }: ChildProcess): boolean {
-  return pid === undefined || exitCode !== null || signalCode !== null;
 }

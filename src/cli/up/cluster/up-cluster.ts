@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#base/network/listening-port';
 import { statusData } from '#cli/cluster/render-status';
 import { statusOfConfig } from '#cli/cluster/run-cluster-status';
-import { connects } from '#tools/test-env/server-process';
+import { hasEndedBy } from '#tools/test-env/server-socket';
 import { type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
 import type { UpEvents } from '../up-events.ts';
 import type { UpGrpc } from '../up-grpc.ts';
@@ -46,7 +45,6 @@ export interface UpClusterOptions {
 
 /** Time that the servers of a run that was killed have to end. */
 const EARLIER_LIMIT_MS = 15_000;
-const LOOK_EVERY_MS = 50;
 
 /**
  * Starts the cluster of a directory: PostgreSQL, the gitalys and a praefect, each as a separate
@@ -168,16 +166,10 @@ async function withPort(listen: UpGrpc['listen']): Promise<UpGrpc['listen']> {
 
 /** Waits for the servers of a run that was killed: its guard ends them. */
 async function earlierOnesEnded({ nodes, praefect }: ClusterFiles): Promise<void> {
-  const limit = performance.now() + EARLIER_LIMIT_MS;
-  for (const socket of [praefect.socket, ...nodes.map((node) => node.socket)]) {
-    while (await connects(socket)) {
-      if (performance.now() > limit)
-        throw new WrongDirectoryError(
-          `a server of an earlier start still listens on ${socket}: stop it first`,
-        );
-      await delay(LOOK_EVERY_MS);
-    }
-  }
+  const deadlineMs = performance.now() + EARLIER_LIMIT_MS;
+  for (const socket of [praefect.socket, ...nodes.map((node) => node.socket)])
+    if (!(await hasEndedBy(deadlineMs, socket)))
+      throw new WrongDirectoryError(`a server of an earlier start still listens on ${socket}: stop it first`);
 }
 
 /** Resolves when all have started. If one does not, the others are stopped. */
