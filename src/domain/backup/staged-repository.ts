@@ -3,12 +3,9 @@ import { initializeRepository } from '#storage/lifecycle/create-repository';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory, type TempDirectory } from '#storage/temp-directories';
+import type { SignalOption } from '../revisions/commit-id-of.ts';
 
 const BRANCHES = 'refs/heads/';
-
-interface SignalOption {
-  readonly signal: AbortSignal;
-}
 
 /**
  * A repository without references in a temporary directory that reads the objects of another one,

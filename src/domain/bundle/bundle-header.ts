@@ -4,16 +4,13 @@ import { OID_DIGITS } from '#git/names/object-id';
 import { HEAD } from '#git/names/ref-name';
 import { isStoredName } from '#git/names/stored-name';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
+import type { SignalOption } from '../revisions/commit-id-of.ts';
 
 /** A reference in the header of a bundle; the texts are views of it. */
 export interface BundleReference {
   /** Digits of the object id. */
   readonly oid: Buffer;
   readonly name: Buffer;
-}
-
-interface SignalOption {
-  readonly signal: AbortSignal;
 }
 
 const LINE_FEED = 0x0a;

@@ -7,16 +7,13 @@ import { GitExitError } from '#git/command/process/exit-error';
 import { validateRevision } from '#git/names/validate-revision';
 import { type RevisionInput, revisionInput } from '#git/objects/revision-input';
 import type { Repository } from '#storage/repository';
+import type { SignalOption } from '../revisions/commit-id-of.ts';
 import { BundlePatterns } from './bundle-patterns.ts';
 import { type BundleSelection, patternsOf } from './bundle-selection.ts';
 import { EmptyBundleError } from './empty-bundle-error.ts';
 import { planBundle } from './plan-bundle.ts';
 
 const EMPTY = /^fatal: Refusing to create empty bundle\.$/m;
-
-interface SignalOption {
-  readonly signal: AbortSignal;
-}
 
 const NOTHING: BundleSelection = { added: new Set(), excluded: new Set() };
 

@@ -4,7 +4,7 @@ import type { ConfigPair } from '#git/command/config';
 import type { Storage } from '#storage/repository-target';
 import { createTempDirectory } from '#storage/temp-directories';
 import { credentialSettings, NO_CREDENTIALS, type UserInfoUse } from './credentials.ts';
-import { pinAddress } from './pin-address.ts';
+import { type PinnedUrl, pinAddress } from './pin-address.ts';
 import { isHttp, parseRemoteUrl } from './remote-url.ts';
 
 /** A remote of the outside world, as a client describes it. */
@@ -26,13 +26,11 @@ export interface SshCredentials {
   readonly knownHosts: string;
 }
 
-/** Settings for a git that reaches a remote. Disposing removes the files with credentials. */
-export interface Outgoing extends AsyncDisposable {
-  /** Without user and password of HTTP. */
-  readonly url: string;
-  readonly config: readonly ConfigPair[];
-  readonly env: Readonly<Record<string, string>>;
-}
+/**
+ * Settings for a git that reaches a remote; the URL is without user and password of HTTP. Disposing
+ * removes the files with credentials.
+ */
+export interface Outgoing extends PinnedUrl, AsyncDisposable {}
 
 const PROTOCOLS = 'http:https:git:ssh';
 /** A server that sends less than a byte per second for this long has stalled. */
