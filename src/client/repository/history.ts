@@ -1,7 +1,6 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ListCommitsRequestSchema } from '#wire/gen/commit_pb';
-import { ListCommitsRequest_Order as Order } from '#wire/gen/commit_pb';
+import { type ListCommitsRequestSchema, ListCommitsRequest_Order as Order } from '#wire/gen/commit_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import { eachItem } from '../content/collect/each-item.ts';
 import type { Place } from './place.ts';

@@ -1,5 +1,4 @@
-import type { AccessLogOptions } from './interceptors/access-log.ts';
-import { accessLog } from './interceptors/access-log.ts';
+import { type AccessLogOptions, accessLog } from './interceptors/access-log.ts';
 import { type AuthenticationOptions, authenticate } from './interceptors/authentication.ts';
 import { type CacheInvalidationOptions, invalidateCaches } from './interceptors/cache-invalidation.ts';
 import { addCostTrailer } from './interceptors/cost-trailer.ts';

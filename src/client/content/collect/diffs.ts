@@ -1,5 +1,4 @@
-import type { CommitDiffResponse, DiffBlobsResponse } from '#wire/gen/diff_pb';
-import { DiffBlobsResponse_Status } from '#wire/gen/diff_pb';
+import { type CommitDiffResponse, type DiffBlobsResponse, DiffBlobsResponse_Status } from '#wire/gen/diff_pb';
 import { collectPieces } from './collect-pieces.ts';
 
 /**

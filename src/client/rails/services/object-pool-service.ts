@@ -1,5 +1,4 @@
-import type { RepositoryInit } from './storage-calls.ts';
-import { RepositoryCalls } from './storage-calls.ts';
+import { RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 
 /**
  * An object pool, which repositories borrow objects from; `repository` is that of the pool. @see

@@ -1,7 +1,6 @@
 import { requireReferenceSettings } from '#domain/git-service/reference-settings';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
-import type { CommitSource } from '#git/history/graph/commit-nodes';
-import { requireNotGrafted } from '#git/history/graph/commit-nodes';
+import { type CommitSource, requireNotGrafted } from '#git/history/graph/commit-nodes';
 import { OID_DIGITS } from '#git/names/object-id';
 import { tagTarget } from '#git/objects/parse/tag-target';
 import type { Repository } from '#storage/repository';
