@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
+import { sharedFileName, sharedFiles } from './shared-files.ts';
 
 /** Folder of the code that the programs and entry points share, below `dist/`. */
 const SHARED = 'shared';
@@ -75,7 +76,7 @@ export async function bundleCode(
     ...(first !== undefined && { [`${ENTRIES}/${basename(first)}`]: first }),
     ...Object.fromEntries(threads.map((module) => [`${THREADS}/${basename(module)}`, module])),
   };
-  const paths = Object.entries(inputs).map(([name, module]) => [name, join(dist, `${module}.js`)]);
+  const paths = new Map(Object.entries(inputs).map(([name, module]) => [name, join(dist, `${module}.js`)]));
   const bundled = await rolldown({
     input: Object.fromEntries(paths),
     cwd: dist,
@@ -102,7 +103,8 @@ export async function bundleCode(
     // All bundles are one level below `dist`.
     paths: (id) => (before?.modules.has(id) ? `../${ENTRIES}/${before.entry}.js` : id),
     entryFileNames: '[name].js',
-    chunkFileNames: `${SHARED}/[name]-[hash].js`,
+    chunkFileNames: (chunk) => `${SHARED}/${sharedFileName(chunk)}-[hash].js`,
+    codeSplitting: sharedFiles(dist, new Set(paths.values())),
   });
   await bundled.close();
 }
