@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -82,6 +90,26 @@ test('what a dead process left in a repository that it changed is listed, and re
   assert.equal(fixture.runGit(repository.path, ['fsck', '--strict']), '');
   assert.ok(await currentGeneration(repository), 'its answers are cached again');
   assert.deepEqual(await removeLeftovers(storage), { removed: [], postponed: [], failures: [] });
+});
+
+// Symptom: it stayed, and the mark by which it would have been found was gone.
+test('a file of the last moment of a dead process is removed by a later search', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, DEAD);
+  const { storage } = repository;
+  const lock = `${repository.path}/config.lock`;
+  writeFileSync(lock, 'half');
+  const stats = statSync(lock);
+  const bornMs = stats.birthtimeMs || stats.ctimeMs;
+
+  const early = await removeLeftovers(storage, { nowMs: () => bornMs + 10 });
+
+  assert.deepEqual(early.postponed, [repository.relativePath]);
+  assert.deepEqual([leftIn(repository), existsSync(lock)], [[], true]);
+  const late = await removeLeftovers(storage, { nowMs: () => bornMs + 1000 });
+  assert.deepEqual(late.removed, [{ kind: 'locks', path: lock }]);
+  assert.deepEqual(late.postponed, []);
+  assert.deepEqual(readdirSync(pendingOf(repository)), []);
 });
 
 test('what a process of another container left is removed after three days', async () => {

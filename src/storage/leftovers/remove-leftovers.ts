@@ -17,7 +17,7 @@ const CLOCK_MARGIN_MS = 50;
 
 export interface RemovedLeftovers {
   readonly removed: readonly Leftover[];
-  /** Relative paths of repositories that are still in use, to be checked later. */
+  /** Relative paths of repositories to be checked later: they are in use, or have too young files. */
   readonly postponed: readonly string[];
   /** Why repositories could not be cleaned: their marks stay, for the next time. */
   readonly failures: readonly unknown[];
@@ -45,7 +45,7 @@ export async function removeLeftovers(
   return { removed, postponed, failures };
 }
 
-/** Removes what was left in one repository, and adds it to a list. @returns false while it is in use. */
+/** Removes what was left in one repository, and adds it to a list. @returns false if some may be left. */
 async function removeAfter(changes: DeadChanges, removed: Leftover[]): Promise<boolean> {
   const { marks, others, storage } = changes;
   const path = pathOf(changes);
@@ -57,9 +57,16 @@ async function removeAfter(changes: DeadChanges, removed: Leftover[]): Promise<b
     else await removeTree(leftover.path);
     removed.push(leftover);
   }
+  // One as young as the search is of the dead, or of a change that began meanwhile.
+  if (others === 'none' && (await hasLeftovers(path))) return false;
   // Younger files are removed later, when no unknown process can use them.
   if (others !== 'unknown') for (const mark of marks) endChange(changes, mark);
   return true;
+}
+
+async function hasLeftovers(path: string): Promise<boolean> {
+  for await (const _ of repositoryLeftovers(path, Number.POSITIVE_INFINITY)) return true;
+  return false;
 }
 
 /**
