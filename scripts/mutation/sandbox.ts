@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, write
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { findPackagedPostgres } from '#praefect/database/packaged-postgres';
+import { afterRunning } from './running-time.ts';
 
 export type Outcome = 'passed' | 'failed' | 'timed out';
 
@@ -114,15 +115,15 @@ export class Sandbox implements Disposable {
       hasFailed = true;
       this.#stop(); // the next test may wait for what the mutant never does
     });
-    const timer = setTimeout(() => {
+    const endWait = afterRunning(timeoutMs, () => {
       isLate = true;
       this.#stop();
-    }, timeoutMs);
+    });
     const code = await new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', resolve);
     });
-    clearTimeout(timer);
+    endWait();
     if (isLate && !hasFailed) return 'timed out';
     return code === 0 && !hasFailed ? 'passed' : 'failed';
   }
