@@ -145,7 +145,6 @@ async function writePackedReferences(
     await using file = await open(lock, 'wx', FILE_MODE);
     await file.writeFile(PACKED_REFS_HEADER);
     for await (const text of packedLines(draft, header, signal)) await file.writeFile(text, 'latin1');
-    await file.sync();
     await rename(lock, path);
   } catch (error) {
     await rm(lock, { force: true });
