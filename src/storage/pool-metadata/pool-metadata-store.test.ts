@@ -111,6 +111,18 @@ test('writes come one after the other, and a list waits for them', async () => {
   assert.deepEqual(rows(file, MEMBERS), ['b q 0']);
 });
 
+test('other work continues while many members are stored', async () => {
+  using store = await PoolMetadataStore.open(newFile());
+  const members = Array.from({ length: 20_000 }, (_, index) => member(`m${index}`, `p${index}`));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+
+  await store.replace('default', members);
+
+  clearInterval(timer);
+  assert.ok(turns > 0);
+});
+
 test('pools are listed in byte order, in pages', async () => {
   using store = await PoolMetadataStore.open(newFile());
   const names = Array.from({ length: 2_000 }, (_, index) => `p${String(index).padStart(4, '0')}`);
