@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  rmdirSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -110,6 +111,21 @@ test('a file of the last moment of a dead process is removed by a later search',
   assert.deepEqual(late.removed, [{ kind: 'locks', path: lock }]);
   assert.deepEqual(late.postponed, []);
   assert.deepEqual(readdirSync(pendingOf(repository)), []);
+});
+
+test('what cannot be removed is reported, and removed by a later search', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, DEAD);
+  const unreadable = `${repository.path}/ref_migration.a1B2c3/target`;
+  mkdirSync(unreadable); // where a file is expected
+
+  const { failures } = await removeLeftovers(repository.storage);
+
+  assert.match(failures.join(), /^Error: EISDIR/);
+  assert.equal(readdirSync(pendingOf(repository)).length, 1);
+  rmdirSync(unreadable);
+  assert.deepEqual((await removeLeftovers(repository.storage)).failures, []);
+  assert.deepEqual(leftIn(repository), []);
 });
 
 test('what a process of another container left is removed after three days', async () => {
