@@ -8,7 +8,7 @@ import { appendFileSync, existsSync, globSync, mkdirSync, readdirSync, readFileS
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { executes, knownRun, measure, type TestRun } from './mutation/coverage.ts';
+import { executes, knownRun, measure, mostRelevantFirst, type TestRun } from './mutation/coverage.ts';
 import { EQUIVALENT } from './mutation/equivalent.ts';
 import { applyMutant, canBeParsed, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
@@ -173,7 +173,7 @@ async function fateOf(
   let count = 0;
   let measured = 0;
   let isUnknown = false;
-  for (const test of candidatesFor(file)) {
+  for (const test of testsFor(mutant, source, sandbox)) {
     if (!inTime()) return undefined;
     const known = knownRunOf(test, sandbox);
     if (known === undefined && !isNear(test, file) && measured++ >= Number(values.others)) continue;
@@ -182,7 +182,8 @@ async function fateOf(
     if (!run.isPassed || !executes(run, file, source, executed)) continue;
     if (count === MAX_TESTS || (count > 0 && seconds + run.seconds > Number(values.seconds))) {
       isUnknown ||= isNear(test, file);
-      break;
+      if (known === undefined) break;
+      continue; // a shorter one may be known
     }
     count += 1;
     seconds += run.seconds;
@@ -194,6 +195,24 @@ async function fateOf(
   }
   if (isUnknown) return { id, line, fate: 'not tried' };
   return { id, line, fate: count === 0 ? 'not executed' : 'survived' };
+}
+
+/**
+ * Returns the tests that may execute the place of a mutant: those near it, those of the others that
+ * are known to execute it, and those whose coverage is unknown.
+ */
+function testsFor({ executed, file }: Mutant, source: string, sandbox: Sandbox): readonly string[] {
+  const [near, others] = [true, false].map((wanted) =>
+    candidatesFor(file).filter((test) => isNear(test, file) === wanted),
+  );
+  const known = others.flatMap((test) => knownRunOf(test, sandbox) ?? []);
+  const executing = known.filter((run) => run.isPassed && executes(run, file, source, executed));
+  const isKnown = new Set(known.map(({ test }) => test));
+  return [
+    ...near,
+    ...mostRelevantFirst(executing, file, source).map(({ test }) => test),
+    ...others.filter((test) => !isKnown.has(test)),
+  ];
 }
 
 function knownRunOf(test: string, sandbox: Sandbox): TestRun | undefined {
