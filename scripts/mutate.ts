@@ -55,8 +55,8 @@ const USAGE = `Tests the tests: changes the sources in one place at a time and r
 The share is that of killed mutants among those with a known fate:
   killed          a test failed, or took several times longer than on the unchanged source
   survived        the tests that execute the place passed: all that are near (in the folder of the
-                  file, above or below it), and as many of the others as the limits allow
-                  (${MAX_TESTS} tests and --seconds for each mutant)
+                  file, above or below it), that of the others which executes the most of the file,
+                  and as many more as the limits allow (${MAX_TESTS} tests and --seconds for each mutant)
   not executed    no test that is near executes the place, none of those whose coverage is known, and
                   none of the --others next ones
 Left out of it is a mutant that was not tried: no test noticed, but a near one was cut off by the
@@ -173,14 +173,16 @@ async function fateOf(
   let count = 0;
   let measured = 0;
   let isUnknown = false;
-  for (const test of testsFor(mutant, source, sandbox)) {
+  const { list, mostRelevant } = testsFor(mutant, source, sandbox);
+  for (const test of list) {
     if (!inTime()) return undefined;
     const known = knownRunOf(test, sandbox);
     if (known === undefined && !isNear(test, file) && measured++ >= Number(values.others)) continue;
     const run = known ?? (await measuredRunOf(test, sandbox));
     isUnknown ||= !run.isPassed && isNear(test, file);
     if (!run.isPassed || !executes(run, file, source, executed)) continue;
-    if (count === MAX_TESTS || (count > 0 && seconds + run.seconds > Number(values.seconds))) {
+    const isTooLong = count > 0 && test !== mostRelevant && seconds + run.seconds > Number(values.seconds);
+    if (count === MAX_TESTS || isTooLong) {
       isUnknown ||= isNear(test, file);
       if (known === undefined) break;
       continue; // a shorter one may be known
@@ -199,20 +201,19 @@ async function fateOf(
 
 /**
  * Returns the tests that may execute the place of a mutant: those near it, those of the others that
- * are known to execute it, and those whose coverage is unknown.
+ * are known to execute it, and those whose coverage is unknown. The most relevant of the others has
+ * no limit of time: it may be a recording of all RPCs of a service.
  */
-function testsFor({ executed, file }: Mutant, source: string, sandbox: Sandbox): readonly string[] {
+function testsFor({ executed, file }: Mutant, source: string, sandbox: Sandbox) {
   const [near, others] = [true, false].map((wanted) =>
     candidatesFor(file).filter((test) => isNear(test, file) === wanted),
   );
   const known = others.flatMap((test) => knownRunOf(test, sandbox) ?? []);
   const executing = known.filter((run) => run.isPassed && executes(run, file, source, executed));
+  const relevant = mostRelevantFirst(executing, file, source).map(({ test }) => test);
   const isKnown = new Set(known.map(({ test }) => test));
-  return [
-    ...near,
-    ...mostRelevantFirst(executing, file, source).map(({ test }) => test),
-    ...others.filter((test) => !isKnown.has(test)),
-  ];
+  const unknown = others.filter((test) => !isKnown.has(test));
+  return { mostRelevant: relevant[0], list: [...near, ...relevant, ...unknown] };
 }
 
 function knownRunOf(test: string, sandbox: Sandbox): TestRun | undefined {
