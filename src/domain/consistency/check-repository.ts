@@ -3,7 +3,7 @@ import { mergedOutput } from '#git/command/merged-output';
 import type { Repository } from '#storage/repository';
 
 export interface CheckOptions {
-  /** Leaves out the objects of alternates. */
+  /** Leaves out packs, also those of alternates (git: `--no-full`). */
   readonly repoOnly: boolean;
   readonly signal: AbortSignal;
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { gitOutput } from '#testkit/repositories/init-repository';
+import { gitOutput, initServed } from '#testkit/repositories/init-repository';
 import { startWithRepository } from '#testkit/servers/start-with-repository';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -205,6 +205,42 @@ test('of SetFullPath calls at the same time each one succeeds or reports the loc
   for (const result of results)
     if (result.status === 'rejected') assert.match(String(result.reason), /file already locked/);
   assert.match(gitOutput(directory, ['config', 'gitlab.fullpath']), /^path\/\d$/);
+});
+
+// git: `--no-full` leaves out all packs, and checks loose objects of alternates nevertheless.
+test('Fsck checks the packs of alternates, unless only the repository is wanted', async () => {
+  await using fixture = await startWithRepository();
+  const { directory, calls, gitaly } = fixture;
+  commitFiles(directory, { a: 'content' });
+  const pool = initServed(gitaly, 'pool.git');
+  commitFiles(pool, { b: 'of the pool' });
+  gitOutput(pool, ['repack', '-a', '-d', '-q']);
+  const [pack = ''] = globSync(join(pool, 'objects/pack/*.pack'));
+  chmodSync(pack, 0o644);
+  const data = readFileSync(pack);
+  writeFileSync(pack, data.fill(0, data.length - 40, data.length - 20)); // before the checksum
+  writeFileSync(join(directory, 'objects/info/alternates'), '../../pool.git/objects\n');
+
+  const report = async (repoOnly: boolean): Promise<string> =>
+    Buffer.from((await calls.fsck({ repository, repoOnly })).error).toString();
+
+  assert.match(await report(false), /pool\.git\/objects\/pack\/pack-\w+\.pack/);
+  assert.equal(await report(true), '');
+});
+
+test('a long report of Fsck is cut off below the limit of a message', async () => {
+  await using fixture = await startWithRepository();
+  const { directory, calls } = fixture;
+  const lines = Array.from(
+    { length: 20_000 },
+    (_, index) => `${'1'.repeat(40)} refs/heads/${'x'.repeat(240)}${100_000 + index}\n`,
+  );
+  writeFileSync(join(directory, 'packed-refs'), lines.join(''));
+
+  const { error } = await calls.fsck({ repository });
+
+  assert.match(Buffer.from(error).toString(), /invalid sha1 pointer 1111/);
+  assert.ok(error.length > 1e6 && error.length < 4 << 20, `${error.length}`);
 });
 
 function packOf(directory: string): Buffer {
