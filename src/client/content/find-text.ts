@@ -27,8 +27,6 @@ export async function findText(
   { revision, text }: { readonly revision: string; readonly text: string },
   options: CallOptions,
 ): Promise<{ readonly matches: readonly TextMatch[]; readonly isCut: boolean }> {
-  const ending = new AbortController();
-  const signal = AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])]);
   const responses = connection.repository.searchFilesByContent(
     {
       repository,
@@ -36,7 +34,7 @@ export async function findText(
       query: text.replace(SPECIAL, '\\$&'),
       ref: Buffer.from(revision),
     },
-    { ...options, signal },
+    options,
   );
   const matches: TextMatch[] = [];
   let [held, heldBytes, bytes]: [Buffer[], number, number] = [[], 0, 0];
@@ -51,7 +49,6 @@ export async function findText(
     }
     if (matches.length > MAX_MATCHES || bytes > MAX_BYTES) break; // ends the call
   }
-  ending.abort();
   return { matches: matches.slice(0, MAX_MATCHES), isCut: matches.length > MAX_MATCHES || bytes > MAX_BYTES };
 }
 
