@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Repository } from '#client/repository/index';
@@ -156,6 +156,34 @@ test('a shallow source, or any on demand, is copied', async () => {
   }
   assert.equal(existsSync(at(gitaly, '@pools')), false);
 });
+
+for (const [what, change] of Object.entries<(source: string) => void>({
+  grafts: (source) => {
+    mkdirSync(`${source}/info`, { recursive: true });
+    const [oid, parent] = ['main~1', 'main~2'].map((name) => gitOutput(source, ['rev-parse', name]));
+    writeFileSync(`${source}/info/grafts`, `${oid} ${parent}\n`); // as it is
+  },
+  'objects of a repository that is no pool': (source) => {
+    const other = join(source, '../other.git');
+    gitOutput(source, ['clone', '--quiet', '--bare', source, other]);
+    gitOutput(source, ['repack', '-a', '-d', '-q']);
+    writeFileSync(`${source}/objects/info/alternates`, `${other}/objects\n`);
+  },
+}))
+  test(`a source with ${what} gets no pool`, async () => {
+    await using gitaly = await startGitaly();
+    const source = at(gitaly, 'source.git');
+    initRepository(source, { commits: 3 });
+    change(source);
+
+    await sourceOf(gitaly).fork('fork.git');
+
+    const fork = at(gitaly, 'fork.git');
+    assert.equal(existsSync(join(fork, 'objects/info/alternates')), false);
+    assert.equal(existsSync(at(gitaly, '@pools')), false);
+    assert.equal(refsOf(fork), refsOf(source));
+    gitOutput(fork, ['fsck', '--strict']);
+  });
 
 test('of many forks at once each is complete, and there is one pool', async () => {
   await using gitaly = await startGitaly();
