@@ -76,6 +76,14 @@ test('an operator between operands is executed with the left one', () => {
   assert.equal(source.slice(mutant?.executed), 'first && second;');
 });
 
+test('only a test that needs a default can notice that it is gone', () => {
+  const source = 'const x = first ?? second;';
+
+  const [mutant] = mutantsOf('x.ts', source);
+
+  assert.equal(source.slice(mutant?.executed), 'second;');
+});
+
 test('a source that cannot be parsed is an error', () => {
   assert.throws(() => mutantsOf('x.ts', 'if ('), /^Error: x\.ts: /);
 });

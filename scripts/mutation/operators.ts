@@ -146,8 +146,8 @@ function isNode(value: unknown): value is Node {
 
 function changesOf(node: Node, source: string): readonly Change[] {
   const sourceText = ({ start, end }: Node): string => source.slice(start, end);
-  const replace = (operator: string, { start, end }: Node, replacement: string): Change[] => [
-    { operator, start, end, replacement, executed: start },
+  const replace = (operator: string, node: Node, replacement: string, executed = node): Change[] => [
+    { operator, start: node.start, end: node.end, replacement, executed: executed.start },
   ];
   /**
    * Replaces the operator between two operands. Coverage counts `&&` and `||` with the operand to
@@ -167,7 +167,8 @@ function changesOf(node: Node, source: string): readonly Change[] {
       return replace('negate the condition', node.test, `!(${sourceText(node.test)})`);
     case 'LogicalExpression':
       return node.operator === '??'
-        ? replace('drop the default', node, `(${sourceText(node.left)})`)
+        ? // A test that never needs the default cannot notice that it is gone.
+          replace('drop the default', node, `(${sourceText(node.left)})`, node.right)
         : swap(node.left, node.right, node.operator);
     case 'BinaryExpression':
       return isText(node.left) || isText(node.right) ? [] : swap(node.left, node.right, node.operator);
