@@ -54,7 +54,7 @@ export class LocalStream extends Writable implements ServerStream {
       },
       write: (chunks) => stream.#send(chunks),
       end: (chunks) => stream.#endRequest(chunks),
-      reset: (code) => stream.#resetByClient(code),
+      reset: () => stream.#resetByClient(),
       pause: () => {
         stream.#isResponsePaused = true;
       },
@@ -93,10 +93,9 @@ export class LocalStream extends Writable implements ServerStream {
     this.#request?.onEnd();
   }
 
-  #resetByClient(code: number): void {
+  #resetByClient(): void {
     if (this.destroyed) return;
     const isOver = this.writableFinished;
-    this.rstCode = code;
     this.destroy();
     if (!isOver) this.emit('aborted');
   }
