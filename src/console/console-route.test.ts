@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { parseConsoleRoute, repositoryAddress } from './console-route.ts';
+import { isFileAddress, parseConsoleRoute, repositoryAddress } from './console-route.ts';
 
 test('an address names a repository, a view and the bytes of a path', () => {
   fc.assert(
@@ -46,4 +46,18 @@ test('the console itself leads to the overview, and a repository to its files', 
   assert.deepEqual(parseConsoleRoute('/-/console'), { kind: 'moved', to: '/-/console/overview' });
   const route = parseConsoleRoute('/-/console/repository/a/b.git');
   assert.deepEqual(route, { kind: 'repository', path: 'a/b.git', view: 'files', rest: Buffer.alloc(0) });
+});
+
+test('an address leads to a page of the server, or to a file of the console', () => {
+  assert.deepEqual(parseConsoleRoute('/-/console/overview'), { kind: 'page', name: 'overview' });
+  assert.deepEqual(parseConsoleRoute('/-/console/assets/a.css'), { kind: 'asset', name: 'a.css' });
+  assert.equal(parseConsoleRoute('/-/console/x/-/console/assets/'), undefined);
+});
+
+test('files and archives may be big, pages are not', () => {
+  const view = (name: string): string => `/-/console/repository/a.git/-/${name}`;
+  for (const address of [view('raw/a?ref=main'), view('archive/a.zip'), view('archive/a.zip?x=/-/files')])
+    assert.equal(isFileAddress(address), true, address);
+  for (const address of [view('files/a'), view('commits?x=/-/raw/a'), '/-/console/overview', '/a.git', ''])
+    assert.equal(isFileAddress(address), false, address);
 });
