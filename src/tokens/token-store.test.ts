@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { until } from '#testkit/until';
 import { issueToken, NEVER_EXPIRES_AT } from './issue.ts';
 import { parseScope } from './scope.ts';
 import { TokenStore } from './token-store.ts';
@@ -83,6 +84,21 @@ test('the holder of tokens sees and revokes those of the same name that are acce
   assert.equal(await verifier.revokeIssued('ann', own), true);
   assert.equal(await store.isRevoked(own), true);
   assert.deepEqual(await verifier.issuedTo('ann'), []);
+});
+
+test('the newest key signs, and a directory without keys is an error', async (context) => {
+  const { store } = open(context);
+  await assert.rejects(store.signingKey(), /has no key/);
+  await store.prepare();
+  const ids = await store.keyIds();
+  for (let count = 0; count < 5; count++) {
+    const madeMs = Date.now();
+    await until(() => Date.now() > madeMs); // the next one is younger
+    ids.push(await store.addKey());
+    assert.equal((await store.signingKey()).id, ids.at(-1));
+  }
+
+  assert.deepEqual(await store.keyIds(), ids);
 });
 
 test('a token is valid for one second to ten years, or has no end', async (context) => {
