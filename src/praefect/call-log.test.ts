@@ -73,6 +73,20 @@ test('the access line of a read names the node and the path on its disk', async 
   assert.match(JSON.stringify(finished()?.route), /"storage":"gitaly-[123]"/);
 });
 
+test('the access line of a call to a storage names the node', async () => {
+  await using cluster = await startCluster();
+
+  const request = { storageName: 'default', name: 'none' };
+  await cluster.connection.namespace.namespaceExists(request, { correlationId });
+
+  const finished = () =>
+    cluster.log.find(
+      (line) => line.correlation_id === correlationId && line.msg === 'finished streaming call with code OK',
+    );
+  await until(() => finished() !== undefined);
+  assert.match(JSON.stringify(finished()?.route), /^{"storage":"gitaly-[123]"}$/);
+});
+
 test('without a correlation id of the client all nodes get that of the access line', async () => {
   await using cluster = await startCluster();
   await cluster.connection.repository.createRepository({ repository }, { correlationId: '' });
