@@ -205,15 +205,18 @@ async function fateOf(
  * no limit of time: it may be a recording of all RPCs of a service.
  */
 function testsFor({ executed, file }: Mutant, source: string, sandbox: Sandbox) {
-  const [near, others] = [true, false].map((wanted) =>
-    candidatesFor(file).filter((test) => isNear(test, file) === wanted),
-  );
+  const [near, others] = nearAndOthers(file);
   const known = others.flatMap((test) => knownRunOf(test, sandbox) ?? []);
   const executing = known.filter((run) => run.isPassed && executes(run, file, source, executed));
   const relevant = mostRelevantFirst(executing, file, source).map(({ test }) => test);
   const isKnown = new Set(known.map(({ test }) => test));
   const unknown = others.filter((test) => !isKnown.has(test));
   return { mostRelevant: relevant[0], list: [...near, ...relevant, ...unknown] };
+}
+
+function nearAndOthers(file: string): readonly [near: readonly string[], others: readonly string[]] {
+  const all = candidatesFor(file);
+  return [all.filter((test) => isNear(test, file)), all.filter((test) => !isNear(test, file))];
 }
 
 function knownRunOf(test: string, sandbox: Sandbox): TestRun | undefined {

@@ -27,14 +27,14 @@ test('of several connections the one with the most calls since the last time is 
 
   assert.equal(server.moveConnection('of several'), true);
 
-  await until(() => busy.isGone);
-  assert.deepEqual([quiet.isGone, idle.isGone], [false, false]);
+  await until(() => busy.state === 'closed');
+  assert.deepEqual([quiet.state, idle.state], ['ready', 'ready']);
   assert.equal(server.moveConnection('any'), false, 'no calls since then');
   await callTimes(quiet, 1);
   assert.equal(server.moveConnection('of several'), false);
   await callTimes(quiet, 1);
   assert.equal(server.moveConnection('any'), true);
-  await until(() => quiet.isGone);
+  await until(() => quiet.state === 'closed');
   await callTimes(idle, 1);
   for (const channel of channels) channel.destroy();
 });

@@ -188,6 +188,20 @@ test('joining a pool needs a full repack, unless one came later or at the same t
   );
 });
 
+test('a geometric repack writes a bitmap without alternates, an incremental one never', () => {
+  const bitmapOf = (facts: Facts, alternateCount: number): readonly [string?, boolean?, boolean?] => {
+    const { strategy, writeBitmap, writeMultiPackIndex } =
+      decideRepack(state({ ...facts, rest: { alternateCount } }), NOW_MS) ?? {};
+    return [strategy, writeBitmap, writeMultiPackIndex];
+  };
+  const [geometric, incremental] = [{ indexed: undefined }, { loose: 1025 }];
+
+  assert.deepEqual(bitmapOf(geometric, 0), ['geometric', true, true]);
+  assert.deepEqual(bitmapOf(geometric, 1), ['geometric', false, true]);
+  for (const alternates of [0, 1])
+    assert.deepEqual(bitmapOf(incremental, alternates), ['incremental_with_unreachable', false, false]);
+});
+
 test('objects are pruned beyond 1024 stale ones, never in a pool', () => {
   assert.equal(decidePrune(state({ stale: 1024 }), NOW_MS), undefined);
   assert.deepEqual(decidePrune(state({ stale: 1025 }), NOW_MS), { expireBeforeMs: NOW_MS - 10 * DAY_MS });
