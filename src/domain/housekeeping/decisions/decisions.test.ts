@@ -189,7 +189,7 @@ test('joining a pool needs a full repack, unless one came later or at the same t
 });
 
 test('a geometric repack writes a bitmap without alternates, an incremental one never', () => {
-  const bitmapOf = (facts: Facts, alternateCount: number): readonly [string?, boolean?, boolean?] => {
+  const bitmapOf = (facts: Facts, alternateCount: number) => {
     const { strategy, writeBitmap, writeMultiPackIndex } =
       decideRepack(state({ ...facts, rest: { alternateCount } }), NOW_MS) ?? {};
     return [strategy, writeBitmap, writeMultiPackIndex];
