@@ -26,8 +26,21 @@ test('the time of a stop is not counted', async () => {
 });
 
 test('a wait that was ended calls nothing', async () => {
-  const end = afterRunning(LIMIT_MS, () => assert.fail('called'));
-  end();
+  afterRunning(LIMIT_MS, () => assert.fail('called')).end();
 
   await running(LIMIT_MS + 200);
+});
+
+// Tests that wait for something failed for a stop, and so mutants counted as killed.
+test('a stop is noticed while it lasts, and behind it', async () => {
+  const STOP_MS = 1_000;
+  const time = afterRunning(10 * LIMIT_MS, () => {}, STOP_MS);
+  assert.equal(time.wasStopped, false);
+
+  stop(STOP_MS + 100);
+
+  assert.equal(time.wasStopped, true);
+  await running(LIMIT_MS);
+  assert.equal(time.wasStopped, true);
+  time.end();
 });

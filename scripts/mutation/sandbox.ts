@@ -80,8 +80,12 @@ export class Sandbox implements Disposable {
     this.#originals.delete(file);
   }
 
-  /** Runs one test file up to its first failure. Processes that it leaves behind are killed. */
-  async run(file: string, { timeoutMs, coverage }: RunOptions): Promise<Outcome> {
+  /**
+   * Runs one test file up to its first failure. Processes that it leaves behind are killed. One that
+   * does not pass while all processes were stopped for a time runs again.
+   */
+  async run(file: string, options: RunOptions): Promise<Outcome> {
+    const { coverage, timeoutMs } = options;
     const node = [process.execPath, '--conditions=source', '--test-reporter=tap', file];
     const child = spawn(
       'setpriv', // nothing is left when this program is killed
@@ -115,7 +119,7 @@ export class Sandbox implements Disposable {
       hasFailed = true;
       this.#stop(); // the next test may wait for what the mutant never does
     });
-    const endWait = afterRunning(timeoutMs, () => {
+    const time = afterRunning(timeoutMs, () => {
       isLate = true;
       this.#stop();
     });
@@ -123,9 +127,11 @@ export class Sandbox implements Disposable {
       child.once('error', reject);
       child.once('close', resolve);
     });
-    endWait();
-    if (isLate && !hasFailed) return 'timed out';
-    return code === 0 && !hasFailed ? 'passed' : 'failed';
+    const { wasStopped } = time;
+    time.end();
+    if (code === 0 && !hasFailed) return 'passed';
+    if (wasStopped) return await this.run(file, options);
+    return isLate && !hasFailed ? 'timed out' : 'failed';
   }
 
   [Symbol.dispose](): void {
