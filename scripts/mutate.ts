@@ -184,7 +184,7 @@ async function fateOf(
     const isTooLong = count > 0 && test !== mostRelevant && seconds + run.seconds > Number(values.seconds);
     if (count === MAX_TESTS || isTooLong) {
       isUnknown ||= isNear(test, file);
-      if (known === undefined) break;
+      if (known === undefined && !isNear(test, file)) break;
       continue; // a shorter one may be known
     }
     count += 1;
