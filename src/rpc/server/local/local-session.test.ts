@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { whenSent } from '#rpc/common/grpc/when-sent';
 import { all, connectTo, LOCAL_SESSIONS, only } from '#testkit/clients/in-process-rpc';
@@ -141,6 +142,20 @@ test('local: a call does not run in the asynchronous context of its client', asy
 
   await storage.run('client', () => only(server.channel.invoke(findCommit, [{}])));
   assert.deepEqual(seen, [undefined]);
+});
+
+test('local: a call whose status cannot be encoded is reset with INTERNAL_ERROR', async () => {
+  // Code in JavaScript may throw what the type forbids.
+  const broken = Object.assign(new GitalyError('NOT_FOUND', ''), { message: 5 });
+  const findBroken = (): never => {
+    throw broken;
+  };
+  await using server = connectLocally({ services: [serve(CommitService, { findCommit: findBroken })] });
+
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}])), {
+    code: 'INTERNAL',
+    message: 'stream terminated by RST_STREAM with error code: INTERNAL_ERROR',
+  });
 });
 
 test('local: at the end of a server its running calls finish, and further ones are refused', async () => {
