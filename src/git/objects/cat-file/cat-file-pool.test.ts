@@ -43,6 +43,23 @@ test('no more than four times the budget of processes run at once', async () => 
   assert.equal(pool.counts.started, 9);
 });
 
+test('a process that was killed does not take the place of one that runs', async () => {
+  await using storage = await StorageFixture.create();
+  await using git = await GitFixture.start({ catFileProcesses: 2 });
+  const pool = git.caches.catFiles;
+  const read = async (name: string): Promise<void> => {
+    const { path } = storage.init(name, { commits: 1 });
+    assert.equal((await git.open(path).objects.info(FOR_GIT))?.type, 'commit');
+  };
+  await read('killed.git');
+  for (const pid of processIdsIn(storage.root)) process.kill(pid, 'SIGKILL');
+  await until(() => pool.counts.running === 0);
+
+  for (const name of ['a.git', 'b.git', 'c.git']) await read(name);
+
+  await until(() => pool.counts.running === 2, 'an idle one ends');
+});
+
 test('four lookups of a repository have a process of their own at once, and others wait', async () => {
   await using storage = await StorageFixture.create();
   const { path } = storage.init('x.git', { commits: 1 });
