@@ -25,6 +25,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'only collections of garbage depend on it',
   },
   {
+    id: 'src/console/repositories/repository-table.ts: drop the default: if ((this.#names[middle]',
+    reason: 'a position between two ends of a list has a name',
+  },
+  {
     id: 'src/storage/quarantine/quarantine.ts: another number: return orderOf(a)',
     reason: 'any order of files of the same kind is right',
   },
