@@ -80,7 +80,9 @@ async function* partsOf(
       count++;
     }
   }
-  if (bytes > 0) yield part.subarray(0, bytes);
+  if (bytes === 0) return undefined;
+  if (count === maxParts) throw tooLarge();
+  yield part.subarray(0, bytes);
   return undefined;
 }
 
