@@ -53,6 +53,26 @@ test('lists show names and fingerprints, and no secrets', { skip: NO_OPENSSH }, 
   assert.equal(await site.did('list'), 'ann  admin  no secret');
 });
 
+test('a command changes or removes whom it names, and nobody else', async () => {
+  await using site = new PeopleSite();
+  for (const name of ['ann', 'bob', 'eve']) await site.did('add', name, '--token');
+  const people = async (): Promise<{ readonly name: string }[]> =>
+    JSON.parse(await site.did('list', '--json')).people;
+  const [ann, bob, eve] = await people();
+
+  assert.equal((await site.user(['password', 'bob'], 'secret\n')).code, 0);
+  await site.did('access', 'eve', '--access', 'admin');
+
+  const [annNow, bobNow, eveNow] = await people();
+  assert.deepEqual(annNow, ann);
+  assert.notDeepEqual(bobNow, bob);
+  assert.notDeepEqual(eveNow, eve);
+  await site.did('remove', 'bob');
+  assert.deepEqual(await people(), [ann, eveNow]);
+  await site.did('remove', 'ann', 'eve');
+  assert.deepEqual(await people(), []);
+});
+
 const WRONG: readonly (readonly [args: readonly string[], problem: RegExp])[] = [
   [['add', 'ann', '--token'], /there is another ann/],
   [['add', 'bob'], /give --password-stdin, --token or --key FILE/],
