@@ -81,8 +81,8 @@ export class Sandbox implements Disposable {
   }
 
   /**
-   * Runs one test file up to its first failure. Processes that it leaves behind are killed. One that
-   * does not pass while all processes were stopped for a time runs again.
+   * Runs one test file up to its first failure. Processes that it leaves behind are killed. A test
+   * that fails while all processes were stopped for a time runs again.
    */
   async run(file: string, options: RunOptions): Promise<Outcome> {
     const { coverage, timeoutMs } = options;

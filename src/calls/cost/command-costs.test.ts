@@ -89,7 +89,7 @@ const USAGE = {
 
 /** Returns the facts about the end of a process that took two seconds. */
 function ended(usage: Partial<typeof USAGE> = {}): ProcessStats {
-  const exit = { code: 0, signal: undefined, realMs: 2000, usage: { ...USAGE, ...usage } };
+  const exit = { code: 0, signal: undefined, ended: undefined, realMs: 2000, usage: { ...USAGE, ...usage } };
   return { ...START, exit, wasKilled: false, stderrHead: Buffer.alloc(0) };
 }
 
@@ -224,8 +224,7 @@ test('waits for the start of processes are counted', () => {
   const registry = new MetricsRegistry();
   const waits = observeStarts(registry.declare(COMMANDS));
 
-  waits.waiting(2);
-  waits.waiting(-1);
+  for (const change of [1, 1, -1] as const) waits.waiting(change);
   waits.waited(0.25);
   waits.refused();
 
