@@ -10,16 +10,27 @@ import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startGitaly } from '#testkit/start-gitaly';
 import { dailyLog } from './daily-log.ts';
 
-test('the next daily maintenance is logged at the start', async () => {
-  const config = { daily_maintenance: { start_hour: 3, start_minute: 7, duration: '1h' } };
-  await using gitaly = await startGitaly({ config });
+for (const { what, config, time } of [
+  {
+    what: 'the time of the configuration',
+    config: { daily_maintenance: { start_hour: 3, start_minute: 7, duration: '1h' } },
+    time: [3, 7],
+  },
+  {
+    what: 'noon without one, as in Gitaly',
+    config: { daily_maintenance: { disabled: false } },
+    time: [12, 0],
+  },
+])
+  test(`the next daily maintenance is logged at the start: ${what}`, async () => {
+    await using gitaly = await startGitaly({ config });
 
-  const line = gitaly.log.find(({ msg }) => msg === 'maintenance: daily scheduled');
+    const line = gitaly.log.find(({ msg }) => msg === 'maintenance: daily scheduled');
 
-  const scheduled = new Date(String(line?.scheduled));
-  assert.deepEqual([scheduled.getHours(), scheduled.getMinutes()], [3, 7]);
-  assert.ok(scheduled.getTime() > Date.now());
-});
+    const scheduled = new Date(String(line?.scheduled));
+    assert.deepEqual([scheduled.getHours(), scheduled.getMinutes()], time);
+    assert.ok(scheduled.getTime() > Date.now());
+  });
 
 function recorded() {
   const lines: [level: string, message: string, fields: Record<string, unknown>][] = [];

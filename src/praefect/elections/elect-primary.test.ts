@@ -33,6 +33,9 @@ test('concurrent elections agree, and keep a primary that is valid', { skip }, a
   assert.equal(log.length, 1);
   assert.match(log[0] ?? '', /"primary node changed".*"previous_primary":"gone"/);
   assert.equal(await elect(), elected[0]);
+  await database.run(sql`UPDATE repositories SET "primary" = NULL`);
+  assert.match((await elect()) ?? '', /^[abc]$/);
+  assert.match(log[1] ?? '', /"primary node changed".*"previous_primary":""/);
 });
 
 test('elections wait for one that holds the row, and keep its result', { skip }, async () => {
