@@ -8,7 +8,6 @@ import { MaintenanceRuns, type RecordedRuns } from '#domain/housekeeping/mainten
 import type { HousekeepingObserver } from '#domain/housekeeping/observer';
 import { BackgroundMaintenance } from '#domain/housekeeping/schedule/background-maintenance';
 import { startDailyMaintenance } from '#domain/housekeeping/schedule/daily-maintenance';
-import type { DailyWindow } from '#domain/housekeeping/schedule/daily-window';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { Storages } from '#storage/storages';
@@ -22,9 +21,6 @@ import {
   remoteScheduler,
 } from './family/remote-scheduler.ts';
 import type { Foundation } from './foundation.ts';
-
-/** The window of Gitaly without a configuration. */
-const DEFAULT_WINDOW: DailyWindow = { startHour: 12, startMinute: 0, durationMs: 10 * 60 * 1000 };
 
 /** Maintenance of a server. Disposing stops the background work. */
 export interface ServerMaintenance extends AsyncDisposable {
@@ -153,14 +149,6 @@ function startDaily(
   { config, storages, logger }: MaintenanceOptions,
   housekeeping: Housekeeping,
 ): AsyncDisposable {
-  const { startHour, startMinute, durationMs, storages: names } = config.dailyMaintenance;
-  const isUnset = startHour === 0 && startMinute === 0 && durationMs === 0 && names.length === 0;
-  const window = isUnset ? DEFAULT_WINDOW : { startHour, startMinute, durationMs };
-  return startDailyMaintenance({
-    storages,
-    housekeeping,
-    window,
-    names: isUnset ? storages.all.map(({ name }) => name) : names,
-    observer: dailyLog(logger, window),
-  });
+  const { storages: names, ...window } = config.dailyMaintenance;
+  return startDailyMaintenance({ storages, housekeeping, window, names, observer: dailyLog(logger, window) });
 }
