@@ -210,6 +210,10 @@ for (const [name, sort] of [
       const directory = withFiles(gitaly, files);
       const request = { repository, revision: Buffer.from('main'), path: Buffer.from('.'), recursive, sort };
       const [whole] = await collect(gitaly.connection.commit.getTreeEntries(request));
+      assert.deepEqual(
+        whole?.entries.map(({ path }) => Buffer.from(path).toString()),
+        sortedPaths(directory, { recursive, sort }),
+      );
 
       const entries: string[] = [];
       for (let pageToken: string | undefined = ''; pageToken !== undefined; ) {
@@ -226,6 +230,20 @@ for (const [name, sort] of [
       assert.deepEqual(entries, whole?.entries.map(line));
     });
   }
+}
+
+/** Returns the paths that git lists, in an order. */
+function sortedPaths(
+  directory: string,
+  { recursive, sort }: { readonly recursive: boolean; readonly sort: SortBy },
+): string[] {
+  const args = ['ls-tree', '-z', '-t', ...(recursive ? ['-r'] : []), 'main'];
+  const lines = gitOutput(directory, args).split('\0').filter(Boolean);
+  const listed = lines.map((text) => ({ isTree: text.includes(' tree '), path: text.replace(/^.*?\t/, '') }));
+  if (sort === SortBy.FILESYSTEM)
+    listed.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+  if (sort === SortBy.TREES_FIRST) listed.sort((a, b) => Number(b.isTree) - Number(a.isTree));
+  return listed.map(({ path }) => path);
 }
 
 test('GetTreeEntries follows directories that hold but one directory', async () => {
