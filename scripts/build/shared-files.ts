@@ -5,7 +5,7 @@ import type { ChunkingContext, CodeSplittingOptions, PreRenderedChunk } from 'ro
 const SERVER = 'gitaly/run-gitaly';
 /** A module of every server, that of tests and of `up` too. */
 const EVERY_SERVER = 'gitaly/gitaly-server';
-/** What git starts for each hook. */
+/** The program that git starts for each hook. */
 const HOOKS = ['cli/gitaly-hooks', 'tools/hook-program/run-hook-program'];
 /** Programs with many commands. */
 const COMMAND_LINES = ['cli/gitaly', 'cli/gitaly-ts', 'cli/praefect'];
@@ -15,9 +15,9 @@ const SMALL = ['cli/gitaly-lfs-smudge', 'cli/gitaly-ssh', 'cli/gitaly-wrapper'];
 /**
  * Returns which modules share a file. The bundler's own rule, a file for all modules that the same
  * programs load, made 205 files of a server, and a third of its start was to read and link them.
- * In this order: what a hook loads; what other small programs load; what a command line loads before
- * its command; what is left of programs without a server; the rest of a server. The second and the
- * fourth are split by the bundler's rule, so that no program reads what it does not need.
+ * In this order: what a hook loads; what other small programs load; what a command line loads
+ * before its command; what is left of programs without a server; the rest of a server. The second
+ * and the fourth are split by the bundler's rule, so that no program reads what it does not need.
  *
  * Each part contains what its modules import, or an earlier part does: files never import each
  * other in a ring.
@@ -55,7 +55,7 @@ export function sharedFileName({ name, moduleIds }: PreRenderedChunk): string {
   return name.includes('~') ? basename(moduleIds.at(-1) ?? name, '.js') : name;
 }
 
-/** What modules import, as the bundler has found it. */
+/** The imports of modules, as the bundler has found them. */
 class ModuleGraph {
   context: ChunkingContext | undefined;
   readonly #dist: string;
