@@ -18,6 +18,8 @@ const REQUEST_MS = 20;
 const ARCHIVED_AFTER_MS = 3000;
 /** Between two pushes. */
 const APART_MS = 100;
+/** Pushes after which most code is compiled. */
+const WARM_UP_ROUNDS = 100;
 /** For the cost of an idle server, which is subtracted. */
 const IDLE_MS = 10_000;
 /** A server has loaded everything then, and collected its garbage. */
@@ -87,7 +89,7 @@ async function* pushes(
       return (await pushed(local, branch, undefined, push)).wallMs;
     };
   const candidates = { archived: pushTo(archived, 'to-archived'), alone: pushTo(alone, 'to-alone') };
-  await takeTurns(10, candidates);
+  await takeTurns(workshop.quick ? 10 : WARM_UP_ROUNDS, candidates);
   await settled(bucket);
   const sides = [archived, alone] as const;
   await sleep(workshop.quick ? 0 : CALM_MS);
