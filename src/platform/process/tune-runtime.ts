@@ -1,5 +1,5 @@
 import { executionAsyncResource } from 'node:async_hooks';
-import { enableCompileCache } from 'node:module';
+import * as nodeModule from 'node:module';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { collectAfterBulkBytes } from '#base/memory/bulk-memory';
@@ -50,5 +50,5 @@ export function tuneRuntime(): void {
   releaseMemoryWhenIdle();
   // Developers and tests run the sources; cache files next to these would be in the way.
   if (import.meta.filename.endsWith('.js'))
-    enableCompileCache(join(import.meta.dirname, '../../.compile-cache'));
+    nodeModule.enableCompileCache(join(import.meta.dirname, '../../.compile-cache'));
 }

@@ -19,11 +19,21 @@ const HEADER_BYTES = 12;
 const SEEDS = [0x293ae76f, 0x7e646e2c] as const;
 const SLASH = 0x2f;
 
-/** Returns the keys of a path and of the directories above it: a filter has all or none of them. */
+/** Bytes that are hashed for each byte of a path: enough for 32 directories. */
+const MAX_HASHED = 16;
+
+/**
+ * Returns the keys of a path and of the directories above it: a filter has all or none of them. Of
+ * a path with very many directories, these are the keys of the lowest ones.
+ */
 export function pathKeys(path: Buffer): PathKey[] {
   const keys: PathKey[] = [];
-  for (let end = path.length; end > 0; end = path.lastIndexOf(SLASH, end - 1))
+  let hashed = 0;
+  for (let end = path.length; end > 0; end = path.lastIndexOf(SLASH, end - 1)) {
+    hashed += end;
+    if (hashed > MAX_HASHED * path.length) break;
     keys.push(keyOf(path.subarray(0, end)));
+  }
   return keys;
 }
 

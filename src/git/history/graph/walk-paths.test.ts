@@ -137,3 +137,10 @@ test('a filter that is missing, damaged or of an unknown version excludes no pat
   assert.equal(hasNone(filters([2, 4]), 1, [pathKeys(Buffer.from('é'))]), false);
   assert.equal(hasNone(filters([2, 4], 2), 1, [pathKeys(Buffer.from('é'))]), true);
 });
+
+test('the keys of a path cost in proportion to its length', () => {
+  const deep = (directories: number): Buffer => Buffer.from('a/'.repeat(directories - 1).concat('a'));
+  const [all, most] = [pathKeys(deep(31)), pathKeys(deep(100_000))];
+  assert.equal(all.length, 31);
+  assert.ok(most.length > 8 && most.length <= 32, `${most.length} keys`);
+});
