@@ -9,8 +9,8 @@ const EVERY_SERVER = 'gitaly/gitaly-server';
 const HOOKS = ['cli/gitaly-hooks', 'tools/hook-program/run-hook-program'];
 /** Programs with many commands. */
 const COMMAND_LINES = ['cli/gitaly', 'cli/gitaly-ts', 'cli/praefect'];
-/** Programs that git and a service manager start. */
-const SMALL = ['cli/gitaly-lfs-smudge', 'cli/gitaly-ssh', 'cli/gitaly-wrapper'];
+/** Programs that git and a service manager start. A server copies those of git, with what they load. */
+const SMALL = ['hooks', 'lfs-smudge', 'ssh', 'wrapper'].map((name) => `cli/gitaly-${name}`);
 
 /**
  * Returns which modules share a file. The bundler's own rule, a file for all modules that the same
