@@ -36,6 +36,7 @@ const READ_AHEAD = 4;
 const LFS_FOLDER = 'lfs/';
 const TRANSFER_MS_PER_MIB = 4000;
 const MIN_TRANSFER_MS = 60_000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A bucket with an archive: the environment of the protocol, and objects larger than memory. */
 export interface ArchiveBucket {
@@ -112,9 +113,13 @@ export async function uploadPackFile(
   return name;
 }
 
-/** Returns the time after which the upload or download of a number of bytes is given up. */
+/**
+ * Returns the time after which the upload or download of a number of bytes is given up: a whole
+ * number that timers accept.
+ */
 export function transferMs(sizeBytes: number): number {
-  return Math.max(MIN_TRANSFER_MS, (sizeBytes / 2 ** 20) * TRANSFER_MS_PER_MIB);
+  const ms = Math.max(MIN_TRANSFER_MS, Math.ceil((sizeBytes / 2 ** 20) * TRANSFER_MS_PER_MIB));
+  return Math.min(ms, MAX_TIMER_MS);
 }
 
 /** Returns the files of Git LFS in an archive, with the keys that they have in the server's store. */
