@@ -7,13 +7,16 @@ import { bundleCode } from './bundle-programs.ts';
 
 /** Each module assigns its name, so that the bundler keeps it. */
 const MODULES: Readonly<Record<string, string>> = {
-  'cli/gitaly-hooks': "import '../a/hook.js';",
+  'cli/gitaly-hooks': "import '../a/hook.js'; import '../a/own-hook.js';",
   'cli/gitaly-ssh': "import '../a/hook.js'; import '../a/small.js';",
-  'cli/gitaly': "import '../a/line.js'; await import('../gitaly/run-gitaly.js');",
+  'cli/gitaly': "import '../a/line.js'; import '../a/own-line.js'; await import('../gitaly/run-gitaly.js');",
   'cli/praefect': "import '../a/line.js'; await import('../a/command.js');",
   'gitaly/run-gitaly': "import './gitaly-server.js'; import '../a/line.js'; import '../a/command.js';",
   'gitaly/gitaly-server': "import '../a/part-1.js'; import '../a/part-2.js';",
+  'a/entry': "import './part-2.js';",
   'a/hook': '',
+  'a/own-hook': '',
+  'a/own-line': '',
   'a/small': '',
   'a/line': "import './small.js';",
   'a/command': "import './line.js';",
@@ -31,7 +34,7 @@ async function bundle(context: TestContext): Promise<(name: string) => readonly 
   }
   writeFileSync(join(dirname(dist), 'package.json'), '{ "type": "module" }');
   const programs = ['gitaly', 'gitaly-hooks', 'gitaly-ssh', 'praefect'];
-  await bundleCode(dist, { programs }, { sourceMaps: false });
+  await bundleCode(dist, { programs, entries: { entry: 'a/entry' } }, { sourceMaps: false });
 
   const files = globSync('shared/*.js', { cwd: dist }).map((file) => readFileSync(join(dist, file), 'utf8'));
   const namesIn = (code = ''): string[] =>
@@ -42,9 +45,9 @@ async function bundle(context: TestContext): Promise<(name: string) => readonly 
 test('modules share the file of the smallest part that needs them', async (context) => {
   const neighbours = await bundle(context);
 
-  assert.deepEqual(neighbours('a/hook'), ['a/hook'], 'a hook reads no more');
+  assert.deepEqual(neighbours('a/hook'), ['a/hook', 'a/own-hook'], 'a hook is one file');
   assert.deepEqual(neighbours('a/small'), ['a/small'], 'gitaly-ssh reads nothing of the commands');
-  assert.deepEqual(neighbours('a/line'), ['a/line'], 'a command line reads nothing of its commands');
+  assert.deepEqual(neighbours('a/line'), ['a/line', 'a/own-line'], 'command lines share one file');
   assert.deepEqual(neighbours('a/command'), ['a/command'], 'a command reads nothing of a server');
   const server = ['a/part-1', 'a/part-2', 'gitaly/gitaly-server', 'gitaly/run-gitaly'];
   assert.deepEqual(neighbours('a/part-1'), server, 'a server is one file');
