@@ -1,8 +1,28 @@
 import { constants, inflateSync } from 'node:zlib';
+import { attempt } from '#base/attempt';
+import { loadCLibrary } from '#base/c-library';
 import { FallBackToGit } from '#git/command/in-process';
 
 /** zlib's smallest piece of output. */
 const MIN_CHUNK = 64;
+
+/**
+ * zlib's function for a whole piece of data in memory. `targetBytes` is the size of the target, and
+ * then that of the data.
+ *
+ * @see zlib: zlib.h
+ */
+type Uncompress = (
+  target: Buffer,
+  targetBytes: BigUint64Array,
+  source: Buffer,
+  sourceBytes: number,
+) => number;
+
+const Z_OK = 0;
+/** One is enough, because the function does not wait. */
+const targetBytes = new BigUint64Array(1);
+let uncompress: Uncompress | 'unknown' | undefined = 'unknown';
 
 /** Bytes of data that was inflated, and of the input that it took. */
 export interface Inflated {
@@ -11,14 +31,33 @@ export interface Inflated {
 }
 
 /**
- * Inflates data of a known size.
+ * Inflates data of a known size. Bytes behind its end are ignored.
  *
  * @throws {FallBackToGit} when it has another size, is broken, or ends early.
  */
 export function inflateExactly(input: Buffer, size: number): Buffer {
-  const { data } = inflateUpTo(input, size);
-  if (data.length !== size) throw new FallBackToGit('an object has another size than its header');
+  if (uncompress === 'unknown') uncompress = findUncompress();
+  const data = uncompress ? uncompressed(uncompress, input, size) : inflateUpTo(input, size).data;
+  if (data?.length !== size)
+    throw new FallBackToGit('an object is broken, or has another size than its header');
   return data;
+}
+
+/**
+ * `inflateSync` makes several objects for each call, which takes longer than to inflate a commit.
+ * Without koffi, or with a Node that hides its zlib, there is no other way.
+ */
+function findUncompress(): Uncompress | undefined {
+  const prototype =
+    'int uncompress(void *target, void *targetBytes, void *source, unsigned long sourceBytes)';
+  return attempt(() => loadCLibrary().find<Uncompress>(prototype));
+}
+
+function uncompressed(call: Uncompress, input: Buffer, size: number): Buffer | undefined {
+  const target = Buffer.allocUnsafeSlow(size);
+  targetBytes[0] = BigInt(size);
+  const isWhole = call(target, targetBytes, input, input.length) === Z_OK && Number(targetBytes[0]) === size;
+  return isWhole ? target : undefined;
 }
 
 /**
