@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { MatchWork } from '../names/wildmatch.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
@@ -52,6 +53,15 @@ const MAX_STEPS = 300_000_000;
 /** Steps between two readings of the clock: less than a millisecond. */
 const STEPS_PER_LOOK = 100_000;
 const SLASH = 0x2f;
+/**
+ * Files that were parsed last, because each diff asks for those of HEAD. The limit is that of their
+ * texts.
+ */
+const parsedFiles = new BoundedMap<string, { readonly bytes: number; readonly lines: AttributeLine[] }>({
+  maxEntries: 500,
+  maxWeight: 128 * 1024,
+  weigh: ({ bytes }) => bytes,
+});
 /** The macro that is built into git. */
 const BUILT_IN = parseAttributes(Buffer.from('[attr]binary -diff -merge -text'), { allowMacros: true });
 
@@ -102,10 +112,15 @@ export class TreeAttributes {
       bytes += found.size;
       if (bytes > MAX_TREE_BYTES)
         throw new GitalyError('RESOURCE_EXHAUSTED', `.gitattributes exceed ${MAX_TREE_BYTES} bytes`);
-      const blob = await objects.readObject(oid, options);
+      const allowMacros = directory.length === 0;
+      const key = `${repository.path}\0${oid} ${allowMacros}`;
+      const blob = parsedFiles.get(key) ?? (await objects.readObject(oid, options));
       if (blob !== undefined) {
-        const allowMacros = directory.length === 0;
-        const lines = await parseAttributesInTurns(beforeNul(blob.data), { allowMacros, signal });
+        const lines =
+          'lines' in blob
+            ? blob.lines
+            : await parseAttributesInTurns(beforeNul(blob.data), { allowMacros, signal });
+        parsedFiles.set(key, { bytes: found.size, lines });
         read.set(directory.toString('latin1'), lines);
       }
       await slice.pause(signal);
