@@ -17,6 +17,15 @@ for (const body of ['() => {}', 'async () => {}', 'function () {}', '(t) => { /*
     assert.deepEqual([status, ...lines], [1, `src/x.test.ts:2: ${reason}`]);
   });
 
+test('the tests of sources, scripts and whole programs are checked', () => {
+  const files = ['src/a/x.test.ts', 'scripts/x.test.ts', 'test/a/x.test.ts'];
+  using tree = temporaryTree(Object.fromEntries(files.map((file) => [file, "test('x', () => {});\n"])));
+
+  const { lines } = outcomeOf(checkTests(tree));
+
+  assert.deepEqual(lines.map((line) => line.split(':', 1)[0]).toSorted(), files.toSorted());
+});
+
 test('a test that does something, or is skipped, passes', () => {
   const source =
     "test('x', () => f());\ntest('y', () => {\n  f();\n});\ntest('z', { skip });\nf(() => {});\n";
