@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inTurns, LoopIteration, LoopSlice, loopTurn } from './loop-turns.ts';
+import { eachInTurn, inTurns, LoopIteration, LoopSlice, loopTurn, mapInTurns } from './loop-turns.ts';
 
 function burn(ms: number): void {
   const end = performance.now() + ms;
@@ -58,6 +58,23 @@ test('a computation whose caller has left is not resumed', async () => {
 
   await assert.rejects(paused, /^Error: left$/);
 });
+
+type Handle = (items: readonly 0[], handle: (item: 0) => void, signal: AbortSignal) => Promise<unknown>;
+
+for (const [name, handle] of Object.entries<Handle>({ eachInTurn, mapInTurns }))
+  test(`${name} handles no further piece of a list whose caller has left`, async () => {
+    const controller = new AbortController();
+    let handled = 0;
+    const leave = (): void => {
+      if (++handled !== 256) return;
+      controller.abort(new Error('left'));
+      burn(6);
+    };
+
+    await assert.rejects(handle(Array(2000).fill(0), leave, controller.signal), /^Error: left$/);
+
+    assert.equal(handled, 256);
+  });
 
 test('items are counted before the clock is read', () => {
   const slice = new LoopSlice();
