@@ -76,6 +76,16 @@ test('a file that cannot be replaced leaves no draft', async (context) => {
   assert.deepEqual(readdirSync(directory), ['file']);
 });
 
+test('a draft that cannot be completed is removed', async (context) => {
+  const { directory, file } = scratch(context);
+  const noUser = { durable: true, owner: { uid: 2 ** 32, gid: 0 } };
+
+  for (const call of [replaceFile, createFile])
+    await assert.rejects(call(file, 'new', noUser), { code: 'ERR_OUT_OF_RANGE' });
+
+  assert.deepEqual(readdirSync(directory), []);
+});
+
 test('what killed processes left of a file is removed by the next replacement', async (context) => {
   const { directory, file } = scratch(context);
   const ofAnotherBoot = '.00000000.7.7';
