@@ -28,6 +28,7 @@ test('the first broken escape is found', () => {
 for (const [text, parts] of [
   ['tcp://host:80/a?b#c', { scheme: 'tcp', host: 'host:80', path: '/a', opaque: '' }],
   ['TLS://user@host', { scheme: 'tls', host: 'host', path: '', opaque: '' }],
+  ['tcp://user:a@b@host:80/', { scheme: 'tcp', host: 'host:80', path: '/', opaque: '' }],
   ['unix:/run/a.sock', { scheme: 'unix', host: '', path: '/run/a.sock', opaque: '' }],
   ['unix:a.sock', { scheme: 'unix', host: '', path: '', opaque: 'a.sock' }],
   ['dns:///name:1', { scheme: 'dns', host: '', path: '/name:1', opaque: '' }],
