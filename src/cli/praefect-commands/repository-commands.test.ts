@@ -72,6 +72,8 @@ test('a repository on a node is listed, tracked and removed', { skip }, async ()
       'database and disk or -apply and -db-only to remove from database only.\n',
   );
   assert.ok(existsSync(cluster.repositoryPath(1, 'stray.git')));
+  await database.run(sql`INSERT INTO replication_queue (state, job)
+    VALUES ('failed', '{"change": "update", "virtual_storage": "default", "relative_path": "stray.git"}')`);
   const removed = await runPraefect(both, 'remove-repository', ...named('stray.git'), '-apply');
   assert.equal(
     removed.stdout,
@@ -83,6 +85,7 @@ Replication event removal completed.
 `,
   );
   for (const node of [1, 2]) assert.ok(!existsSync(cluster.repositoryPath(node, 'stray.git')));
+  assert.deepEqual(await database.rows(sql`SELECT * FROM replication_queue`), []);
   const gone = await runPraefect(both, 'remove-repository', ...named('stray.git'), '--apply');
   assert.deepEqual(gone, {
     stdout: '',
