@@ -56,7 +56,12 @@ test('an address leads to a page of the server, or to a file of the console', ()
 
 test('files and archives may be big, pages are not', () => {
   const view = (name: string): string => `/-/console/repository/a.git/-/${name}`;
-  for (const address of [view('raw/a?ref=main'), view('archive/a.zip'), view('archive/a.zip?x=/-/files')])
+  for (const address of [
+    view('raw/a?ref=main'),
+    view('archive'),
+    view('archive?ref=main'),
+    view('archive/a.zip?x=/-/files'),
+  ])
     assert.equal(isFileAddress(address), true, address);
   for (const address of [view('files/a'), view('commits?x=/-/raw/a'), '/-/console/overview', '/a.git', ''])
     assert.equal(isFileAddress(address), false, address);
