@@ -20,8 +20,11 @@ import { until } from '#testkit/until';
 import { ChangeFeed } from './change-feed.ts';
 import type { NewEvent } from './event.ts';
 import { Journal } from './journal.ts';
+import { segmentPath } from './segments.ts';
 
 const LIMITS = { maxBytes: 1 << 20, maxAgeMs: 60_000 };
+/** First number of the events of a process that shares the journal of another with one event. */
+const OWN_EVENTS = 1_000_002;
 const onProblem = (error: unknown): never => assert.fail(String(error));
 
 function change(relativePath: string, number: number): NewEvent {
@@ -97,6 +100,30 @@ test('repositories that the process before has created or removed need a general
   await after.takeOver();
 
   assert.deepEqual(await eventsOf(after, cursor), [`${cursor + 1} resync `]);
+});
+
+test('an event that could not be written before the takeover is written after it', async (context) => {
+  const directory = scratch(context);
+  const before = await Journal.open({ ...LIMITS, directory, onProblem });
+  await before.add([change('a.git', 1)]);
+  const problems: unknown[] = [];
+  const keep = (error: unknown): void => void problems.push(error);
+  await using after = await Journal.open({ ...LIMITS, directory, isShared: true, onProblem: keep });
+  const obstacle = segmentPath(directory, OWN_EVENTS);
+  mkdirSync(obstacle);
+  assert.equal(await after.add([change('b.git', 2)]), false);
+  await before.add([change('a.git', 3)]);
+  await before[Symbol.asyncDispose]();
+  rmSync(obstacle, { recursive: true });
+
+  await after.takeOver();
+  assert.equal(await after.add([change('b.git', 4)]), true);
+
+  assert.equal(problems.length, 1);
+  assert.deepEqual(await eventsOf(after), [
+    ...['1 1 a.git', '2 3 a.git', `${OWN_EVENTS} 2 b.git`],
+    ...[`${OWN_EVENTS + 1} resync a.git`, `${OWN_EVENTS + 2} 4 b.git`],
+  ]);
 });
 
 // Symptom: after an error of the disk, consumers did not get what replaces events that were lost.
