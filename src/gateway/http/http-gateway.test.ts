@@ -274,8 +274,8 @@ for (const format of ['sha1', 'sha256'] as const) {
     test(`a missing repository is advertised as an empty one to a push (${format} ${protocol})`, async () => {
       await using opened = await open({ createOnPush: {} });
       const headers = { 'X-Git-Object-Format': format, 'Git-Protocol': protocol };
-      const ask = async (name: string) =>
-        await fetch(`${opened.gateway.url}/${name}/info/refs?service=git-receive-pack`, { headers });
+      const ask = async (name: string, service = 'git-receive-pack') =>
+        await fetch(`${opened.gateway.url}/${name}/info/refs?service=${service}`, { headers });
       const directory = join(opened.gitaly.storagePath(), 'empty.git');
       await runGit(['init', '-q', '--bare', `--object-format=${format}`, directory]);
 
@@ -284,6 +284,7 @@ for (const format of ['sha1', 'sha256'] as const) {
 
       assert.equal(missing.status, 200);
       assert.equal(await missing.text(), withAgentOfGateway(empty));
+      assert.equal((await ask('missing.git', 'git-upload-pack')).status, 404, 'to a fetch it is missing');
       assert.equal(existsSync(join(opened.gitaly.storagePath(), 'missing.git')), false);
     });
   }
