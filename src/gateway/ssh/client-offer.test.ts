@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
+import { until } from '#testkit/until';
 import { ciphersOf, clientCiphers } from './client-offer.ts';
 import { cheapest, SSH_CIPHERS } from './ssh-ciphers.ts';
 
@@ -95,6 +96,18 @@ test('the bytes of the offer stay in the socket', async () => {
   pair.client.end();
   await once(pair.server, 'end');
   assert.deepEqual(Buffer.concat(received), sent);
+});
+
+test('an offer that arrives in two pieces is read as a whole', async () => {
+  using pair = await connected();
+  const bytes = offer(LISTS);
+  const ciphers = clientCiphers(pair.server, 60_000);
+
+  pair.client.write(bytes.subarray(0, 60));
+  await until(() => pair.server.bytesRead === 60, 'the first piece has arrived');
+  pair.client.end(bytes.subarray(60));
+
+  assert.deepEqual(await ciphers, ['aes128-ctr', 'aes128-gcm@openssh.com']);
 });
 
 test('a client that waits for the server’s offer is served without its own', async () => {
