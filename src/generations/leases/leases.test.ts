@@ -23,15 +23,29 @@ class SteppedClock implements Clock {
   }
 }
 
+/** A bucket whose responses may take a time. */
+class SlowBucket extends StoreBucket {
+  responseMs = 0;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    super(new MemoryObjectStore(), { signal });
+    this.#clock = clock;
+  }
+
+  override async get(key: string) {
+    const object = await super.get(key);
+    await this.#clock.sleep(this.responseMs);
+    return object;
+  }
+}
+
 function start() {
   const clock = new SteppedClock();
-  const environment = {
-    bucket: new StoreBucket(new MemoryObjectStore(), { signal }),
-    clock,
-    random: systemRandom,
-  };
+  const bucket = new SlowBucket(clock);
+  const environment = { bucket, clock, random: systemRandom };
   const lease = () => new OwnLease({ ...environment, server: 'a', address: 'a:1', times: TIMES });
-  return { clock, lease, watched: new WatchedLeases(environment) };
+  return { bucket, clock, lease, watched: new WatchedLeases(environment) };
 }
 
 test('a second process with the name of a server takes its lease in a new epoch', async () => {
@@ -63,6 +77,21 @@ test('a lease is dead after 1.5 of its TTL without a change, and its owner takes
 
   assert.deepEqual([owned.state, owned.owner.epoch, owned.isOwner(owner)], ['live', 2, false]);
   assert.equal(await watched.isDead(owner), true);
+});
+
+// The owner may have renewed it while the request was on its way.
+test('the time without a change begins with the response that shows the lease first', async () => {
+  const { bucket, clock, lease, watched } = start();
+  const owned = lease();
+  await owned.start();
+  bucket.responseMs = 5000;
+  assert.equal(await watched.isDead(owned.owner), false);
+
+  bucket.responseMs = 0;
+  clock.ms += 1.5 * TIMES.ttlMs - 1;
+  assert.equal(await watched.isDead(owned.owner), false);
+  clock.ms += 1;
+  assert.equal(await watched.isDead(owned.owner), true);
 });
 
 test('a lease that was renewed after all is not ended', async () => {
