@@ -161,6 +161,22 @@ test('without signals an end is noticed within an eighth of the time of the chil
   }
 });
 
+test('without signals a short child is noticed in time also beside a long one', async (context) => {
+  const { reaper, dead } = arrange(context);
+  void reaper.wait(7);
+  pass(context, 10_000);
+  let hasEnded = false;
+  void reaper.wait(8).then(() => {
+    hasEnded = true;
+  });
+
+  dead.set(8, { status: 0 });
+  pass(context, 2);
+  await Promise.resolve();
+
+  assert.equal(hasEnded, true);
+});
+
 test('a long child costs few checks where no signal arrives', (context) => {
   const { reaper, checks } = arrange(context);
   void reaper.wait(7);
