@@ -58,6 +58,14 @@ function commitsIn(graph: CommitGraph): string[] {
     .toSorted();
 }
 
+/** Writes a commit of the year 2242, whose date has more than 32 bits. */
+function lateCommit(path: string, parent: string): string {
+  const tree = gitOutput(path, ['rev-parse', `${parent}^{tree}`]);
+  const who = `L <l@x> ${2 * 2 ** 32 + 5} +0000`;
+  const lines = [`tree ${tree}`, `parent ${parent}`, `author ${who}`, `committer ${who}`, '', 'late\n'];
+  return gitOutput(path, ['hash-object', '-w', '-t', 'commit', '--stdin'], lines.join('\n'));
+}
+
 const WAYS: readonly {
   readonly name: string;
   readonly write: (history: History) => void;
@@ -96,7 +104,8 @@ for (const { name, write, objectFormat } of WAYS) {
           'refs/heads/octopus',
           ask('commit-tree', '-m', 'octopus', ...parents, `${oids[0]}^{tree}`),
         );
-        const all = [...oids, ask('rev-parse', 'octopus')];
+        ask('update-ref', 'refs/heads/late', lateCommit(repository.path, oids[0] ?? ''));
+        const all = [...oids, ...lines(ask('rev-parse', 'octopus', 'late'))];
         write({ ...history, oids: all });
 
         const graph = await history.graph();
