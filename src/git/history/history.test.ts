@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { addManyParents } from '#testkit/repositories/generated/many-parents';
 import { createRandomRepository } from '#testkit/repositories/generated/random-repository';
 import { GitFixture } from '#testkit/repositories/git-fixture';
-import { gitOutput } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { writeOldGit } from '#testkit/repositories/old-git';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { runSync } from '#testkit/run-program-sync';
@@ -122,6 +122,26 @@ test('the last commit of every entry is the one that git log finds, in random hi
     }),
     { numRuns: 15 },
   );
+});
+
+test('what was found in one directory is not taken for the entries of another', async () => {
+  const path = join(root, 'directories.git');
+  initRepository(path);
+  const files = ['a/x', 'b/x', 'x'];
+  const commits = files.map((file, index) => [
+    `commit refs/heads/main\ncommitter C <c@x> ${1_600_000_000 + index} +0000\ndata 0\n`,
+    `M 100644 inline ${file}\ndata 1\n${index}\n`,
+  ]);
+  gitOutput(path, ['fast-import', '--quiet'], commits.flat().join(''));
+  const commit = gitOutput(path, ['rev-parse', 'main']);
+  const repository = git.open(path);
+
+  for (const file of files) {
+    const directory = Buffer.from(dirname(file).replace(/^\.$/, ''));
+    const found = await lastCommits(repository, { commit, directory, names: [Buffer.from('x')] });
+
+    assert.equal(found.get('x'), gitOutput(path, ['log', '-1', '--format=%H', 'main', '--', file]), file);
+  }
 });
 
 test('the last commits of entries that are older than the walk goes are found by git', async () => {
