@@ -42,6 +42,7 @@ test('wrong options are refused, and secrets in the URL are not repeated', async
     'gs://bucket?acces_id=x': /unknown option "acces_id"/,
     'gs://bucket?anonymous=yes': /anonymous is true or false; not "yes"/,
     'gs://bucket?private_key_path=/key': /needs the service account of the key: add &access_id=/,
+    'gs://bucket?private_key_path=/key&access_id=-': /needs the service account of the key/,
     'gs://bucket?endpoint=http://[': /endpoint is an address/,
     'gs://key:hush@bucket': /^(?!.*hush).*GOOGLE_APPLICATION_CREDENTIALS/,
   };
