@@ -46,6 +46,17 @@ test('changes are applied automatically until it is disposed', async (context) =
   assert.deepEqual(applied, ['the second']);
 });
 
+test('a change that is being read when it is disposed is not applied', async (context) => {
+  const { path, applied, following } = await followed(context, 3_600_000);
+  writeFileSync(path, 'the second');
+
+  const renewed = following.renew();
+  following[Symbol.dispose]();
+  await renewed;
+
+  assert.deepEqual(applied, []);
+});
+
 // The interval rejected without a handler, which stopped the server.
 test('a value that cannot be applied is reported, and the next one is applied', async (context) => {
   const directory = mkdtempSync(join(tmpdir(), 'followed-'));
