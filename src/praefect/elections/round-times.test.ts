@@ -69,6 +69,18 @@ test('a requested round begins half a second after the start of the last one', a
   assert.equal(begun(), 3, 'the last start is long ago');
 });
 
+test('a request does not delay a round whose interval is shorter', async (context) => {
+  const { begun, end, pass, rounds } = start(context, { startsAtOnce: true, intervalMs: () => 200 });
+  await end();
+
+  rounds.soon();
+  await pass(199);
+  assert.equal(begun(), 1);
+  await pass(1);
+
+  assert.equal(begun(), 2);
+});
+
 test('a request while a round runs has the next one begin early, once', async (context) => {
   const { begun, end, pass, rounds } = start(context, { startsAtOnce: true });
   await pass(100);
