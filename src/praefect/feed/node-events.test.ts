@@ -15,7 +15,7 @@ const numbers = (steps: readonly (readonly ReportedMove[] | undefined)[]) =>
   steps.map((each) => each?.map(({ sequence }) => sequence));
 
 test('a move is replaced by the fewest reported moves between its values', () => {
-  const moves = reported('a: - > 1', 'b: 1 > 2', 'a: 1 > 2', 'a: 2 > 1', 'a: 1 > 3', 'b: 2 > -');
+  const moves = reported('a: - > 1', 'b: 1 > 2', 'a: 1 > 2', 'a: 2 > 1', 'a: 1 > 3', 'b: 2 > -', 'a: 3 > 2');
 
   assert.deepEqual(
     numbers(
@@ -24,9 +24,10 @@ test('a move is replaced by the fewest reported moves between its values', () =>
         { reference: 'a', oldValue: '2', newValue: '3' },
         { reference: 'a', oldValue: '1', newValue: '3' },
         { reference: 'b', oldValue: '1', newValue: undefined },
+        { reference: 'a', oldValue: '3', newValue: '2' },
       ]),
     ),
-    [[1, 3, 4, 5], [4, 5], [5], [2, 6]],
+    [[1, 3, 4, 5], [4, 5], [5], [2, 6], [7]],
   );
 });
 
