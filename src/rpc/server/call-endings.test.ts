@@ -7,7 +7,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { all, connectTo, only, TEST_PEER } from '#testkit/clients/in-process-rpc';
-import { steady } from '#testkit/until';
+import { steady, until } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
@@ -87,6 +87,33 @@ test('a client that leaves the loop ends the generator behind the stream', async
   assert.equal(state.isReturned, true);
   assert.equal(state.context?.signal.aborted, true);
   assert.deepEqual(state.context?.signal.reason, new GitalyError('CANCELLED', 'context canceled'));
+});
+
+// Praefect waits for the response of a node in this way.
+test('a client that leaves wakes a source that waits for its next response', async () => {
+  const left = new AbortController();
+  const end = Promise.withResolvers<IteratorReturnResult<undefined>>();
+  let isReturned = false;
+  const source = {
+    next: () => {
+      left.abort();
+      return end.promise;
+    },
+    return: () => {
+      isReturned = true;
+      end.resolve({ done: true, value: undefined });
+      return end.promise;
+    },
+  };
+  const getBlobs = () => ({ [Symbol.asyncIterator]: () => source });
+  await using server = connectTo({ services: [serve(BlobService, { getBlob: getBlobs })] });
+
+  try {
+    await assert.rejects(all(server.channel.invoke(getBlob, [{}], { signal: left.signal })));
+    await until(() => isReturned, 'the source has ended');
+  } finally {
+    void source.return();
+  }
 });
 
 test('an AbortSignal cancels the call on both sides', async () => {
