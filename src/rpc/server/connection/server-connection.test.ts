@@ -237,6 +237,20 @@ test('a client that does not read its last frames is cut off', async ({ mock }) 
   assert.equal(peer.duplex.destroyed, true);
 });
 
+test('a client that is disconnected for its pings and reads nothing is cut off', async ({ mock }) => {
+  mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const peer = raw();
+  await peer.send(PREFACE, SETTINGS, SETTINGS_ACK);
+  peer.client.pause();
+
+  await peer.send(...Array.from({ length: 4 }, () => pingFrame(0)));
+  mock.timers.tick(DRAIN_MS - 1);
+  assert.equal(peer.duplex.destroyed, false);
+  mock.timers.tick(1);
+
+  assert.equal(peer.duplex.destroyed, true);
+});
+
 test('a drain of a new connection comes after its settings, and after the calls with them', async () => {
   const peer = raw();
   peer.connection.drainAfterHandshake();
