@@ -14,6 +14,8 @@ import { SSHService } from '#wire/gen/ssh_pb';
 import { CALLS_PER_TURN } from '../connection/connection-limits.ts';
 import type { GrpcServerOptions } from '../grpc-server.ts';
 import { serve } from '../handler.ts';
+import { LocalSession } from './local-session.ts';
+import type { LocalStream } from './local-stream.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
 const getBlob = callable(BlobService.method.getBlob);
@@ -190,4 +192,25 @@ test('local: the end of a server waits for calls that wait to start', async () =
   const servedAtEnd = served;
 
   assert.equal((await Promise.all(calls)).length, servedAtEnd);
+});
+
+test('local: a session that closes accepts no further call', async () => {
+  const server = Promise.withResolvers<LocalStream>();
+  const session = new LocalSession({ before: [], after: [] }, server.resolve);
+  const ignore = (): void => {};
+  const events = {
+    ...{ onHeaders: ignore, onTrailers: ignore, onData: ignore },
+    ...{ onEnd: ignore, onDrain: ignore, onClose: ignore },
+  };
+  const call = () => session.request({ path: '/a', pairs: [] }, events);
+  call();
+  const running = await server.promise;
+
+  session.close();
+  assert.throws(call, /^Error: the server has stopped$/);
+  assert.equal(session.isDestroyed, false, 'the call goes on');
+  running.destroy();
+
+  await session.closed;
+  assert.throws(call, /^Error: the server has stopped$/);
 });
