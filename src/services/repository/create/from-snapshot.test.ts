@@ -242,6 +242,20 @@ test('a snapshot that ends too early creates nothing', async () => {
   assert.equal(existsSync(pathOf(gitaly, target)), false);
 });
 
+for (const bytes of [0, 1024])
+  test(`a snapshot of ${bytes} zeros, which has no files, creates nothing`, async () => {
+    await using gitaly = await startGitaly();
+    await using web = await startGitHttpServer(gitaly.storagePath());
+    web.reset({ 'x.tar': Buffer.alloc(bytes) });
+
+    await assert.rejects(createFrom(gitaly, web), {
+      code: 'INTERNAL',
+      message: 'creating repository: extracting snapshot: exit status 2',
+    });
+
+    assert.equal(existsSync(pathOf(gitaly, target)), false);
+  });
+
 test('a snapshot that is aborted is never visible and leaves nothing', async () => {
   await using gitaly = await startGitaly();
   await using web = await startGitHttpServer(gitaly.storagePath());
