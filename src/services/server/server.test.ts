@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GnuPg, NO_GPG, NO_SSH_KEYGEN } from '#testkit/programs/signing-tools';
@@ -29,6 +29,24 @@ test('ServerInfo tells versions and the state of each storage', async () => {
     ['second', false, false, 'unknown'],
   );
 });
+
+for (const [mode, readable, writeable] of [
+  [0o500, true, false],
+  [0o300, false, true],
+  [0o100, false, false],
+] as const)
+  test(`ServerInfo reports what the owner of a storage with mode 0${mode.toString(8)} may do`, async () => {
+    await using gitaly = await startGitaly();
+    const path = gitaly.storagePath();
+    chmodSync(path, mode);
+    try {
+      const { storageStatuses } = await gitaly.connection.server.serverInfo({});
+
+      assert.partialDeepStrictEqual(storageStatuses, [{ readable, writeable }]);
+    } finally {
+      chmodSync(path, 0o700);
+    }
+  });
 
 test('DiskStatistics agrees with the file system, and is empty for a missing storage', async () => {
   await using gitaly = await startGitaly({ storages: ['default', 'second'] });
