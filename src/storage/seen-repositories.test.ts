@@ -81,3 +81,18 @@ test('a call that has moved the repository itself keeps its errors; others do no
   assert.equal(seen.changeSince(path, sinceMs, mover), undefined);
   assert.equal(seen.changeSince(path, sinceMs, other), 'removed');
 });
+
+test('a call that renames a repository has moved it from and to a path', () => {
+  const mover = {};
+  const seen = new SeenRepositories(() => mover);
+  const sinceMs = performance.now();
+  const paths = [makeRepository(), makeRepository()];
+  for (const path of paths) seen.note(path, statSync(path));
+
+  for (const path of paths) seen.noteMove(path);
+
+  for (const path of paths) {
+    assert.equal(seen.changeSince(path, sinceMs, mover), undefined);
+    assert.equal(seen.changeSince(path, sinceMs, {}), 'replaced');
+  }
+});
