@@ -32,6 +32,10 @@ test('the bar shows count, bytes, rate and the remaining time', () => {
     formatBar({ ...state, elapsedSeconds: 1 }, 100),
     '[######------------------] 3/9 repositories  12 MiB  12 MiB/s',
   );
+  assert.equal(
+    formatBar({ ...state, fraction: 1 }, 100),
+    '[########################] 3/9 repositories  12 MiB  3.0 MiB/s',
+  );
   assert.equal(formatBar(state, 30).length, 29);
 });
 
