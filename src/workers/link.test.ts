@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { onViolation } from '#base/invariant';
 import { LinkedFamily } from '#testkit/servers/linked-family';
 import { Link, type LinkMessage } from './link.ts';
@@ -72,6 +73,23 @@ test('messages of an unknown form are reported, and change nothing', async () =>
     peer.broken,
     forms.map(() => 'process-message: a message of another process has an unknown form'),
   );
+});
+
+test('an answer that comes after its question was withdrawn is given back', async () => {
+  using peer = observed();
+  const answer = Promise.withResolvers<void>();
+  let released = 0;
+  peer.link.onAsked('turn', async () => {
+    await answer.promise;
+    return { value: 1, release: () => void released++ };
+  });
+
+  peer.link.receive({ kind: 'ask', id: 1, topic: 'turn', value: undefined }, undefined);
+  peer.link.receive({ kind: 'end', id: 1 }, undefined);
+  answer.resolve();
+  await nextTurn();
+
+  assert.deepEqual([released, peer.link.answering, peer.sent], [1, 0, []]);
 });
 
 test('questions, answers, withdrawals and ends between two processes break nothing', async () => {
