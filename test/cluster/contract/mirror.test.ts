@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -34,4 +37,19 @@ test('a directory becomes equal to another, with names that are not UTF-8', (con
   mirror(from, to);
 
   assert.equal(existsSync(latin1(to)), false);
+});
+
+test('a file whose mode alone has changed becomes equal, too', (context) => {
+  const scratch = makeScratchDirectory('mirror');
+  context.after(() => rmSync(scratch, { recursive: true }));
+  const [from, to] = [join(scratch, 'from'), join(scratch, 'to')];
+  mkdirSync(from);
+  writeFileSync(join(from, 'hook'), 'one');
+  utimesSync(join(from, 'hook'), 1_700_000_000, 1_700_000_000); // a copy has the same
+  mirror(from, to);
+
+  chmodSync(join(from, 'hook'), 0o755);
+  mirror(from, to);
+
+  assert.equal(statSync(join(to, 'hook')).mode & 0o777, 0o755);
 });
