@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { deflateSync, inflateSync } from 'node:zlib';
@@ -14,6 +23,8 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 const PROJECT = '@hashed/aa/bb/one.git';
 const FORK = '@hashed/cc/dd/fork.git';
 const POOL = `@pools/ab/ab/${'ab'.repeat(32)}.git`;
+/** Empty: the time of its last change counts. */
+const LAST_REPACK = '.gitaly-full-repack-timestamp';
 const METADATA = '{"gitaly_filesystem_id":"07cf960f-26d1-4fab-9536-1d9e7fca5136"}';
 const GENERATION = '4b4bbd1a-6e0c-4a5e-9b5f-5b8a3b3a1f0e';
 const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n';
@@ -34,7 +45,8 @@ before(() => {
     mkdirSync(join(storage, path), { recursive: true });
     git(path, 'init', '--quiet', '--bare', '--initial-branch=main', '--template=');
     writeFileSync(join(storage, path, 'config'), path === PROJECT ? OLD_CONFIG : CONFIG);
-    writeFileSync(join(storage, path, '.gitaly-full-repack-timestamp'), '');
+    writeFileSync(join(storage, path, LAST_REPACK), '');
+    utimesSync(join(storage, path, LAST_REPACK), 0, 0);
   }
   const tree = git(PROJECT, 'mktree', '--missing');
   const who = ['-c', 'user.name=J', '-c', 'user.email=j@example.com'];
@@ -94,6 +106,7 @@ async function serve(work: (connection: Connection) => Promise<void>): Promise<v
 
 test('a storage of Gitaly is served, and left as Gitaly can serve it', async () => {
   const earlier = filesOf();
+  const startedMs = Math.floor(Date.now() / 1000) * 1000; // file systems may keep whole seconds
   const project = { storageName: 'default', relativePath: PROJECT, glRepository: 'project-1' };
   const fork = { ...project, relativePath: FORK };
   const pool = { repository: { ...project, relativePath: POOL } };
@@ -130,6 +143,8 @@ test('a storage of Gitaly is served, and left as Gitaly can serve it', async () 
     assert.equal(git(path, 'fsck', '--strict', '--no-dangling'), '');
     assert.equal(readFileSync(join(storage, path, 'config'), 'utf8'), CONFIG);
   }
+  for (const path of [PROJECT, FORK])
+    assert.ok(statSync(join(storage, path, LAST_REPACK)).mtimeMs >= startedMs, path);
   assert.equal(readFileSync(join(storage, '.gitaly-metadata'), 'utf8'), METADATA);
   assert.equal(git(POOL, 'rev-parse', 'refs/remotes/origin/heads/main'), git(PROJECT, 'rev-parse', 'main'));
   const stats = JSON.parse(
