@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { END_OF_ARCHIVE, paddingOf } from '#base/tar/tar-format';
@@ -18,12 +19,15 @@ export interface SnapshotOptions {
 
 /** A link in place of a file is not followed, and a pipe is not waited for. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-/** Files whose content is replaced are read as a whole. */
+/** Files whose content is replaced are read as a whole. A larger one may have secrets, and is not sent. */
 const MAX_FILTERED_BYTES = 16 * 1024 * 1024;
 
 /**
  * Yields a tar archive with the references and objects of a repository, from which an independent
  * copy can be made. It is not locked: what changes meanwhile may be in the archive or not.
+ *
+ * @throws {GitalyError} RESOURCE_EXHAUSTED for a `config` file that is too large to be filtered;
+ *   the system's errors.
  */
 export async function* createSnapshot(
   repository: Repository,
@@ -43,8 +47,11 @@ async function* archive(entry: SnapshotEntry, handle: FileHandle, output: Output
   const stats = await handle.stat();
   const isDirectory = entry.type === 'directory';
   if (isDirectory ? !stats.isDirectory() : !stats.isFile()) return;
-  const content =
-    entry.filter && stats.size <= MAX_FILTERED_BYTES ? entry.filter(await handle.readFile()) : undefined;
+  if (entry.filter !== undefined && stats.size > MAX_FILTERED_BYTES) {
+    const message = `${entry.name} has more than ${MAX_FILTERED_BYTES} bytes`;
+    throw new GitalyError('RESOURCE_EXHAUSTED', message);
+  }
+  const content = entry.filter?.(await handle.readFile());
   const size = isDirectory ? 0 : (content?.length ?? stats.size);
   const header = { type: entry.type, mode: archiveMode(stats), size, mtime: stats.mtimeMs / 1000 };
   yield* output.add(tarHeader({ name: Buffer.from(entry.name), ...header }));

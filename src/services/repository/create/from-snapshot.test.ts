@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
@@ -96,6 +96,22 @@ test('a snapshot is what the tar program reads, and holds no secrets of the conf
     gitOutput(directory, ['--git-dir=.', 'rev-parse', 'main']),
     gitOutput(path, ['rev-parse', 'main']),
   );
+});
+
+// Symptom: a configuration that was too large for its filter was sent as it is, with its secrets.
+test('a configuration that is too large for its filter is not sent', async () => {
+  await using gitaly = await startGitaly();
+  const path = pathOf(gitaly, source);
+  initRepository(path);
+  appendFileSync(
+    join(path, 'config'),
+    `[remote "x"]\n\turl = http://u:secret@host/\n${'#\n'.repeat(1 << 23)}`,
+  );
+
+  await assert.rejects(snapshotOf(gitaly), {
+    code: 'RESOURCE_EXHAUSTED',
+    message: 'config has more than 16777216 bytes',
+  });
 });
 
 test('hooks, alternates, links and settings of a hostile snapshot are not taken', async () => {
