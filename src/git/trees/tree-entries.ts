@@ -1,3 +1,4 @@
+import { equalLength } from '#base/equal-length';
 import { fallBackOnFailure } from '../command/in-process.ts';
 import { canonicalMode, kindOf } from '../names/entry-kind.ts';
 import type { OidBytes } from '../names/object-id.ts';
@@ -20,8 +21,13 @@ export class TreeEntries {
 
   /** @throws {FallBackToGit} when the tree is malformed. */
   next(): void {
+    this.moveTo(this.cursor.end);
+  }
+
+  /** Moves to a position where an entry starts, or to the end. @throws as {@link next}. */
+  moveTo(position: number): void {
     try {
-      this.isAtEnd = !this.cursor.next();
+      this.isAtEnd = !this.cursor.moveTo(position);
     } catch (error) {
       fallBackOnFailure(error);
     }
@@ -54,4 +60,21 @@ export function areEqual(old: TreeEntries, now: TreeEntries): boolean {
   for (let at = 1; at <= one.oidBytes; at++)
     if (one.data[one.nameEnd + at] !== other.data[other.nameEnd + at]) return false;
   return true;
+}
+
+/**
+ * Moves behind the current entries, which are equal, and behind those that follow and are the same
+ * byte by byte: only one of the trees is read for them. @throws as {@link TreeEntries.next}.
+ */
+export function skipEqual(old: TreeEntries, now: TreeEntries): void {
+  const [one, other] = [old.cursor, now.cursor];
+  const [from, otherFrom] = [one.end, other.end];
+  const limit = Math.min(one.data.length - from, other.data.length - otherFrom);
+  const same = equalLength(limit, (start, end) => {
+    const range = [otherFrom + start, otherFrom + end, from + start, from + end] as const;
+    return one.data.compare(other.data, ...range) === 0;
+  });
+  do old.next();
+  while (!old.isAtEnd && one.end - from <= same);
+  now.moveTo(otherFrom + one.start - from);
 }

@@ -3,7 +3,7 @@ import { FallBackToGit } from '#git/command/in-process';
 import { EMPTY_TREE, oidBytesOf, zeroOidLike } from '#git/names/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
-import { areEqual, orderOf, TreeEntries } from '#git/trees/tree-entries';
+import { areEqual, orderOf, skipEqual, TreeEntries } from '#git/trees/tree-entries';
 import type { ChangedPath, ChangeStatus } from '../parse/raw-line.ts';
 
 /** Limit of trees that are read. */
@@ -55,8 +55,12 @@ class TreeComparison {
     const now = new TreeEntries(await this.#read(after), oidBytes);
     while (!old.isAtEnd || !now.isAtEnd) {
       const order = orderOf(old, now);
+      if (order === 0 && areEqual(old, now)) {
+        skipEqual(old, now);
+        continue;
+      }
       const [left, right] = [order <= 0 ? old : undefined, order >= 0 ? now : undefined];
-      if (order !== 0 || !areEqual(old, now)) await this.#add(left, right, path);
+      await this.#add(left, right, path);
       left?.next();
       right?.next();
     }

@@ -19,11 +19,24 @@ export class TreeCursor {
   /** Start and end of the current entry's name; the id follows after one more byte. */
   nameAt = 0;
   nameEnd = 0;
+  /** Start of the current entry; the end of the data after the last one. */
+  start = 0;
   #next = 0;
 
   constructor(data: Buffer, oidBytes: OidBytes) {
     this.data = data;
     this.oidBytes = oidBytes;
+  }
+
+  /** End of the current entry, where the next one starts. */
+  get end(): number {
+    return this.#next;
+  }
+
+  /** Moves to a position where an entry starts, or to the end. @throws as {@link next}. */
+  moveTo(position: number): boolean {
+    this.#next = position;
+    return this.next();
   }
 
   /**
@@ -35,6 +48,7 @@ export class TreeCursor {
   next(): boolean {
     const { data } = this;
     const start = this.#next;
+    this.start = start;
     if (start >= data.length) return false;
     let at = start;
     let mode = 0;
