@@ -1,6 +1,10 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit } from '../command/in-process.ts';
 import { outputBytes } from '../command/output.ts';
+import { parseNode } from '../history/graph/commit-nodes.ts';
+import { EMPTY_TREE } from '../names/object-id.ts';
+import type { ReadOptions } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
 import type { OutputKind } from './diff-outputs.ts';
 import { rawOfTrees } from './in-process/diff-trees.ts';
@@ -27,6 +31,9 @@ export interface ChangedPathsQuery {
   readonly merges: 'each' | 'all' | 'none';
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Limit of parents with which a merge is compared; others are rare. */
+const MAX_PARENTS = 16;
 
 const MERGE_FLAGS = { each: [flag('-m')], all: [flag('-c')], none: [] } as const;
 
@@ -64,34 +71,82 @@ export async function* changedPaths(
   );
 }
 
-/** @throws {FallBackToGit} as {@link rawOfTrees}; for merges, and commits without a named parent. */
+/** @throws {FallBackToGit} as {@link rawOfTrees} and {@link pairsOf}. */
 async function outputInProcess(
   repository: GitRepository,
   query: ChangedPathsQuery,
   attributes: string,
 ): Promise<Buffer> {
-  const { comparisons, filter, findRenames, signal } = query;
+  const { comparisons, filter, findRenames, merges, signal } = query;
   const renames = findRenames ? { minimum: 30, attributes } : undefined;
+  const options = { signal };
+  const isNamed = namesCommits(query);
+  const slice = new LoopSlice();
   const pieces: Buffer[] = [];
   for (const comparison of comparisons) {
-    const [before, after] = 'trees' in comparison ? comparison.trees : sidesOf(comparison);
-    const [old, now] = await Promise.all(
-      [before, after].map((name) => repository.objects.info(`${name}^{tree}`, { ...(signal && { signal }) })),
-    );
-    if (old === undefined || now === undefined) throw new FallBackToGit('a tree is missing');
-    const trees = { before: old.oid, after: now.oid };
-    const records = await rawOfTrees(repository, trees, { filter, renames, signal });
-    if ('commit' in comparison && records.length > 0) pieces.push(Buffer.from(`${comparison.commit}\0`));
-    pieces.push(records);
+    for (const [old, now] of await pairsOf(repository, comparison, { merges, ...options })) {
+      const trees = {
+        before: await treeOf(repository, old, options),
+        after: await treeOf(repository, now, options),
+      };
+      const records = await rawOfTrees(repository, trees, { filter, renames, ...options });
+      if (records.length > 0 && isNamed && 'commit' in comparison)
+        pieces.push(Buffer.from(`${comparison.commit}\0`));
+      pieces.push(records);
+      await slice.pause(signal);
+    }
   }
   return Buffer.concat(pieces);
 }
 
-function sidesOf({ commit, parents }: { commit: string; parents: readonly string[] }): [string, string] {
-  const [parent, ...others] = parents;
-  if (parent === undefined || others.length > 0)
-    throw new FallBackToGit('a commit is not compared with one named commit');
-  return [parent, commit];
+/**
+ * Returns the commits or trees that git compares in turn.
+ *
+ * @throws {FallBackToGit} for the comparison of a commit with all of several commits at once, and
+ *   an unusual commit.
+ */
+async function pairsOf(
+  repository: GitRepository,
+  comparison: Comparison,
+  { merges, ...options }: Pick<ChangedPathsQuery, 'merges'> & ReadOptions,
+): Promise<(readonly [string, string])[]> {
+  if ('trees' in comparison) return [comparison.trees];
+  const { commit, parents: named } = comparison;
+  const parents = named.length > 0 ? named : await parentsOf(repository, commit, options);
+  if (parents.length > 1 && (merges === 'all' || parents.length > MAX_PARENTS))
+    throw new FallBackToGit('a commit is compared with several at once');
+  if (parents.length > 1 && merges === 'none') return [];
+  return (parents.length > 0 ? parents : [EMPTY_TREE[repository.objectFormat]]).map((parent) => [
+    parent,
+    commit,
+  ]);
+}
+
+async function parentsOf(
+  { objects }: GitRepository,
+  commit: string,
+  options: ReadOptions,
+): Promise<readonly string[]> {
+  const { type, data } = await objects.readInProcess(commit, options);
+  const node = type === 'commit' ? parseNode(commit, data) : undefined;
+  if (node === undefined) throw new FallBackToGit('a commit is unusual');
+  return node.parents;
+}
+
+async function treeOf(
+  { objects, objectFormat }: GitRepository,
+  name: string,
+  options: ReadOptions,
+): Promise<string> {
+  if (name === EMPTY_TREE[objectFormat]) return name; // git has it everywhere
+  const tree = await objects.info(`${name}^{tree}`, options);
+  if (tree === undefined) throw new FallBackToGit('a tree is missing');
+  return tree.oid;
+}
+
+/** Reports whether the output names the commits. */
+function namesCommits({ comparisons }: Pick<ChangedPathsQuery, 'comparisons'>): boolean {
+  return comparisons.every((comparison) => 'commit' in comparison);
 }
 
 function outputOfGit(
@@ -99,14 +154,13 @@ function outputOfGit(
   lines: readonly string[],
   { comparisons, filter, findRenames, merges, signal }: ChangedPathsQuery,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const onlyCommits = comparisons.every((comparison) => 'commit' in comparison);
   const options = [
     flag('-z'),
     flag('--stdin'),
     flag('-r'),
     flag('--root'),
     flag(`--diff-filter=${filter}`),
-    ...(onlyCommits ? [] : [flag('--no-commit-id')]),
+    ...(namesCommits({ comparisons }) ? [] : [flag('--no-commit-id')]),
     flag(findRenames ? '--find-renames=30%' : '--no-renames'),
     ...MERGE_FLAGS[merges],
   ];
