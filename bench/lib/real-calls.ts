@@ -32,6 +32,8 @@ const RAILS_LIMITS = {
   ...{ safeMaxFiles: 100, safeMaxLines: 5000, safeMaxBytes: 512_000 },
 } as const;
 const COMMITS = 2000;
+/** So many that none is compared twice in ten seconds: outputs are kept. */
+const NEIGHBOURS = 10_000;
 const MERGES = 400;
 const MAX_REQUEST_COMMITS = 30;
 const FILES = 200;
@@ -41,7 +43,7 @@ const DAY_SECONDS = 24 * 3600;
 export async function readHistory({ path }: StoredRepository): Promise<History> {
   const lines = async (...args: string[]): Promise<string[]> =>
     (await git(path, args)).split('\n').filter((line) => line !== '');
-  const parents = await lines('rev-list', '--parents', `--max-count=${COMMITS}`, '--no-merges', 'HEAD');
+  const parents = await lines('rev-list', '--parents', `--max-count=${NEIGHBOURS}`, '--no-merges', 'HEAD');
   const neighbours = parents
     .map((line) => line.split(' '))
     .flatMap(([commit = '', parent]) => (parent === undefined ? [] : [[commit, parent] as const]));

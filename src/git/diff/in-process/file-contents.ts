@@ -11,7 +11,7 @@ import { DEFAULT_DRIVER, type FileDriver, type FileDrivers } from './drivers/fil
 import type { ComparedLines } from './hunks.ts';
 
 /** Limit of all files of a diff. */
-const MAX_ALL_BYTES = 1024 * 1024;
+const MAX_ALL_BYTES = 4 * 1024 * 1024;
 /** Bytes in which git searches for a NUL, which makes a file a binary one. */
 const BINARY_HEAD_BYTES = 8000;
 
