@@ -5,7 +5,9 @@ import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { startHistories } from '#testkit/repositories/generated/histories-fixture';
 import { openRandomRepository } from '#testkit/repositories/generated/open-random-repository';
+import { createRandomRepository } from '#testkit/repositories/generated/random-repository';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { until } from '#testkit/until';
 import type { GitRepository } from '../repository.ts';
 import { lastCommit } from './last-commit.ts';
 
@@ -52,6 +54,36 @@ test('the last commit of a path is the one of git, in random histories', async (
     { numRuns: 3, examples: [[11]] },
   );
   assert.ok(inProcessCount > 30, `${inProcessCount} in process`);
+});
+
+test('an old change is found by the filters of the commit-graph, in random histories', async () => {
+  let walks = 0;
+  const seeds = fc.integer({ min: 0, max: 0xffffffff });
+  await fc.assert(
+    fc.asyncProperty(seeds, fc.constantFrom('sha1', 'sha256'), async (seed, objectFormat) => {
+      const path = join(root, `${made++}.git`);
+      const ask = createRandomRepository(path, { seed, objectFormat, count: 3 * COMMITS });
+      ask('commit-graph', 'write', '--reachable', '--changed-paths');
+      const repository = git.open(path);
+      await until(() => repository.commits.graph?.hasFilters === true);
+      const commits = ask('rev-list', '--all').split('\n');
+      for (const revision of commits.filter((_, index) => index % COMMITS === 0)) {
+        const names = ask('ls-tree', '-r', '-t', '--name-only', revision).split('\n');
+        for (const name of names.filter(Boolean)) {
+          const { oid } = await find(repository, revision, name);
+
+          assert.equal(oid, ask('log', '-1', '--format=%H', revision, '--', name), `${revision}: ${name}`);
+          assert.deepEqual(
+            seen.filter((text) => text.includes('by git')),
+            [],
+          );
+          if (seen.includes('recent_commits')) walks++;
+        }
+      }
+    }),
+    { numRuns: 4, examples: [[11, 'sha1']] },
+  );
+  assert.ok(walks > 0);
 });
 
 test('git finds the last commit of patterns, of removed files, and for unusual revisions', async () => {

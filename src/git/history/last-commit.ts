@@ -23,6 +23,8 @@ const SLASH = 0x2f;
 const ROOT = Buffer.from('.');
 /** Limit of commits that are looked at: it takes about as long as starting git. */
 const MAX_COMMITS = 96;
+/** The same where the commit-graph has filters, by which most of the older ones are passed. */
+const MAX_WITHOUT_FILTERS = 8;
 /** Limit of the parents of a commit, all of which are read. */
 const MAX_PARENTS = 16;
 
@@ -59,7 +61,8 @@ async function findNear(
   const slash = path.lastIndexOf(SLASH);
   const entry = path.subarray(slash + 1);
   const directory = path.subarray(0, Math.max(slash, 0));
-  const place = { commit, directory, names: [entry], maxCommits: MAX_COMMITS };
+  const maxCommits = repository.commits.graph?.hasFilters === true ? MAX_WITHOUT_FILTERS : MAX_COMMITS;
+  const place = { commit, directory, names: [entry], maxCommits };
   const found = await lastCommits(repository, place, options).catch(fallBackOnFailure);
   const oid = found.get(entry.toString('latin1'));
   if (oid === undefined) throw new FallBackToGit('there is no such entry');
