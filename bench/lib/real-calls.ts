@@ -32,7 +32,7 @@ const RAILS_LIMITS = {
   ...{ safeMaxFiles: 100, safeMaxLines: 5000, safeMaxBytes: 512_000 },
 } as const;
 const COMMITS = 2000;
-/** So many that none is compared twice in ten seconds: outputs are kept. */
+/** None of these is compared twice in ten seconds: outputs are kept. */
 const NEIGHBOURS = 10_000;
 const MERGES = 400;
 const MAX_REQUEST_COMMITS = 30;
