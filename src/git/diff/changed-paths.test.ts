@@ -43,7 +43,7 @@ const counts = commits.map((commit) => parentsOf(commit).length);
 
 for (const merges of ['each', 'none'] as const)
   for (const findRenames of [false, true])
-    test(`commits are compared with their own parents: ${merges}, ${findRenames} (SEED=${SEED})`, async () => {
+    test(`commits are compared with their parents: ${merges}, ${findRenames} (SEED=${SEED})`, async () => {
       for (let at = 0; at < commits.length; at += AT_ONCE) {
         const comparisons = commits.slice(at, at + AT_ONCE).map((commit) => ({ commit, parents: [] }));
         const query = { comparisons, merges, findRenames };
