@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
+import { timerMs } from '#base/async/timer-ms';
 import { Chain, type ChainOptions } from '#generations/chain/chain';
 import { STORE } from '#generations/codec/small-records';
 import { type Bucket, type Environment, type ProtocolTimes, TIMES } from '#generations/environment';
@@ -36,7 +37,6 @@ const READ_AHEAD = 4;
 const LFS_FOLDER = 'lfs/';
 const TRANSFER_MS_PER_MIB = 4000;
 const MIN_TRANSFER_MS = 60_000;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A bucket with an archive: the environment of the protocol, and objects larger than memory. */
 export interface ArchiveBucket {
@@ -113,13 +113,9 @@ export async function uploadPackFile(
   return name;
 }
 
-/**
- * Returns the time after which the upload or download of a number of bytes is given up: a whole
- * number that timers accept.
- */
+/** Returns the time after which the upload or download of a number of bytes is given up. */
 export function transferMs(sizeBytes: number): number {
-  const ms = Math.max(MIN_TRANSFER_MS, Math.ceil((sizeBytes / 2 ** 20) * TRANSFER_MS_PER_MIB));
-  return Math.min(ms, MAX_TIMER_MS);
+  return timerMs(Math.max(MIN_TRANSFER_MS, (sizeBytes / 2 ** 20) * TRANSFER_MS_PER_MIB));
 }
 
 /** Returns the files of Git LFS in an archive, with the keys that they have in the server's store. */

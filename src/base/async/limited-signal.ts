@@ -1,3 +1,5 @@
+import { timerMs } from './timer-ms.ts';
+
 /** A signal for one piece of work, disposed when the work is done. */
 export interface LimitedSignal extends Disposable {
   readonly signal: AbortSignal;
@@ -26,7 +28,7 @@ export function limitedSignal(timeoutMs: number, signal?: AbortSignal): Extensib
     else timer = setTimeout(onTimeout, furtherMs).unref();
     furtherMs = 0;
   };
-  let timer = setTimeout(onTimeout, timeoutMs).unref();
+  let timer = setTimeout(onTimeout, timerMs(timeoutMs)).unref();
   if (signal?.aborted === true) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
   return {

@@ -1,3 +1,5 @@
+import { timerMs } from './timer-ms.ts';
+
 /**
  * Waits for a promise for a limited time; the work behind it continues, and its later result is
  * ignored.
@@ -13,6 +15,6 @@ export async function waitAtMost(
   late?: () => unknown,
 ): Promise<unknown> {
   const over = Promise.withResolvers<void>();
-  using _timer = setTimeout(over.resolve, limitMs);
+  using _timer = setTimeout(over.resolve, timerMs(limitMs));
   return await Promise.race([promise, over.promise.then(late)]);
 }

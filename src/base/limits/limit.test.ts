@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
+import { never } from '#testkit/until';
 import { Limit, type Turn } from './limit.ts';
 
 const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
@@ -86,6 +87,17 @@ test('a wait ends with an abort, or after its time', async () => {
   assert.equal(limit.waiting, 0);
   release();
   await assert.rejects(limit.acquire(a, controller), /^Error: left$/);
+});
+
+test('a wait of more than 24 days does not end at once', async () => {
+  const limit = new Limit({ name: 'calls', capacity: 1, maxWaitMs: 2 ** 31 });
+  const { release } = await limit.acquire(a);
+  const waiting = limit.acquire(b);
+
+  await never(() => limit.waiting === 0, 'the end of the wait', 20);
+
+  release();
+  assert.ok(await waiting);
 });
 
 test('nothing is lost or exceeded, whatever the order of requests and releases', async () => {

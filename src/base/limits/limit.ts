@@ -1,3 +1,4 @@
+import { timerMs } from '../async/timer-ms.ts';
 import { GitalyError } from '../gitaly-error.ts';
 import { abortedWait, fullQueue, LimitRefusal } from './limit-refusal.ts';
 
@@ -157,7 +158,8 @@ export class Limit<K> {
       this.#serveAfter(owner);
     };
     const onAbort = (): void => leave(signal && this.#left(signal));
-    const timer = maxWaitMs === undefined ? undefined : setTimeout(() => leave(this.#late()), maxWaitMs);
+    const timer =
+      maxWaitMs === undefined ? undefined : setTimeout(() => leave(this.#late()), timerMs(maxWaitMs));
     signal?.addEventListener('abort', onAbort, { once: true });
     owner.waiting.add(waiting);
     this.#turns.add(owner);

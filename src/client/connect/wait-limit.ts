@@ -1,4 +1,5 @@
 import { timeLeftMs } from '#base/async/time-left';
+import { MAX_TIMER_MS } from '#base/async/timer-ms';
 import { GitalyError } from '#base/gitaly-error';
 
 /**
@@ -47,9 +48,6 @@ export class WaitLimit {
     );
   }
 }
-
-/** Longest time of a timer: 24 days, for which no call waits for a connection. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Returns the error for what a signal with this reason has ended. */
 export function cancelled(reason: unknown): GitalyError {

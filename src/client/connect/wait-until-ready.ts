@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { timerMs } from '#base/async/timer-ms';
 import { GitalyError } from '#base/gitaly-error';
 import type { Balancer } from './balancer.ts';
 
@@ -21,7 +22,9 @@ export async function waitUntilReady(
 ): Promise<void> {
   const expired = new AbortController();
   using _timer =
-    options.timeoutMs === undefined ? undefined : setTimeout(() => expired.abort(), options.timeoutMs);
+    options.timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => expired.abort(), timerMs(options.timeoutMs));
   const signal =
     options.signal === undefined ? expired.signal : AbortSignal.any([options.signal, expired.signal]);
   let lastError: unknown;

@@ -1,3 +1,4 @@
+import { timerMs } from '#base/async/timer-ms';
 import { PacketParser } from '#base/pkt-line/packet-parser';
 
 /** Time limit for a client's request, and the packet that ends it. */
@@ -30,7 +31,7 @@ export function watchNegotiation(
     isWatching = false;
     isTooSlow = true;
     onTooSlow();
-  }, timeoutMs);
+  }, timerMs(timeoutMs));
   const stop = (): void => {
     isWatching = false;
     clearTimeout(timer);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import tls, { createSecureContext, type SecureContext } from 'node:tls'; // see check-node.ts
 import { urlToHttpOptions } from 'node:url';
 import { limitedSignal } from '#base/async/limited-signal';
+import { timerMs } from '#base/async/timer-ms';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { Agent as HttpAgent, request as httpRequest } from '#base/network/node-http';
@@ -166,7 +167,7 @@ function readCaFile(caFile: string): Buffer {
 }
 
 function timeoutOf({ readTimeoutSeconds }: HttpTransportOptions): number {
-  return (readTimeoutSeconds || DEFAULT_TIMEOUT_SECONDS) * 1000;
+  return timerMs((readTimeoutSeconds || DEFAULT_TIMEOUT_SECONDS) * 1000);
 }
 
 /** Codes of Node's “socket hang up”, too, which is not the system's. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { until } from '#testkit/until';
+import { never, until } from '#testkit/until';
 import { createLogger } from '../log/logger.ts';
 import { InheritedSockets } from './handover/inherited-sockets.ts';
 import { type GracefulStopOptions, gracefulStop, serveUntilStopped } from './serve-until-stopped.ts';
@@ -34,6 +34,16 @@ test('a server whose calls end in time stops cleanly', async () => {
     'drained',
     '[shutdown] stopped Gitaly gracefully',
   ]);
+});
+
+test('a grace period of more than 24 days does not end at once', async () => {
+  const drained = Promise.withResolvers<void>();
+  const { events, stop } = arrange({ graceMs: 2 ** 31, drain: () => drained.promise });
+
+  await never(() => events.includes('killed'), 'the end of the grace period', 20);
+
+  drained.resolve();
+  assert.equal(await stop, undefined);
 });
 
 test('calls that outlast the grace period are killed', async () => {

@@ -1,3 +1,4 @@
+import { timerMs } from '#base/async/timer-ms';
 import { waitAtMost } from '#base/async/wait-at-most';
 import type { FdLogStream } from '../log/log-stream.ts';
 import type { Logger } from '../log/logger.ts';
@@ -191,7 +192,7 @@ export async function gracefulStop(options: GracefulStopOptions): Promise<Error 
 
   const ended = new AbortController();
   const expiry = new Promise<string>((resolve) => {
-    const timer = setTimeout(() => resolve('grace period expired'), graceMs);
+    const timer = setTimeout(() => resolve('grace period expired'), timerMs(graceMs));
     ended.signal.addEventListener('abort', () => clearTimeout(timer));
   });
   const forced = new Promise<string>((resolve) => {

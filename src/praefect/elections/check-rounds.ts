@@ -1,4 +1,5 @@
 import { timeLeftMs } from '#base/async/time-left';
+import { timerMs } from '#base/async/timer-ms';
 
 /** The least time between the starts of two rounds that are not due yet. */
 const SOON_MS = 500;
@@ -56,7 +57,7 @@ export class CheckRounds implements AsyncDisposable {
   #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#isStopped) return;
-    const usualMs = this.#options.intervalMs();
+    const usualMs = timerMs(this.#options.intervalMs());
     const intervalMs = this.#isSoon ? Math.min(SOON_MS, usualMs) : usualMs;
     this.#timer = setTimeout(() => this.#start(), timeLeftMs(this.#startedAtMs + intervalMs)).unref();
   }

@@ -1,3 +1,4 @@
+import { timerMs } from '#base/async/timer-ms';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
@@ -63,7 +64,8 @@ export class Election implements AsyncDisposable, NodeHealth, VirtualStorageNode
   static async start(options: ElectionOptions): Promise<Election> {
     const election = new Election(options);
     for (let check = 0; check < GOOD_CHECKS; check++) {
-      if (check > 0) await new Promise((resolve) => setTimeout(resolve, options.bootstrapIntervalMs));
+      if (check > 0)
+        await new Promise((resolve) => setTimeout(resolve, timerMs(options.bootstrapIntervalMs)));
       await election.#check();
     }
     election.#startRounds();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
+import { never } from '#testkit/until';
 import { periodic } from './periodic.ts';
 
 function start(context: TestContext, options: { startsAtOnce?: boolean }) {
@@ -81,4 +82,11 @@ test('the end aborts the work, waits for it, and plans no other', async (context
   runs[0]?.end();
   await disposed;
   assert.equal(await tick(5000), 1);
+});
+
+test('work at an interval of more than 24 days does not run at once', async () => {
+  let runs = 0;
+  await using _running = periodic(async () => void runs++, { intervalMs: 2 ** 31 });
+
+  await never(() => runs > 0, 'the first run', 20);
 });

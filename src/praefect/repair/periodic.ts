@@ -1,3 +1,5 @@
+import { timerMs } from '#base/async/timer-ms';
+
 /** Work that is repeated at intervals. */
 export interface Periodic extends AsyncDisposable {
   /** Makes the work run within a time, if it is not due before. */
@@ -27,7 +29,7 @@ export function periodic(
     if (stopping.signal.aborted) return;
     clearTimeout(timer);
     dueMs = performance.now() + delayMs;
-    timer = setTimeout(run, delayMs).unref();
+    timer = setTimeout(run, timerMs(delayMs)).unref();
   };
   plan(startsAtOnce ? 0 : intervalMs);
   return {

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { timeLeftMs } from '#base/async/time-left';
+import { MAX_TIMER_MS } from '#base/async/timer-ms';
 import { GitalyError } from '#base/gitaly-error';
 import { newCorrelationId } from '#rpc/common/correlation-id';
 import { CORRELATION_ID } from '#rpc/common/header-names';
@@ -22,8 +23,6 @@ export interface ContextExtras {
 }
 
 const NO_FLAGS: CallFlags = { isEnabled: () => false, sent: () => new Map() };
-/** setTimeout fires at once for longer delays. */
-const MAX_TIMER_MS = 2_147_483_647;
 
 /**
  * The context of one call. Everything is created on demand: a call that does not use its signal has

@@ -94,7 +94,7 @@ test('a repository whose maintenance is aborted is not counted', async () => {
 test('daily maintenance begins at its time, and is scheduled again', async (context) => {
   const { fixture, observer, options } = await start();
   await using _fixture = fixture;
-  const window = { startHour: 3, startMinute: 30, durationMs: 60_000 };
+  const window = { startHour: 3, startMinute: 30, durationMs: 60_000.000001 };
   const now = nextStart(window, new Date()).getTime() - 50;
   context.mock.timers.enable({ apis: ['Date'], now });
 

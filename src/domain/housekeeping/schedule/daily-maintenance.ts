@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { timeLeftMs } from '#base/async/time-left';
+import { timerMs } from '#base/async/timer-ms';
 import { shuffled } from '#base/shuffled';
 import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
@@ -56,7 +57,7 @@ async function runDaily(options: DailyMaintenanceOptions, ending: AbortSignal): 
     if (!(await sleepUntil(start, ending))) return;
     options.observer.started();
     const startedAt = new Date();
-    const signal = AbortSignal.any([ending, AbortSignal.timeout(options.window.durationMs)]);
+    const signal = AbortSignal.any([ending, AbortSignal.timeout(timerMs(options.window.durationMs))]);
     try {
       options.observer.completed({ repositories: await maintainAll(options, signal), startedAt });
     } catch (error) {

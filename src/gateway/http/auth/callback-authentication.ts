@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { timerMs } from '#base/async/timer-ms';
 import { checkNames, type NamesOf, namesIn } from '#base/check-names';
 import { messageOf } from '#base/gitaly-error';
 import { BoundedMap } from '#base/memory/bounded-map';
@@ -55,7 +56,7 @@ export function callbackAuthentication(options: CallbackAuthenticationOptions): 
     if (pending >= maxPending) throw new HttpRefusal(BUSY_ANSWER);
     pending++;
     try {
-      const signal = AbortSignal.timeout(timeoutMs);
+      const signal = AbortSignal.timeout(timerMs(timeoutMs));
       const response = await fetch(url, { method: 'POST', headers, body, redirect: 'error', signal });
       return parseCallbackAnswer(response.status, await readText(response));
     } catch (error) {

@@ -1,5 +1,6 @@
 import { constants } from 'node:http2';
 import { timeLeftMs } from '#base/async/time-left';
+import { MAX_TIMER_MS } from '#base/async/timer-ms';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { GRPC_ENCODING, GRPC_STATUS } from '../header-names.ts';
 import { Metadata } from '../metadata.ts';
@@ -35,7 +36,6 @@ export interface ChannelHealth {
   noteReceived(): void;
 }
 
-const MAX_TIMER_MS = 2_147_483_647;
 const {
   NGHTTP2_CANCEL,
   NGHTTP2_ENHANCE_YOUR_CALM,

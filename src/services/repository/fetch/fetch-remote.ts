@@ -1,3 +1,4 @@
+import { timerMs } from '#base/async/timer-ms';
 import { invalidArgument } from '#base/gitaly-error';
 import { fetchRemote as fetch } from '#domain/remote/fetch/fetch-remote';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
@@ -43,5 +44,5 @@ export const fetchRemote: Handlers['fetchRemote'] = async (request, context, dep
 
 /** @param seconds 0 for no limit. */
 function withTimeout(signal: AbortSignal, seconds: number): AbortSignal {
-  return seconds > 0 ? AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]) : signal;
+  return seconds > 0 ? AbortSignal.any([signal, AbortSignal.timeout(timerMs(seconds * 1000))]) : signal;
 }

@@ -215,6 +215,14 @@ test('a call that takes too long ends', async () => {
   assert.equal(stage.references(), '');
 });
 
+test('a call may have the longest time that its request can state', async () => {
+  await using stage = await scene();
+
+  await stage.fetch({ timeout: 2 ** 31 - 1 });
+
+  assert.notEqual(stage.references(), '');
+});
+
 test('a call that its client gives up says so', async () => {
   await using stage = await scene();
   await using slow = await startGitHttpServer(stage.gitaly.storagePath());
