@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { systemErrorCode } from '#base/go/system-error';
 import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import { FollowedEvents } from '#events/event-source';
@@ -31,12 +32,15 @@ interface StartOptions {
   /** The repository could not be archived, and its next work waits for `release`. */
   readonly isFailed?: boolean;
   readonly maintainMs?: number;
+  /** Takes the problems that a test causes. */
+  readonly problems?: unknown[];
 }
 
 /**
  * A consumer of a journal in memory, of a storage with one repository.
  */
-async function startConsumer(name: string, { joinMs = 0, isFailed = false, maintainMs }: StartOptions = {}) {
+async function startConsumer(name: string, options: StartOptions = {}) {
+  const { joinMs = 0, isFailed = false, maintainMs, problems } = options;
   await using stack = new AsyncDisposableStack();
   const ending = new AbortController();
   const { signal } = ending;
@@ -56,6 +60,7 @@ async function startConsumer(name: string, { joinMs = 0, isFailed = false, maint
   const directory = archiveDirectory(fixture.storage, name);
   mkdirSync(directory, { recursive: true });
   const onProblem = (error: unknown): void => {
+    if (problems !== undefined) return void problems.push(error);
     assert.ok(signal.aborted || error instanceof TooOldError, String(error));
   };
   const progress = await Progress.open(
@@ -243,4 +248,26 @@ test('few steps of a comparison of all wait at once', async () => {
 
   assert.equal(paths.size, 41);
   assert.ok(most <= 4, `${most} steps`);
+});
+
+// Symptom: a file that stays unreadable was reported twice a second.
+test('a problem that stays is reported once, and again when it has come back', async () => {
+  const problems: unknown[] = [];
+  await using started = await startConsumer('problems', { problems });
+  const { consumer, directory } = started;
+  const looks = async (): Promise<void> => {
+    await consumer.settle();
+    await consumer.settle();
+  };
+
+  mkdirSync(join(directory, 'marks'));
+  await looks();
+  assert.deepEqual(problems.map(systemErrorCode), ['EISDIR']);
+
+  for (const name of readdirSync(directory))
+    if (name.startsWith('marks')) rmSync(join(directory, name), { recursive: true });
+  await looks();
+  mkdirSync(join(directory, 'marks'));
+  await looks();
+  assert.deepEqual(problems.map(systemErrorCode), ['EISDIR', 'EISDIR']);
 });

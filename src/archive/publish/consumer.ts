@@ -20,6 +20,7 @@ import { type Archiver, OlderJournalError } from './archiver.ts';
 import type { JournalPosition } from './journal-position.ts';
 import { ALL_REPOSITORIES, type Marked, type MarkedSettings } from './marks.ts';
 import type { OpenRepositories } from './open-repositories.ts';
+import { ProblemSeries } from './problem-series.ts';
 import type { Progress } from './progress.ts';
 import { type Step, Steps } from './steps.ts';
 
@@ -131,15 +132,17 @@ export class Consumer {
 
   async #followJournal(): Promise<never> {
     const { journal, signal } = this.#options;
+    const problems = new ProblemSeries();
     for (;;) {
       const { last, news } = journal;
       this.#isReading = true;
       try {
         for await (const events of journal.read(this.#position)) await this.#addAll(events);
         this.#position = Math.max(this.#position, last);
+        problems.end();
       } catch (error) {
         signal.throwIfAborted();
-        await this.#gap(error);
+        await this.#gap(error, problems);
         continue;
       } finally {
         this.#isReading = false;
@@ -162,9 +165,9 @@ export class Consumer {
    * Has everything compared when the journal does not reach back; else tries again later. What
    * follows is read meanwhile: the journal may not keep it until all comparisons have ended.
    */
-  async #gap(error: unknown): Promise<void> {
+  async #gap(error: unknown, problems: ProblemSeries): Promise<void> {
     const { journal, onProblem, signal } = this.#options;
-    onProblem(error, { path: '', isLast: false });
+    if (problems.begins(error)) onProblem(error, { path: '', isLast: false });
     if (!(error instanceof TooOldError))
       return void (await delay(READ_PAUSE_MS, undefined, { signal, ref: false }));
     this.#position = journal.last;
@@ -174,6 +177,7 @@ export class Consumer {
 
   async #followMarks(): Promise<never> {
     const { marks, onProblem, signal } = this.#options;
+    const problems = new ProblemSeries();
     const left = await marks.left();
     this.#addSettings(left?.paths ?? []);
     for (;;) {
@@ -182,9 +186,10 @@ export class Consumer {
       if (this.#looks === ORPHAN_LOOKS && left !== undefined) this.#addMarked(left);
       try {
         const marked = await marks.take();
+        problems.end();
         if (marked !== undefined) this.#addMarked(marked);
       } catch (error) {
-        onProblem(error, { path: '', isLast: false });
+        if (problems.begins(error)) onProblem(error, { path: '', isLast: false });
       }
       this.#looks++;
     }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { replaceFile } from '#base/files/replace-file';
 import { integer, list, maybe, object, oneOf, parseAs, type Shaped, text } from '#base/shape';
+import { ProblemSeries } from './problem-series.ts';
 
 const shape = object({
   /** Identity of the journal that the cursor is of. */
@@ -47,6 +48,7 @@ export class Progress {
   readonly #path: string;
   readonly #incarnation: string;
   readonly #onProblem: (error: unknown) => void;
+  readonly #problems = new ProblemSeries();
   #saving: NodeJS.Timeout | undefined;
   /** Time of the next save, by `performance.now()`. */
   #saveAtMs = 0;
@@ -164,9 +166,10 @@ export class Progress {
   async #tryToWrite(): Promise<boolean> {
     try {
       await this.#write();
+      this.#problems.end();
       return true;
     } catch (error) {
-      this.#onProblem(error);
+      if (this.#problems.begins(error)) this.#onProblem(error);
       this.#saveWithin(REPEAT_SAVE_MS);
       return false;
     }
