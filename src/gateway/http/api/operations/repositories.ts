@@ -6,9 +6,15 @@ import { operation } from '../operation.ts';
 import { positionBehind } from '../repository-list.ts';
 import { branch, closed, LIST_QUERY, oneOf, text } from '../schemas/parts.ts';
 import { requireCommit } from './expected.ts';
+import { formatPosition, parsePosition } from './list-position.ts';
 
 /** Rights that are checked for a page: those of hidden repositories cost a check, too. */
 const MAX_CHECKS = 1000;
+/**
+ * Rights of hidden repositories that the next page checks again. Its position counts from the last
+ * visible one, as it must not name a hidden one: this number of them may be removed meanwhile.
+ */
+const OVERLAP = 100;
 const MAX_LIFETIME_SECONDS = 10 * 366 * 24 * 3600;
 
 const RepositoryAnswer = Type.Object(
@@ -58,16 +64,20 @@ export const listRepositories = operation({
       const { prefix = '' } = query;
       const paths = await others.paths(options);
       const items = [];
-      let at = after === undefined ? positionBehind(paths, '') : positionBehind(paths, after);
-      if (after === undefined && prefix !== '') at = Math.max(0, positionBehind(paths, prefix.slice(0, -1)));
+      let { skip, token } = parsePosition(after);
+      let first = positionBehind(paths, token === '' ? prefix.slice(0, -1) : token);
+      let at = first + Math.max(0, skip - OVERLAP);
       const end = at + MAX_CHECKS;
       for (; at < Math.min(paths.length, end) && items.length < limit; at++) {
         const path = paths[at] ?? '';
         if (path.startsWith(prefix)) {
-          if (await others.mayRead(path)) items.push({ path });
+          if (!(await others.mayRead(path))) continue;
+          items.push({ path });
+          [token, first] = [path, at + 1];
         } else if (path > prefix) return { items };
       }
-      return { items, next: at < paths.length ? paths[at - 1] : undefined };
+      skip = at - first;
+      return { items, next: at < paths.length ? formatPosition({ skip, token }, 0, undefined) : undefined };
     },
   }),
 });
