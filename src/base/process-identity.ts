@@ -69,7 +69,7 @@ function shortPlace(place: string): string {
 export function isRunning(identity: ProcessIdentity): boolean | undefined {
   if (identity.place !== ownIdentity().place) return undefined;
   const status = statusOf(identity.pid);
-  if (status !== undefined) return status.startTime === identity.startTime && !status.isZombie;
+  if (status !== undefined) return status.startTime === identity.startTime && !status.hasEnded;
   return identity.startTime === '' && isProcessAlive(identity.pid);
 }
 
@@ -92,14 +92,25 @@ function ownPlace(): string {
   return boot === undefined || namespace === undefined ? hostname() : `${boot} ${namespace}`;
 }
 
-/** Parses fields 3 and 22 of `/proc/<pid>/stat`; `undefined` if there is no such process. */
-function statusOf(pid: number): { isZombie: boolean; startTime: string } | undefined {
+/**
+ * Reports whether a process has ended that its parent has not collected. `undefined` if there is no
+ * such process, or the system does not tell.
+ */
+export function isUncollected(pid: number): boolean | undefined {
+  return statusOf(pid)?.hasEnded;
+}
+
+/**
+ * Parses fields 3, 20 and 22 of `/proc/<pid>/stat`; `undefined` if there is no such process. One
+ * whose main thread has ended has the state Z, too: it works until all of its threads have ended.
+ */
+function statusOf(pid: number): { hasEnded: boolean; startTime: string } | undefined {
   try {
     // The program's name, in parentheses, may contain spaces and parentheses itself.
     const [state, ...fields] = readFileSync(`/proc/${pid}/stat`, 'latin1')
       .replace(/^.*\) /s, '')
       .split(' ');
-    return { isZombie: state === 'Z', startTime: fields[18] ?? '' };
+    return { hasEnded: state === 'Z' && Number(fields[16]) <= 1, startTime: fields[18] ?? '' };
   } catch {
     return undefined;
   }

@@ -11,11 +11,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { isRunning, ownIdentity } from '#base/process-identity';
+import { isRunning, isUncollected, ownIdentity } from '#base/process-identity';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import type { Storage } from '../repository-target.ts';
 import { tempRoot } from '../storage-layout.ts';
 import { LockTakenError, lockRepository, UNKNOWN_OWNER_MAX_AGE_MS } from './repository-lock.ts';
+
+/** Program whose main thread ends; those of Node's pool stay. */
+const END_OF_THREAD = `const exit = require('koffi').load(null).func('long syscall(long number, int status)');
+exit(process.arch === 'arm64' ? 93 : 60, 0);`;
 
 function arrange(context: TestContext): { storage: Storage; repository: string; lock: string } {
   const path = makeScratchDirectory('lock');
@@ -112,6 +117,22 @@ test('a process is there until it has ended, also while nobody has collected it'
   child.kill('SIGKILL');
   while (isRunning(identity)) await new Promise(setImmediate);
   assert.equal(isRunning({ ...identity, place: 'elsewhere' }), undefined);
+});
+
+// Symptom: others took the lock of a process whose threads still wrote.
+test('a process whose main thread has ended is there until its other threads have', async (context) => {
+  const child = spawn(process.execPath, ['-e', END_OF_THREAD], { cwd: import.meta.dirname });
+  context.after(() => child.kill('SIGKILL'));
+  await once(child, 'spawn');
+  const pid = child.pid ?? 0;
+  const stat = (): string[] => readFileSync(`/proc/${pid}/stat`, 'latin1').split(' ');
+  await until(() => stat()[2] === 'Z', 'the end of the main thread');
+  const identity = { ...ownIdentity(), pid, startTime: stat()[21] ?? '' };
+
+  assert.equal(isRunning(identity), true);
+  assert.equal(isUncollected(pid), false);
+  child.kill('SIGKILL');
+  await until(() => isRunning(identity) === false, 'the end of the process');
 });
 
 test('a lock of an unknown owner is respected for a day', async (context) => {

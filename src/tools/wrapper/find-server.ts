@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { attempt } from '#base/attempt';
+import { isProcessAlive, isUncollected } from '#base/process-identity';
 
 /** Number of bytes of a process's name that Linux keeps. */
 const COMM_BYTES = 15;
@@ -23,17 +24,7 @@ export function findServer(pidFile: string, program: string): number | undefined
 
 /** Reports whether a process runs. One that has ended, but that its parent has not reaped, does not. */
 export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  return stateOf(pid) !== 'Z';
-}
-
-function stateOf(pid: number): string | undefined {
-  // The name is in parentheses and may contain anything. On failure: not Linux.
-  return attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')[0]);
+  return isProcessAlive(pid) && isUncollected(pid) !== true;
 }
 
 function nameOf(pid: number): string {
