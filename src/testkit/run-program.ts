@@ -30,13 +30,17 @@ export interface ProgramOptions {
 }
 
 export interface RunProgramOptions extends ProgramOptions {
-  /** Time limit after which the program is killed. Default three minutes. */
+  /** Time limit after which the program is killed, which is an error. Default three minutes. */
   readonly timeoutMs?: number;
   /** Kills the program, which does not count as an error. */
   readonly signal?: AbortSignal;
 }
 
-/** Runs a program to its end and returns its output, whatever its exit code is. */
+/**
+ * Runs a program to its end and returns its output, whatever its exit code is.
+ *
+ * @throws {Error} with its errors if it has not ended in time.
+ */
 export async function run(
   file: string,
   args: readonly string[],
@@ -60,7 +64,11 @@ export async function runBytes(
   if (stdin === undefined || stdout === undefined || stderr === undefined) throw new Error('no pipes');
   let isRunning = true;
   const kill = (): void => void (isRunning && process.kill(pid, 'SIGKILL'));
-  const timer = setTimeout(kill, timeoutMs);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    kill();
+  }, timeoutMs);
   signal?.addEventListener('abort', kill);
   if (signal?.aborted) kill();
   const exited = child.exited.finally(() => {
@@ -75,6 +83,8 @@ export async function runBytes(
     buffer(stdout),
     buffer(stderr),
   ]);
+  if (isLate)
+    throw new Error(`killed after ${timeoutMs} ms: ${[file, ...args].join(' ')}\n${errors.toString('utf8')}`);
   return { code, signal: ending, stdout: output, stderr: errors };
 }
 
