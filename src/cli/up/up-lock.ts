@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { lstatSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { attempt } from '#base/attempt';
@@ -38,7 +38,12 @@ const PAUSE_MS = 10;
  */
 export async function takeLock(path: string, initial = `process ${process.pid}`): Promise<UpLock> {
   let description = initial;
-  const server = createServer((socket) => socket.on('error', () => {}).end(description)).unref();
+  const asking = new Set<Socket>();
+  const server = createServer((socket) => {
+    asking.add(socket);
+    socket.on('close', () => asking.delete(socket));
+    socket.on('error', () => {}).end(description);
+  }).unref();
   let refused: string | undefined;
   for (let tries = 1; !(await isListening(server, path)); tries++) {
     const stamp = stampOf(path);
@@ -54,7 +59,11 @@ export async function takeLock(path: string, initial = `process ${process.pid}`)
     describe: (text) => {
       description = `process ${process.pid}, ${text}`;
     },
-    release: () => new Promise((resolve) => server.close(() => resolve())),
+    release: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of asking) socket.destroy(); // one that was stopped would not close it
+      }),
   };
 }
 
