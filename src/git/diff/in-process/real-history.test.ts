@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -57,17 +56,16 @@ test(`commits of a real history are compared as git compares them (SEED=${SEED})
   const [head = ''] = run(REAL, ['rev-parse', 'HEAD^{tree}']);
   const [own = ''] = writeVersions(path, [{ '.gitattributes': ATTRIBUTES }]);
   const pairs = LIST === '' ? neighbours() : listed();
+  if (pairs.length === 0) return t.skip('no commit has a parent here, as in a shallow checkout');
 
   const attributes = process.env.DIFF_REPOSITORY ? head : own;
   const reasons = await assertSameDiffs({ git, path, attributes }, pairs);
 
   t.diagnostic(`${pairs.length} pairs, left to git: ${JSON.stringify(Object.fromEntries(reasons))}`);
-  assert.ok(pairs.length > 0);
-
   /** Returns commits with their first parents, from a random one on. */
   function neighbours(): ComparedTrees[] {
     const commits = run(REAL, ['rev-list', '--format=%T %P', '--no-commit-header', 'HEAD']);
-    const rows = commits.map((line) => line.split(' ')).filter(([, parent]) => parent !== undefined);
+    const rows = commits.map((line) => line.split(' ')).filter(([, parent]) => parent);
     const first = Math.floor(seededRandom(SEED)() * Math.max(rows.length - PAIRS, 0));
     const chosen = rows.slice(first, first + PAIRS);
     const names = chosen.map(([, parent = '']) => `${parent}^{tree}\n`).join('');
