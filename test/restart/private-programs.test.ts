@@ -22,6 +22,8 @@ import { isAlive } from '#tools/wrapper/find-server';
 import { gitOverClient } from '../git-over-client/environment.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+/** A helper that reaches the commands of a server has it copied with all of its modules. */
+const MAX_COPIES = 110;
 const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
 
 test('a server survives that its package and git are replaced by something that does not work', async () => {
@@ -58,6 +60,9 @@ test('a server survives that its package and git are replaced by something that 
     const runtime = join(directory, 'run', readdirSync(join(directory, 'run'))[0] ?? '');
     const helper = join(runtime, 'bin/gitaly-hooks');
     await until(() => readlinkSync(helper).startsWith(runtime), 'the helpers are not copied');
+    const copies = readdirSync(join(runtime, 'programs/dist'), { recursive: true, encoding: 'utf8' });
+    const modules = copies.filter((name) => name.endsWith('.js'));
+    assert.ok(modules.length > 10 && modules.length <= MAX_COPIES, `${modules.length} copies`);
     assert.match(log(), new RegExp(`binary_path=${runtime}/git-exec-\\w+/git `));
 
     await until(() => log().includes('all code is loaded'), log);
