@@ -6,11 +6,12 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { executes, knownRun, measure, mostRelevantFirst, type TestRun } from './mutation/coverage.ts';
+import type { TestRun } from './mutation/coverage.ts';
 import { EQUIVALENT } from './mutation/equivalent.ts';
-import { applyMutant, canBeParsed, type Mutant, mutantsOf } from './mutation/operators.ts';
+import { type Fate, type FateSearch, fateOf, isNear, MAX_TESTS, type Result } from './mutation/find-fate.ts';
+import { canBeParsed, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
 import { writeRecord } from './records.ts';
 import { affectedTests, readSources } from './tests/changed-tests.ts';
@@ -27,8 +28,6 @@ const EXCLUDED =
   /^test\/(?:cluster\/faults|hostile-fields|mixed-clusters|parsers|transports)\/|^test\/mixed-load/;
 /** Share of killed mutants of all modules together that a recorded run needs to count as passed. */
 const GOAL_PERCENT = 90;
-/** Limit of the tests for one mutant, as is `--seconds`; the nearest ones come first. */
-const MAX_TESTS = 25;
 
 const USAGE = `Tests the tests: changes the sources in one place at a time and runs the tests of the place.
 
@@ -65,16 +64,6 @@ limits, or fails without the mutant or takes minutes, so that its coverage is un
 Results and coverage are kept in .cache/mutate. What a test executes is measured when a mutant first
 needs it.`;
 
-type Fate = 'killed' | 'timed out' | 'survived' | 'not executed' | 'not tried';
-
-interface Result {
-  readonly id: string;
-  readonly line: number;
-  readonly fate: Fate;
-  /** The test that detected it. */
-  readonly by?: string | undefined;
-}
-
 const { values } = parseArgs({
   options: {
     module: { type: 'string', multiple: true },
@@ -97,11 +86,9 @@ if (values.help) {
 }
 const root = join(import.meta.dirname, '..');
 const cache = join(root, '.cache/mutate');
-const coverage = join(cache, 'coverage');
 const resultsFile = join(cache, `results-${hashOf((values.tests ?? []).join(' '))}.jsonl`);
 const modules = values.module ?? allModules();
 const results = readResults();
-const runs = new Map<string, TestRun>();
 const sources = readSources();
 const tests = new Set(values.tests ? globSync(values.tests, { cwd: root }) : usualTests());
 /** The tests that may execute each file, nearest first. */
@@ -124,9 +111,17 @@ async function runAll(): Promise<void> {
   const queue = inTurns([...samples.values()]).filter(({ id }) =>
     values.survivors ? isAlive(results.get(id)) : !results.has(id),
   );
+  const search: FateSearch = {
+    testsOf: candidatesFor,
+    coverage: join(cache, 'coverage'),
+    runs: new Map<string, TestRun>(),
+    maxSeconds: Number(values.seconds),
+    maxOthers: Number(values.others),
+    inTime,
+  };
   await inSandboxes(async (sandbox) => {
     for (let next = queue.shift(); next !== undefined && inTime(); next = queue.shift()) {
-      const result = await fateOf(next, sandbox, inTime);
+      const result = await fateOf(next, sandbox, search);
       if (result === undefined) {
         if (!inTime()) queue.push(next);
         continue;
@@ -159,79 +154,6 @@ async function inSandboxes(job: (sandbox: Sandbox) => Promise<void>): Promise<vo
   );
 }
 
-/** Tries a mutant; `undefined` if its place is gone since the start of this program, or no time is left. */
-async function fateOf(
-  { id, file }: Mutant,
-  sandbox: Sandbox,
-  inTime: () => boolean,
-): Promise<Result | undefined> {
-  const source = sandbox.original(file);
-  const mutant = mutantsOf(file, source).find((each) => each.id === id);
-  if (mutant === undefined) return undefined;
-  const { line, executed } = mutant;
-  let seconds = 0;
-  let count = 0;
-  let measured = 0;
-  let isUnknown = false;
-  const { list, mostRelevant } = testsFor(mutant, source, sandbox);
-  for (const test of list) {
-    if (!inTime()) return undefined;
-    const known = knownRunOf(test, sandbox);
-    if (known === undefined && !isNear(test, file) && measured++ >= Number(values.others)) continue;
-    const run = known ?? (await measuredRunOf(test, sandbox));
-    isUnknown ||= !run.isPassed && isNear(test, file);
-    if (!run.isPassed || !executes(run, file, source, executed)) continue;
-    const isTooLong = count > 0 && test !== mostRelevant && seconds + run.seconds > Number(values.seconds);
-    if (count === MAX_TESTS || isTooLong) {
-      isUnknown ||= isNear(test, file);
-      if (known === undefined && !isNear(test, file)) break;
-      continue; // a shorter one may be known
-    }
-    count += 1;
-    seconds += run.seconds;
-    sandbox.change(file, applyMutant(mutant, source));
-    const outcome = await sandbox.run(test, { timeoutMs: 15_000 + run.seconds * 4_000 });
-    sandbox.restore(file);
-    if (outcome !== 'passed')
-      return { id, line, fate: outcome === 'failed' ? 'killed' : 'timed out', by: test };
-  }
-  if (isUnknown) return { id, line, fate: 'not tried' };
-  return { id, line, fate: count === 0 ? 'not executed' : 'survived' };
-}
-
-/**
- * Returns the tests that may execute the place of a mutant: those near it, those of the others that
- * are known to execute it, and those whose coverage is unknown. The most relevant of the others has
- * no limit of time: it may be a recording of all RPCs of a service.
- */
-function testsFor({ executed, file }: Mutant, source: string, sandbox: Sandbox) {
-  const [near, others] = nearAndOthers(file);
-  const known = others.flatMap((test) => knownRunOf(test, sandbox) ?? []);
-  const executing = known.filter((run) => run.isPassed && executes(run, file, source, executed));
-  const relevant = mostRelevantFirst(executing, file, source).map(({ test }) => test);
-  const isKnown = new Set(known.map(({ test }) => test));
-  const unknown = others.filter((test) => !isKnown.has(test));
-  return { mostRelevant: relevant[0], list: [...near, ...relevant, ...unknown] };
-}
-
-function nearAndOthers(file: string): readonly [near: readonly string[], others: readonly string[]] {
-  const all = candidatesFor(file);
-  return [all.filter((test) => isNear(test, file)), all.filter((test) => !isNear(test, file))];
-}
-
-function knownRunOf(test: string, sandbox: Sandbox): TestRun | undefined {
-  const run = runs.get(test) ?? knownRun(coverage, test, sandbox.original(test));
-  if (run !== undefined) runs.set(test, run);
-  return run;
-}
-
-async function measuredRunOf(test: string, sandbox: Sandbox): Promise<TestRun> {
-  const run = await measure(sandbox, coverage, test);
-  if (!run.isPassed) console.log(`fails unchanged: ${test}`);
-  runs.set(test, run);
-  return run;
-}
-
 /** Returns the tests that may execute a file: those near it, then those of the most similar path. */
 function candidatesFor(file: string): readonly string[] {
   const known = candidates.get(file);
@@ -257,11 +179,6 @@ function wordsOf(path: string): ReadonlySet<string> {
       .split(/[/-]/)
       .slice(1),
   );
-}
-
-/** Reports whether a test is in the folder of a file, above or below it. */
-function isNear(test: string, file: string): boolean {
-  return test.startsWith(`${dirname(file)}/`) || file.startsWith(`${dirname(test)}/`);
 }
 
 function allModules(): readonly string[] {
