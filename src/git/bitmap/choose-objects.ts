@@ -6,6 +6,7 @@ import { OID_DIGITS, OID_SOURCE, type OidBytes } from '../names/object-id.ts';
 import type { ObjectType } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { tagTarget } from '../objects/parse/tag-target.ts';
+import { TagChains } from '../objects/tag-chains.ts';
 import { type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
 import type { BitmappedPacks, LoadedBitmaps } from './bitmapped-packs.ts';
 import type { PackOrder } from './pack-order.ts';
@@ -63,6 +64,7 @@ export class ObjectChoice {
   readonly #slice: LoopSlice;
   readonly #commits: PackedCommits;
   readonly #order: PackOrder;
+  readonly #chains: TagChains;
   readonly #bits: Uint32Array;
   readonly #scratch: Uint32Array;
   /** Wanted objects, the targets of wanted tags, and the commits outside the packs. */
@@ -87,6 +89,7 @@ export class ObjectChoice {
     this.#slice = slice;
     const { objects, oidBytes, signal } = options;
     this.#commits = new PackedCommits({ packs, loaded, objects, oidBytes, slice, signal });
+    this.#chains = new TagChains(objects, signal);
     this.#bits = options.known?.slice() ?? bitmap.noBits();
     this.#scratch = bitmap.noBits();
   }
@@ -171,17 +174,10 @@ export class ObjectChoice {
    * Adds a tag, and the tags that it leads to, if the final target is chosen: one of these tags may
    * be, because it is wanted by its id, although the client has the target.
    */
-  async #addTag({ oid: tag, peeledOid }: NamedTag): Promise<void> {
-    const chain: string[] = [];
-    let oid = tag;
-    while (oid !== peeledOid) {
-      const { data, type } = await this.#read(oid);
-      if (type !== 'tag') break;
-      chain.push(oid);
-      oid = targetOf(oid, data);
-    }
-    if (!this.#isChosen(oid)) return;
-    for (const each of chain) {
+  async #addTag({ oid, peeledOid }: NamedTag): Promise<void> {
+    const { end, tags } = await this.#chains.follow(oid, peeledOid);
+    if (!this.#isChosen(end)) return;
+    for (const each of tags) {
       const bit = this.#bitOf(each);
       if (bit === undefined) throw NEW_TAG;
       setBit(this.#bits, bit);

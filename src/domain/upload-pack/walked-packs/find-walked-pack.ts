@@ -4,6 +4,7 @@ import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import type { CommitNode } from '#git/history/graph/commit-node';
 import type { CommitSource } from '#git/history/graph/commit-nodes';
 import { OID_BYTES } from '#git/names/object-id';
+import { TagChains } from '#git/objects/tag-chains';
 import { chooseCommits } from '#git/walk/choose-commits';
 import { readNode } from '#git/walk/commit-range';
 import { WantedObjects } from '#git/walk/wanted-objects';
@@ -155,13 +156,13 @@ async function addNamed(objects: WantedObjects, named: NamedObjects, omitsTrees:
 /** Adds tags at objects that are sent, as git does for clients that want them. */
 async function addTags(repository: Repository, objects: WantedObjects, signal: AbortSignal): Promise<void> {
   const { wanted } = objects;
+  const chains = new TagChains(repository.objects, signal);
   for await (const tags of repository.refs.list({ patterns: ['refs/tags/'] }, { signal }))
     for (const { isPeelKnown, oid, peeledOid } of tags) {
       const isTag = peeledOid !== undefined || !isPeelKnown;
       if (!isTag || wanted.has(oid) || (peeledOid !== undefined && !wanted.has(peeledOid))) continue;
-      const chain = await namedObjects(repository, [oid], signal);
-      const targets = [...chain.commits, ...chain.trees, ...chain.blobs];
-      if (targets.every((target) => wanted.has(target))) for (const tag of chain.tags) objects.want(tag);
+      const chain = await chains.follow(oid, peeledOid);
+      if (wanted.has(chain.end)) for (const tag of chain.tags) objects.want(tag);
     }
 }
 
