@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitHttpServer, startGitHttpServer } from '#testkit/servers/git-http-server';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { until } from '#testkit/until';
+import { never, until } from '#testkit/until';
 import { MirrorDirectory } from '#tools/mirror/mirror-directory';
 import { dueMs, startMirrors } from '#tools/mirror/run-mirrors';
 
@@ -158,6 +158,33 @@ test('a run of a mirror ends when that is stopped, or gets another source', asyn
   await site.ran();
   assert.equal((await site.mirrors.lastRun(NAME))?.problem, undefined);
   assert.equal(references(site.copy), references(site.source));
+});
+
+// Symptom: on a full disk, a mirror was fetched every second.
+test('a run that cannot be noted is not repeated at once', async (context) => {
+  await using site = await Site.open();
+  context.mock.method(site.mirrors, 'report', async () => {
+    throw new Error('no space left on device');
+  });
+  await site.mirrors.set({ repository: NAME, url: `${site.web.url}/r/source.git`, everySeconds: 3600 }, '');
+  await using _running = site.run();
+  await until(() => site.failures.length > 0, 'the first run');
+  // A report that fails has changed the directory.
+  writeFileSync(join(site.mirrors.path, 'other'), '');
+
+  await never(() => site.failures.length > 1, 'the second run', 3000);
+
+  assert.deepEqual(site.failures, [`mirror ${NAME}: no space left on device`]);
+  assert.equal(references(site.copy), references(site.source));
+});
+
+test('mirrors that cannot be read are reported once', async () => {
+  await using site = await Site.open();
+  mkdirSync(join(site.mirrors.path, `${'a'.repeat(32)}.json`), { recursive: true });
+  await using _running = site.run();
+  await until(() => site.failures.length > 0, 'the first look');
+
+  await never(() => site.failures.length > 1, 'the second report', 2500);
 });
 
 test('pauses grow with failures up to a day, and never below the time between runs', () => {

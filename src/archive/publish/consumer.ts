@@ -4,6 +4,7 @@ import { abortable } from '#base/async/abortable';
 import { GitalyError } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import { Limit } from '#base/limits/limit';
+import { ProblemSeries } from '#base/problem-series';
 import type { RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import type { EventSource } from '#events/event-source';
@@ -20,7 +21,6 @@ import { type Archiver, OlderJournalError } from './archiver.ts';
 import type { JournalPosition } from './journal-position.ts';
 import { ALL_REPOSITORIES, type Marked, type MarkedSettings } from './marks.ts';
 import type { OpenRepositories } from './open-repositories.ts';
-import { ProblemSeries } from './problem-series.ts';
 import type { Progress } from './progress.ts';
 import { type Step, Steps } from './steps.ts';
 

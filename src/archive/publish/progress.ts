@@ -3,8 +3,8 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { replaceFile } from '#base/files/replace-file';
+import { ProblemSeries } from '#base/problem-series';
 import { integer, list, maybe, object, oneOf, parseAs, type Shaped, text } from '#base/shape';
-import { ProblemSeries } from './problem-series.ts';
 
 const shape = object({
   /** Identity of the journal that the cursor is of. */

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type FileStamp, fileStamp, NO_FILE } from '#base/files/file-stamp';
 import { messageOf } from '#base/gitaly-error';
+import { BoundedMap } from '#base/memory/bounded-map';
+import { ProblemSeries } from '#base/problem-series';
 import type { Connection } from '#client/index';
 import { Repository } from '#client/repository/index';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
@@ -27,6 +29,10 @@ const MAX_PAUSE_SECONDS = 86_400;
 /** A fetch that takes longer is ended, and tried again. */
 const MAX_FETCH_SECONDS = 3600;
 const MAX_PROBLEM = 500;
+/** Time after which a run is repeated that could not be noted, as on a full disk. */
+const UNNOTED_MS = 300_000;
+/** A server has fewer mirrors. */
+const MAX_UNNOTED = 10_000;
 const REFERENCES = ['heads', 'tags'];
 
 /**
@@ -56,6 +62,8 @@ class MirrorRunner {
   readonly #ending = new AbortController();
   readonly #running = new Map<string, Run>();
   #due: { readonly mirror: Mirror; readonly atMs: number }[] = [];
+  /** Mirrors whose last run could not be noted. */
+  readonly #unnoted = new BoundedMap<string, true>({ maxEntries: MAX_UNNOTED, maxAgeMs: UNNOTED_MS });
   #stamp: FileStamp = NO_FILE;
   #connection: Promise<Connection> | undefined;
 
@@ -69,8 +77,14 @@ class MirrorRunner {
 
   async run(): Promise<void> {
     const { signal } = this.#ending;
+    const problems = new ProblemSeries();
     while (!signal.aborted) {
-      await this.#look().catch((error: unknown) => this.#options.onFailure(`mirrors: ${messageOf(error)}`));
+      try {
+        await this.#look();
+        problems.end();
+      } catch (error) {
+        if (problems.begins(error)) this.#options.onFailure(`mirrors: ${messageOf(error)}`);
+      }
       await delay(LOOK_EVERY_MS, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
     }
     await Promise.all([...this.#running.values()].map(({ done }) => done));
@@ -91,11 +105,12 @@ class MirrorRunner {
     }
     for (const { atMs, mirror } of this.#due) {
       if (this.#running.size >= MAX_AT_ONCE) return;
-      if (atMs > Date.now() || this.#running.has(mirror.repository)) continue;
+      const { repository } = mirror;
+      if (atMs > Date.now() || this.#running.has(repository) || this.#unnoted.get(repository)) continue;
       const ending = new AbortController();
       const signal = AbortSignal.any([this.#ending.signal, ending.signal]);
-      const done = this.#update(mirror, signal).finally(() => this.#running.delete(mirror.repository));
-      this.#running.set(mirror.repository, { mirror, ending, done });
+      const done = this.#update(mirror, signal).finally(() => this.#running.delete(repository));
+      this.#running.set(repository, { mirror, ending, done });
     }
   }
 
@@ -125,6 +140,7 @@ class MirrorRunner {
         succeededAt: problem === undefined ? at : before?.succeededAt,
       });
     } catch (error) {
+      this.#unnoted.set(repository, true);
       onFailure(`mirror ${repository}: ${messageOf(error)}`);
     }
   }

@@ -1,5 +1,5 @@
-import { messageOf } from '#base/gitaly-error';
-import { systemErrorCode } from '#base/go/system-error';
+import { messageOf } from './gitaly-error.ts';
+import { systemErrorCode } from './go/system-error.ts';
 
 /**
  * The failures of work that is repeated: of those with one reason, only the first is worth a line
