@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
+import { nestedTags, tagOf } from '#testkit/repositories/nested-tags';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import type { ObjectReader } from './object-reader.ts';
 import { TagChains } from './tag-chains.ts';
@@ -13,14 +14,7 @@ const repository = fixture.init('tags.git', { commits: 1 });
 const { path } = repository;
 const { signal } = new AbortController();
 const commit = gitOutput(path, ['rev-parse', 'main']);
-const nested: string[] = [];
-for (let depth = 0; depth < NESTED; depth++)
-  nested.push(tagOf(nested.at(-1) ?? commit, depth === 0 ? 'commit' : 'tag', `t${depth}`));
-
-function tagOf(oid: string, type: string, name: string): string {
-  const text = `object ${oid}\ntype ${type}\ntag ${name}\ntagger a <a@b> 1 +0000\n\nm\n`;
-  return gitOutput(path, ['hash-object', '-t', 'tag', '-w', '--stdin'], text);
-}
+const nested = nestedTags(path, commit, NESTED);
 
 /** Returns an object reader, and the objects that were read. */
 function counted(): { reads: string[]; objects: Pick<ObjectReader, 'info' | 'readInProcess'> } {
@@ -67,7 +61,7 @@ test('a known end is not read, and another object is its own end', async () => {
 
 test('git has to follow a tag of a missing object', async () => {
   const chains = new TagChains(repository.objects, signal);
-  const tag = tagOf('1'.repeat(40), 'commit', 'missing');
+  const tag = tagOf(path, '1'.repeat(40), 'commit');
 
   await assert.rejects(chains.follow(tag), { name: 'FallBackToGit' });
 });

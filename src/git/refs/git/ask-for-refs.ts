@@ -4,7 +4,7 @@ import { selectByName } from '#git/names/ref-patterns';
 import type { ReadableRepository } from '#git/objects/readable-repository';
 import type { ListedRef } from '../storage/listed-ref.ts';
 import { forEachRef, maxCpuSecondsOf, type RefQuery } from './for-each-ref.ts';
-import { idOf, tagTargets } from './points-at.ts';
+import { idOf, tagsLeadingTo } from './points-at.ts';
 
 export interface AskOptions {
   /** Includes the final targets of tag objects. */
@@ -56,14 +56,14 @@ export function askForRefs(
 
   return async function* ask(after) {
     if (pointsAtHere) await repository.run(check, { signal: options.signal });
-    const targets = pointsAtHere ? await idsOf(what, pointsAt) : undefined;
+    const isAtOne = pointsAtHere ? pointingAt(what, await idsOf(what, pointsAt)) : undefined;
     const isSkipped = skipUpTo(after);
     for await (const lines of outputLines(repository, command, { signal, maxCpuSeconds })) {
       const refs: ListedRef[] = [];
       const parsed = lines.map(parseLine);
       for (const ref of withoutExcluded === undefined ? parsed : await withoutExcluded(parsed)) {
         if (isSkipped(ref)) continue;
-        if (targets !== undefined && !(await leadsToOne(what, ref, targets))) continue;
+        if (isAtOne !== undefined && !(await isAtOne(ref))) continue;
         refs.push(await withPeeled(what, ref, options.peel === true));
       }
       if (refs.length > 0) yield refs;
@@ -134,15 +134,13 @@ async function idsOf(asked: Asked, revisions: readonly Arg[]): Promise<Set<strin
 }
 
 /**
- * Reports whether a reference points at one of some objects, directly or through a chain of tags.
+ * Returns a function that reports whether a reference points at one of some objects, directly or
+ * through a chain of tags.
  */
-async function leadsToOne(
-  asked: Asked,
-  { oid, taggedOid, taggedType }: Line,
-  targets: ReadonlySet<string>,
-): Promise<boolean> {
-  if (targets.has(oid) || targets.has(taggedOid)) return true;
-  if (taggedType !== 'tag') return false;
-  for await (const target of tagTargets(asked, taggedOid)) if (targets.has(target)) return true;
-  return false;
+function pointingAt(asked: Asked, targets: ReadonlySet<string>): (line: Line) => Promise<boolean> {
+  const leadsToOne = tagsLeadingTo(asked, targets);
+  return async ({ oid, taggedOid, taggedType }) => {
+    if (targets.has(oid) || targets.has(taggedOid)) return true;
+    return taggedType === 'tag' && (await leadsToOne(taggedOid));
+  };
 }

@@ -6,8 +6,11 @@ import type { Tag } from '#git/objects/parse/parse-tag';
 import type { ReadableRepository } from '#git/objects/readable-repository';
 import type { ListedRef } from '../storage/listed-ref.ts';
 
-/** Limit of tags whose result is kept for one list: several references may have the same one. */
-const MAX_KNOWN = 1_000;
+/**
+ * Limit of tags whose result is kept for one list: several references may have the same one, and
+ * lead through the same ones.
+ */
+const MAX_KNOWN = 10_000;
 
 interface Asked {
   readonly repository: ReadableRepository;
@@ -25,12 +28,34 @@ export async function idOf({ repository, signal }: Asked, revision: Arg): Promis
 }
 
 /** Yields the ids of the targets of a tag object, from tag to tag. */
-export async function* tagTargets({ repository, signal }: Asked, oid: string): AsyncGenerator<string, void> {
+async function* tagTargets({ repository, signal }: Asked, oid: string): AsyncGenerator<string, void> {
   for (let at: string | undefined = oid; at !== undefined; ) {
     const tag: Tag | undefined = await repository.objects.readTag(at, { mailmap: false, signal });
     if (tag !== undefined) yield tag.targetOid;
     at = tag?.targetType === 'tag' ? tag.targetOid : undefined;
   }
+}
+
+/**
+ * Returns a function that reports whether a tag object leads to one of some objects, from tag to
+ * tag. The results are kept, so that thousands of tags, each of the one before, are read once.
+ */
+export function tagsLeadingTo(asked: Asked, wanted: ReadonlySet<string>): (oid: string) => Promise<boolean> {
+  const known = new BoundedMap<string, boolean>({ maxEntries: MAX_KNOWN });
+  return async (oid) => {
+    const before = known.get(oid);
+    if (before !== undefined) return before;
+    const way = [oid];
+    let isFound = false;
+    for await (const target of tagTargets(asked, oid)) {
+      const result = wanted.has(target) ? true : known.get(target);
+      isFound = result === true;
+      if (result !== undefined) break;
+      way.push(target);
+    }
+    for (const each of way) known.set(each, isFound);
+    return isFound;
+  };
 }
 
 /**
@@ -59,20 +84,14 @@ export async function refsPointingAt(
     if (end !== undefined) endsOfTags.add(end);
   }
 
-  const known = new BoundedMap<string, boolean>({ maxEntries: MAX_KNOWN });
-  const leadsToOne = async (oid: string): Promise<boolean> => {
-    const before = known.get(oid);
-    if (before !== undefined) return before;
-    const isFound = (await targetsOf(oid)).some((target) => wanted.has(target));
-    known.set(oid, isFound);
-    return isFound;
-  };
+  const leadsToOne = tagsLeadingTo(asked, wanted);
   return async (refs) => {
     const found: ListedRef[] = [];
     for (const ref of refs) {
       const { oid, peeledOid = '' } = ref;
       const isHit = wanted.has(oid) || wanted.has(peeledOid);
-      if (isHit || (endsOfTags.has(peeledOid) && (await leadsToOne(oid)))) found.push(ref);
+      if (isHit || (endsOfTags.has(peeledOid) && (await leadsToOne(oid).catch(fallBackOnFailure))))
+        found.push(ref);
     }
     return found;
   };
