@@ -9,12 +9,7 @@ import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import type { BackupManifest } from './manifest.ts';
 import { type BackupName, findLatestManifest, findManifest, hasAnyManifest, isMissing } from './manifests.ts';
-import {
-  fillRepository,
-  type RestoreContentsOptions,
-  replaceContents,
-  requireHooks,
-} from './restore-contents.ts';
+import { fillRepository, type RestoreContentsOptions, replaceContents } from './restore-contents.ts';
 
 export interface RestoreBackupOptions extends RestoreContentsOptions {
   readonly name: BackupName;
@@ -54,7 +49,6 @@ export async function restoreBackup(
         hooks: options.hooks,
       });
     const objectFormat = formatOf(manifest);
-    if (existing !== undefined) await requireHooks(existing, bucket, manifest, options);
     await create(bucket, storages, target, manifest, {
       ...options,
       objectFormat,

@@ -76,7 +76,7 @@ export async function replaceContents(
 }
 
 /** Checks that the hooks of a backup, if it has some, can be restored. */
-export async function requireHooks(
+async function requireHooks(
   repository: Repository,
   bucket: ObjectStore,
   manifest: BackupManifest,
