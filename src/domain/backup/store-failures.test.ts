@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { MemoryObjectStore } from '#object-store/memory/memory-store';
 import type { ObjectStore } from '#object-store/object-store';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -25,8 +26,8 @@ async function start(stack: AsyncDisposableStack) {
     fixture.runGit(path, ['fsck', '--full', '--no-dangling']);
     return [fixture.runGit(path, ['symbolic-ref', 'HEAD']), fixture.runGit(path, ['for-each-ref'])];
   };
-  const create = (store: ObjectStore, id: string) => {
-    const options = { name: NAME, id, incremental: true, latestId: '', observer, signal };
+  const create = (store: ObjectStore, id: string, incremental = true) => {
+    const options = { name: NAME, id, incremental, latestId: '', observer, signal };
     return createBackup(store, new LocalSource(() => repository, signal), options);
   };
   const restore = (store: ObjectStore) =>
@@ -82,6 +83,32 @@ test('whichever operation fails, a server-side backup is there as a whole or not
       rmSync(target, { recursive: true, force: true });
       await restore(bucket);
       assert.deepEqual(stateOf(target), good);
+    },
+  );
+
+  assert.ok(failures >= 5, `${failures} operations`);
+});
+
+test('whichever operation fails, a backup that is made again is the old one or the new one', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { fixture, repository, bucket, target, stateOf, create, restore } = await start(stack);
+  await create(bucket, 'first', false);
+  let stored = stateOf(repository.path);
+
+  const failures = await eachFailure(
+    bucket,
+    async (store, number) => {
+      fixture.commit(repository.path, 200 + number);
+      await create(store, 'first', false);
+    },
+    async (number, isOver) => {
+      const made = stateOf(repository.path);
+      rmSync(target, { recursive: true, force: true });
+      await restore(bucket);
+      const restored = stateOf(target);
+      const isNew = isOver || isDeepStrictEqual(restored, made);
+      assert.deepEqual(restored, isNew ? made : stored, `operation ${number}`);
+      stored = restored;
     },
   );
 
