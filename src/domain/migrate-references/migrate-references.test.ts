@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
@@ -90,6 +90,20 @@ test('what git refuses changes nothing, and has its words', { skip }, async () =
   });
 
   assertFormat(path, 'files');
+  assert.equal(references(path), all);
+});
+
+test('files that cannot be moved into place leave the references where they were', { skip }, async () => {
+  await using gitaly = await startGitaly(WITH_TRANSACTIONS);
+  const path = join(gitaly.storagePath(), 'x.git');
+  createRepository(path);
+  await migrate(gitaly, 'reftable');
+  const all = references(path);
+  mkdirSync(join(path, 'packed-refs/in-the-way'), { recursive: true });
+
+  await assert.rejects(migrate(gitaly, 'files'), { code: 'INTERNAL', message: /packed-refs/ });
+
+  assert.equal(gitOutput(path, ['rev-parse', '--show-ref-format']), 'reftable');
   assert.equal(references(path), all);
 });
 
