@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Authenticator, startHttpGateway, storageMapping } from '#gateway/index';
@@ -181,6 +181,10 @@ test('all readers at once find the usual name after the other one was removed', 
     answers.map(({ status }) => status),
     [200, 200, 200, 200],
   );
+  // From now on the usual name comes first, although the other one was served before.
+  cpSync(server.pathOf('both.git'), server.pathOf('dev/x'), { recursive: true });
+  const found = await runGit(['ls-remote', `${server.http.url}/dev/x`, 'refs/heads/main']);
+  assert.match(found, new RegExp(server.tips.x));
 });
 
 // Who decides by the path, as an --auth-url does, decided about another one.
