@@ -12,6 +12,7 @@ for (const [typed, meant] of [
   ['runtimedir', 'runtime_dir'],
   ['tsl', 'tls'],
   ['gti', 'git'],
+  ['g', 'git'],
 ] as const) {
   test(`the name nearest to ${typed} is ${meant}`, () => {
     assert.equal(nearestName(typed, KEYS), meant);
