@@ -99,12 +99,15 @@ test('a token may have no end, and an expired one stays listed for 30 days', asy
         ...{ subject: `expired-${days}`, scope, issuedAt: now - 90 * 86_400 },
         expiresAt: now - days * 86_400,
       });
+    const times = { issuedAt: now - 90 * 86_400, expiresAt: now - 86_400 };
+    await store.revoke(await store.note({ subject: 'revoked-before', scope, ...times }));
 
     const { stdout } = await token('list', ...place);
 
     assert.match(stdout, /^[\w-]+ {2}ci {2}read a {2}without an end$/m);
     assert.match(stdout, /^[\w-]+ {2}expired-29 {2}read a {2}expired 20/m);
     assert.doesNotMatch(stdout, /expired-31/);
+    assert.match(stdout, /^[\w-]+ {2}revoked-before {2}read a {2}revoked$/m);
     assert.match((await token('revoke', '--name', 'expired-29', ...place)).stderr, /no token that is valid/);
   } finally {
     rmSync(directory, { recursive: true });
