@@ -83,6 +83,7 @@ test('only zeros stand for nothing', () => {
 test('zeros behind an id of SHA-1 are cut, a peeling stays', () => {
   assert.equal(cutPaddedOid(`${A40}0`), A40);
   assert.equal(cutPaddedOid(`${A40}${'0'.repeat(24)}^{tree}`), `${A40}^{tree}`);
+  assert.equal(cutPaddedOid(`${A40}0^{}`), `${A40}^{}`);
   for (const text of [A40, `${A40}1`, `${A40}${'0'.repeat(25)}`, `${A40}0:path`, 'main'])
     assert.equal(cutPaddedOid(text), undefined, text);
 });
