@@ -56,6 +56,13 @@ test('a write gets the facts of its repository, and of no other', { skip }, asyn
   });
   assert.deepEqual((await lookups.writeFacts(key('x.git', 'other')))?.assigned, []);
   assert.equal(await lookups.writeFacts(key('z.git')), undefined);
+  // Those that begin while the first one runs share a statement.
+  const own = [key('x.git'), key('x.git'), key('x.git', 'other')];
+  const together = await Promise.all(own.map((repository) => lookups.writeFacts(repository)));
+  assert.deepEqual(
+    together.map((facts) => facts?.repositoryId),
+    [1, 1, 2],
+  );
 });
 
 test('a primary is valid for a write while its own node is healthy', { skip }, async () => {
