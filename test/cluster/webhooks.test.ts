@@ -76,6 +76,8 @@ test('one praefect of a cluster sends each event, and the next one continues at 
       ],
     );
   }
+  const lease = await postgres.database.row(sql`SELECT FROM gitalyts_feed_sender`);
+  assert.equal(lease, undefined, 'the next one need not wait for the end of a lease');
   await using later = await startWith(receiver, postgres, 1);
   await later.connection.repository.createRepository({ repository: target('b.git') });
   await until(() => receiver.events.length === expected.length + 2);
