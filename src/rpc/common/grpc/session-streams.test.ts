@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Http2Session, performServerHandshake, type ServerHttp2Stream } from 'node:http2';
+import { createConnection } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { type Bulky, oldBytesPerObject } from '#testkit/measure/old-generation';
@@ -69,6 +70,19 @@ test('a session that has streams already keeps its fields', async () => {
 
   request.close();
   destroy();
+});
+
+test('a session with a stream that has no id yet keeps its fields', () => {
+  const connecting = connect('http://localhost', { createConnection: () => createConnection('/nowhere') });
+  connecting
+    .on('error', () => {})
+    .request({ ':path': '/' })
+    .on('error', () => {});
+  assert.deepEqual([stateOf(connecting).streams.size, stateOf(connecting).pendingStreams.size], [0, 1]);
+
+  assert.equal(keepStreamsBriefly(connecting), false);
+
+  connecting.destroy();
 });
 
 function sessions() {
