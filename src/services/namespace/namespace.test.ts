@@ -47,7 +47,8 @@ test('a renamed namespace keeps its repositories, and gets its parents', async (
   assert.equal(gitOutput(join(gitaly.storagePath(), 'a/b/new/x.git'), ['rev-parse', 'HEAD']), oid);
   assert.equal(await exists(gitaly, 'old'), false);
   const refused = (message: string) => ({ code: 'INVALID_ARGUMENT', message });
-  await assert.rejects(rename('old', 'c'), refused('from directory old not found'));
+  for (const to of ['c', 'c/below'])
+    await assert.rejects(rename('old', to), refused('from directory old not found'));
   assert.equal(existsSync(join(gitaly.storagePath(), 'c')), false);
   await assert.rejects(rename('a', 'a/b/new'), refused('to directory a/b/new already exists'));
   await assert.rejects(rename('a', 'a/c'), refused('a directory cannot be moved into itself'));
