@@ -192,6 +192,10 @@ test('without a key, without being asked and with the flag off nothing is signed
   assert.equal(await committerOf(keyless, true), 'Jane Jane <jane@x>');
   await using keylessWithCommitter = await startGitaly({ config: { git: committer } });
   assert.equal(await committerOf(keylessWithCommitter, true), 'Jane GitLab <noreply@x>');
+  for (const part of [{ committer_name: 'GitLab' }, { committer_email: 'noreply@x' }]) {
+    await using keylessWithPart = await startGitaly({ config: { git: part } });
+    assert.equal(await committerOf(keylessWithPart, true), 'Jane Jane <jane@x>');
+  }
   await using signing = await startGitaly({ config: { git: { signing_key: key, ...committer } } });
   assert.equal(await committerOf(signing, false), 'Jane Jane <jane@x>');
   const dial = { featureFlags: { gpg_signing: false } };
