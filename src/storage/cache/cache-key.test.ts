@@ -10,6 +10,12 @@ test('keys of different lists of parts differ', () => {
   for (const key of keys) assert.match(key, /^[0-9a-f]{64}$/);
 });
 
+test('the length of a part is that of its bytes', () => {
+  const text = 'é'.repeat(8); // 16 bytes
+
+  assert.notEqual(cacheKey([`${text}00000000`]), cacheKey([Buffer.from(text), '']));
+});
+
 test('a part that looks like a length and further parts has another key than those parts', () => {
   const later = 'e'.repeat(14);
   // Lengths of any width would make `11` of both beginnings.
