@@ -45,4 +45,5 @@ test('the delay of a timer that may be negative is refused in the source', () =>
 
   const what = 'use timeLeftMs of #base/async/time-left';
   assert.deepEqual(check('', source), [`src/a.ts:1: ${what}`, `src/a.ts:2: ${what}`]);
+  assert.deepEqual(check('const leftMs = untilMs - performance.now();\n', ''), ['0 in 1 files'], 'in a test');
 });

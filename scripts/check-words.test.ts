@@ -66,14 +66,15 @@ test('words that only contain a refused one pass, and so do exempt files', () =>
 
 test('a doc comment that begins with What or Whether is refused, on one line and on the next', () => {
   const { status, output } = check({
-    'src/x.ts': '/** What it is. */\n/**\n * Whether it is\n */\n// Whether\n/** Whatever */\n',
+    'src/x.ts':
+      '/** What it is. */\n/**\n * Whether it is\n */\n// Whether\n/** Whatever */\n  /**\n   * What\n',
   });
 
   assert.equal(status, 1, output);
   const lines = output.trim().split('\n');
   assert.deepEqual(
     lines.map((line) => /^src\/x\.ts:\d+/.exec(line)?.[0]),
-    ['src/x.ts:1', 'src/x.ts:3'],
+    ['src/x.ts:1', 'src/x.ts:3', 'src/x.ts:8'],
   );
 });
 
