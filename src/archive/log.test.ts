@@ -87,3 +87,24 @@ test('the log has checkpoints that are kept without their generations', async ()
   assert.partialDeepStrictEqual(listed, { generation: early, kind: 'checkpoint' });
   assert.deepEqual(others, []);
 });
+
+test('the log has all generations after a checkpoint that is kept without those before it', async () => {
+  const { archived, bucket, log, repositories, write, writer } = await given('later');
+  await write('one');
+  await repositories.name(PATH, archived);
+  const early = await write('two');
+  await archived.maintenance.checkpoint();
+  const { keys } = archived.owned.options.chain.options;
+  const earlier = new Date(Date.now() - 2 * HOUR_MS);
+  utimesSync(join(directory, 'later', keys.checkpoint(early)), earlier, earlier);
+  const later = [await write('three'), await write('four')];
+  await archived.maintenance.checkpoint();
+  await writer.lease.renew();
+
+  assert.ok((await archived.maintenance.prune({ ...NOTHING_KEPT, keepAllMs: HOUR_MS })) > 0);
+
+  const listed = (await log()).map(({ generation }) => generation);
+  assert.deepEqual(listed, [...later.toReversed(), early]);
+  for (const generation of listed)
+    assert.equal((await findState(bucket, PATH, { generation })).state.n, generation);
+});
