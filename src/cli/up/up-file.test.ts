@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { collectValues } from '../commands/option-values.ts';
 import { gitalyTsProgram } from '../programs/gitaly-ts-program.ts';
 import { readUpFile } from './up-file.ts';
 
@@ -32,11 +33,12 @@ test('every option of up is a key of the file, also one that is declared later',
 test('relative paths of the file are relative to its directory; URLs, addresses and - stay', async () => {
   const command = up();
   assert.ok(command !== undefined);
+  command.option('--more <dir>', 'an option of another day', collectValues);
   const path = join(directory, 'up.toml');
   writeFileSync(
     path,
     'directory = "data"\nauth_file = "a/../users"\ntls_key = "/etc/key.pem"\njwks = "https://x/keys"\n' +
-      'grpc = "unix:run/grpc.socket"\n',
+      'grpc = "unix:run/grpc.socket"\nmore = ["x", "/y"]\n',
   );
 
   const { directory: data, problems, values } = await readUpFile(path, command);
@@ -48,5 +50,6 @@ test('relative paths of the file are relative to its directory; URLs, addresses 
     tlsKey: '/etc/key.pem',
     jwks: 'https://x/keys',
     grpc: `unix:${directory}/run/grpc.socket`,
+    more: [join(directory, 'x'), '/y'],
   });
 });
