@@ -37,6 +37,12 @@ test('a malformed context is omitted', () => {
     assert.deepEqual(traceHeaders(context), []);
   }
   assert.deepEqual(traceHeaders({ traceparent: TRACEPARENT, tracestate: 'a\nb' }).length, 2);
+  const mixed = { traceparent: 'nonsense', tracestate: 'vendor=1', uberTraceId: 'a1:b2:0:1' };
+  assert.deepEqual(
+    traceHeaders(mixed),
+    traceHeaders({ uberTraceId: mixed.uberTraceId }),
+    'the state is of a context that is omitted',
+  );
 });
 
 test('the context of a served request is read', () => {
