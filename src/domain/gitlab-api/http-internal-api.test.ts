@@ -261,8 +261,15 @@ test('requests that follow each other share a connection', async () => {
   assert.deepEqual(api.requests(), [['/allowed', '/pre_receive']]);
 });
 
-test('allowed is sent again if the server has closed the kept connection, preReceive is not', async () => {
+test('allowed is sent again if the server has closed the connection, hooks of a push are not', async () => {
   await using api = await startCountingApi({ perConnection: 1 });
+  const push = {
+    glRepository: 'project-1',
+    glId: 'user-1',
+    changes: 'x',
+    pushOptions: [],
+    clientContext: undefined,
+  };
   const sut = client(api);
 
   assert.equal((await sut.allowed(CHECK, CALL)).allowed, true);
@@ -270,10 +277,15 @@ test('allowed is sent again if the server has closed the kept connection, preRec
   await assert.rejects(sut.preReceive('project-1', CALL), {
     message: 'http post to gitlab api /pre_receive endpoint: Internal API unreachable',
   });
+  assert.equal((await sut.allowed(CHECK, CALL)).allowed, true);
+  await assert.rejects(sut.postReceive(push, CALL), {
+    message: 'http post to gitlab api /post_receive endpoint: Internal API unreachable',
+  });
 
   assert.deepEqual(api.requests(), [
     ['/allowed', '/allowed'],
     ['/allowed', '/pre_receive'],
+    ['/allowed', '/post_receive'],
   ]);
 });
 

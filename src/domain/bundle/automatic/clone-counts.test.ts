@@ -24,7 +24,7 @@ test('clones that are a minute apart are not worth one', () => {
   const counts = new CloneCounts(() => now);
 
   for (let index = 0; index < 20; index++) {
-    now = index * 15_001;
+    now = index * 15_000;
     assert.equal(counts.count('a'), false, String(index));
   }
 });
