@@ -69,6 +69,8 @@ test('a revision that is an id is told from any other', () => {
   assert.deepEqual(parseObjectId(Buffer.from(OID)), { oid: OID, type: undefined });
   assert.deepEqual(parseObjectId(Buffer.from(`${OID}^{commit}`)), { oid: OID, type: 'commit' });
   assert.deepEqual(parseObjectId(Buffer.from(`${sha256}^{tree}`)), { oid: sha256, type: 'tree' });
+  const commit = Buffer.from(`${sha256}^{commit}`);
+  assert.deepEqual(parseObjectId(commit), { oid: sha256, type: 'commit' });
   assert.deepEqual(parseObjectId(Buffer.from(`${OID}^{}`)), { oid: OID, type: '' });
   for (const other of [
     'main',
