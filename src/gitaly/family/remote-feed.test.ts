@@ -18,6 +18,8 @@ interface Setting {
   readonly fixture: StorageFixture;
   readonly feed: ChangeFeed;
   readonly worker: LinkedWorker;
+  /** Number of questions of the worker for which the supervisor holds something. */
+  readonly held: () => number | undefined;
   readonly remote: RemoteFeed;
   readonly path: string;
   readonly problems: unknown[];
@@ -50,7 +52,8 @@ async function withFeed(run: (setting: Setting) => Promise<void>): Promise<void>
     fixture.runGit(path, ['update-ref', 'refs/heads/main', commit]);
     return commit;
   };
-  await run({ fixture, feed, worker, remote, path, problems, move });
+  const held = () => family.supervisor.workers()[0]?.link.answering;
+  await run({ fixture, feed, held, worker, remote, path, problems, move });
 }
 
 async function eventsOf(feed: ChangeFeed): Promise<string[]> {
@@ -61,10 +64,11 @@ async function eventsOf(feed: ChangeFeed): Promise<string[]> {
 }
 
 test('a change of a worker is in the feed when it ends, and is read from there', async () => {
-  await withFeed(async ({ feed, fixture, move, problems, remote }) => {
+  await withFeed(async ({ feed, fixture, held, move, problems, remote }) => {
     const change = await remote.begin(fixture.storages.open(target), MAIN);
     const id = move();
     await change?.[Symbol.asyncDispose]();
+    await until(() => held() === 0); // each change would stay in memory
 
     assert.deepEqual(await eventsOf(feed), [`a.git ${id}`]);
     const reader = await remote.journal('default');

@@ -10,6 +10,7 @@ import { stateRoot } from '../storage-layout.ts';
 import { beginChangeInTurn, excludeChanges } from './write-exclusion.ts';
 
 const { signal } = new AbortController();
+const onLinux = { skip: process.platform !== 'linux' && 'only Linux lists the processes' };
 const DEAD_PID = spawnSync('true').pid;
 
 test('an exclusion waits for changes under way, and later ones wait for its end', async () => {
@@ -70,6 +71,31 @@ test('what a killed process held keeps nobody waiting', async () => {
 
   await (await beginChangeInTurn(repository, { signal })).end();
   await using _exclusion = await excludeChanges(repository, signal);
+});
+
+test('an exclusion waits for the git of a killed process', onLinux, async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const pending = pendingDirectory(repository);
+  mkdirSync(pending, { recursive: true });
+  writeFileSync(`${pending}/1${ownerSuffix().replace(/\.\d+\.\d+$/, `.${DEAD_PID}.1`)}`, '');
+  // In a session of its own, and no child of this process.
+  const script = 'setsid sleep 600 >/dev/null 2>&1 & echo $!';
+  const cwd = `${repository.storage.path}/${repository.relativePath}`;
+  const pid = Number(spawnSync('sh', ['-c', script], { cwd, encoding: 'utf8' }).stdout);
+  const events: string[] = [];
+
+  const excluding = excludeChanges(repository, signal).then((exclusion) => {
+    events.push('excluded');
+    return exclusion;
+  });
+  setTimeout(() => {
+    events.push('git ends');
+    process.kill(pid);
+  }, 50); // an exclusion that does not wait comes first
+  await using _exclusion = await excluding;
+
+  assert.deepEqual(events, ['git ends', 'excluded']);
 });
 
 // Born failing: after a full disk, changes of the repository waited for five minutes and failed,
