@@ -16,7 +16,7 @@ const SECRET = 'secret';
 const VIRTUAL_STORAGE = { name: 'default', node: [{ storage: 'a', address: 'unix:/a' }] };
 
 /** Makes a call that has a mistake in its code, and returns what is known of it afterwards. */
-async function failingCall(secret: string) {
+async function failingCall(secret: string, transitioning = false) {
   const { lines, logger } = lineLogger();
   const metrics = createPraefectMetrics({
     latencyBuckets: [],
@@ -38,7 +38,7 @@ async function failingCall(secret: string) {
     ],
     interceptors: await interceptors({
       config: praefectConfigFrom({
-        ...{ virtual_storage: [VIRTUAL_STORAGE], socket_path: '/s', auth: { token: SECRET } },
+        ...{ virtual_storage: [VIRTUAL_STORAGE], socket_path: '/s', auth: { token: SECRET, transitioning } },
       } as never).config,
       ...{ logger, metrics },
       // The chain uses no other parts of them.
@@ -83,5 +83,16 @@ test('a call with a wrong token is counted, and goes no further', async () => {
   assert.deepEqual(counted, [
     'gitaly_authentication_errors_total{error="wrong hmac signature",version="v2"} 1',
     'gitaly_authentications_total{enforced="true",status="denied"} 1',
+  ]);
+});
+
+test('a call with a wrong token is served while the token is being introduced', async () => {
+  const { counted, message } = await failingCall('another secret', true);
+
+  assert.equal(message, 'panic: mistake');
+  assert.deepEqual(counted, [
+    'gitaly_authentication_errors_total{error="wrong hmac signature",version="v2"} 1',
+    'gitaly_authentications_total{enforced="false",status="denied"} 1',
+    'gitaly_exceptions_total{scope="call"} 1',
   ]);
 });
