@@ -37,12 +37,16 @@ test("root's doctor names files of another user and the command that mends them"
 
   writeFileSync(file, '', { mode: 0o644 });
   const readable = await findingsOf(at.root);
+  chmodSync(file, 0o640);
+  chownSync(file, 0, NOBODY);
+  const readableByGroup = await findingsOf(at.root);
   mkdirSync(repository, { mode: 0o700 });
   const unusable = await findingsOf(at.root);
 
   const fix = `chown -R ${NOBODY}:${NOBODY} ${at.root}`;
   const text = `belong to another user than ${at.root} (id ${NOBODY})`;
   assert.deepEqual(readable, [{ subject: 'directory', level: 'warning', message: `${file} ${text}`, fix }]);
+  assert.deepEqual(readableByGroup, readable);
   assert.deepEqual(unusable, [
     {
       subject: 'directory',
