@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { replaceMethod } from '#testkit/replace-method';
+import { until } from '#testkit/until';
 import { NoPasswordError, readPassword } from './read-password.ts';
 
 /** Reads a password from an input. @returns it, and what was printed for the person. */
@@ -21,6 +22,17 @@ test('a password is the first line of the input', async (context) => {
 
 test('a terminal gets a question, and does not show the password', async (context) => {
   assert.deepEqual(await read(context, 's3cret\r', true), { password: 's3cret', printed: 'Password: \n' });
+});
+
+test('a password does not wait for the end of the input', async () => {
+  const stdin = new PassThrough();
+  stdin.write('s3cret\n');
+  let password: string | undefined;
+  void readPassword(stdin).then((line) => {
+    password = line;
+  });
+
+  await until(() => password === 's3cret');
 });
 
 test('an input without a line has no password', async (context) => {
