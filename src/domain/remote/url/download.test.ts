@@ -62,6 +62,15 @@ test('a password in the URL is not in the error', async () => {
     message:
       'HTTP request failed: Get "http://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused',
   });
+  await assert.rejects(bodyOf({ url: 'ftp://user:secret@host/x' }), {
+    message: 'HTTP request failed: Get "ftp://host/x": unsupported protocol scheme "ftp"',
+  });
+  await assert.rejects(bodyOf({ url: 'http://user:secret@host:port/x' }), {
+    message: 'Bad HTTP URL: parse "http://host:port/x": invalid port ":port" after host',
+  });
+  await assert.rejects(bodyOf({ url: 'http://user:secret%@host/x' }), {
+    message: 'Bad HTTP URL: invalid user or password',
+  });
 });
 
 test('a header with a line feed is refused', async () => {

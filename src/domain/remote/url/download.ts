@@ -62,15 +62,16 @@ export async function* download(download: Download): AsyncGenerator<Buffer> {
 }
 
 function checkedUrl({ url: text, resolvedAddress }: Download): URL {
-  const problem = urlProblem(text);
-  if (problem !== undefined) throw invalidArgument(`Bad HTTP URL: ${problem}`);
+  const shown = withoutUserInfo(text);
+  if (urlProblem(text) !== undefined)
+    throw invalidArgument(`Bad HTTP URL: ${urlProblem(shown) ?? 'invalid user or password'}`);
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase() ?? '';
   if (resolvedAddress !== '' && isIP(resolvedAddress) === 0)
     throw unusable(`invalid resolved address ${quote(resolvedAddress)}`);
   const url = URL.parse(text);
   if (url !== null && (scheme === 'http' || scheme === 'https')) return url;
   if (resolvedAddress !== '') throw unusable(`unsupported schema ${quote(scheme)}`);
-  const reason = `Get ${quote(text)}: unsupported protocol scheme ${quote(scheme)}`;
+  const reason = `Get ${quote(shown)}: unsupported protocol scheme ${quote(scheme)}`;
   throw new GitalyError('INTERNAL', `HTTP request failed: ${reason}`);
 }
 
