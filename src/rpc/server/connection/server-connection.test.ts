@@ -377,6 +377,11 @@ for (const [name, bytes, ended] of [
   }
 }
 
+/** A request that has not ended, and its cancellation. */
+const UNENDED = Buffer.from(REQUEST);
+UNENDED.writeUInt8(4, 4);
+const CANCEL = Buffer.from([0, 0, 4, RST_STREAM, 0, 0, 0, 0, 0, 0, 0, 0, 8]);
+
 /** Frames of a client for some streams, from a number on. */
 function ofStreams(frame: Buffer, first: number, count: number): Buffer {
   const frames = Array.from({ length: count }, (_, index) => {
@@ -393,19 +398,27 @@ test('a client that resets many streams and then leaves ends nothing but its con
   context.mock.method(performance, 'now', () => 0); // resets are not forgiven meanwhile
   const peer = raw();
   const count = STREAM_RESET_BURST - 1500;
-  const begin = Buffer.from(REQUEST);
-  begin.writeUInt8(4, 4); // the request has not ended
-  const cancel = Buffer.from([0, 0, 4, RST_STREAM, 0, 0, 0, 0, 0, 0, 0, 0, 8]);
   await peer.send(PREFACE, SETTINGS, SETTINGS_ACK);
 
-  await peer.send(ofStreams(begin, 1, count), ofStreams(cancel, 1, count));
-  await peer.send(ofStreams(begin, 1 + 2 * count, count));
+  await peer.send(ofStreams(UNENDED, 1, count), ofStreams(CANCEL, 1, count));
+  await peer.send(ofStreams(UNENDED, 1 + 2 * count, count));
   while (peer.streams.length < 2 * count) await quiet();
   await peer.end();
   while (!peer.streams.every(({ closed }) => closed)) await quiet();
   await quiet();
 
   assert.deepEqual(peer.closed, [undefined]);
+});
+
+test('a client that resets too many streams is disconnected, also after a quiet hour', async (context) => {
+  context.mock.method(performance, 'now', () => 3_600_000);
+  const peer = raw();
+  await peer.send(PREFACE, SETTINGS, SETTINGS_ACK);
+  for (let id = 1; id <= 1 + 2 * STREAM_RESET_BURST; id += 2000)
+    await peer.send(ofStreams(UNENDED, id, 1000), ofStreams(CANCEL, id, 1000));
+  for (let round = 0; round < 1000 && peer.closed.length === 0; round++) await quiet();
+
+  assert.match(String(peer.closed[0]), /the client has reset too many streams/);
 });
 
 test('a stream that has ended is not kept by its connection', async () => {
