@@ -5,7 +5,7 @@ import { run } from '#testkit/run-program';
 /** Makes the packages of the services missing in a process, and opens a bucket. */
 const WITHOUT_PACKAGES = `
   import { registerHooks } from 'node:module';
-  const isPackage = (name) => /^(?:@aws-sdk\\/|@azure\\/|google-auth-library)/.test(name);
+  const isPackage = (name) => new RegExp(process.argv[2]).test(name);
   registerHooks({
     resolve: (name, context, next) => next(isPackage(name) ? name + '-missing' : name, context),
   });
@@ -16,8 +16,20 @@ const WITHOUT_PACKAGES = `
   );
 `;
 
-async function openWithoutPackages(url: string, env: Record<string, string> = {}): Promise<string> {
-  const flags = ['--conditions=source', '--input-type=module', '--eval', WITHOUT_PACKAGES, '--', url];
+async function openWithoutPackages(
+  url: string,
+  env: Record<string, string> = {},
+  packages = '^(?:@aws-sdk/|@azure/|google-auth-library)',
+): Promise<string> {
+  const flags = [
+    '--conditions=source',
+    '--input-type=module',
+    '--eval',
+    WITHOUT_PACKAGES,
+    '--',
+    url,
+    packages,
+  ];
   const { stdout } = await run(process.execPath, flags, { cwd: import.meta.dirname, env });
   return stdout;
 }
@@ -33,6 +45,15 @@ for (const [url, packages] of Object.entries({
     assert.match(output, new RegExp(`^UnsupportedStoreError: .*npm install ${packages}$`, 'm'));
   });
 }
+
+test('a container of Azure without a key needs a second package', async () => {
+  const output = await openWithoutPackages('azblob://container?storage_account=a', {}, '^@azure/identity$');
+
+  assert.match(
+    output,
+    /^UnsupportedStoreError: .*set AZURE_STORAGE_KEY, .* or npm install @azure\/identity$/m,
+  );
+});
 
 test('a bucket of Google without credentials needs no package', async () => {
   assert.equal(await openWithoutPackages('gs://bucket?anonymous=true'), 'opened\n');
