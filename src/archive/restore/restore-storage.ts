@@ -50,8 +50,7 @@ export async function* restoreRepositories(
     running.add(work);
   };
   try {
-    for await (const found of allStates(options)) {
-      const path = 'state' in found ? (found.state.settings.get(SETTING.path) ?? '') : found.path;
+    for await (const { path, ...found } of allStates(options)) {
       if (isThere(storages, { storageName, relativePath: path })) {
         yield { path, result: 'exists', reason: '' };
       } else if ('state' in found) start(path, found);
@@ -87,41 +86,45 @@ async function restoreOne(
   }
 }
 
-/** A path whose repository is not known, because the archive is damaged. */
-interface DamagedPath {
-  readonly path: string;
+/** Why the repository of a path is not known: the archive is damaged. */
+interface Damage {
   readonly reason: string;
 }
 
-/** Yields the state of each repository that exists, or existed at the time. */
+/**
+ * Yields the state of each repository that exists, or existed at the time, with its path. A rename
+ * is in the records of paths before it is in a state; only states have times.
+ */
 async function* allStates({
   bucket,
   signal,
   timeMs,
-}: RestoreStorageOptions): AsyncGenerator<FoundState | DamagedPath> {
+}: RestoreStorageOptions): AsyncGenerator<{ readonly path: string } & (FoundState | Damage)> {
   const moment: PastMoment | undefined = timeMs === undefined ? undefined : { timeMs };
   const seen = new Set<string>();
   for await (const path of archivedPaths(bucket)) {
     signal.throwIfAborted();
-    const ids = await unlessDamaged(path, () => idsOf(bucket, path, moment));
-    if ('reason' in ids) yield ids;
+    const ids = await unlessDamaged(() => idsOf(bucket, path, moment));
+    if ('reason' in ids) yield { path, ...ids };
     else
       for (const id of ids) {
         if (seen.has(id)) continue;
         seen.add(id);
-        const found = await unlessDamaged(path, () => stateOf(bucket, id, moment));
-        if (found !== undefined) yield found;
+        const found = await unlessDamaged(() => stateOf(bucket, id, moment));
+        if (found === undefined) continue;
+        const then = moment && 'state' in found ? (found.state.settings.get(SETTING.path) ?? '') : path;
+        yield { path: then, ...found };
       }
   }
 }
 
 /** Reads of an archive. One that is damaged has other repositories, too. */
-async function unlessDamaged<T>(path: string, read: () => Promise<T>): Promise<T | DamagedPath> {
+async function unlessDamaged<T>(read: () => Promise<T>): Promise<T | Damage> {
   try {
     return await read();
   } catch (error) {
     if (!(error instanceof ProtocolError && error.problem === 'damaged')) throw error;
-    return { path, reason: error.message };
+    return { reason: error.message };
   }
 }
 
